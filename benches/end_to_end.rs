@@ -1,17 +1,17 @@
-//! The whole loop, from `send` to the callback, against the embedded broker in another process.
+//! End-to-end benchmark: from `send` to the acknowledgement by the embedded broker, which runs in another process.
 //!
 //! ```text
 //! cargo bench --bench end_to_end
 //! ```
 //!
-//! Criterion measures time; beside it the CPU time of this process is printed per record, for the
-//! threads that send and the producer's own. The broker's process is this very program, told by a
-//! variable to be one.
+//! Criterion measures wall-clock time. In addition, the benchmark prints the CPU time of this process per record,
+//! separately for the sending threads and the producer's thread. The broker's process is the same program, started with
+//! the environment variable `BENCH_BROKER`.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
     missing_docs,
-    reason = "a measuring program: it prints, and reads real time"
+    reason = "a benchmark: it prints, and measures real time"
 )]
 
 use std::fs;
@@ -25,28 +25,30 @@ use kafka_producer::{Acks, KafkaProducer, ProducerConfig, ProducerConfigBuilder,
 
 type Producer = KafkaProducer<[u8], [u8]>;
 
+/// Environment variable that is set in the broker's process.
 const BROKER_ROLE: &str = "BENCH_BROKER";
 const TOPIC: &str = "bench";
 const PARTITIONS: usize = 12;
-/// Records in one measured turn.
-const TURN: u64 = 200_000;
+/// Records of one measured iteration.
+const RECORDS: u64 = 200_000;
+/// Clock ticks per second, in which `/proc` counts CPU time.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 fn main() {
     if std::env::var_os(BROKER_ROLE).is_some() {
-        be_the_broker();
+        run_broker();
         return;
     }
     benches();
     Criterion::default().configure_from_args().final_summary();
 }
 
-fn be_the_broker() {
+fn run_broker() {
     let cluster = TestCluster::builder()
         .sink()
         .topic(TOPIC, PARTITIONS)
         .start()
-        .expect("a port is free");
+        .expect("the broker starts");
     println!("{}", cluster.bootstrap_servers());
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
@@ -65,11 +67,14 @@ impl Broker {
             .stdout(Stdio::piped())
             .spawn()
             .expect("this program can be started again");
-        let output = process.stdout.take().expect("its output is a pipe");
+        let output = process
+            .stdout
+            .take()
+            .expect("the broker's output is a pipe");
         let mut servers = String::new();
         BufReader::new(output)
             .read_line(&mut servers)
-            .expect("it says where it listens");
+            .expect("the broker prints its address");
         Self {
             process,
             servers: servers.trim().to_owned(),
@@ -84,10 +89,12 @@ impl Drop for Broker {
     }
 }
 
-fn loops(criterion: &mut Criterion) {
+fn end_to_end(criterion: &mut Criterion) {
     let broker = Broker::start();
     let mut group = criterion.benchmark_group("end_to_end");
-    group.throughput(Throughput::Elements(TURN)).sample_size(10);
+    group
+        .throughput(Throughput::Elements(RECORDS))
+        .sample_size(10);
     group.measurement_time(Duration::from_secs(8));
     let base =
         |config: ProducerConfigBuilder| config.acks(Acks::Leader).linger(Duration::from_millis(5));
@@ -101,16 +108,17 @@ fn loops(criterion: &mut Criterion) {
         ("1000B_acks1_linger5", 1000, build(&broker, base)),
     ] {
         let payload = vec![b'x'; size];
-        turn(&producer, &payload); // connections, metadata, warm memory
-        let (before, mut turns) = (cpu_ticks(), 0);
+        // Not measured: establishes connections, fetches metadata, allocates batches.
+        send_and_flush(&producer, &payload);
+        let (before, mut iterations) = (cpu_ticks(), 0);
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                turns += 1;
-                turn(&producer, &payload);
+                iterations += 1;
+                send_and_flush(&producer, &payload);
             });
         });
-        report(name, before, turns * TURN);
-        producer.close().expect("everything was delivered");
+        report(name, before, iterations * RECORDS);
+        producer.close().expect("every record was delivered");
     }
 }
 
@@ -119,19 +127,23 @@ fn build(
     configure: impl FnOnce(ProducerConfigBuilder) -> ProducerConfigBuilder,
 ) -> Producer {
     let config = configure(ProducerConfig::builder().bootstrap_servers([&broker.servers]));
-    Producer::new(config.build().expect("the configuration is good")).expect("it starts")
+    Producer::new(config.build().expect("the configuration is valid")).expect("the producer starts")
 }
 
-/// Sends one turn's records and waits for them.
-fn turn(producer: &Producer, payload: &[u8]) {
-    for _ in 0..TURN {
+/// Sends the records of one iteration and waits for their acknowledgements.
+fn send_and_flush(producer: &Producer, payload: &[u8]) {
+    for _ in 0..RECORDS {
         let record = ProducerRecord::<[u8], [u8]>::new(TOPIC, payload);
-        drop(producer.send(record).expect("the producer takes records"));
+        drop(
+            producer
+                .send(record)
+                .expect("the producer accepts the record"),
+        );
     }
-    producer.flush().expect("this is no callback");
+    producer.flush().expect("not called inside a callback");
 }
 
-/// CPU time so far: of the threads that send, and of the producers' threads.
+/// CPU time so far, in clock ticks: of the sending threads, and of the producers' threads.
 fn cpu_ticks() -> (u64, u64) {
     let mut ticks = (0, 0);
     let Ok(tasks) = fs::read_dir("/proc/self/task") else {
@@ -151,7 +163,7 @@ fn cpu_ticks() -> (u64, u64) {
                 .and_then(|f| f.parse::<u64>().ok())
                 .unwrap_or(0)
         };
-        // Fields 14 and 15 of the line, counted from 1: user and system time.
+        // User and system time: fields 14 and 15 of `/proc/<pid>/stat`, counted from 1.
         let sum = of(11) + of(12);
         if head.ends_with("(kafka-producer-") {
             ticks.1 += sum;
@@ -170,10 +182,10 @@ fn report(name: &str, before: (u64, u64), records: u64) {
         per_record(after.1 - before.1),
     );
     println!(
-        "{name}: CPU per record {:.3} µs: {senders:.3} where send is called, {producer:.3} in the \
+        "{name}: CPU per record {:.3} µs: {senders:.3} in the sending threads, {producer:.3} in the \
          producer's thread ({records} records)",
         senders + producer
     );
 }
 
-criterion_group!(benches, loops);
+criterion_group!(benches, end_to_end);

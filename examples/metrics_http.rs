@@ -49,7 +49,7 @@ pub(crate) fn serve(
         if stopped.load(Ordering::Acquire) {
             return Ok(());
         }
-        // A client that hangs up, is silent, or only looks whether somebody listens is no reason to stop.
+        // A client that disconnects, sends nothing, or only checks the port must not stop the server.
         if let Err(error) = answer(&connection, &text) {
             eprintln!("a connection for metrics: {error}");
         }
@@ -83,7 +83,7 @@ fn answer(mut connection: &TcpStream, text: impl Fn() -> String) -> io::Result<(
     )
 }
 
-/// Whoever scrapes may add a query, which means nothing here.
+/// A scraper may add a query, which is ignored.
 fn asks_for_metrics(request: &str) -> bool {
     let mut words = request.split(' ');
     let (method, target) = (words.next(), words.next().unwrap_or_default());

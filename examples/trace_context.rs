@@ -5,8 +5,8 @@
 //! cargo run --example trace_context --features testing
 //! ```
 //!
-//! The context is in a thread-local, as with tracing libraries: `on_send` runs on the thread that sends. With such a
-//! library, read its current span instead of `CURRENT`.
+//! The current span is in a thread-local, which works because `on_send` runs on the thread that sends. An application
+//! that uses a tracing library reads the library's current span instead of `CURRENT`.
 #![allow(clippy::print_stdout, reason = "the output of the example")]
 
 use std::cell::RefCell;
@@ -21,8 +21,9 @@ use kafka_producer::{
 /// A span of a trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct SpanContext {
-    /// Neither id is ever 0.
+    /// Never 0.
     trace_id: u128,
+    /// Never 0.
     span_id: u64,
     is_sampled: bool,
     /// Vendor-specific entries, `vendor=value,…`. Usually empty.
@@ -87,7 +88,7 @@ thread_local! {
     static CURRENT: RefCell<Option<SpanContext>> = const { RefCell::new(None) };
 }
 
-/// Runs `work` with this current span.
+/// Runs `work` with `context` as the current span of this thread.
 fn within<T>(context: &SpanContext, work: impl FnOnce() -> T) -> T {
     let outer = CURRENT.replace(Some(context.clone()));
     let result = work();
@@ -130,16 +131,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut request = SpanContext::root();
     "shop=a:1".clone_into(&mut request.state);
     within(&request, || {
-        producer.send(ProducerRecord::new("orders", "of a request"))
+        producer.send(ProducerRecord::new("orders", "in a trace"))
     })?
     .get()?;
     producer
-        .send(ProducerRecord::new("orders", "of no trace"))?
+        .send(ProducerRecord::new("orders", "without a trace"))?
         .get()?;
-    let mut passed_on = ProducerRecord::new("orders", "passed on");
-    let theirs = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
-    passed_on.headers_mut().add("traceparent", theirs)?;
-    within(&request, || producer.send(passed_on))?.get()?;
+    let mut forwarded = ProducerRecord::new("orders", "forwarded");
+    let incoming = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    forwarded.headers_mut().add("traceparent", incoming)?;
+    within(&request, || producer.send(forwarded))?.get()?;
     producer.close()?;
 
     let headers = |at: usize, key: &str| {
@@ -150,12 +151,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let parent = headers(0, "traceparent").ok_or("no traceparent")?;
     let state = headers(0, "tracestate").ok_or("no tracestate")?;
     println!("traceparent: {parent}\ntracestate: {state}");
-    let arrived = SpanContext::parse(&parent, &state).ok_or("not valid")?;
+    let arrived = SpanContext::parse(&parent, &state).ok_or("invalid trace context")?;
     assert_eq!(arrived.trace_id, request.trace_id);
     assert_ne!(arrived.span_id, request.span_id);
     assert!(arrived.is_sampled && arrived.state == request.state);
     assert_eq!(headers(1, "traceparent"), None);
-    assert_eq!(headers(2, "traceparent").as_deref(), Some(theirs));
+    assert_eq!(headers(2, "traceparent").as_deref(), Some(incoming));
     assert_eq!(headers(2, "tracestate"), None);
     Ok(())
 }
@@ -165,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_context_is_written_as_the_recommendation_shows_it_and_read_again() {
+    fn the_example_of_the_recommendation_is_formatted_and_parsed() {
         let context = SpanContext {
             trace_id: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736,
             span_id: 0x00f0_67aa_0ba9_02b7,
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_with_zeros_in_front_keep_their_length() {
+    fn ids_keep_their_leading_zeros() {
         let context = SpanContext {
             trace_id: 1,
             span_id: 2,
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn drawn_contexts_are_valid_and_children_differ_in_their_span_only() {
+    fn random_contexts_are_valid_and_a_child_differs_in_its_span_id_only() {
         for _ in 0..1000 {
             let parent = SpanContext::root();
             let child = parent.child();
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_valid_is_no_context() {
+    fn an_invalid_header_is_rejected() {
         for text in [
             "",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",

@@ -229,13 +229,13 @@ defects! {
     WakerDroppedUnderLock;
 
     // ---- metrics
-    /// Of metrics that come together those behind one of which a reporter fails to take note are told to nobody.
+    /// If a reporter fails for one metric, the metrics added together with it and behind it are not reported.
     FailedReportEndsTelling;
-    /// Reporters are not told that metrics are gone.
+    /// The removal of metrics is not reported to reporters.
     RemovedMetricsNotTold;
     /// Reporters are closed before the metrics go that are there only while the producer is open.
     ReportersClosedTooEarly;
-    /// Of a request's records those of its last batch count as sent.
+    /// Only the records of a request's last batch count as sent.
     LastBatchCountsAsRequest;
     /// A record that fails after its batch was sent again counts as no error.
     RetriedFailureIsNoError;
@@ -261,7 +261,7 @@ defects! {
     NewTopicForgotten;
     /// A new topic waits for the back-off between two metadata requests.
     NewTopicWaitsForBackoff;
-    /// A topic that does not exist stays in every metadata request although nobody waits for it.
+    /// A topic that does not exist stays in every metadata request although no call waits for it.
     UnknownTopicAskedForAlways;
     /// A partial metadata response removes all other topics.
     PartialAnswerForgetsOthers;
@@ -299,7 +299,7 @@ defects! {
     // ---- security
     /// TLS records that the socket did not accept wait until there is more to write.
     SealedBytesNotFlushed;
-    /// Decrypted bytes that nobody has read wait until more bytes arrive.
+    /// Decrypted bytes that were not read yet wait until more bytes arrive.
     OpenedBytesForgotten;
     /// A handshake whose write fails does not read the broker's alert.
     HandshakeReadsNoRefusal;
@@ -313,17 +313,17 @@ defects! {
     RequestOvertakesAuthentication;
     /// A broker that fails authentication is retried without reconnect.backoff.ms.
     RefusingBrokerNotBackedOff;
-    /// An authentication failure is not reported to those who wait for metadata.
+    /// An authentication failure is not reported to calls that wait for metadata.
     RefusalToldToNobody;
     /// A new token does not wake the sender.
     TokenWakesNobody;
 
-    // Blind: written by an author who did not know the tests.
+    // Blind: planted by an author without knowledge of the tests.
     /// The next topic of a Produce response is matched by partition number alone.
     BlindAnswerByNumber;
     /// A partition with a batch in flight is unmuted when its leader changes.
     BlindUnmutedByNewLeader;
-    /// Batches keep lingering while somebody waits for memory.
+    /// Batches keep lingering while a thread waits for memory.
     BlindLingerOverMemory;
     /// A buffer pool waiter that gives up keeps the memory that it has accumulated.
     BlindTicketKeepsGathered;

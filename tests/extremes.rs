@@ -64,11 +64,11 @@ enum World {
     Refusing200(ErrorCode),
     /// A broker that takes connections, and nothing more.
     Hung,
-    /// A port that nobody listens on.
+    /// A port without a listener.
     Refusing,
     /// A server that closes each connection at once.
     Closing,
-    /// A broker that works, and that names brokers that nobody can connect to.
+    /// A working broker whose metadata lists unreachable brokers.
     Misadvertised,
 }
 

@@ -1,5 +1,5 @@
 //! What the fuzz targets run, on their seeds and on some thousands of changes of them: so that a target
-//! that no longer works is noticed where nobody fuzzes. `fuzz/README.md` tells how to fuzz.
+//! that no longer works is noticed without fuzzing. `fuzz/README.md` explains how to fuzz.
 #![allow(clippy::unwrap_used, reason = "tests: they fail by panicking")]
 
 use std::fs;

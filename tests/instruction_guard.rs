@@ -41,7 +41,7 @@ fn five_percent_more_pass_and_anything_above_does_not() {
 }
 
 #[test]
-fn an_improvement_is_told_when_it_is_as_large() {
+fn an_improvement_is_reported_when_it_is_as_large() {
     assert!(matches!(verdict(950.0), Verdict::Within { .. }));
     assert!(verdict(900.0).passes());
     let Verdict::Faster { percent, .. } = verdict(900.0) else {
@@ -63,7 +63,7 @@ fn a_case_is_compared_only_with_its_own_name_and_unit() {
 }
 
 #[test]
-fn what_is_written_is_read_again() {
+fn a_written_file_is_read_back_unchanged() {
     assert_eq!(Baseline::parse(&baseline().to_text()), Ok(baseline()));
 }
 
@@ -94,7 +94,7 @@ fn a_line_that_is_no_count_is_named() {
 }
 
 #[test]
-fn a_file_that_does_not_say_where_it_was_counted_is_refused() {
+fn a_file_without_the_machine_of_its_counts_is_refused() {
     let text = baseline().to_text().replace("libc = glibc 2.36\n", "");
     let error = Baseline::parse(&text).expect_err("no C library");
     assert!(error.contains("libc"), "{error}");

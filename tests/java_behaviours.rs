@@ -1,5 +1,5 @@
 //! Behaviours of Kafka that comments cite by an id (`SE-15`) are explained in `tests/java/behaviours.toml`, and
-//! whoever reads a comment need not look there to know what it is about.
+//! a comment must be understandable without that file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -57,7 +57,7 @@ fn no_comment_is_an_id_alone() {
 }
 
 #[test]
-fn a_comment_of_ids_and_one_with_words_are_told_apart() {
+fn a_comment_of_ids_is_distinguished_from_one_with_words() {
     for bare in [
         "SE-15",
         "SE-15, TM-45",

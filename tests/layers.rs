@@ -311,7 +311,7 @@ fn log_violations(file: &str, module: &str, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_line_of_the_log_goes_through_what_contains_the_logger() {
+fn every_log_line_is_written_by_the_macros_that_catch_a_loggers_panics() {
     check_tree(log_violations);
 }
 
@@ -522,7 +522,7 @@ fn a_module_without_a_layer_is_found() {
 }
 
 #[test]
-fn unit_tests_may_use_what_they_like() {
+fn unit_tests_may_use_any_layer() {
     let text = "fn f() {}\n#[cfg(test)]\nmod tests {\n    use crate::producer::A;\n}\n";
     assert!(layer_violations("f", "network::x", text).is_empty());
 }

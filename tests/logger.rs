@@ -71,7 +71,7 @@ impl Log for Shipping {
         let Some(producer) = SHIPS_THROUGH.get() else {
             return;
         };
-        // Who stops a broker waits for its threads: they cannot wait for what that broker leads.
+        // Stopping a broker waits for its threads, so they must not wait for a partition that it leads.
         let is_brokers = std::thread::current()
             .name()
             .is_some_and(|name| name.starts_with("test-broker"));

@@ -92,14 +92,14 @@ fn every_defect_of_the_list_is_planted_where_it_has_to_be() {
 }
 
 #[test]
-fn the_table_of_who_catches_what_has_every_defect_in_the_order_of_the_list() {
+fn the_table_of_catchers_has_every_defect_in_the_order_of_the_list() {
     let text = fs::read_to_string(source().join("planted.rs")).expect("the list is there");
     let table: Vec<&str> = planted::CAUGHT_BY.iter().map(|(name, _)| *name).collect();
     assert_eq!(table, listed(&text));
 }
 
 #[test]
-fn what_is_planted_is_found_also_over_several_lines() {
+fn planted_conditions_are_found_also_over_several_lines() {
     let mut counts = BTreeMap::new();
     let code = "if planted!(A) {}\nlet x = !planted!(\n    B\n) && planted!(A | C);";
     count_planted(code, &mut counts);

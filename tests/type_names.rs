@@ -1,4 +1,4 @@
-//! A type name leads to one type: who searches `src` for it finds one declaration.
+//! A type name is declared once: a search for it in `src` finds one declaration.
 //!
 //! The check reads text, not syntax: a line that begins with `struct`, `enum`, `trait`, `union` or `type`, whatever its
 //! visibility, declares a name. What unit tests, models and fixtures have for themselves is not looked at, and neither
@@ -58,7 +58,7 @@ fn no_type_name_is_declared_twice() {
 }
 
 #[test]
-fn declarations_are_found_whatever_stands_before_them_and_associated_types_are_not() {
+fn declarations_are_found_with_any_prefix_and_associated_types_are_not() {
     let text = "pub struct A;\n    pub(super) enum B {\npub(in crate::x) trait C: Send {\n    type D: E;\n}\n\
                 impl C for A {\n    type D = A;\n}\ntype F<'a> = G;\n// struct H;\nlet structure = 1;\n\
                 pub(crate) struct I<T>(T);\nmod m {\n    struct J;\n}\n";

@@ -22,7 +22,7 @@ pub(crate) enum Keys {
 }
 
 impl Keys {
-    /// For measuring, and nothing else: everybody knows them.
+    /// Public keys for benchmarks only: they protect nothing.
     fn pem(self) -> &'static str {
         match self {
             Self::P256 => include_str!("p256.pem"),
@@ -32,7 +32,7 @@ impl Keys {
     }
 }
 
-/// Who brokers and clients are: the same.
+/// The identity of brokers and clients, which share one.
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) authority: String,

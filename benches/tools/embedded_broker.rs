@@ -26,7 +26,7 @@ answer none, `wake` makes all answer again; each is answered with a line.
   --tls                     speak TLS 1.3 with AES-256-GCM and nothing else, with the certificate of
                             examples/tls_sasl, whose authority is authority.pem there";
 
-// Everybody knows this key.
+// This key is public.
 const KEY: &str = include_str!("../../examples/tls_sasl/broker.key");
 const CERTIFICATE: &str = include_str!("../../examples/tls_sasl/broker.pem");
 

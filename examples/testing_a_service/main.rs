@@ -17,7 +17,7 @@ use service::{OrderDesk, Receipt};
 type Outcome = Result<(), Box<dyn Error>>;
 
 /// With the mock producer, without a broker: each record completes as the test says.
-fn each_receipt_follows_from_what_became_of_the_record() -> Outcome {
+fn each_receipt_follows_from_the_outcome_of_its_record() -> Outcome {
     let (producer, mock) = MockProducer::builder()
         .topic("orders", 1)
         .auto_complete(false)
@@ -96,7 +96,7 @@ fn an_order_is_rejected_only_if_it_is_not_written(
 }
 
 fn main() -> Outcome {
-    each_receipt_follows_from_what_became_of_the_record()?;
+    each_receipt_follows_from_the_outcome_of_its_record()?;
     let tests: [fn(&TestCluster, &OrderDesk) -> Outcome; 3] = [
         a_leader_that_moves_is_followed,
         an_order_whose_answer_is_lost_is_written_once,

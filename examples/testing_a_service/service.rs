@@ -9,7 +9,7 @@ use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
 pub(crate) enum Receipt {
     Accepted,
     Rejected,
-    /// It may or may not be in the log: somebody has to check.
+    /// The record may or may not be in the log: the operator has to check.
     SetAside,
 }
 

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_lines_a_second_are_admitted_and_the_next_tells_how_many_were_suppressed() {
+    fn ten_lines_a_second_are_admitted_and_the_next_has_the_number_of_suppressed_ones() {
         let mut limit = LogLimit::default();
         let start = Instant::from_nanos(5);
         for millis in 0..100 {

@@ -228,7 +228,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told to move.
+/// A clock that moves only by calls of its methods.
 #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
 pub(crate) mod mock {
     use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -236,7 +236,7 @@ pub(crate) mod mock {
 
     use super::{Clock, Instant, Timestamp};
 
-    /// A clock that stands still until it is told to move.
+    /// A clock that moves only by calls of its methods.
     ///
     /// Its two readings begin far apart and the wall clock can be set alone, so that code which takes
     /// one for the other shows.
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mock_clock_moves_only_when_told_and_its_wall_clock_can_jump_alone() {
+    fn the_mock_clock_moves_only_by_calls_and_its_wall_clock_can_jump_alone() {
         let clock = mock::MockClock::new();
         let (now, wall) = (clock.now(), clock.timestamp());
         assert_eq!((clock.now(), clock.timestamp()), (now, wall));

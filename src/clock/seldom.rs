@@ -13,22 +13,22 @@ pub(crate) const SAID_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// Rate limiter of one kind of event, such as one state of one node.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seldom {
-    said: Option<Instant>,
-    unsaid: u64,
+    last_logged: Option<Instant>,
+    suppressed: u64,
 }
 
 impl Seldom {
     /// Notes that the event has happened. Returns `Some` if it is to be logged now, with the number of suppressed
     /// repetitions.
     pub(crate) fn happened(&mut self, now: Instant) -> Option<Unsaid> {
-        let may_say = self
-            .said
+        let may_log = self
+            .last_logged
             .is_none_or(|at| Deadline::after(at, SAID_AGAIN_AFTER).is_over(now));
-        if may_say {
-            self.said = Some(now);
-            return Some(Unsaid(std::mem::take(&mut self.unsaid)));
+        if may_log {
+            self.last_logged = Some(now);
+            return Some(Unsaid(std::mem::take(&mut self.suppressed)));
         }
-        self.unsaid = self.unsaid.saturating_add(1);
+        self.suppressed = self.suppressed.saturating_add(1);
         None
     }
 }
@@ -73,19 +73,19 @@ mod tests {
 
     #[test]
     fn a_repeated_event_is_logged_at_once_and_then_at_intervals_with_its_count() {
-        let mut thing = Seldom::default();
+        let mut event = Seldom::default();
         let mut now = Instant::ORIGIN;
-        let mut said = Vec::new();
+        let mut logged = Vec::new();
         for _ in 0..=6_000 {
-            said.extend(thing.happened(now).map(|unsaid| unsaid.to_string()));
+            logged.extend(event.happened(now).map(|suppressed| suppressed.to_string()));
             now = now.saturating_add(Duration::from_millis(10));
         }
         let again = " (and 2999 times more since this was last logged)";
-        assert_eq!(said, ["", again, again]);
+        assert_eq!(logged, ["", again, again]);
     }
 
     #[test]
-    fn a_line_that_comes_again_and_again_is_logged_seldom_however_many_there_are() {
+    fn a_repeated_line_is_logged_once_per_interval_and_distinct_lines_are_limited() {
         let mut lines = SeldomLines::default();
         let mut now = Instant::ORIGIN;
         let mut logged = 0;

@@ -167,8 +167,8 @@ pub enum ProduceErrorKind {
         /// The key that sets the limit.
         key: &'static str,
     },
-    /// The topic's name is invalid, or the brokers reject it. [`ProduceError::code`] tells them apart: it is `None`
-    /// where no broker was asked.
+    /// The topic's name is invalid, or the brokers reject it. [`ProduceError::code`] distinguishes the two: it is
+    /// `None` if no broker was asked.
     InvalidTopic,
     /// The client is not authorized to write to the topic, or to describe it.
     TopicAuthorization,

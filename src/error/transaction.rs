@@ -131,8 +131,8 @@ impl TransactionError {
     }
 
     /// Whether the transaction may be committed all the same: EndTxn with commit was sent, or may have been, and the
-    /// coordinator has not responded; or the call timed out, and the commit goes on. A producer that has failed says so in
-    /// each later call too.
+    /// coordinator has not responded; or the call timed out, and the commit goes on. A producer that has failed says so
+    /// in each later call too.
     pub fn may_be_committed(&self) -> bool {
         self.failure.may_be_committed
     }
@@ -156,7 +156,7 @@ pub(crate) struct TransactionFailure {
     pub(crate) kind: TransactionErrorKind,
     pub(crate) code: Option<ErrorCode>,
     pub(crate) message: Arc<str>,
-    /// The coordinator was asked to commit the transaction, or may be, and nobody knows what came of it.
+    /// The coordinator was asked to commit the transaction, or may be asked yet, and the outcome is unknown.
     pub(crate) may_be_committed: bool,
 }
 
@@ -174,7 +174,7 @@ impl TransactionFailure {
         }
     }
 
-    /// With or without the doubt whether the transaction was committed.
+    /// Sets whether the transaction may be committed.
     #[must_use]
     pub(crate) fn in_doubt(self, may_be_committed: bool) -> Self {
         Self {

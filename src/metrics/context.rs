@@ -36,7 +36,7 @@ impl MetricsContext {
         }
     }
 
-    /// What kind of client it is.
+    /// The namespace of the metrics: the kind of the client.
     pub fn namespace(&self) -> &str {
         self.label(Self::NAMESPACE).unwrap_or_default()
     }
@@ -91,14 +91,14 @@ mod tests {
     }
 
     #[test]
-    fn a_label_may_say_another_namespace() {
+    fn a_label_may_set_another_namespace() {
         let context = MetricsContext::new("kafka.producer", [("_namespace", "billing")]);
         assert_eq!(labels(&context), [("_namespace", "billing")]);
     }
 
     /// Java: KafkaMetricsContextTest#testKafkaMetricsContextLabelsAreImmutable
     #[test]
-    fn a_copy_has_the_same_labels_and_nobody_can_change_them() {
+    fn a_copy_has_the_same_labels_which_are_immutable() {
         let context = MetricsContext::new("sample-ns", [("label-a", "label-a-value")]);
         let copy = context.clone();
         assert!(Arc::ptr_eq(&copy.labels, &context.labels));

@@ -37,7 +37,7 @@ pub(crate) struct MetricGroup {
 }
 
 enum MetricSource {
-    /// Recorded values. The lock is per group, so readers block only those who record in this group.
+    /// Recorded values. The lock is per group, so a reader blocks only threads that record in this group.
     Sensors(Mutex<Box<[Sensor]>>),
     /// One gauge for each metric. Measured with no lock held.
     Gauges(Box<[ReadGauge]>),

@@ -118,7 +118,7 @@ mod tests {
 
     /// Words in code style that look like the name of a metric or of a key are one.
     #[test]
-    fn the_handwritten_text_names_metrics_and_keys_that_exist() {
+    fn the_introduction_names_only_metrics_and_keys_that_exist() {
         let is_metric = |word: &str| {
             let mut all = FAMILIES.into_iter().flat_map(Family::metrics);
             all.any(|(_, metric)| metric.name == word)

@@ -9,12 +9,13 @@ use super::tables::NodeSensor;
 use crate::sync::{Mutex, Rank};
 use crate::types::NodeId;
 
-/// Registry of the nodes' metric groups: one for each node that was ever connected to.
+/// Registry of per-node metric groups: one group for each node that the producer has ever connected to.
 ///
 /// # Threads
-/// Any may ask; groups are added by the one thread that connects.
+/// Any thread may look up a group; only the network thread adds groups.
 /// # Kafka
-/// What `Metrics#sensor` finds by the name `node-<id>.latency`. They stay as long as the producer does.
+/// The sensors `node-<id>.*` of `SelectorMetrics#maybeRegisterConnectionMetrics`. Differs: groups exist until the
+/// producer is dropped.
 #[derive(Debug)]
 pub(crate) struct NodeMetrics {
     registry: Arc<MetricsRegistry>,
@@ -34,7 +35,7 @@ impl NodeMetrics {
         self.nodes.lock().get(&node).cloned()
     }
 
-    /// The sensors of a node that is being connected to; registers them at the first connection.
+    /// The sensors of a node; registers them when the node is first connected to.
     pub(crate) fn register(&self, node: NodeId) -> Sensors<NodeSensor> {
         if let Some(known) = self.of(node) {
             return known;

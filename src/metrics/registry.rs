@@ -105,7 +105,7 @@ impl MetricsRegistry {
         group
     }
 
-    /// Removes what [`add`](Self::add) registered. What is recorded afterwards nobody sees.
+    /// Removes what [`add`](Self::add) registered. Values recorded afterwards are not visible.
     #[cfg(test)]
     pub(crate) fn remove<S: SensorSet>(&self, sensors: &Sensors<S>) {
         self.remove_group(sensors.group());
@@ -188,7 +188,7 @@ impl MetricsRegistry {
     /// Removes a group; false if it was removed before.
     fn take(&self, group: &Arc<MetricGroup>) -> bool {
         let mut groups = self.groups.lock();
-        // May be called twice for a group; the observer is told once.
+        // May be called twice for a group; the observer is notified once.
         let was_there = groups.by_id.remove(&group.id).is_some();
         if was_there {
             groups.metrics -= group.len();
@@ -239,7 +239,7 @@ impl QuietRegistry<'_> {
         group
     }
 
-    /// Removes what [`add`](Self::add) registered. What is recorded afterwards nobody sees.
+    /// Removes what [`add`](Self::add) registered. Values recorded afterwards are not visible.
     pub(crate) fn remove<S: SensorSet>(&self, sensors: &Sensors<S>) {
         self.remove_group(sensors.group());
     }
@@ -305,7 +305,7 @@ mod tests {
 
     /// Java: MetricsTest#testSimpleStats, #testRemoveSensor; MT-6
     #[test]
-    fn what_is_registered_is_found_by_name_and_tags_until_it_is_removed() {
+    fn a_registered_metric_is_found_by_name_and_tags_until_it_is_removed() {
         let registry = registry();
         let told = Arc::new(Told(Mutex::new(Rank::LEAF, Vec::new())));
         registry.observe(Arc::clone(&told) as Arc<dyn MetricsObserver>);
@@ -340,9 +340,10 @@ mod tests {
         );
     }
 
-    /// User code takes its time, and those who register in the midst of a step go on by the moment they have.
+    /// The sender defers the notification, since user code may be slow and the rest of the step uses the time that was
+    /// read before.
     #[test]
-    fn quietly_registered_metrics_exist_at_once_and_are_reported_later_in_order() {
+    fn metrics_registered_quietly_exist_at_once_and_are_reported_later_in_order() {
         let registry = registry();
         let unseen = registry.quietly().add::<TopicSensor>(&["unseen"]);
         let told = Arc::new(Told(Mutex::new(Rank::LEAF, Vec::new())));

@@ -120,7 +120,7 @@ impl Sensor {
         // Samples expire when they are read: without new values no one else would empty them.
         self.purge(windows, now);
         let count: u64 = self.samples.iter().map(|sample| sample.count).sum();
-        // A sum of nothing would be -0, and be told as "-0".
+        // The sum of an empty iterator is -0.0, which would be displayed as "-0".
         let sum = self
             .samples
             .iter()
@@ -219,7 +219,7 @@ mod tests {
 
     /// Java: MetricsTest#testRateWindowing; MT-3
     #[test]
-    fn a_rate_is_about_all_windows_but_the_last_and_what_has_passed_of_that() {
+    fn a_rate_covers_all_complete_windows_and_the_elapsed_part_of_the_last() {
         let mut sensor = Sensor::default();
         sensor.record(30.0, windows(), at(0));
         close(sensor.measure(Stat::Rate, windows(), at(0)), 30.0 / 30.0);

@@ -42,8 +42,8 @@ impl Metrics {
 
     /// The metric of this group and name with these tags; `client-id` need not be among them.
     ///
-    /// It is looked for among all of them, of every topic and broker: ask once and keep the [`Metric`], whose value can be
-    /// read at any time for next to nothing.
+    /// It is looked for among all of them, of every topic and broker: ask once and keep the [`Metric`], whose value can
+    /// be read at any time for next to nothing.
     pub fn get(&self, group: &str, name: &str, tags: &[(&str, &str)]) -> Option<Metric> {
         let mut metrics = self.registry.metrics().into_iter();
         metrics.find(|metric| {
@@ -63,11 +63,11 @@ impl Metrics {
     ///
     /// They are called as the JMX exporter calls those of Kafka's producer, so that dashboards made for it can be
     /// used: `kafka_producer_producer_metrics_record_send_rate{client_id="billing"}`, with the further labels `topic`
-    /// and `node_id`. The version is told by the labels of `kafka_producer_app_info`. See `docs/METRICS.md`.
+    /// and `node_id`. The version is in the labels of `kafka_producer_app_info`. See `docs/METRICS.md`.
     ///
     /// # Threads
-    /// Each group of metrics (of the sender, of one node, of one topic) is read for itself; nobody else waits
-    /// meanwhile. What it makes takes about 1 KiB a topic.
+    /// Each group of metrics (of the sender, of one node, of one topic) is locked while it is read, so
+    /// threads that record in other groups are not blocked. The text takes about 1 KiB per topic.
     pub fn prometheus_text(&self) -> String {
         Self::prometheus_text_of([self])
     }
@@ -75,8 +75,8 @@ impl Metrics {
     /// As [`prometheus_text`](Self::prometheus_text), of several producers. Texts of theirs put one behind another
     /// would not be valid: a name may stand in one place only.
     ///
-    /// Each producer needs a `client.id` of its own: those that share one cannot be told apart. One that is named twice
-    /// is told once.
+    /// Each producer needs a `client.id` of its own: those that share one cannot be distinguished. One that is named
+    /// twice is exported once.
     pub fn prometheus_text_of<'a>(producers: impl IntoIterator<Item = &'a Self>) -> String {
         let mut told: Vec<&Arc<MetricsRegistry>> = Vec::new();
         for producer in producers {
@@ -89,7 +89,7 @@ impl Metrics {
         prometheus::text(told.into_iter().flat_map(|registry| registry.groups()))
     }
 
-    /// What a metric of numbers says now.
+    /// The current value of a numeric metric.
     #[cfg(test)]
     pub(crate) fn number(&self, group: &str, name: &str, tags: &[(&str, &str)]) -> f64 {
         match self.get(group, name, tags).map(|metric| metric.value()) {

@@ -33,7 +33,7 @@ pub(crate) fn register_app_info(registry: &MetricsRegistry, clock: &dyn Clock) -
 
 /// Registers the `count` metric: the number of metrics.
 pub(crate) fn register_count(registry: &Arc<MetricsRegistry>) {
-    // Whoever keeps the metric keeps no registry, and so none of its reporters.
+    // Weak: a metric that the user keeps must not keep the registry and its reporters alive.
     let counted: Weak<MetricsRegistry> = Arc::downgrade(registry);
     let read = move |_| {
         let count = counted.upgrade().map_or(0, |registry| registry.len());
@@ -49,7 +49,7 @@ mod tests {
     use crate::metrics::Metrics;
 
     #[test]
-    fn metrics_count_themselves_and_say_which_library_this_is_until_that_is_removed() {
+    fn the_metric_count_and_the_app_info_exist_until_they_are_removed() {
         let clock = Arc::new(SystemClock::new());
         let registry = MetricsRegistry::for_tests(Arc::clone(&clock) as Arc<dyn Clock>);
         register_count(&registry);

@@ -21,8 +21,8 @@ pub(crate) struct ClosePlugins<'p> {
     pub(crate) closed: &'p Latch<()>,
 }
 
-/// A blocking `close` as a state machine. It refuses new records, then tells the sender to send what is queued and to
-/// end, or to abort when the timeout expires. Last it closes the plug-ins. Concurrent calls are allowed.
+/// A blocking `close` as a state machine. It refuses new records, then makes the sender send the queued records and
+/// end, or abort when the time-out expires. Last it closes the plug-ins. Concurrent calls are allowed.
 pub(crate) struct Close<'p> {
     core: &'p Core,
     thread: &'p SenderThread,
@@ -60,8 +60,8 @@ impl<'p> Close<'p> {
 
     fn begin(&mut self) -> Stopwatch {
         let core = self.core;
-        // Before the sender is told to end: a record that is accepted after its last look at the queues would be
-        // neither sent nor failed.
+        // Before the sender is asked to end: a record that is accepted after the sender's last check of the queues
+        // would be neither sent nor failed.
         core.close_doors();
         if planted!(ClosesAfterWaking) {
             core.waker.wake();

@@ -101,7 +101,8 @@ impl Core {
     #[inline]
     pub(crate) fn check_size(&self, sent: usize, staged: usize) -> Result<(), Excess> {
         let request = self.config.max_request_size();
-        // Not asked of the pool: its total lies beside what the sender writes whenever a batch's memory comes back.
+        // Not read from the pool: its total is on a cache line that the sender writes whenever a batch's memory is
+        // returned.
         let memory = self.config.buffer_memory();
         // `max.request.size` first, as in `ensureValidRecordSize`.
         let (size, limit, key) = if sent > request {
@@ -204,7 +205,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
         if planted!(ReportersClosedTooEarly) {
             let _ = self.reporters.close();
         }
-        // While the reporters are still open: they are told of the removal.
+        // Before the reporters are closed, since the removal is reported to them.
         if let Some(app_info) = &self.app_info {
             self.metrics.remove_group(app_info);
         }

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::batch::BatchId;
 
-/// Counters since the producer was built. Only the sender writes them, except `rejected` and the batch id.
+/// Counters since the producer was built. Only the sender writes them, except `records_rejected` and `next_batch`,
+/// which threads in `send` write.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     records_acknowledged: AtomicU64,
@@ -61,6 +62,7 @@ impl Counters {
         self.requests_sent.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts an iteration of the sender's loop.
     pub(crate) fn looped(&self) {
         self.loops.fetch_add(1, Ordering::Relaxed);
     }
@@ -94,36 +96,35 @@ impl Counters {
 
 /// Snapshot of a producer's counters and gauges.
 ///
-/// Counters of records only grow; gauges are the values at the moment of the call. The snapshot is not atomic: while
-/// records are sent, its fields may be a batch apart.
+/// Counters only grow; gauges are the values at the time of the call. The snapshot is not atomic: while records are
+/// sent, some fields may include a batch that others do not include yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ProducerSnapshot {
-    /// Records the brokers have acknowledged (with acks=0: that were given to a socket).
+    /// Records that the brokers have acknowledged; with `acks=0`, records whose request was written to a socket.
     pub records_acknowledged: u64,
-    /// Records whose future got an error. A record that was not taken has no future and is not counted: one for
-    /// which `send` returned an error, or which `try_send` gave back.
+    /// Records whose future resolved to an error. A record without a future is not counted: one for which `send`
+    /// returned an error, or which `try_send` returned to the caller.
     pub records_failed: u64,
-    /// Records sent again, counted once for each time.
+    /// Records sent again, counted once per retry.
     pub records_retried: u64,
-    /// Batches sent again, counted once for each time.
+    /// Batches sent again, counted once per retry.
     pub batches_retried: u64,
-    /// Batches that a broker called too large and that were split into smaller ones, once for each
-    /// time.
+    /// Batches that a broker rejected as too large and that were split into smaller ones, counted once per split.
     pub batches_split: u64,
-    /// Batches handed to a connection and not answered yet.
+    /// Batches in flight: passed to a connection, without a response yet.
     pub batches_in_flight: u64,
     /// Batches that are open, full, or waiting to be sent again.
     pub batches_queued: u64,
-    /// Requests of every kind that are not answered yet, as of the last answer.
+    /// Requests of every kind in flight. Updated when the sender sends a produce request or has polled.
     pub requests_in_flight: u64,
     /// Produce requests sent.
     pub produce_requests: u64,
-    /// Turns of the sender's loop: grows by nothing while there is nothing to do.
+    /// Iterations of the sender's loop. Does not grow while the sender is idle.
     pub sender_loops: u64,
     /// `buffer.memory`, in bytes.
     pub memory_total_bytes: u64,
-    /// Bytes of it not in use.
+    /// Bytes of `buffer.memory` that are not in use.
     pub memory_free_bytes: u64,
     /// Threads that wait for memory in `send`.
     pub threads_waiting_for_memory: u64,

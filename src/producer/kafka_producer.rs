@@ -69,22 +69,22 @@ use crate::types::PartitionInfo;
 ///
 /// # Code of yours
 /// Callbacks, wakers, interceptors, serializers, partitioners, metrics reporters and cluster listeners all have the
-/// same rules, whichever thread they run on. None of the producer's locks is held. Calls that would wait for the producer are
-/// refused inside them with [`Misuse::InsideCallback`]: `flush`, `close`, a future's `get` whose answer is not there
-/// yet, a `send` that finds no memory or does not know its topic. A `send` that need not wait is taken. The last
-/// handle of the producer may be dropped there: what is left is then given up and told so. A panic ends with
-/// the code that panicked: it is logged, or fails the call to `send` that a serializer or partitioner was needed
-/// for. In a program that is built with `panic=abort` a panic cannot be contained and ends the process.
+/// same rules, whichever thread they run on. None of the producer's locks is held. Calls that would wait for the
+/// producer are refused inside them with [`Misuse::InsideCallback`]: `flush`, `close`, a future's `get` before the
+/// result is known, a `send` that waits for memory or for metadata. A `send` that need not wait is accepted. The last
+/// handle of the producer may be dropped there: the remaining records then fail. A panic ends with the code that
+/// panicked: it is logged, or fails the call to `send` that a serializer or partitioner was needed for. In a program
+/// that is built with `panic=abort` a panic cannot be contained and ends the process.
 ///
 /// Waiting for *another* producer there is not refused. Two producers whose callbacks wait for each other stand still
 /// together, and `delivery.timeout.ms` of neither ends that: hand such work to another thread.
 ///
 /// # Fork
 /// A process that was forked after the producer was built has no thread that sends: calls that would wait are refused
-/// with [`Misuse::Forked`]. Build a producer after the fork. As with any program that has threads, locks that other threads
-/// hold at the moment of the fork stay held in the child, so calls on the parent's producer may then stand still: fork
-/// while no other thread is in a call. A callback that forks must end the child (`exec`, `_exit`) and not return in it: the
-/// child would go on as a second thread on the parent's connections.
+/// with [`Misuse::Forked`]. Build a producer after the fork. As with any program that has threads, locks that other
+/// threads hold at the moment of the fork stay held in the child, so calls on the parent's producer may then stand
+/// still: fork while no other thread is in a call. A callback that forks must end the child (`exec`, `_exit`) and not
+/// return in it: the child would go on as a second thread on the parent's connections.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.KafkaProducer`.
@@ -118,7 +118,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             closing: |plugins| {
                 let plugins = plugins.take();
                 Box::new(move || {
-                    // What is wrong goes to the log: nobody is left to be told.
+                    // Errors are logged: no call is left that could return them.
                     let _ = plugins.close();
                     plugins.let_go();
                 })
@@ -129,17 +129,17 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// Appends a record to a batch, and returns a future of its metadata.
     ///
     /// # Errors
-    /// When the record was not taken because of the call itself: the producer is closed, a serializer
-    /// or the partitioner failed. What goes wrong with the record otherwise, at once (the topic cannot
-    /// be found, the record is too large, no memory) or later, is told by the future.
+    /// The record was refused because of the call itself: the producer is closed, a serializer or the partitioner
+    /// failed. All other errors are returned by the future, whether they occur at once (the topic cannot be found, the
+    /// record is too large, the memory is exhausted) or later.
     ///
     /// In a process forked after the producer was built nothing is sent: a record that needs a new batch is
     /// refused with [`Misuse::Forked`]. One that still fits into a batch open since before the fork is
     /// taken, and its future says [`Misuse`](crate::ProduceErrorKind::Misuse) when it is waited for.
     ///
     /// With a `transactional.id` the record becomes part of the transaction that is open now, or is refused with
-    /// [`SendError::Transaction`], however long it is held up. A record that is refused for any other reason, by this call
-    /// or by the future, keeps that transaction from being committed.
+    /// [`SendError::Transaction`], however long it is held up. A record that is refused for any other reason, by this
+    /// call or by the future, keeps that transaction from being committed.
     ///
     /// # Blocking
     /// Up to `max.block.ms` in all, for a topic that is not known yet and for memory when
@@ -173,14 +173,14 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     ///
     /// # let producer = KafkaProducer::<str, str>::new(config)?;
     /// let record = ProducerRecord::new("greetings", "hello");
-    /// let future = producer.send_with_callback(record, |fate| match fate {
+    /// let future = producer.send_with_callback(record, |outcome| match outcome {
     ///     Ok(metadata) => println!("written to {metadata}"),
     ///     Err(error) => eprintln!("lost: {error}"),
     /// })?;
     /// # future.get()?;
     ///
     /// // A function will do as well. A closure that is not written where it is passed has to name its argument's type.
-    /// let callback = |fate: Result<&RecordMetadata, &ProduceError>| assert!(fate.is_ok());
+    /// let callback = |outcome: Result<&RecordMetadata, &ProduceError>| assert!(outcome.is_ok());
     /// # let future =
     /// producer.send_with_callback(ProducerRecord::new("greetings", "bye"), callback)?;
     /// # future.get()?;
@@ -204,7 +204,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// before this returns.
     ///
     /// # Kafka
-    /// `KafkaProducer#send(ProducerRecord, Callback)`. Differs: what is told is either metadata or an error, which
+    /// `KafkaProducer#send(ProducerRecord, Callback)`. Differs: the callback gets either metadata or an error, which
     /// names topic and partition. `close` inside a callback is refused, where Java's acts as `close(0)`.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "as `send_calling`")]
@@ -337,17 +337,17 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 
     /// Non-blocking [`send`](Self::send): a record that cannot be appended at once is returned.
     ///
-    /// A topic that is not known yet is asked for, so that a later attempt may succeed. If the last answer of
-    /// the brokers was that they have no such topic or partition, or refuse it, the reason is the error that
-    /// says so; it is asked for again all the same.
+    /// The metadata of an unknown topic is requested, so that a later attempt may succeed. If the last response of the
+    /// brokers was that the topic or partition does not exist, or that access is refused, that is the reason of the
+    /// error; the metadata is requested again all the same.
     ///
     /// # Errors
-    /// The record, as it was before interceptors, and why it was not taken. After a fork as
-    /// [`send`](Self::send): a record that needs a new batch comes back with [`Misuse::Forked`], and the future
-    /// of one that is taken says so.
+    /// The record, as it was before interceptors, and the reason of the refusal. After a fork, as with
+    /// [`send`](Self::send), a record that needs a new batch is returned with [`Misuse::Forked`], and the future of an
+    /// accepted one returns that error.
     ///
-    /// What [would block](TrySendReason::would_block) leaves an open transaction as it was: the record is not lost. Any
-    /// other reason keeps it from being committed, as with [`send`](Self::send).
+    /// A reason that [would block](TrySendReason::would_block) does not affect an open transaction, since the record is
+    /// not lost. Any other reason keeps the transaction from being committed, as with [`send`](Self::send).
     ///
     /// # Blocking
     /// Never.
@@ -377,7 +377,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         let outcome = match self.check_depth(of) {
             Err(error) => Err(TrySendReason::Call(error)),
             Ok(()) if interceptors.is_empty() => self.try_once(of, &record),
-            // On a clone: a record that is not taken comes back as it was given.
+            // On a clone: a refused record is returned as it was given.
             Ok(()) => self.try_once(of, &interceptors.on_send(record.clone())),
         };
         outcome.map_err(|reason| TrySendError { record, reason })
@@ -397,7 +397,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             Ok(SendProgress::NeedsMemory) => Err(TrySendReason::MemoryFull),
             Err(refusal) => Ok(refusal),
         };
-        // Of a record that could not be taken just now nothing is lost: whoever sends it has it.
+        // A record that cannot be accepted now is returned to the caller, so nothing is lost.
         let reason = not_taken.map_or_else(
             |not_now| not_now,
             |refusal| {
@@ -405,7 +405,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
                 attempt.counted(refusal).into()
             },
         );
-        // Before interceptors run: the pool's queue is FIFO, and a ticket that nobody polls blocks those behind it.
+        // Before interceptors run: the pool's queue is FIFO, and a ticket that is not polled blocks those behind it.
         attempt.leave_line();
         let interceptors = &self.plugins.interceptors;
         if !interceptors.is_empty() {
@@ -419,7 +419,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// been acknowledged or has failed.
     ///
     /// # Errors
-    /// Inside a callback of the same producer, where it would wait for itself, and after a fork.
+    /// Inside a callback of the same producer, where the call would wait for its own thread, and after a fork.
     ///
     /// # Blocking
     /// Until all are done; `delivery.timeout.ms` bounds that.
@@ -481,8 +481,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// May be called more than once, and while other threads send.
     ///
     /// # Errors
-    /// What could not be finished; the producer is closed all the same. Inside a callback of the same
-    /// producer the call is refused and nothing is closed.
+    /// Undelivered records or an open transaction, or the failure of a plug-in; the producer is closed all the same.
+    /// Inside a callback of the same producer the call is refused and nothing is closed.
     ///
     /// # Blocking
     /// Until everything is acknowledged or has failed; `delivery.timeout.ms` bounds that.
@@ -572,7 +572,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// For as long as the reporters take.
     ///
     /// # Kafka
-    /// What brokers do with their reporters (`DynamicMetricsReporters`); Java's producer never does.
+    /// As brokers reconfigure their reporters (`DynamicMetricsReporters`). Java's producer cannot.
     pub fn reconfigure_metrics_reporters<N, T>(
         &self,
         entries: impl IntoIterator<Item = (N, T)>,
@@ -620,9 +620,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 /// warning. Call [`close`](KafkaProducer::close) to wait longer and to get the result.
 ///
 /// # Blocking
-/// Up to 10 s, and for as long as a callback that is running takes (10 s at most). Not at all inside a
-/// callback or anything else that the producer's thread runs: there what is left is given up, and
-/// the plug-ins are closed by that thread when all of it has been told. Nor after a fork.
+/// Up to 10 s, and for as long as a callback that is running takes (10 s at most). Not at all inside a callback or any
+/// other code that the producer's thread runs: there the remaining records fail, and that thread closes the plug-ins
+/// after their callbacks. Nor after a fork.
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for KafkaProducer<K, V> {
     fn drop(&mut self) {
         match self.close_within(Some(DROP_TIMEOUT)) {

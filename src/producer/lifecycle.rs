@@ -97,7 +97,7 @@ pub(crate) struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // In this order: whoever sees the end may rely on the last act having been done.
+        // In this order: a thread that sees the end relies on the last act having run.
         if let Some(act) = self.ending.reach() {
             contain(&self.log, act);
         }
@@ -195,7 +195,7 @@ impl SenderThread {
     }
 }
 
-/// Runs `act` and logs its panic: at the end of a thread nobody would see it.
+/// Runs `act` and logs its panic: at the end of a thread it would be lost.
 fn contain(log: &LogContext, act: impl FnOnce()) {
     if let Err(reason) = panic::contain(act) {
         error!(log, "a panic at the end of a producer's thread: {reason}");

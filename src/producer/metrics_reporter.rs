@@ -61,15 +61,16 @@ use crate::types::ClusterResourceListener;
 ///
 /// # Threads
 /// Methods run on the thread that builds the producer, closes it or
-/// [reconfigures](crate::KafkaProducer::reconfigure_metrics_reporters) it, and where a topic or a broker is met for
-/// the first time, or forgotten, on the producer's own thread: after what was to be sent, but nothing else is sent
-/// meanwhile, so note the metric and return, and leave what takes time, such as writing to a socket, to a thread of yours. More than one may run at a
-/// time. No lock of the producer's is held: metrics may be read and asked for, records may be sent; what would wait
-/// for the producer is refused, as in all [code of yours](crate::KafkaProducer#code-of-yours).
+/// [reconfigures](crate::KafkaProducer::reconfigure_metrics_reporters) it. When metrics of a topic or a broker are
+/// added or removed later, they run on the producer's own thread, after due requests were sent. Nothing else is sent
+/// meanwhile: store the metric and return, and leave slow work, such as writing to a socket, to a thread of your own.
+/// Several methods may run at the same time. No lock of the producer is held: metrics may be read, and records may be
+/// sent. A call that would wait for the producer is refused, as in all [code of
+/// yours](crate::KafkaProducer#code-of-yours).
 /// # Kafka
-/// `org.apache.kafka.common.metrics.MetricsReporter` of 3.0. Differs: what `close` fails with is told by the
-/// producer's `close`, where Java's is only logged; after `close` nothing is told any more, where Java's producer
-/// still tells that `app-info` goes.
+/// `org.apache.kafka.common.metrics.MetricsReporter` of 3.0. Differs: the producer's `close` returns the error of a
+/// reporter's `close`, which Java only logs; no method is called after `close`, whereas Java still reports the removal
+/// of `app-info`.
 pub trait MetricsReporter: Send + Sync {
     /// Takes what it needs from the producer's configuration; called once, before anything else, for a reporter
     /// that `metric.reporters` names.
@@ -81,40 +82,41 @@ pub trait MetricsReporter: Send + Sync {
         Ok(())
     }
 
-    /// The labels that are to be put on everything; called before [`init`](Self::init).
+    /// Passes the labels that belong to every metric; called before [`init`](Self::init).
     ///
     /// # Errors
-    /// Why it cannot work so; the producer is not built then.
+    /// The reporter cannot work with these labels; the producer is not built.
     fn context_change(&self, context: &MetricsContext) -> Result<(), BoxError> {
         let _ = context;
         Ok(())
     }
 
-    /// The metrics that there are already; called once. A producer has none yet at that moment, all are told
-    /// by [`metric_change`](Self::metric_change), which is also what this calls unless it is written otherwise.
+    /// Passes the metrics that exist already; called once. A producer has none at that time: all its metrics are
+    /// reported by [`metric_change`](Self::metric_change), which the default implementation of this method calls for
+    /// each.
     ///
     /// # Errors
-    /// Why it cannot work so; the producer is not built then.
+    /// The reporter cannot work; the producer is not built.
     fn init(&self, metrics: &[Metric]) -> Result<(), BoxError> {
         metrics
             .iter()
             .try_for_each(|metric| self.metric_change(metric))
     }
 
-    /// There is a new metric. What its values are it is not told: they are to be read.
+    /// Reports a new metric. Its later values are not reported: the reporter reads them.
     ///
     /// # Errors
     /// An error, or a panic, is logged and has no other effect.
     fn metric_change(&self, metric: &Metric) -> Result<(), BoxError>;
 
-    /// A metric is gone: the producer does not count it any more. It can still be read. Only metrics that go while the
-    /// producer lives are told so; all others go with [`close`](Self::close).
+    /// Reports the removal of a metric: the producer no longer updates it. It can still be read. Only removals before
+    /// [`close`](Self::close) are reported; all other metrics end with `close`.
     ///
     /// # Errors
     /// An error, or a panic, is logged and has no other effect.
     fn metric_removal(&self, metric: &Metric) -> Result<(), BoxError>;
 
-    /// The keys whose values it can take over while the producer runs, see
+    /// The keys whose values the reporter can change while the producer runs, see
     /// [`reconfigure_metrics_reporters`](crate::KafkaProducer::reconfigure_metrics_reporters).
     ///
     /// # Kafka
@@ -123,11 +125,11 @@ pub trait MetricsReporter: Send + Sync {
         Vec::new()
     }
 
-    /// Whether it could work with this configuration, in which keys of its own have other values. Nothing
-    /// is to be changed yet: another reporter may refuse.
+    /// Validates a configuration in which [keys of the reporter](Self::reconfigurable_configs) have other values. Must
+    /// not change anything yet: another reporter may refuse.
     ///
     /// # Errors
-    /// What is wrong with it; nothing is changed then.
+    /// The configuration is invalid; no reporter is reconfigured.
     /// # Kafka
     /// `Reconfigurable#validateReconfiguration`.
     fn validate_reconfiguration(&self, config: &PluginConfig) -> Result<(), BoxError> {
@@ -135,10 +137,10 @@ pub trait MetricsReporter: Send + Sync {
         Ok(())
     }
 
-    /// Takes over a configuration that all reporters accepted.
+    /// Applies a configuration that all reporters have accepted.
     ///
     /// # Errors
-    /// Why it could not; the other reporters take it over all the same.
+    /// The reporter could not apply it; the other reporters are reconfigured all the same.
     /// # Kafka
     /// `Reconfigurable#reconfigure`.
     fn reconfigure(&self, config: &PluginConfig) -> Result<(), BoxError> {
@@ -146,11 +148,11 @@ pub trait MetricsReporter: Send + Sync {
         Ok(())
     }
 
-    /// The producer is being closed, or could not be built. Nothing is told any more; a call that another
-    /// thread is in goes on.
+    /// Ends the reporter: the producer is being closed, or could not be built. No method is called afterwards; a call
+    /// in progress on another thread goes on.
     ///
-    /// Let go of your metrics here: of those that are there still no removal will come, and whoever keeps them keeps them
-    /// for ever, at values that stand still. Before this only `app-info` was removed.
+    /// Drop all metrics here: no removal is reported for the metrics that still exist, and a metric that is kept stays
+    /// in memory with its last value. Only the removal of `app-info` is reported before this call.
     ///
     /// # Errors
     /// Reported by the producer's `close`; the other reporters and the producer are closed all the same.

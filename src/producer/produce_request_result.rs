@@ -327,8 +327,8 @@ impl ProduceRequestResult {
                 return true;
             }
         }
-        // Checked again after the clone: between the two locks the batch may have completed, and then nobody would wake
-        // this task.
+        // Checked again after the clone: between the two locks the batch may have completed, and then nothing would
+        // wake this task.
         let waker = waker.clone();
         let mut tasks = self.tasks.lock();
         if self.is_released() && !planted!(RegistersBlindly) {
@@ -337,7 +337,7 @@ impl ProduceRequestResult {
             return false;
         }
         let before = tasks.insert(index, waker);
-        // Relaxed is enough: whoever drops the handle is the task that registers, or got the handle from it.
+        // Relaxed is enough: the handle is dropped by the task that registers, or by one that got the handle from it.
         self.has_tasks.store(true, Ordering::Relaxed);
         if planted!(WakerDroppedUnderLock) && before.is_some() {
             self.let_go(before);

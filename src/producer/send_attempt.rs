@@ -236,7 +236,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             .unwrap_or_else(|| core.clock.timestamp().as_millis());
         let parts = bytes.parts(&self.headers, timestamp_ms);
         let partition = self.choose(topics, topic, &parts, None)?;
-        // Kept for errors: interceptors and callbacks are told the partition even if the append fails.
+        // Kept for errors: interceptors and callbacks get the partition even if the append fails.
         self.partition = Some(partition);
         let payload_len = parts.payload_len();
         let sent = core.size_upper_bound(&parts, payload_len);
@@ -281,7 +281,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     ) -> Result<SendProgress, SendRefusal> {
         let core = self.core;
         let ask = || core.instance.id().is_forked();
-        // A timestamp that the caller has set tells no time.
+        // A timestamp that the caller has set is not the current time.
         let forked = match self.record.timestamp {
             None => core.fork_asked.or_ask(timestamp_ms, ask),
             Some(_) => ask(),
@@ -358,7 +358,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                     timestamp_ms,
                     magic,
                 });
-                // Whoever waits for memory makes every batch sendable (BP-15).
+                // A thread that waits for memory makes every batch sendable (BP-15).
                 core.waker.wake();
                 Ok(SendProgress::NeedsMemory)
             }

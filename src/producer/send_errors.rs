@@ -96,10 +96,10 @@ impl RefusedRecord<'_> {
             ),
             _ => format!("the topic was not found{within}"),
         };
-        // A broker's answer is told by itself.
+        // A broker's error code is added by `broker_error`.
         if state.last_code.is_none() && (wanted.is_none() || state.partitions.is_none()) {
             message = format!("{message}: {state}");
-        } else if let (Some(_), Some(ago)) = (state.last_code, state.said_before) {
+        } else if let (Some(_), Some(ago)) = (state.last_code, state.response_age) {
             message = format!(
                 "{message}; a broker was last asked {} ms ago and is being asked again",
                 ago.as_millis()
@@ -174,7 +174,7 @@ pub(super) fn spoil_transaction(core: &Core, of: TransactionNumber, refusal: &Se
 
 pub(super) fn outside_transaction(core: &Core, failure: TransactionFailure) -> SendRefusal {
     match failure.kind {
-        // As of a producer without transactions.
+        // The same error as without transactions.
         TransactionErrorKind::Closed => core.closed().into(),
         _ => SendError::Transaction(TransactionError::new(TransactionCall::Send, failure)).into(),
     }

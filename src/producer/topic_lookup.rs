@@ -110,7 +110,7 @@ impl<'c> TopicLookup<'c> {
         }
         let asked = core.metadata.request_update_for_topic(topic, wanted);
         core.waker.wake();
-        // What came between the two was not seen by that look.
+        // A response that came between `add_topic` and this request was not seen by the check above.
         let version = if planted!(WaitsPastAnswer) {
             asked
         } else {

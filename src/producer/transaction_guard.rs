@@ -16,10 +16,12 @@ use crate::types::{ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition};
 /// panic.
 ///
 /// Records that the producer's other methods send meanwhile are part of it as well: a producer has one transaction at a
-/// time. One that those methods end is over for this value too, which reaches no transaction that is begun after it.
+/// time. A transaction that those methods end is over for this guard, too; the guard does not act on a later
+/// transaction.
 ///
 /// # Blocking
-/// Dropping it aborts the transaction, which takes up to `max.block.ms`, also while a panic unwinds. It does not panic. What goes wrong then is logged, and told by the next call: `begin_transaction` says what to do.
+/// Dropping it aborts the transaction, which takes up to `max.block.ms`, also while a panic unwinds. It does not panic.
+/// An error is logged, and returned by the next call: that of `begin_transaction` names the remedy.
 #[must_use = "a transaction that is dropped is aborted"]
 pub struct Transaction<'p, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     producer: &'p KafkaProducer<K, V>,
@@ -47,8 +49,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// Runs `work` in a transaction: committed if it succeeds, aborted if it returns an error or panics.
     ///
     /// # Errors
-    /// What `work` returned, or why the transaction could not be begun or committed. One that could not be committed and
-    /// can be aborted has been.
+    /// The error of `work`, or the reason why the transaction could not be begun or committed. If it could not be
+    /// committed and can be aborted, it has been aborted.
     ///
     /// # Blocking
     /// Up to `max.block.ms` for its end, besides what `work` takes.
@@ -78,13 +80,13 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 }
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
-    /// Sends a record as part of the transaction. What becomes of it is what becomes of the transaction; who wants to know
-    /// where it is written sends it by the [`producer`](Self::producer).
+    /// Sends a record as part of the transaction. Its outcome is that of the transaction. To get the
+    /// record's offset, send it by the [`producer`](Self::producer).
     ///
     /// # Errors
-    /// As [`KafkaProducer::send`]: a record that is not taken, for whatever reason and wherever the call was made, or fails
-    /// later, spoils the transaction: it cannot be committed any more. Where the transaction has ended, or is being ended,
-    /// the record is refused with [`SendError::Transaction`], and becomes part of no other.
+    /// As [`KafkaProducer::send`]: a record that is refused, for any reason and inside any code, or that fails later,
+    /// keeps the transaction from being committed. Where the transaction has ended, or is
+    /// being ended, the record is refused with [`SendError::Transaction`], and becomes part of no other.
     ///
     /// # Blocking
     /// As [`KafkaProducer::send`].
@@ -159,7 +161,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
 
     fn try_commit(&mut self) -> Result<(), TransactionError> {
         let committed = self.producer.end_transaction(self.number, true);
-        // What has failed and is to be aborted is aborted by the drop.
+        // After an abortable error the drop aborts the transaction.
         self.is_over = !matches!(&committed, Err(error) if error.is_abortable());
         committed
     }
@@ -210,7 +212,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for Transaction<'_, K,
 pub enum TransactionRunError<E> {
     /// The work returned an error, and the transaction was aborted.
     Work {
-        /// What the work returned.
+        /// The error that `work` returned.
         error: E,
         /// Why the transaction could not be aborted, if so.
         abort_error: Option<TransactionError>,

@@ -144,7 +144,7 @@ impl BlockingCall for OperationCall<'_> {
                  on: call it again"
             );
             let failure = TransactionFailure::new(TransactionErrorKind::TimedOut, None, message);
-            // What goes on may come to that yet.
+            // A commit that times out here may still be carried out.
             let commits = self.operation == Operation::Commit;
             return Step::Done(self.failed(failure.in_doubt(commits)));
         }
@@ -181,9 +181,9 @@ fn transactions_of(core: &Core) -> Result<(&Arc<str>, &Arc<Transactions>), Trans
 
 /// # Transactions
 ///
-/// With a `transactional.id` records are sent in transactions: a consumer with `isolation.level=read_committed` sees all
-/// records of one that is committed, and none of one that is not. Offsets of a consumer group can be committed with them,
-/// so that a program which reads, computes and writes does each of it exactly once, whatever fails.
+/// With a `transactional.id` records are sent in transactions: a consumer with `isolation.level=read_committed` sees
+/// all records of one that is committed, and none of one that is not. Offsets of a consumer group can be committed with
+/// them, so that a program which reads, computes and writes does each of it exactly once, whatever fails.
 ///
 /// ```no_run
 /// # use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
@@ -277,10 +277,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         self.run_call(Operation::Init, None)
     }
 
-    /// As [`init_transactions`](Self::init_transactions), waiting for so long at most.
+    /// As [`init_transactions`](Self::init_transactions), with a limit on the wait: `timeout`.
     ///
     /// # Errors
-    /// As there.
+    /// As [`init_transactions`](Self::init_transactions).
     pub fn init_transactions_timeout(&self, timeout: Duration) -> Result<(), TransactionError> {
         self.run_call(Operation::Init, Some(timeout))
     }
@@ -315,10 +315,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     ///
     /// # Errors
     /// [`TimedOut`](TransactionErrorKind::TimedOut): call it again with the same offsets, or end the transaction.
-    /// [`Abortable`](TransactionErrorKind::Abortable) if the group has left the consumer behind, may not be
-    /// committed for, or is to keep more with an offset than its brokers allow.
-    /// [`InvalidOffsets`](TransactionErrorKind::InvalidOffsets) if no broker could take them; the transaction is then as
-    /// before.
+    /// [`Abortable`](TransactionErrorKind::Abortable) if the group has left the consumer behind, may not be committed
+    /// for, or is to keep more with an offset than its brokers allow.
+    /// [`InvalidOffsets`](TransactionErrorKind::InvalidOffsets) if no broker could take them; the transaction is then
+    /// as before.
     ///
     /// # Blocking
     /// Up to `max.block.ms`.
@@ -333,10 +333,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         self.send_offsets_within(None, offsets, group.into(), None)
     }
 
-    /// As [`send_offsets_to_transaction`](Self::send_offsets_to_transaction), waiting for so long at most.
+    /// As [`send_offsets_to_transaction`](Self::send_offsets_to_transaction), with a limit on the wait: `timeout`.
     ///
     /// # Errors
-    /// As there.
+    /// As [`send_offsets_to_transaction`](Self::send_offsets_to_transaction).
     pub fn send_offsets_to_transaction_timeout(
         &self,
         offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>,
@@ -393,10 +393,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         self.run_call(Operation::Commit, None)
     }
 
-    /// As [`commit_transaction`](Self::commit_transaction), waiting for so long at most.
+    /// As [`commit_transaction`](Self::commit_transaction), with a limit on the wait: `timeout`.
     ///
     /// # Errors
-    /// As there.
+    /// As [`commit_transaction`](Self::commit_transaction).
     pub fn commit_transaction_timeout(&self, timeout: Duration) -> Result<(), TransactionError> {
         self.run_call(Operation::Commit, Some(timeout))
     }
@@ -416,10 +416,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         self.run_call(Operation::Abort, None)
     }
 
-    /// As [`abort_transaction`](Self::abort_transaction), waiting for so long at most.
+    /// As [`abort_transaction`](Self::abort_transaction), with a limit on the wait: `timeout`.
     ///
     /// # Errors
-    /// As there.
+    /// As [`abort_transaction`](Self::abort_transaction).
     pub fn abort_transaction_timeout(&self, timeout: Duration) -> Result<(), TransactionError> {
         self.run_call(Operation::Abort, Some(timeout))
     }

@@ -13,7 +13,7 @@ pub struct TrySendError<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
 }
 
 impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> TrySendError<'a, K, V> {
-    /// Why it was not taken.
+    /// Why the record was refused.
     pub fn reason(&self) -> &TrySendReason {
         &self.reason
     }

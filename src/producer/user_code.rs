@@ -57,8 +57,8 @@ impl<'a> Fence<'a> {
 
     /// Runs user code.
     ///
-    /// What it returns is the caller's to drop. If it is of the user's types, its drop is user code too: make what
-    /// is needed of it inside.
+    /// The caller drops the returned value. If that is of a user's type, its destructor is user code, too: convert it
+    /// inside the closure.
     ///
     /// # Errors
     /// When it panicked.
@@ -207,7 +207,7 @@ mod tests {
     use crate::producer::callback_scope::is_inside;
 
     #[test]
-    fn what_runs_inside_is_marked_and_what_comes_after_is_not_even_after_a_panic() {
+    fn user_code_is_marked_while_it_runs_and_not_afterwards_even_after_a_panic() {
         let instance = Instance::for_tests();
         let fence = Fence::of(&instance);
         let inside = || is_inside(instance.id());
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_says_who_it_was_what_it_did_for_what_and_why() {
+    fn a_failure_names_the_plugin_the_method_the_object_and_the_reason() {
         let who = UserCode::Plugin(PluginKind::Interceptor, "on_send");
         let failed = Fence::of(&Instance::for_tests())
             .try_call(who, || Err::<(), _>("no such entry".into()));

@@ -289,7 +289,7 @@ pub trait ClusterResourceListener: Send + Sync {
 mod tests {
     use super::*;
 
-    /// MD-24: a picture of the cluster never changes. A partition whose leader is not among the nodes has no
+    /// MD-24: a cluster snapshot never changes. A partition whose leader is not among the nodes has no
     /// leader; it is a partition of its topic, but not an available one.
     /// MD-25: the order of a topic's partitions was that of a hash map; round robin and draining depended on it.
     #[test]

@@ -31,17 +31,17 @@ impl fmt::Display for ProducerIdAndEpoch {
     }
 }
 
-/// Sequence number of a record, per producer id, epoch and partition: 31 bits, which wrap to 0 after `i32::MAX`, as
-/// brokers count.
+/// Sequence number of a record, per producer id, epoch and partition. A number of 31 bits that wraps from `i32::MAX` to
+/// 0, as in brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Sequence(i32);
 
 impl Sequence {
     pub(crate) const ZERO: Self = Self(0);
-    /// On the wire: no sequence.
+    /// No sequence number: -1 on the wire.
     pub(crate) const NONE: Self = Self(-1);
 
-    /// A sequence number; there are no negative ones.
+    /// A sequence number from an integer that is not negative.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) const fn new(number: i32) -> Self {
         debug_assert!(number >= 0);
@@ -89,7 +89,7 @@ mod tests {
 
     /// Java: TransactionManagerTest#testSequenceNumberOverflow, SenderTest#testSequenceNumberIncrement
     #[test]
-    fn sequences_wrap_to_zero_after_the_largest_both_ways() {
+    fn sequence_numbers_wrap_in_both_directions() {
         let last = Sequence::new(i32::MAX);
         assert_eq!(last.advance(1), Sequence::ZERO);
         assert_eq!(last.advance(100), Sequence::new(99));

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_of_a_name_is_short_and_one_line() {
+    fn the_displayed_part_of_a_name_is_short_and_one_line() {
         assert_eq!(Shown("a\nb").to_string(), "a\\nb");
         let shown = Shown(&"ä".repeat(50_000)).to_string();
         assert!(

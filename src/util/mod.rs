@@ -1,4 +1,4 @@
-//! Small pure helpers that know nothing of Kafka's objects.
+//! Small helpers that do not depend on the crate's other modules.
 
 pub(crate) mod backoff;
 pub(crate) mod hash;

@@ -39,7 +39,7 @@ mod tests {
 
     /// PT-1, PT-2, PT-3: what Kafka's own client computed, checked in.
     #[test]
-    fn keys_hash_to_what_javas_client_computes() {
+    fn keys_have_the_hash_that_javas_client_computes() {
         let vectors = include_str!("murmur2/java.txt");
         let mut count = 0;
         for line in vectors.lines().filter(|line| !line.starts_with('#')) {

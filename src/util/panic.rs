@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_that_carries_what_panics_when_dropped_is_contained_as_well() {
+    fn a_panic_whose_payload_panics_on_drop_is_contained_as_well() {
         struct Bomb;
         impl Drop for Bomb {
             fn drop(&mut self) {

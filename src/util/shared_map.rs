@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_in_is_found_and_nothing_else() {
+    fn inserted_entries_are_found_and_no_others() {
         let mut map = SharedMap::default();
         let mut model = BTreeMap::new();
         for step in 0..20_000_usize {
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_the_same_whatever_was_done_before() {
+    fn the_iteration_order_does_not_depend_on_earlier_changes() {
         let mut other = numbered(600);
         for number in 300..600 {
             other.remove(&name(number));

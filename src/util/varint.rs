@@ -118,7 +118,7 @@ mod tests {
 
     /// Java: ByteUtilsTest#testVarintSerde
     #[test]
-    fn known_values_have_known_bytes() {
+    fn varints_are_encoded_as_kafka_encodes_them() {
         let cases: [(i32, &[u8]); 8] = [
             (0, &[0x00]),
             (-1, &[0x01]),
@@ -139,7 +139,7 @@ mod tests {
 
     /// Java: ByteUtilsTest#testInvalidVarint
     #[test]
-    fn a_varint_without_end_is_refused() {
+    fn a_varint_that_is_too_long_or_truncated_is_an_error() {
         assert_eq!(take_varint(&mut &[0xff; 6][..]), Err(VarintError::TooLong));
         assert_eq!(
             take_varlong(&mut &[0xff; 11][..]),
@@ -150,7 +150,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(int in any::<i32>(), long in any::<i64>(), raw in any::<u32>()) {
+        fn a_varint_is_read_back_unchanged(int in any::<i32>(), long in any::<i64>(), raw in any::<u32>()) {
             let mut out = Vec::new();
             put_varint(&mut out, int);
             prop_assert_eq!(out.len(), varlong_len(i64::from(int)));

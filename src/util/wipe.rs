@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wiped_is_gone_and_what_is_secret_is_not_printed() {
+    fn wiped_bytes_are_zero_and_debug_hides_secret_bytes() {
         let mut bytes = *b"hunter2";
         wipe(&mut bytes);
         assert_eq!(bytes, [0; 7]);

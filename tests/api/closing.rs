@@ -30,7 +30,7 @@ fn a_flush_sends_lingering_batches_and_waits_for_them() {
 }
 
 #[test]
-fn a_flush_that_runs_out_of_time_says_how_many_batches_are_left() {
+fn a_flush_that_times_out_returns_the_number_of_incomplete_batches() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster));
     producer.partitions_for("t").unwrap();
@@ -128,7 +128,7 @@ fn dropping_the_producer_delivers_queued_records() {
 
 /// Our decision: an expired record says what it was waiting for, and that it was not written.
 #[test]
-fn a_record_whose_broker_is_gone_times_out_unwritten_and_says_why() {
+fn a_record_whose_broker_is_stopped_times_out_unwritten_with_the_reason() {
     let cluster = cluster(1);
     let producer = producer(
         config(&cluster)

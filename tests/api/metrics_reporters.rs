@@ -193,7 +193,7 @@ fn alone(client_id: &str) -> ProducerConfigBuilder {
 
 const APP_INFO: [&str; 3] = ["version", "commit-id", "start-time-ms"];
 
-/// The calls of `who` for metrics of the library itself; others depend on topics and brokers.
+/// The calls of the reporter `who` for metrics of the library itself; others depend on topics and brokers.
 fn own_lines(journal: &Journal, who: &str) -> Vec<String> {
     let lines = journal.lines();
     let prefix = format!("{who}: ");
@@ -572,8 +572,8 @@ fn reporters_are_reconfigured_at_runtime() {
     assert_eq!(error, Err(ReconfigureError::Closed));
 }
 
-/// A topic's metrics are registered on the sender thread when it is first sent to, after what was to be sent: a reporter that
-/// blocks there blocks the sender, and nothing else.
+/// A topic's metrics are registered on the sender thread when it is first sent to, after what was to be sent: a
+/// reporter that blocks there blocks the sender, and nothing else.
 #[test]
 fn a_reporter_blocking_in_metric_change_blocks_only_the_sender() {
     let cluster = cluster(1);

@@ -14,7 +14,7 @@ fn cluster(release: KafkaRelease) -> TestCluster {
 }
 
 #[test]
-fn releases_since_0_11_get_batches_in_their_own_versions() {
+fn batches_in_format_2_reach_each_release_since_0_11() {
     for release in [
         KafkaRelease::V0_11,
         KafkaRelease::V1_1,
@@ -34,10 +34,10 @@ fn releases_since_0_11_get_batches_in_their_own_versions() {
     }
 }
 
-/// The format of a new batch is the newest that all brokers support; idempotence needs format 2 (RA-7). Offsets in a
-/// batch start at 0; a timestamp is -1 or not negative; formats before 2 have no headers (PB-11).
+/// The format of a new batch is the newest that all brokers support. Idempotence is disabled, since it needs format 2
+/// (RA-7, PB-11).
 #[test]
-fn releases_before_0_11_get_message_sets_with_every_codec_they_know() {
+fn releases_before_0_11_get_message_sets_with_every_codec_they_support() {
     for (release, magic) in [(KafkaRelease::V0_10_0, 1), (KafkaRelease::V0_10_2, 1)] {
         for codec in [
             CompressionType::None,
@@ -117,21 +117,21 @@ fn headers_are_refused_by_old_releases_and_never_dropped() {
     assert_eq!(values(&cluster, 1), ["plain"]);
 }
 
-/// Produce requests before version 7 do not carry zstd.
+/// Produce requests before version 7 must not contain zstd.
 #[test]
 fn zstd_fails_at_once_with_brokers_before_2_1() {
-    for (release, is_known) in [
+    for (release, is_supported) in [
         (KafkaRelease::V0_11, false),
         (KafkaRelease::V2_0, false),
         (KafkaRelease::V2_1, true),
     ] {
         let cluster = cluster(release);
         let producer = producer(config(&cluster).compression_type(CompressionType::Zstd));
-        let end = producer.send(record("v")).unwrap().get_timeout(LONG);
-        match end {
-            Ok(_) => assert!(is_known, "{release:?}"),
+        let result = producer.send(record("v")).unwrap().get_timeout(LONG);
+        match result {
+            Ok(_) => assert!(is_supported, "{release:?}"),
             Err(error) => {
-                assert!(!is_known, "{release:?}: {error}");
+                assert!(!is_supported, "{release:?}: {error}");
                 assert_eq!(*error.kind(), ProduceErrorKind::UnsupportedCompressionType);
                 assert_eq!(error.delivery(), Delivery::NotWritten);
                 assert_eq!(error.attempts(), 0, "{error}");
@@ -140,9 +140,9 @@ fn zstd_fails_at_once_with_brokers_before_2_1() {
     }
 }
 
-/// These support one version of `ApiVersions`, and the first of Metadata.
+/// These releases support old versions only of `ApiVersions` and Metadata requests.
 #[test]
-fn releases_before_0_11_tell_a_producer_of_their_topics() {
+fn partitions_for_works_with_releases_before_0_11() {
     for release in [KafkaRelease::V0_10_0, KafkaRelease::V0_10_2] {
         let cluster = cluster(release);
         let producer = producer(config(&cluster).set("enable.idempotence", "false"));
@@ -157,7 +157,7 @@ fn releases_before_0_11_tell_a_producer_of_their_topics() {
 /// Records are staged in the newest format, in which they take more memory than in the broker's format. A record that
 /// fits into `buffer.memory` only in the old format would wait for ever for memory, and block all waiters behind it.
 #[test]
-fn a_record_that_only_an_old_format_fits_into_memory_is_too_large_at_once() {
+fn a_record_that_only_fits_into_memory_in_an_old_format_fails_at_once_as_too_large() {
     const MEMORY: usize = 20_000;
     let cluster = cluster(KafkaRelease::V0_10_2);
     let config = config(&cluster)
@@ -165,7 +165,7 @@ fn a_record_that_only_an_old_format_fits_into_memory_is_too_large_at_once() {
         .batch_size(1000)
         .buffer_memory(MEMORY);
     let producer = producer(config);
-    let ends = [200, 50].map(|less| {
+    let results = [200, 50].map(|less| {
         let value = "v".repeat(MEMORY - less);
         let future = producer.send(record(&value)).unwrap();
         future
@@ -175,9 +175,9 @@ fn a_record_that_only_an_old_format_fits_into_memory_is_too_large_at_once() {
     let [
         Ok(_),
         Err(ProduceErrorKind::RecordTooLarge { size, limit, key }),
-    ] = &ends
+    ] = &results
     else {
-        panic!("{ends:?}");
+        panic!("{results:?}");
     };
     assert!(size > limit, "{size}");
     assert_eq!((*limit, *key), (MEMORY, "buffer.memory"));

@@ -144,7 +144,7 @@ fn kind_of(code: ErrorCode) -> ProduceErrorKind {
 
 /// Prints the table of `docs/RELIABILITY.md` with `--nocapture` (SE-13 to SE-18, TM-42 to TM-46).
 #[test]
-fn an_idempotent_producer_does_with_each_error_of_a_broker_what_the_table_says() {
+fn an_idempotent_producer_handles_each_broker_error_as_the_table_shows() {
     println!("| answer | code | then | delivery | next epoch |\n|---|---|---|---|---|");
     for &(code, then, delivery) in TABLE {
         let outcome = refused_once(code, false, |config| config);
@@ -190,7 +190,7 @@ fn an_idempotent_producer_does_with_each_error_of_a_broker_what_the_table_says()
 }
 
 #[test]
-fn an_error_that_no_broker_gives_to_a_batch_is_retried_if_its_code_says_so_and_else_final() {
+fn an_error_that_brokers_do_not_return_for_a_batch_is_retried_if_retriable_and_else_final() {
     for code in others() {
         let outcome = refused_once(code, false, |config| config);
         if code.is_retriable() {
@@ -221,7 +221,7 @@ fn a_retry_of_an_idempotent_producer_is_in_the_log_once_even_if_already_written(
 
 /// Our decision: the criterion of "not written".
 #[test]
-fn without_retries_an_error_says_whether_the_records_may_be_in_the_log() {
+fn without_retries_an_error_shows_whether_the_records_may_be_written() {
     for (acks, all) in [("all", true), ("1", false)] {
         for &(code, _, with_all) in TABLE {
             let outcome = refused_once(code, false, |config| {

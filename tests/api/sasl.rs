@@ -308,7 +308,7 @@ fn a_connection_without_a_token_times_out_with_the_reason() {
 
 /// `max.block.ms` passes before the connection's own timeout.
 #[test]
-fn a_broker_that_is_silent_about_a_login_is_named_with_what_is_waited_for() {
+fn the_error_names_a_broker_that_does_not_answer_a_login() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
     let config = config_for(&address)

@@ -217,7 +217,7 @@ fn a_throttled_producer_waits_for_the_throttle_time() {
 }
 
 #[test]
-fn a_record_that_waits_for_a_throttled_broker_says_so_when_its_time_is_over() {
+fn the_error_of_an_expired_record_names_the_throttled_broker() {
     let cluster = cluster(1);
     let config = config(&cluster)
         .request_timeout(IMPATIENT)

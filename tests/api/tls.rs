@@ -140,7 +140,7 @@ fn a_refusal_names_the_key_and_when_it_is_mended_the_same_producer_goes_on() {
 }
 
 #[test]
-fn a_record_that_waits_when_its_broker_is_refused_is_told_why() {
+fn a_record_that_waits_for_a_refused_broker_gets_the_reason() {
     let (authority, stranger) = (Authority::new(0), Authority::new(1));
     let cluster = cluster(tls(&authority.issue(&["127.0.0.1"])));
     let producer = producer(
@@ -202,7 +202,7 @@ fn a_mix_of_tls_and_plain_text_is_detected_in_time() {
 
 /// `max.block.ms` passes before the connection's own timeout.
 #[test]
-fn a_broker_that_is_silent_in_the_handshake_is_named_with_what_is_waited_for() {
+fn the_error_names_a_broker_that_does_not_answer_in_the_handshake() {
     let authority = Authority::new(0);
     // The kernel completes connections from the backlog, and nothing responds on them.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -376,7 +376,7 @@ fn a_topic_error_is_returned_to_all_waiters() {
         };
         assert_eq!(codes, [Some(code); 20]);
     }
-    // Whoever comes later asks again.
+    // A later call requests it again.
     cluster.clear_script();
     cluster
         .create_topic("secret", &kafka_producer::testing::TopicOptions::new(1))

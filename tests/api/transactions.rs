@@ -45,7 +45,7 @@ fn input(offset: i64) -> [(TopicPartition, OffsetAndMetadata); 1] {
 }
 
 #[test]
-fn what_is_committed_is_seen_with_its_offsets_and_what_is_aborted_never_is() {
+fn committed_records_and_offsets_are_visible_and_aborted_ones_never_are() {
     let cluster = cluster(3);
     let producer = transactional(&cluster);
     for round in 0..4 {
@@ -534,7 +534,7 @@ fn a_transaction_cannot_be_begun_in_another() {
 }
 
 #[test]
-fn a_record_that_was_not_sent_when_the_transaction_is_aborted_says_so() {
+fn an_unsent_record_of_an_aborted_transaction_fails_with_transaction_aborted() {
     let cluster = cluster(3);
     let producer = producer(
         config(&cluster)
@@ -661,8 +661,8 @@ fn in_first(value: &str) -> ProducerRecord<'_, str, str> {
     record(value).with_partition(0)
 }
 
-/// Sends a record that is held up until its transaction was ended and another begun, which has a record too. The record is
-/// refused, and the next transaction does not hear of it.
+/// Sends a record that is held up until its transaction was ended and another begun, which has a record too. The record
+/// is refused, and the next transaction does not hear of it.
 fn held_up(value: &str, in_serializer: bool, send: fn(&Text, &Transaction<'_, str, str>, &str)) {
     let cluster = cluster(3);
     let (is_here, held) = channel();
@@ -703,7 +703,7 @@ fn held_up(value: &str, in_serializer: bool, send: fn(&Text, &Transaction<'_, st
 }
 
 #[test]
-fn a_record_whose_send_is_held_up_until_the_next_transaction_is_refused() {
+fn a_record_whose_send_is_delayed_until_the_next_transaction_is_refused() {
     for in_serializer in [true, false] {
         held_up("held", in_serializer, |producer, _, value| {
             let error = producer.send(in_first(value)).unwrap_err();
@@ -735,7 +735,7 @@ fn a_record_that_fails_when_its_transaction_is_over_does_not_spoil_the_next() {
 }
 
 #[test]
-fn work_that_ends_its_transaction_itself_is_told_how_it_has_ended() {
+fn work_that_ends_its_transaction_itself_gets_the_outcome() {
     let cluster = cluster(3);
     let producer = transactional(&cluster);
     let committing = producer.run_transaction(|it| {
@@ -775,7 +775,7 @@ fn work_may_fail_with_any_error_also_where_errors_are_passed_on() {
 }
 
 #[test]
-fn a_close_whose_coordinator_does_not_answer_says_that_the_transaction_is_open() {
+fn a_close_without_a_response_of_the_coordinator_reports_the_open_transaction() {
     for timeout in [None, Some(Duration::ZERO)] {
         let cluster = cluster(3);
         let producer = producer(
@@ -808,7 +808,7 @@ fn a_close_whose_coordinator_does_not_answer_says_that_the_transaction_is_open()
 }
 
 #[test]
-fn a_producer_without_a_broker_is_told_so_by_its_first_call() {
+fn the_first_call_of_a_producer_without_a_broker_fails_with_the_reason() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap().to_string();
     drop(free);

@@ -569,7 +569,7 @@ impl Case {
         if let Some(producer) = producer {
             case.check_that_it_goes_on(&producer, &cluster, outcome);
         }
-        // Whoever dropped the last handle, the thread has ended and the plug-ins are dropped.
+        // The thread has ended and the plug-ins are dropped, whichever thread dropped the last handle.
         let Self { deed, gone, .. } = case;
         drop(deed);
         let end = gone.recv_timeout(LONG);
@@ -729,7 +729,7 @@ impl Drop for Trapped {
 
 /// The first token fails; the next one is fetched, and the records arrive.
 #[test]
-fn an_error_of_a_token_provider_that_panics_itself_is_contained_and_told() {
+fn a_token_providers_error_that_panics_when_displayed_is_contained_and_reported() {
     for (trap, words) in [
         (Trap::Shown, "planted in Display"),
         (Trap::Dropped, "planted in words"),

@@ -59,7 +59,7 @@ fn read_all(mut pipe: impl Read + Send + 'static) -> Receiver<String> {
     thread::spawn(move || {
         let mut all = String::new();
         pipe.read_to_string(&mut all).unwrap();
-        // Nobody listens any more when the time was up.
+        // The receiver is gone if the wait has timed out.
         let _ = sender.send(all);
     });
     text

@@ -41,7 +41,7 @@ fn names(events: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn each_number_is_sent_and_told_and_the_last_line_tells_of_all() {
+fn each_number_is_sent_and_printed_and_the_last_line_sums_up() {
     let cluster = cluster();
     let ended = run(&cluster, &["--max-messages", "3"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -115,7 +115,7 @@ fn the_file_wins_over_everything() {
 }
 
 #[test]
-fn a_record_that_fails_is_told_and_the_run_ends_as_any() {
+fn a_failed_record_is_printed_and_the_run_ends_normally() {
     let cluster = cluster();
     let file = TempFile::new("verifiable-fails.properties", b"max.block.ms=100\n");
     let servers = cluster.bootstrap_servers();
@@ -176,7 +176,7 @@ impl Drop for Running {
 }
 
 #[test]
-fn a_signal_ends_it_when_all_that_was_sent_is_told() {
+fn a_signal_ends_the_run_after_the_outcome_of_every_sent_record() {
     for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
         let cluster = cluster();
         let servers = cluster.bootstrap_servers();

@@ -7,7 +7,7 @@ use crate::exchange::{Api, Lie};
 use crate::liar::Greeting;
 
 #[test]
-fn a_peer_that_closes_at_once_is_named_with_what_may_be_wrong() {
+fn the_error_names_a_peer_that_closes_at_once_and_the_likely_cause() {
     let case = Case::meeting(|liar| {
         liar.greet(Greeting::Close);
     });
@@ -101,7 +101,7 @@ fn silence_instead_of_versions_or_metadata_ends_the_wait_for_the_topic() {
 }
 
 #[test]
-fn silence_instead_of_a_producer_id_is_what_the_record_was_waiting_for() {
+fn the_error_of_a_record_names_the_missing_producer_id() {
     let case = Case::meeting(|liar| {
         liar.lie_about(Api::InitProducerId, |_| Lie::Silence);
     });

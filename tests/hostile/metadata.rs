@@ -39,7 +39,7 @@ fn lead(metadata: &mut MetadataResponse, leader: i32) {
 /// The loop goes on after an exception, which is logged (SE-1). A cluster snapshot is immutable. A partition whose
 /// leader is not among the nodes has no leader; it is a partition of its topic, but not an available one (MD-24).
 #[test]
-fn a_partition_without_leader_is_what_the_record_was_waiting_for() {
+fn the_error_of_a_record_names_a_partition_without_leader() {
     for leader in [-1, 77, i32::MIN] {
         let case = Case::told(move |metadata| lead(metadata, leader));
         let parts = ["no broker leads the partition", "delivery.timeout.ms"];

@@ -128,7 +128,7 @@ fn many_iterations_are_computed_elsewhere() {
 }
 
 #[test]
-fn malformed_first_messages_are_rejected_with_what_is_missing() {
+fn malformed_first_messages_are_rejected_with_the_missing_part() {
     refused(|exchange| token(exchange, b""), &["first message"]);
     refused(|exchange| token(exchange, b"s=Zm9v,i=4096"), &["nonce"]);
     refused(|exchange| token(exchange, b"r=,s=Zm9v,i=4096"), &["nonce"]);

@@ -11,7 +11,7 @@ const LONGEST: i32 = i32::MAX;
 
 /// The client respects it, as Java's does; the records' own timeouts still apply. It ends with the connection (NC-24).
 #[test]
-fn a_throttle_of_24_days_is_what_the_next_record_was_waiting_for() {
+fn the_error_of_the_next_record_names_a_throttle_of_24_days() {
     let case = Case::warmed();
     case.liar.lie_about(Api::Produce, |exchange| {
         exchange.edited(|answer: &mut ProduceResponse| answer.throttle_time_ms = LONGEST)
@@ -27,7 +27,7 @@ fn a_throttle_of_24_days_is_what_the_next_record_was_waiting_for() {
 }
 
 #[test]
-fn a_throttled_metadata_request_is_what_a_new_topic_was_waiting_for() {
+fn the_error_of_a_new_topic_names_a_throttled_metadata_request() {
     let case = Case::warmed();
     case.liar.lie_about(Api::Produce, |exchange| {
         exchange.edited(|answer: &mut ProduceResponse| answer.throttle_time_ms = LONGEST)

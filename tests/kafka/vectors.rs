@@ -8,13 +8,13 @@ use std::path::Path;
 use crate::harness::Helper;
 use crate::runner::{TestResult, tests};
 
-tests![the_murmur2_vectors_are_what_java_computes];
+tests![the_murmur2_vectors_are_those_that_java_computes];
 
 const PARTITIONS: i32 = 12;
 const LONGEST_KEY: usize = 200;
 const KEYS_OF_A_LENGTH: usize = 10;
 
-fn the_murmur2_vectors_are_what_java_computes() -> TestResult {
+fn the_murmur2_vectors_are_those_that_java_computes() -> TestResult {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/util/murmur2/java.txt");
     let keys = keys();
     let computed = Helper::new()?.partitions_of_keys(keys.iter().map(Vec::as_slice), PARTITIONS)?;

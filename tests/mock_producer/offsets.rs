@@ -89,7 +89,7 @@ fn offsets_of_no_partition_are_none() {
 /// Java: MockProducerTest#shouldAddOffsetsWhenSendOffsetsToTransactionByGroupId,
 /// #shouldAddOffsetsWhenSendOffsetsToTransactionByGroupMetadata
 #[test]
-fn offsets_that_were_sent_are_told_of() {
+fn sent_offsets_are_returned() {
     let rig = Rig::begun(true);
     assert!(!rig.mock.sent_offsets());
     let sent = offsets(&[(0, 42)]);
@@ -118,7 +118,7 @@ fn that_offsets_were_sent_is_true_until_the_next_transaction_begins() {
 
 /// Java: MockProducerTest#shouldPublishLatestAndCumulativeConsumerGroupOffsetsOnlyAfterCommitIfTransactionsAreEnabled
 #[test]
-fn of_a_partition_whose_offset_is_sent_twice_the_last_counts() {
+fn the_last_of_two_offsets_sent_for_a_partition_counts() {
     let rig = Rig::begun(true);
     rig.send_offsets("g", &[(0, 42), (1, 73)]);
     rig.send_offsets("g", &[(1, 101), (2, 21)]);

@@ -80,9 +80,10 @@ fn a_producer_is_flushed_while_no_record_waits() {
     assert!(rig.mock.flushed());
 }
 
-/// Java: MockProducerTest#testMetadataOnException. Differs: a callback is told of an error, and that names the partition.
+/// Java: MockProducerTest#testMetadataOnException. Differs: a callback is told of an error, and that names the
+/// partition.
 #[test]
-fn a_callback_is_told_of_the_failure_that_the_test_wants() {
+fn a_callback_gets_the_error_that_the_test_chose() {
     let rig = Rig::new(false);
     let (tell, told) = mpsc::channel();
     let callback = move |fate: Result<&RecordMetadata, &ProduceError>| {
@@ -98,7 +99,7 @@ fn a_callback_is_told_of_the_failure_that_the_test_wants() {
 
 /// What a record may be in the log all the same, by the kind of its failure.
 #[test]
-fn a_failure_says_whether_the_record_may_be_written_and_is_final_whatever_its_kind() {
+fn a_failure_of_any_kind_is_final_and_shows_whether_the_record_may_be_written() {
     let table = [
         (
             ErrorCode::NotLeaderOrFollower.into(),
@@ -126,7 +127,7 @@ fn a_failure_says_whether_the_record_may_be_written_and_is_final_whatever_its_ki
 }
 
 #[test]
-fn the_history_has_what_brokers_would_get() {
+fn the_history_has_the_records_that_brokers_would_get() {
     let config = ProducerConfig::builder()
         .compression_type(CompressionType::None)
         .set("acks", "1")
@@ -181,7 +182,7 @@ fn any_number_of_records_wait_and_end_one_by_one_in_the_order_of_their_sends() {
 }
 
 #[test]
-fn what_a_callback_sends_is_sent_and_ends_too() {
+fn records_sent_by_a_callback_are_sent_and_completed_too() {
     let rig = Rig::new(true);
     let Rig { producer, mock } = rig;
     let producer = std::sync::Arc::new(producer);
@@ -199,9 +200,9 @@ fn what_a_callback_sends_is_sent_and_ends_too() {
     assert!(mock.flushed());
 }
 
-/// Nobody sleeps for `max.block.ms`, which is a minute.
+/// No thread sleeps for `max.block.ms`, which is a minute.
 #[test]
-fn a_topic_or_partition_that_is_not_there_is_told_of_at_once() {
+fn a_missing_topic_or_partition_fails_at_once() {
     let builder = MockProducer::builder()
         .topic("known", 2)
         .only_named_topics();
@@ -242,7 +243,7 @@ fn the_limits_of_the_configuration_hold() {
 }
 
 #[test]
-fn closing_completes_what_waits_and_closing_at_once_fails_it() {
+fn a_close_completes_waiting_records_and_a_forced_close_fails_them() {
     let rig = Rig::new(false);
     let future = rig.send("key");
     rig.producer.close().unwrap();

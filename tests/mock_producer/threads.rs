@@ -13,7 +13,7 @@ const THREADS: usize = 4;
 const RECORDS: usize = 200;
 
 #[test]
-fn records_of_many_threads_are_all_written_and_told_once() {
+fn records_of_many_threads_are_written_and_completed_once() {
     let rig = Rig::new(true);
     let told = Arc::new(AtomicUsize::new(0));
     thread::scope(|scope| {

@@ -1,7 +1,7 @@
 //! Transactions, fencing, and producers that are closed.
 //!
-//! `MockProducerTest#shouldThrowOnFlushProducerIfProducerIsClosed` is the other way round: to flush a closed producer is
-//! no error, of a mock as of any.
+//! `MockProducerTest#shouldThrowOnFlushProducerIfProducerIsClosed` is the other way round: to flush a closed producer
+//! is no error, of a mock as of any.
 
 use kafka_producer::{
     ErrorCode, FutureRecordMetadata, SendError, TopicPartition, TransactionError,
@@ -170,7 +170,7 @@ fn records_are_in_the_history_when_their_transaction_is_committed() {
 /// Java: MockProducerTest#shouldFlushOnCommitForNonAutoCompleteIfTransactionsAreEnabled,
 /// #shouldThrowOnAbortForNonAutoCompleteIfTransactionsAreEnabled
 #[test]
-fn the_end_of_a_transaction_completes_what_waits() {
+fn the_end_of_a_transaction_completes_waiting_records() {
     for commits in [true, false] {
         let rig = Rig::begun(false);
         let futures = [rig.send("key1"), rig.send("key2")];
@@ -199,7 +199,7 @@ fn records_of_a_transaction_that_is_aborted_are_gone() {
 
 /// Java: MockProducerTest#shouldPreserveCommittedMessagesOnAbortIfTransactionsAreEnabled
 #[test]
-fn what_was_committed_stays_when_the_next_transaction_is_aborted() {
+fn committed_records_stay_when_the_next_transaction_is_aborted() {
     let rig = Rig::begun(true);
     let _written = [rig.send("key1"), rig.send("key2")];
     rig.producer.commit_transaction().unwrap();

@@ -22,7 +22,7 @@ const NAMES: [&str; 6] = [
 ];
 
 #[test]
-fn several_producers_are_told_apart_by_names_of_every_kind() {
+fn several_producers_are_distinguished_by_names_of_every_kind() {
     let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
     let producer = |name: &str| {
         let config = ProducerConfig::builder()

@@ -132,7 +132,7 @@ fn listening(log: impl Read + Send + 'static) -> Receiver<SocketAddr> {
             let is_it = line.contains("\"Listening on\"");
             let found = line.rsplit_once("address=").filter(|_| is_it);
             if let Some(Ok(found)) = found.map(|(_, found)| found.trim().parse()) {
-                // Nobody waits any more when the time was up.
+                // The receiver is gone if the wait has timed out.
                 let _ = sender.send(found);
             }
         }

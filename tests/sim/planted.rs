@@ -18,7 +18,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "SequenceOffByOne",
         Some((
             "lib",
-            "producer::sender::tests::idempotence::a_batch_that_a_forgetful_broker_lets_others_overtake_fails_at_once_and_nobody_else",
+            "producer::sender::tests::idempotence::only_the_batch_that_others_overtook_at_a_forgetful_broker_fails_and_at_once",
         )),
     ),
     (
@@ -81,21 +81,21 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "CommitOvertakesBatches",
         Some((
             "lib",
-            "producer::sender::tests::transactions::calls::a_commit_sends_what_lingers_and_waits_for_it",
+            "producer::sender::tests::transactions::calls::a_commit_sends_lingering_batches_and_waits_for_them",
         )),
     ),
     (
         "UntoldEndOvertakesPacking",
         Some((
             "lib",
-            "producer::sender::tests::transactions::ending::an_abort_waits_for_a_batch_that_a_thread_is_packing_also_if_the_coordinator_was_told_of_nothing",
+            "producer::sender::tests::transactions::ending::an_abort_waits_for_a_batch_being_packed_even_if_the_coordinator_has_no_partition",
         )),
     ),
     (
         "AbortCommits",
         Some((
             "lib",
-            "producer::sender::tests::transactions::calls::an_abort_gives_up_what_was_not_sent_and_waits_for_what_was",
+            "producer::sender::tests::transactions::calls::an_abort_fails_unsent_batches_and_waits_for_those_in_flight",
         )),
     ),
     (
@@ -144,7 +144,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "TimedOutCallForgotten",
         Some((
             "lib",
-            "producer::sender::tests::transactions::calls::a_call_that_is_made_again_after_its_time_was_up_picks_up_what_the_first_began",
+            "producer::sender::tests::transactions::calls::a_call_repeated_after_a_timeout_resumes_the_first_one",
         )),
     ),
     (
@@ -158,7 +158,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "AbortSendsOn",
         Some((
             "lib",
-            "producer::sender::tests::transactions::calls::an_abort_gives_up_what_was_not_sent_and_waits_for_what_was",
+            "producer::sender::tests::transactions::calls::an_abort_fails_unsent_batches_and_waits_for_those_in_flight",
         )),
     ),
     (
@@ -319,14 +319,14 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "ExpirySkippedWithoutId",
         Some((
             "api",
-            "closing::a_record_whose_broker_is_gone_times_out_unwritten_and_says_why",
+            "closing::a_record_whose_broker_is_stopped_times_out_unwritten_with_the_reason",
         )),
     ),
     (
         "OverdueSentAfterPacking",
         Some((
             "lib",
-            "producer::sender::tests::expiry::time_that_compressing_took_is_not_the_requests_and_what_is_overdue_after_it_is_not_sent",
+            "producer::sender::tests::expiry::compression_time_does_not_count_towards_the_request_timeout_and_batches_expired_after_it_are_not_sent",
         )),
     ),
     (
@@ -397,7 +397,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "MemoryNeverRefunded",
         Some((
             "lib",
-            "producer::buffer_pool::tests::a_waiter_that_gives_up_pays_what_is_owed_first",
+            "producer::buffer_pool::tests::the_memory_of_a_waiter_that_gives_up_repays_the_excess_first",
         )),
     ),
     (
@@ -411,14 +411,14 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "StagedSizeUnchecked",
         Some((
             "api",
-            "old_brokers::a_record_that_only_an_old_format_fits_into_memory_is_too_large_at_once",
+            "old_brokers::a_record_that_only_fits_into_memory_in_an_old_format_fails_at_once_as_too_large",
         )),
     ),
     (
         "AdoptedMemoryNotOwed",
         Some((
             "lib",
-            "producer::buffer_pool::tests::what_is_adopted_beyond_the_total_is_paid_before_anybody_else_gets_memory",
+            "producer::buffer_pool::tests::memory_adopted_beyond_the_total_is_repaid_before_any_waiter_gets_memory",
         )),
     ),
     (
@@ -432,7 +432,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "ExpiredStaysCounted",
         Some((
             "lib",
-            "producer::sender::tests::expiry::what_has_timed_out_is_not_counted_as_under_way_when_its_future_says_so",
+            "producer::sender::tests::expiry::a_timed_out_batch_is_not_counted_as_in_flight_once_its_future_is_done",
         )),
     ),
     (
@@ -460,14 +460,14 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "MemoryWaiterNotWoken",
         Some((
             "lib",
-            "producer::buffer_pool::tests::who_sleeps_is_woken_by_memory_by_who_leaves_the_line_before_it_and_by_the_end",
+            "producer::buffer_pool::tests::a_waiter_is_woken_by_memory_by_the_drop_of_an_earlier_ticket_and_by_close",
         )),
     ),
     (
         "NextInLineNotWoken",
         Some((
             "lib",
-            "producer::buffer_pool::tests::who_sleeps_is_woken_by_memory_by_who_leaves_the_line_before_it_and_by_the_end",
+            "producer::buffer_pool::tests::a_waiter_is_woken_by_memory_by_the_drop_of_an_earlier_ticket_and_by_close",
         )),
     ),
     (
@@ -489,7 +489,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "CloserNotWoken",
         Some((
             "lib",
-            "producer::sender::tests::calls::driven::a_thread_without_a_limit_is_woken_by_what_it_waits_for",
+            "producer::sender::tests::calls::driven::a_thread_that_waits_without_a_timeout_is_woken_by_its_event",
         )),
     ),
     (
@@ -503,21 +503,21 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "CloseLeavesMemoryWaiters",
         Some((
             "lib",
-            "producer::buffer_pool::tests::who_sleeps_is_woken_by_memory_by_who_leaves_the_line_before_it_and_by_the_end",
+            "producer::buffer_pool::tests::a_waiter_is_woken_by_memory_by_the_drop_of_an_earlier_ticket_and_by_close",
         )),
     ),
     (
         "CloseLeavesMetadataWaiters",
         Some((
             "lib",
-            "producer::metadata::tests::close_wakes_those_who_wait_and_refuses_those_who_come_later_but_goes_on_learning",
+            "producer::metadata::tests::close_wakes_waiters_and_refuses_later_ones_but_updates_go_on",
         )),
     ),
     (
         "WaiterReleasedBeforeCallback",
         Some((
             "lib",
-            "producer::sender::tests::outcomes::who_waits_for_a_record_waits_until_its_callback_has_run",
+            "producer::sender::tests::outcomes::a_wait_for_a_record_ends_after_its_callback_has_run",
         )),
     ),
     (
@@ -538,7 +538,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "PanickingWakerNotContained",
         Some((
             "lib",
-            "producer::future::tests::a_waker_that_panics_when_it_is_let_go_of_harms_nobody",
+            "producer::future::tests::a_waker_that_panics_when_dropped_is_contained",
         )),
     ),
     (
@@ -552,14 +552,14 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "FailedReportEndsTelling",
         Some((
             "lib",
-            "producer::metrics_reporters::tests::one_that_fails_or_panics_at_every_call_is_no_reason_not_to_tell_the_others",
+            "producer::metrics_reporters::tests::a_reporter_that_fails_or_panics_at_every_call_does_not_affect_the_others",
         )),
     ),
     (
         "RemovedMetricsNotTold",
         Some((
             "lib",
-            "producer::metrics_reporters::tests::reporters_are_told_in_their_order_from_the_context_to_the_end",
+            "producer::metrics_reporters::tests::reporters_are_called_in_order_from_the_context_to_the_close",
         )),
     ),
     (
@@ -595,14 +595,14 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "FlushGivesBackToLinger",
         Some((
             "lib",
-            "producer::accumulator::tests::a_flush_makes_everything_due_and_counts_what_it_left",
+            "producer::accumulator::tests::a_flush_makes_all_batches_due_and_counts_the_incomplete_ones",
         )),
     ),
     (
         "CloseSleepsAfterLastBatch",
         Some((
             "lib",
-            "producer::sender::tests::closing::a_sender_that_is_closing_does_not_sleep_once_its_last_batch_has_ended_in_whatever_way",
+            "producer::sender::tests::closing::a_closing_sender_does_not_sleep_once_its_last_batch_is_complete",
         )),
     ),
     (
@@ -658,7 +658,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "RecentTopicOutlivesChange",
         Some((
             "lib",
-            "producer::accumulator::tests::topics::topics_that_are_added_leave_what_threads_remember_of_others",
+            "producer::accumulator::tests::topics::adding_topics_keeps_cached_entries_of_other_topics",
         )),
     ),
     (
@@ -841,7 +841,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "BlindTicketKeepsGathered",
         Some((
             "lib",
-            "producer::buffer_pool::tests::a_ticket_that_is_dropped_gives_back_what_it_gathered_and_lets_the_next_in",
+            "producer::buffer_pool::tests::a_dropped_ticket_returns_its_gathered_memory_to_the_next_waiter",
         )),
     ),
     ("BlindAcknowledgedOutlivesEpoch", None),
@@ -856,7 +856,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "BlindAllUntouched",
         Some((
             "lib",
-            "client::network_client::tests::authentication::a_refusal_later_on_fails_what_was_not_written_and_loses_what_was",
+            "client::network_client::tests::authentication::a_refused_reauthentication_fails_unwritten_requests_and_disconnects_written_ones",
         )),
     ),
     (
@@ -877,210 +877,210 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "BlindEachWaitItsTime",
         Some((
             "lib",
-            "producer::sender::tests::calls::what_a_serializer_takes_is_not_part_of_max_block",
+            "producer::sender::tests::calls::the_time_of_a_serializer_does_not_count_towards_max_block",
         )),
     ),
     (
         "WakesOnlySleepers",
         Some((
             "models",
-            "producer::models::send::records_of_two_threads_are_sent_by_a_sender_that_sleeps",
+            "producer::models::send::records_of_two_threads_wake_a_sleeping_sender_and_are_sent",
         )),
     ),
     (
         "KeepsOldSleep",
         Some((
             "models",
-            "producer::models::wake::work_is_found_before_it_is_due_and_what_is_due_late_wakes_nobody",
+            "producer::models::wake::work_that_is_due_during_a_sleep_wakes_the_sender_in_time",
         )),
     ),
     (
         "LatchSetUnlocked",
         Some((
             "models",
-            "producer::models::close::a_record_sent_beside_a_forced_close_is_refused_or_gets_an_outcome",
+            "producer::models::close::a_record_sent_during_a_forced_close_is_refused_or_gets_an_outcome",
         )),
     ),
     (
         "LatchWakesOne",
         Some((
             "models",
-            "producer::models::latch::everybody_who_waits_for_a_latch_is_woken",
+            "producer::models::latch::every_thread_that_waits_for_a_latch_is_woken",
         )),
     ),
     (
         "LineIsNotKept",
         Some((
             "models",
-            "producer::models::buffer_pool::two_who_wait_are_served_in_turn",
+            "producer::models::buffer_pool::two_waiting_threads_get_memory_in_order",
         )),
     ),
     (
         "TicketLooksUnlocked",
         Some((
             "models",
-            "producer::models::close::a_thread_that_waits_for_memory_learns_that_the_producer_is_closed",
+            "producer::models::close::a_thread_that_waits_for_memory_is_woken_when_the_producer_is_closed",
         )),
     ),
     (
         "PoolCloseTellsOne",
         Some((
             "models",
-            "producer::models::buffer_pool::everybody_who_waits_learns_that_the_pool_is_closed",
+            "producer::models::buffer_pool::every_thread_that_waits_for_memory_is_woken_when_the_pool_is_closed",
         )),
     ),
     (
         "ReleasesUnlocked",
         Some((
             "models",
-            "producer::models::produce_request_result::threads_that_wait_learn_the_outcome_and_have_seen_the_callback_run",
+            "producer::models::produce_request_result::waiting_threads_get_the_outcome_after_the_callback_has_run",
         )),
     ),
     (
         "ReleasesRelaxed",
         Some((
             "models",
-            "producer::models::produce_request_result::threads_that_wait_learn_the_outcome_and_have_seen_the_callback_run",
+            "producer::models::produce_request_result::waiting_threads_get_the_outcome_after_the_callback_has_run",
         )),
     ),
     (
         "RegistersBlindly",
         Some((
             "models",
-            "producer::models::produce_request_result::a_task_is_woken_and_let_go_also_when_a_future_beside_it_is_dropped",
+            "producer::models::produce_request_result::a_task_is_woken_and_its_wakers_dropped_while_another_future_is_dropped",
         )),
     ),
     (
         "ReleasesBeforePieces",
         Some((
             "models",
-            "producer::models::produce_request_result::a_thread_that_waits_for_a_batch_that_is_divided_is_sent_on_to_its_piece",
+            "producer::models::produce_request_result::a_thread_that_waits_for_a_split_batch_gets_the_result_of_its_piece",
         )),
     ),
     (
         "LeavesInboxLate",
         Some((
             "models",
-            "producer::models::send::records_of_two_threads_are_sent_by_a_sender_that_sleeps",
+            "producer::models::send::records_of_two_threads_wake_a_sleeping_sender_and_are_sent",
         )),
     ),
     (
         "WakesBeforeAnnouncing",
         Some((
             "models",
-            "producer::models::send::records_of_two_threads_are_sent_by_a_sender_that_sleeps",
+            "producer::models::send::records_of_two_threads_wake_a_sleeping_sender_and_are_sent",
         )),
     ),
     (
         "AnnouncesLate",
         Some((
             "models",
-            "producer::models::accumulator::a_sender_that_ends_leaves_no_record_that_was_taken",
+            "producer::models::accumulator::a_sender_that_ends_leaves_no_accepted_record_queued",
         )),
     ),
     (
         "CloseForgetsQueues",
         Some((
             "models",
-            "producer::models::accumulator::a_sender_that_ends_leaves_no_record_that_was_taken",
+            "producer::models::accumulator::a_sender_that_ends_leaves_no_accepted_record_queued",
         )),
     ),
     (
         "IncompleteLate",
         Some((
             "models",
-            "producer::models::flush::a_flush_finds_what_was_sent_before_it_also_in_a_batch_that_another_thread_opens",
+            "producer::models::flush::a_flush_waits_for_a_record_in_a_batch_that_another_thread_opened",
         )),
     ),
     (
         "PackedBeforeSignalled",
         Some((
             "models",
-            "producer::models::accumulator::a_sender_that_ends_leaves_no_batch_that_was_being_packed",
+            "producer::models::accumulator::a_sender_that_ends_leaves_no_batch_that_is_being_packed",
         )),
     ),
     (
         "PackedTellsNobody",
         Some((
             "models",
-            "producer::models::close::a_batch_that_is_being_packed_when_the_producer_is_closed_is_written",
+            "producer::models::close::a_batch_that_is_being_packed_during_a_close_is_written",
         )),
     ),
     (
         "FlushCountsLate",
         Some((
             "models",
-            "producer::models::flush::what_a_thread_has_sent_is_done_when_its_flush_returns",
+            "producer::models::flush::records_of_a_thread_are_done_when_its_flush_returns",
         )),
     ),
     (
         "FlushWakesNobody",
         Some((
             "models",
-            "producer::models::flush::what_a_thread_has_sent_is_done_when_its_flush_returns",
+            "producer::models::flush::records_of_a_thread_are_done_when_its_flush_returns",
         )),
     ),
     (
         "FlushLeavesLate",
         Some((
             "models",
-            "producer::models::flush::what_a_flush_leaves_when_its_time_is_up_does_not_linger",
+            "producer::models::flush::a_batch_does_not_linger_after_its_flush_has_timed_out",
         )),
     ),
     (
         "FlushForgetsOthers",
         Some((
             "models",
-            "producer::models::flush::what_a_flush_leaves_is_not_forgotten_with_what_an_earlier_one_left",
+            "producer::models::flush::batches_of_two_flushes_that_timed_out_are_both_sent",
         )),
     ),
     (
         "QueueMadeTwice",
         Some((
             "models",
-            "producer::models::topics::a_partition_has_one_queue_whoever_needs_it_first_and_while_its_topic_grows",
+            "producer::models::topics::a_partition_has_one_queue_whichever_thread_creates_it_while_partitions_are_added",
         )),
     ),
     (
         "VersionBeforeTopics",
         Some((
             "models",
-            "producer::models::metadata::a_version_is_shown_after_its_picture_and_its_topics",
+            "producer::models::metadata::a_version_is_published_after_its_snapshot_and_its_topic_map",
         )),
     ),
     (
         "SnapshotStays",
         Some((
             "models",
-            "producer::models::topics::who_has_seen_a_picture_sends_to_its_topics_and_not_to_those_it_remembers",
+            "producer::models::topics::a_thread_that_has_seen_a_newer_snapshot_does_not_use_a_cached_topic",
         )),
     ),
     (
         "MetadataLooksUnlocked",
         Some((
             "models",
-            "producer::models::metadata::everybody_who_waits_for_metadata_learns_of_it_or_that_the_producer_is_closed",
+            "producer::models::metadata::every_thread_that_waits_for_metadata_is_woken_by_an_update_or_a_close",
         )),
     ),
     (
         "WaitsPastAnswer",
         Some((
             "models",
-            "producer::models::send::a_send_and_a_question_for_a_topic_that_is_not_known_both_learn_of_it",
+            "producer::models::send::send_and_partitions_for_of_an_unknown_topic_both_get_its_metadata",
         )),
     ),
     (
         "ClosesAfterWaking",
         Some((
             "models",
-            "producer::models::close::a_record_sent_beside_a_close_is_refused_or_written",
+            "producer::models::close::a_record_sent_during_a_close_is_refused_or_written",
         )),
     ),
     (
         "LastActLeftBehind",
         Some((
             "models",
-            "producer::models::latch::the_last_act_is_done_once_whoever_comes_first",
+            "producer::models::latch::the_last_act_runs_once_whichever_thread_comes_first",
         )),
     ),
 ];

@@ -1,4 +1,4 @@
-//! What goes wrong with the brokers, and is put right again.
+//! Broker faults: injected at random, and ended after a random time.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,74 +10,80 @@ use kafka_producer::testing::{AndThen, Api, Rule, RuleHandle, TestCluster};
 use crate::ledger::{PARTITIONS, TOPICS};
 use crate::world::World;
 
-/// A broker that is gone, or stands still.
+/// Why a broker does not respond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Down {
+enum Outage {
     Stopped,
     Hanging,
 }
 
-struct Trouble<'w> {
+/// Injects faults into the brokers.
+struct FaultInjector<'w> {
     world: &'w World,
     dice: Rng,
-    down: BTreeMap<i32, (Down, Instant)>,
+    outages: BTreeMap<i32, (Outage, Instant)>,
     rules: Vec<(RuleHandle, Instant)>,
-    /// Of the topic that grows.
+    /// Partition count of the topic `few`, to which partitions are added.
     partitions: usize,
 }
 
-const MOST_PARTITIONS: usize = 12;
+/// Limit of the partitions of the topic `few`.
+const MAX_PARTITIONS: usize = 12;
 
-/// Until then; all is well again afterwards.
-pub(crate) fn cause_trouble(world: &World, seed: u64, until: Instant) {
-    let mut trouble = Trouble {
+/// Injects faults until `until`, and then ends all of them.
+pub(crate) fn inject_faults(world: &World, seed: u64, until: Instant) {
+    let mut injector = FaultInjector {
         world,
         dice: Rng::with_seed(!seed),
-        down: BTreeMap::new(),
+        outages: BTreeMap::new(),
         rules: Vec::new(),
         partitions: PARTITIONS[1],
     };
     while Instant::now() < until {
         let now = Instant::now();
-        trouble.put_right(|at| at <= now);
-        trouble.cause();
-        // Now and then all is well for a while.
-        let longest = if trouble.dice.u8(..16) == 0 { 1000 } else { 80 };
-        std::thread::sleep(Duration::from_millis(trouble.dice.u64(1..longest)));
+        injector.end_faults(|ends| ends <= now);
+        injector.inject();
+        // Occasionally a long pause, in which the faults end and the producers recover.
+        let longest = if injector.dice.u8(..16) == 0 {
+            1000
+        } else {
+            80
+        };
+        std::thread::sleep(Duration::from_millis(injector.dice.u64(1..longest)));
     }
-    trouble.put_right(|_| true);
+    injector.end_faults(|_| true);
     world.cluster.clear_script();
-    world.trouble("all is well".to_owned());
+    world.log_fault("all faults have ended".to_owned());
 }
 
-impl Trouble<'_> {
+impl FaultInjector<'_> {
     fn cluster(&self) -> &TestCluster {
         &self.world.cluster
     }
 
-    fn cause(&mut self) {
+    fn inject(&mut self) {
         let nodes: Vec<_> = self.cluster().node_ids().collect();
         let node = nodes[self.dice.usize(..nodes.len())];
         let ends = Instant::now() + Duration::from_millis(self.dice.u64(10..600));
         match self.dice.u8(..20) {
-            0 if !self.down.contains_key(&node) => {
-                self.note("stop", &format!("node {node}"));
+            0 if !self.outages.contains_key(&node) => {
+                self.log_fault("stop", &format!("node {node}"));
                 self.cluster().stop_node(node);
-                self.down.insert(node, (Down::Stopped, ends));
+                self.outages.insert(node, (Outage::Stopped, ends));
             }
-            1 if !self.down.contains_key(&node) => {
-                self.note("hang", &format!("node {node}"));
+            1 if !self.outages.contains_key(&node) => {
+                self.log_fault("hang", &format!("node {node}"));
                 self.cluster().hang_node(node);
-                self.down.insert(node, (Down::Hanging, ends));
+                self.outages.insert(node, (Outage::Hanging, ends));
             }
             2 | 3 => {
-                self.note("disconnect", &format!("node {node}"));
+                self.log_fault("disconnect", &format!("node {node}"));
                 self.cluster().disconnect_clients(node);
             }
             4 | 5 => {
                 let topic = TOPICS[self.dice.usize(..TOPICS.len())];
-                self.note("move a leader", &format!("of {topic} to node {node}"));
-                // One of a partition that is not there, or to a node that is down, is refused.
+                self.log_fault("move a leader", &format!("of {topic} to node {node}"));
+                // Refused if the partition does not exist or the node is down.
                 let partition = self.dice.i32(0..12);
                 let _ = self.cluster().move_leader(topic, partition, node);
             }
@@ -88,8 +94,8 @@ impl Trouble<'_> {
             }
             7 => {
                 let grown = self.partitions + 1;
-                if grown <= MOST_PARTITIONS {
-                    self.note("grow", &format!("few to {grown} partitions"));
+                if grown <= MAX_PARTITIONS {
+                    self.log_fault("grow", &format!("topic few to {grown} partitions"));
                     self.cluster().add_partitions("few", grown).unwrap();
                     self.partitions = grown;
                 }
@@ -165,24 +171,25 @@ impl Trouble<'_> {
     }
 
     fn script(&mut self, name: &'static str, rule: Rule, ends: Instant) {
-        self.note(name, &format!("{rule:?}"));
+        self.log_fault(name, &format!("{rule:?}"));
         let rule = self.cluster().script(rule).unwrap();
         self.rules.push((rule, ends));
     }
 
-    fn note(&self, what: &'static str, about: &str) {
-        self.world.count("trouble", what);
-        self.world.trouble(format!("{what}: {about}"));
+    fn log_fault(&self, name: &'static str, details: &str) {
+        self.world.count("fault", name);
+        self.world.log_fault(format!("{name}: {details}"));
     }
 
-    fn put_right(&mut self, is_due: impl Fn(Instant) -> bool) {
+    fn end_faults(&mut self, is_due: impl Fn(Instant) -> bool) {
         let cluster = &self.world.cluster;
-        self.down.retain(|&node, &mut (down, ends)| {
+        self.outages.retain(|&node, &mut (outage, ends)| {
             if is_due(ends) {
-                self.world.trouble(format!("{down:?} no more: node {node}"));
-                match down {
-                    Down::Stopped => cluster.start_node(node).unwrap(),
-                    Down::Hanging => assert!(cluster.resume_node(node)),
+                self.world
+                    .log_fault(format!("end of {outage:?}: node {node}"));
+                match outage {
+                    Outage::Stopped => cluster.start_node(node).unwrap(),
+                    Outage::Hanging => assert!(cluster.resume_node(node)),
                 }
             }
             !is_due(ends)

@@ -1,41 +1,41 @@
-//! What must be so when all is over.
+//! Final checks, after the faults have ended.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::ledger::{self, Fate, Line, Place, Promise, TOPICS};
+use crate::ledger::{self, Line, Outcome, Place, Promise, TOPICS};
 use crate::producers::Shared;
 use crate::watchdog::About;
 use crate::world::World;
 
-/// The bound of what must happen by itself.
+/// Bound of conditions that must become true without a call.
 const LONG: Duration = Duration::from_secs(30);
 
-/// The brokers are well: what is left is sent, and the producers are closed.
+/// Sends the remaining records, which must succeed now that all faults have ended, and closes the producers.
 pub(crate) fn settle(world: &Arc<World>) {
     let mut dice = fastrand::Rng::new();
     for slot in &world.slots {
         let shared = slot.lock().unwrap().take().unwrap();
         if !shared.is_closed.load(Ordering::Relaxed) {
-            works(world, &shared, &mut dice);
+            assert_still_sends(world, &shared, &mut dice);
         }
         let bound = shared.delivery_timeout;
         let closed = world.within(bound, "last close", About::default(), || {
             shared.producer.close()
         });
         if let Err(error) = closed {
-            // Those that were closed before may have given records up, and say so again.
+            // A producer that was closed before returns the same error again.
             if !shared.is_closed.load(Ordering::Relaxed) {
-                world.violation(format!("the last close says {error}, {shared:?}"));
+                world.violation(format!("the last close failed: {error}, {shared:?}"));
             }
         }
         shared.is_closed.store(true, Ordering::Relaxed);
         shared.retire(world);
     }
     loop {
-        // Callbacks put futures there as long as their producers live.
+        // Repeated, since callbacks add futures until their producers are closed.
         let stash = std::mem::take(&mut *world.stash.lock().unwrap());
         if stash.is_empty() {
             break;
@@ -45,14 +45,14 @@ pub(crate) fn settle(world: &Arc<World>) {
         }
     }
     let retired = || {
-        Shared::look_at_retired(world);
+        Shared::check_retired(world);
         world.retired.lock().unwrap().is_empty()
     };
-    wait_until(world, "everybody lets go of closed producers", retired);
+    wait_until(world, "no handle of a closed producer is left", retired);
 }
 
-/// A producer to which anything has happened still sends.
-fn works(world: &Arc<World>, shared: &Arc<Shared>, dice: &mut fastrand::Rng) {
+/// Checks that a producer still sends after all faults.
+fn assert_still_sends(world: &Arc<World>, shared: &Arc<Shared>, dice: &mut fastrand::Rng) {
     let flush = || shared.producer.flush();
     let bound = shared.delivery_timeout;
     let flushed = world.within(bound, "last flush", About::producer(shared), flush);
@@ -71,16 +71,16 @@ fn works(world: &Arc<World>, shared: &Arc<Shared>, dice: &mut fastrand::Rng) {
     };
     if flushed.is_err() || !acknowledged {
         world.violation(format!(
-            "the brokers are well, yet: last flush {flushed:?}, acknowledged: {acknowledged}, taken: {taken}, {shared:?}"
+            "without faults: last flush {flushed:?}, acknowledged: {acknowledged}, accepted: {taken}, {shared:?}"
         ));
     }
 }
 
-fn wait_until(world: &World, what: &str, is_so: impl Fn() -> bool) {
+fn wait_until(world: &World, condition: &str, holds: impl Fn() -> bool) {
     let until = Instant::now() + LONG;
-    while !is_so() {
+    while !holds() {
         if Instant::now() > until {
-            world.violation(format!("{LONG:?} are over, and it is not so that {what}"));
+            world.violation(format!("not true after {LONG:?}: {condition}"));
             return;
         }
         std::thread::yield_now();
@@ -91,7 +91,7 @@ pub(crate) fn open_descriptors() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count())
 }
 
-/// Threads of producers, as far as the system says.
+/// The number of producer threads of this process, according to `/proc`.
 fn producer_threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task")
         .into_iter()
@@ -106,41 +106,42 @@ fn producer_threads() -> usize {
         .count()
 }
 
-/// `descriptors`: how many were open when there were no producers; `length`: of the run.
+/// Checks that no resources are left, and the logs. `descriptors`: the number of open file descriptors before the first
+/// producer; `length`: the duration of the run.
 pub(crate) fn check(world: &World, descriptors: Option<usize>, length: Duration) {
     wait_until(world, "no thread of a producer is left", || {
         producer_threads() == 0
     });
-    let is_alone = || {
+    let is_disconnected = || {
         let mut nodes = world.cluster.node_ids();
         nodes.all(|node| world.cluster.open_connections(node) == 0)
     };
-    wait_until(world, "no connection is left", is_alone);
+    wait_until(world, "no connection is left", is_disconnected);
     let is_as_before = || open_descriptors() <= descriptors;
-    wait_until(world, "no descriptor is left", is_as_before);
+    wait_until(world, "no file descriptor is left", is_as_before);
     let logs = Logs::read(world);
     for (number, line) in world.ledger.lines() {
-        for wrong in wrong_with(&line, logs.copies(number)) {
+        for violation in violations_of(&line, logs.copies(number)) {
             let copies = logs.copies(number);
             world.violation(format!(
-                "record {number}: {wrong}; {line:?}, in the logs at {copies:?}"
+                "record {number}: {violation}; {line:?}, in the logs at {copies:?}"
             ));
         }
     }
     let tallies = world.tallies();
-    let seldom = if length < LONG { &[][..] } else { SELDOM };
-    for must in OFTEN.iter().chain(seldom) {
-        if !tallies.contains_key(*must) {
-            world.violation(format!("it never came to {must}"));
+    let rare = if length < LONG { &[][..] } else { RARE };
+    for event in COMMON.iter().chain(rare) {
+        if !tallies.contains_key(*event) {
+            world.violation(format!("the event {event} never occurred"));
         }
     }
 }
 
-/// A run that did not come to these has shown nothing.
-const OFTEN: &[&str] = &["callback/ok", "get/ok", "poll/ok", "close/ok", "flush/ok"];
+/// Events that occur in every run.
+const COMMON: &[&str] = &["callback/ok", "get/ok", "poll/ok", "close/ok", "flush/ok"];
 
-/// A long run comes to these as well, on a machine that has other things to do too.
-const SELDOM: &[&str] = &[
+/// Events that also occur in a long run, even on a busy machine.
+const RARE: &[&str] = &[
     "close/undelivered",
     "flush/timed out",
     "get_timeout/Pending",
@@ -149,13 +150,13 @@ const SELDOM: &[&str] = &[
     "callback does/drop futures",
     "callback does/wait",
     "callback/drops the last handle",
-    "producers/closed and looked at",
-    "trouble/stop",
-    "trouble/hang",
-    "trouble/cut answer",
+    "producers/closed and checked",
+    "fault/stop",
+    "fault/hang",
+    "fault/cut answer",
 ];
 
-/// Where each record is.
+/// The positions of each record in the logs.
 struct Logs(BTreeMap<u64, Vec<Place>>);
 
 impl Logs {
@@ -176,7 +177,7 @@ impl Logs {
                         };
                         match record.value().and_then(ledger::number) {
                             Some(number) => logs.entry(number).or_default().push(place),
-                            None => world.violation(format!("at {place:?} is no record of ours")),
+                            None => world.violation(format!("unknown record at {place:?}")),
                         }
                     }
                 }
@@ -190,11 +191,11 @@ impl Logs {
     }
 }
 
-fn wrong_with(line: &Line, copies: &[Place]) -> Vec<&'static str> {
-    let mut wrong = Vec::new();
-    let mut must = |is_so: bool, text: &'static str| {
-        if !is_so {
-            wrong.push(text);
+fn violations_of(line: &Line, copies: &[Place]) -> Vec<&'static str> {
+    let mut violations = Vec::new();
+    let mut must = |holds: bool, text: &'static str| {
+        if !holds {
+            violations.push(text);
         }
     };
     let taken = line.taken == Some(true);
@@ -203,24 +204,26 @@ fn wrong_with(line: &Line, copies: &[Place]) -> Vec<&'static str> {
         line.calls == u8::from(taken && line.calls_back),
         "its callback was not called once",
     );
-    must(taken || copies.is_empty(), "refused, and written");
+    must(taken || copies.is_empty(), "refused, but written");
     if line.promise == Promise::Once {
         must(copies.len() < 2, "written twice");
     }
     must(
-        !(taken && line.calls_back) || line.fate.is_some(),
-        "its fate was never told",
+        !(taken && line.calls_back) || line.outcome.is_some(),
+        "its outcome was never reported",
     );
-    match line.fate {
-        Some(Fate::Acknowledged(place)) => {
-            must(copies.contains(&place), "not where it was said to be");
+    match line.outcome {
+        Some(Outcome::Acknowledged(place)) => {
+            must(copies.contains(&place), "not at the reported position");
         }
-        Some(Fate::NotWritten) => must(copies.is_empty(), "said not to be written, and written"),
-        Some(Fate::Sent) => must(
+        Some(Outcome::NotWritten) => {
+            must(copies.is_empty(), "reported as not written, but written")
+        }
+        Some(Outcome::Sent) => must(
             line.promise == Promise::Nothing || !copies.is_empty(),
-            "acknowledged, and not written",
+            "acknowledged, but not written",
         ),
-        Some(Fate::MaybeWritten) | None => {}
+        Some(Outcome::MaybeWritten) | None => {}
     }
-    wrong
+    violations
 }

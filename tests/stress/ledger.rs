@@ -1,22 +1,22 @@
-//! What became of each record, by its number.
+//! Ledger: the outcome of each record, by its number.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use kafka_producer::{Delivery, ProduceError, ProduceErrorKind, RecordMetadata};
 
-/// What the producer of a record promises.
+/// The delivery guarantee of a record's producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Promise {
-    /// It is idempotent: what it acknowledges is in the log once, and nothing is in there twice.
+    /// Idempotent: an acknowledged record is in the log once, and no record is in it twice.
     Once,
-    /// What it acknowledges is in the log.
+    /// An acknowledged record is in the log.
     AtLeastOnce,
-    /// acks=0: nothing.
+    /// acks=0: no guarantee.
     Nothing,
 }
 
-/// Where a record is in the logs.
+/// A record's position in the logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) topic: usize,
@@ -24,24 +24,24 @@ pub(crate) struct Place {
     pub(crate) offset: i64,
 }
 
-/// What was told of a record.
+/// The outcome of a record, as its callback or future reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum Outcome {
     Acknowledged(Place),
-    /// Acknowledged, and nobody knows where it is.
+    /// Acknowledged without an offset.
     Sent,
     NotWritten,
     MaybeWritten,
 }
 
 pub(crate) const TOPICS: [&str; 3] = ["one", "few", "many"];
-/// How many each has at first.
+/// The initial number of partitions of each topic.
 pub(crate) const PARTITIONS: [usize; 3] = [1, 4, 12];
 
-impl Fate {
-    /// `None` if it is no fate: a wait that was over before, or refused.
-    pub(crate) fn of(told: Result<&RecordMetadata, &ProduceError>) -> Option<Self> {
-        match told {
+impl Outcome {
+    /// `None` for an error that is not the record's outcome: the wait timed out, or was refused.
+    pub(crate) fn of(result: Result<&RecordMetadata, &ProduceError>) -> Option<Self> {
+        match result {
             Ok(metadata) if !metadata.has_offset() => Some(Self::Sent),
             Ok(metadata) => Some(Self::Acknowledged(Place {
                 topic: TOPICS.iter().position(|name| *name == metadata.topic())?,
@@ -93,23 +93,23 @@ const NOTHING: u8 = 16;
 struct Entry {
     flags: AtomicU8,
     calls: AtomicU8,
-    fate: AtomicU64,
+    outcome: AtomicU64,
 }
 
-/// A record as it stands.
+/// The state of a record.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Line {
     pub(crate) promise: Promise,
-    /// By `send`; `None` if the call has never returned.
+    /// Whether `send` accepted the record; `None` if the call has not returned.
     pub(crate) taken: Option<bool>,
     pub(crate) calls_back: bool,
     pub(crate) calls: u8,
-    pub(crate) fate: Option<Fate>,
+    pub(crate) outcome: Option<Outcome>,
 }
 
 const PER_PAGE: usize = 1 << 16;
 
-/// All records, in pages that never move.
+/// The entries of all records, in pages, so that entries are created without moving others.
 pub(crate) struct Ledger {
     pages: Vec<OnceLock<Box<[Entry]>>>,
     next: AtomicU64,
@@ -130,7 +130,7 @@ impl Ledger {
         &page[at]
     }
 
-    /// A number for a record that is about to be sent.
+    /// Creates an entry for a record that is about to be sent, and returns its number.
     pub(crate) fn open(&self, promise: Promise, calls_back: bool) -> u64 {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut flags = match promise {
@@ -145,37 +145,37 @@ impl Ledger {
         number
     }
 
-    /// What came of the call that sends it.
+    /// Stores whether the call that sends the record accepted it.
     pub(crate) fn returned(&self, number: u64, taken: bool) {
         let flag = if taken { TAKEN } else { REFUSED };
         self.entry(number).flags.fetch_or(flag, Ordering::Relaxed);
     }
 
-    /// Its callback runs.
+    /// Counts a call of the record's callback.
     pub(crate) fn called(&self, number: u64) {
         self.entry(number).calls.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether it has a callback, and that has not begun.
+    /// Whether the record has a callback that has not been called yet.
     pub(crate) fn awaits_callback(&self, number: u64) -> bool {
         let entry = self.entry(number);
         let calls_back = entry.flags.load(Ordering::Relaxed) & CALLS_BACK != 0;
         calls_back && entry.calls.load(Ordering::Relaxed) == 0
     }
 
-    /// What was told of it, by whom ever.
+    /// Stores the outcome of a record.
     ///
     /// # Errors
-    /// With what was told before, if that was something else.
-    pub(crate) fn told(&self, number: u64, fate: Fate) -> Result<(), Fate> {
-        let known = self.entry(number).fate.compare_exchange(
+    /// The outcome that was reported earlier, if it differs.
+    pub(crate) fn reported(&self, number: u64, outcome: Outcome) -> Result<(), Outcome> {
+        let known = self.entry(number).outcome.compare_exchange(
             0,
-            fate.encode(),
+            outcome.encode(),
             Ordering::Relaxed,
             Ordering::Relaxed,
         );
-        match known.err().and_then(Fate::decode) {
-            Some(before) if before != fate => Err(before),
+        match known.err().and_then(Outcome::decode) {
+            Some(before) if before != outcome => Err(before),
             _ => Ok(()),
         }
     }
@@ -193,7 +193,7 @@ impl Ledger {
                 taken: (flags & (TAKEN | REFUSED) != 0).then_some(flags & TAKEN != 0),
                 calls_back: flags & CALLS_BACK != 0,
                 calls: entry.calls.load(Ordering::Relaxed),
-                fate: Fate::decode(entry.fate.load(Ordering::Relaxed)),
+                outcome: Outcome::decode(entry.outcome.load(Ordering::Relaxed)),
             };
             (number, line)
         })
@@ -204,10 +204,10 @@ impl Ledger {
     }
 }
 
-/// The bytes of a record: its number, and others that follow from it.
+/// The value of a record: its number, and padding derived from the number.
 pub(crate) fn value(number: u64) -> Vec<u8> {
     let mut value = number.to_be_bytes().to_vec();
-    // Some fill a batch by themselves; most are small.
+    // A few values fill a batch alone; most are small.
     let length = match number % 64 {
         0 => 6000,
         1..8 => 500,
@@ -217,7 +217,7 @@ pub(crate) fn value(number: u64) -> Vec<u8> {
     value
 }
 
-/// The number of a record, if the bytes are whole.
+/// The number of a record, if its value is intact.
 pub(crate) fn number(bytes: &[u8]) -> Option<u64> {
     let number = u64::from_be_bytes(bytes.first_chunk().copied()?);
     (bytes == value(number)).then_some(number)

@@ -1,24 +1,24 @@
-//! Many threads on the producers of one process, over real sockets, while brokers fail: whatever an application may call, at
-//! moments drawn from seeds. In the simulator (`tests/sim`) one thread does all in an order that can be repeated; here the
-//! order is the machine's, and what is looked for is what no order of steps shows: a wake-up that is lost between two
-//! threads, locks taken the wrong way round, memory that two give back.
+//! Stress test: many threads call the producers of one process, over real sockets, while brokers fail. The calls are
+//! random. The simulator (`tests/sim`) runs everything on one thread, in an order that a seed determines. Here the
+//! operating system schedules the threads, so the test finds defects that need real concurrency: a lost wake-up, locks
+//! taken in the wrong order, memory that is returned twice.
 //!
-//! | variable | what it says |
+//! | variable | meaning |
 //! |---|---|
-//! | `STRESS_SECONDS=60` | how long; 5 without it |
-//! | `STRESS_SEED=17` | what each thread draws; the order in which they meet is never the same |
+//! | `STRESS_SECONDS=60` | duration; 5 by default |
+//! | `STRESS_SEED=17` | seed of each thread's random calls; the scheduling differs from run to run |
 //!
-//! Checked, by the record's number:
-//! - every call returns and every future is ready within its time, or the watchdog says who waits for what and ends
-//!   the process;
-//! - a record that was taken has its callback called once, one that was refused never;
-//! - its callback, and each way to ask its future, tell the same;
-//! - what was acknowledged is in the log where it was said to be, once if the producer is idempotent; what is said not to be
-//!   written is not;
-//! - a producer that is closed has all its memory back and has told the fate of every record it took;
-//! - producers that are gone leave no thread and no connection behind;
-//! - nothing panics but what is meant to; locks are taken in the order of their ranks (debug builds), and none is held where a
-//!   line is logged or user code runs.
+//! Checked, for each record by its number:
+//! - every call returns and every future is ready in time; otherwise the watchdog prints the calls in progress and
+//!   aborts the process;
+//! - the callback of an accepted record is called once, that of a refused record never;
+//! - the callback and all methods of the future return the same outcome;
+//! - an acknowledged record is in the log at the reported offset, once if the producer is idempotent; a record reported
+//!   as not written is not in the log;
+//! - a closed producer has all its memory back and has reported the outcome of every record it accepted;
+//! - dropped producers leave no thread and no connection behind;
+//! - no panic except the planted ones; locks are taken in the order of their ranks (debug builds), and no lock is held
+//!   while a line is logged or user code runs.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_types,
@@ -47,23 +47,23 @@ fn from_environment(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(
         text.parse()
-            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
+            .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
     )
 }
 
-/// To standard error itself: what is printed in a test is kept back, and lost when the process is ended.
+/// Prints to standard error directly: captured output of a test would be lost when the watchdog aborts the process.
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 #[test]
-fn whatever_threads_call_while_brokers_fail_every_handle_resolves() {
+fn every_call_returns_and_every_future_resolves_while_brokers_fail() {
     let length = Duration::from_secs(from_environment("STRESS_SECONDS").unwrap_or(5));
     let seed = from_environment("STRESS_SEED").unwrap_or_else(|| fastrand::u64(..) >> 16);
     say(&format!(
         "\nstress: STRESS_SEED={seed}, {length:?}, {THREADS} threads"
     ));
-    // Whatever the producers say, they say without holding a lock.
+    // Fails if a producer logs a line while it holds a lock.
     kafka_producer::internals::watch_log_lines();
     let world = World::new();
     user_code::watch_panics(&world);
@@ -73,8 +73,8 @@ fn whatever_threads_call_while_brokers_fail_every_handle_resolves() {
     let watchdog = watchdog::start(&world);
     let until = Instant::now() + length;
     std::thread::scope(|scope| {
-        let cause_trouble = || brokers::cause_trouble(&world, seed, until);
-        scope.spawn(cause_trouble);
+        let inject_faults = || brokers::inject_faults(&world, seed, until);
+        scope.spawn(inject_faults);
         for index in 0..THREADS {
             let world = Arc::clone(&world);
             scope.spawn(move || worker::work(world, index, seed, until));

@@ -1,4 +1,4 @@
-//! Producers as they are drawn, shared, and looked at when they are closed.
+//! Producers with random settings, shared by the threads, and checked once they are closed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ pub(crate) struct Shared {
     pub(crate) promise: Promise,
     pub(crate) max_block: Duration,
     pub(crate) delivery_timeout: Duration,
-    /// Records that it gave a future for.
+    /// The number of accepted records: those that have a future.
     pub(crate) taken: AtomicU64,
-    /// A call to `close` has come back.
+    /// A call of `close` has returned.
     pub(crate) is_closed: AtomicBool,
     settings: String,
 }
@@ -111,29 +111,29 @@ impl Shared {
         shared
     }
 
-    /// Closed, and nobody else has it: nothing of what it was given may be left in it.
+    /// Checks a closed producer without other handles: it has all its memory back and no record left.
     fn check(&self, world: &World) {
         let snapshot = self.producer.snapshot();
-        let told = snapshot.records_acknowledged + snapshot.records_failed;
+        let reported = snapshot.records_acknowledged + snapshot.records_failed;
         let taken = self.taken.load(Ordering::Relaxed);
-        let is_whole = snapshot.memory_free_bytes == snapshot.memory_total_bytes
+        let is_drained = snapshot.memory_free_bytes == snapshot.memory_total_bytes
             && snapshot.threads_waiting_for_memory == 0
             && snapshot.batches_queued == 0;
-        if !is_whole || told != taken {
+        if !is_drained || reported != taken {
             world.violation(format!(
-                "{taken} records were taken, {told} are accounted for, or memory is missing in {self:?}"
+                "{taken} records were accepted, {reported} outcomes were reported, or memory is missing in {self:?}"
             ));
         }
-        world.count("producers", "closed and looked at");
+        world.count("producers", "closed and checked");
     }
 
-    /// Keeps a closed producer until nobody else has it, and looks at it then.
+    /// Keeps a closed producer until no other thread has a handle, and checks it then.
     pub(crate) fn retire(self: Arc<Self>, world: &World) {
         world.retired.lock().unwrap().push(self);
-        Self::look_at_retired(world);
+        Self::check_retired(world);
     }
 
-    pub(crate) fn look_at_retired(world: &World) {
+    pub(crate) fn check_retired(world: &World) {
         let retired = std::mem::take(&mut *world.retired.lock().unwrap());
         for shared in retired {
             match Arc::try_unwrap(shared) {

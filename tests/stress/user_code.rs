@@ -1,4 +1,4 @@
-//! What the producers call: callbacks and wakers, some of which do what they must not.
+//! User code that the producers call: callbacks and wakers, some of which misbehave.
 
 use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::task::Wake;
@@ -12,10 +12,10 @@ use crate::watchdog::About;
 use crate::worker::{GET_IN_CALLBACK, Held, send_one};
 use crate::world::World;
 
-/// A panic that is meant to be.
+/// Payload of a planted panic.
 struct Planted;
 
-/// Every other panic is a violation, also one that the library contains.
+/// Reports every panic that is not planted as a violation, also one that the library catches.
 pub(crate) fn watch_panics(world: &Arc<World>) {
     let world = Arc::downgrade(world);
     let usual = std::panic::take_hook();
@@ -24,27 +24,27 @@ pub(crate) fn watch_panics(world: &Arc<World>) {
             return;
         }
         if let Some(world) = world.upgrade() {
-            world.violation(format!("a panic: {info}"));
+            world.violation(format!("unexpected panic: {info}"));
         }
         usual(info);
     }));
 }
 
-/// What a callback does besides telling.
-pub(crate) enum Deed {
+/// What a callback does besides reporting the outcome.
+pub(crate) enum CallbackAction {
     Nothing,
     Panic,
     TakeTime(Duration),
-    /// Sends another record, whose callback does so as well, now and then.
+    /// Sends another record, whose callback sometimes sends a record, too.
     Send(Weak<Shared>, Rng),
     DropFutures(Vec<Held>),
-    /// Calls what is refused there.
+    /// Calls blocking methods, which are refused inside a callback.
     Wait(Weak<Shared>, Option<Held>),
-    /// Drops what may be the last handle of its own producer.
+    /// Drops a handle, possibly the last, of the callback's own producer.
     DropProducer(Arc<Shared>),
 }
 
-impl Deed {
+impl CallbackAction {
     fn name(&self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
@@ -66,13 +66,13 @@ impl Deed {
                 let Some(shared) = shared.upgrade() else {
                     return;
                 };
-                let deed = match dice.u8(..4) {
+                let action = match dice.u8(..4) {
                     0 => Some(Self::Nothing),
                     1 => Some(Self::Send(Arc::downgrade(&shared), dice.fork())),
                     _ => None,
                 };
-                // Whatever the producer says: it may be closed, or have no memory.
-                if let Some(held) = send_one(world, &shared, &mut dice, deed) {
+                // An error is not a violation: the producer may be closed, or out of memory.
+                if let Some(held) = send_one(world, &shared, &mut dice, action) {
                     world.stash.lock().unwrap().push(held);
                 }
                 drop_in_callback(world, shared);
@@ -94,54 +94,51 @@ fn drop_in_callback(world: &World, shared: Arc<Shared>) {
     if Arc::strong_count(&shared) == 1 {
         world.count("callback", "drops the last handle");
     }
-    world.within(
-        bound,
-        "a producer dropped in a callback",
-        About::default(),
-        || drop(shared),
-    );
+    world.within(bound, "drop in a callback", About::default(), || {
+        drop(shared)
+    });
 }
 
 fn waits_are_refused(world: &World, shared: &Shared, held: Option<Held>) {
     let bound = Duration::from_secs(1);
     let about = About::producer(shared);
-    world.within(bound, "calls that are refused", about, || {
+    world.within(bound, "refused calls", about, || {
         let flush = shared.producer.flush();
         let flush_timeout = shared.producer.flush_timeout(Duration::from_secs(5));
         let close = shared.producer.close();
         let close_timeout = shared.producer.close_timeout(Duration::ZERO);
         for flushed in [flush, flush_timeout] {
             if !matches!(flushed, Err(FlushError::Misuse(Misuse::InsideCallback))) {
-                world.violation(format!("a flush in a callback is {flushed:?}"));
+                world.violation(format!("a flush in a callback returned {flushed:?}"));
             }
         }
         for closed in [close, close_timeout] {
             if !matches!(closed, Err(CloseError::Misuse(Misuse::InsideCallback))) {
-                world.violation(format!("a close in a callback is {closed:?}"));
+                world.violation(format!("a close in a callback returned {closed:?}"));
             }
         }
         if let Some(held) = held {
-            held.told(world, GET_IN_CALLBACK, held.future.get().as_ref());
+            held.reported(world, GET_IN_CALLBACK, held.future.get().as_ref());
         }
     });
 }
 
-/// A callback that is noted in the ledger and then does its deed.
+/// A callback that reports the outcome to the ledger and then runs `action`.
 pub(crate) fn callback(
     world: &Arc<World>,
     number: u64,
-    deed: Deed,
+    action: CallbackAction,
 ) -> impl FnOnce(Result<&RecordMetadata, &ProduceError>) + Send + 'static {
     let world = Arc::clone(world);
-    move |told| {
+    move |result| {
         world.ledger.called(number);
-        world.told(number, "callback", told);
-        world.count("callback does", deed.name());
-        deed.run(&world);
+        world.reported(number, "callback", result);
+        world.count("callback does", action.name());
+        action.run(&world);
     }
 }
 
-/// A waker that is remembered to have woken.
+/// A waker that stores whether it was woken. Some panic when they are woken.
 pub(crate) struct Wakeful {
     woken: Mutex<bool>,
     wakes: Condvar,
@@ -157,7 +154,7 @@ impl Wakeful {
         })
     }
 
-    /// Until it is woken, however long.
+    /// Waits without a time-out until the waker is woken.
     pub(crate) fn wait(&self) {
         let woken = self.woken.lock().unwrap();
         let mut woken = self.wakes.wait_while(woken, |woken| !*woken).unwrap();

@@ -1,4 +1,5 @@
-//! Who waits for what. A call that does not come back in its time ends the process, with a picture of all threads.
+//! Watchdog: registers the calls in progress. If a call does not return in time, prints them all and aborts the
+//! process.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write};
@@ -10,10 +11,10 @@ use crate::producers::Shared;
 use crate::say;
 use crate::world::World;
 
-/// A machine that has much else to do lets a thread wait this long for nothing.
+/// Added to the bound of each call: on a busy machine a thread may not be scheduled for this long.
 const SLACK: Duration = Duration::from_secs(30);
 
-/// What a call is about.
+/// The record and the producer of a call, for messages.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct About {
     pub(crate) record: Option<u64>,
@@ -41,88 +42,88 @@ impl fmt::Display for About {
     }
 }
 
-/// What a thread does.
+/// A call in progress.
 #[derive(Debug, Clone, Copy)]
-struct Doing {
-    what: &'static str,
+struct PendingCall {
+    name: &'static str,
     about: About,
     since: Instant,
     bound: Duration,
 }
 
-impl Doing {
+impl PendingCall {
     fn is_late(&self) -> bool {
         self.since.elapsed() > self.bound + SLACK
     }
 }
 
-/// What a thread does, and for what it does that.
-type Doings = Arc<Mutex<Vec<Doing>>>;
+/// The nested calls of one thread, outermost first.
+type CallStack = Arc<Mutex<Vec<PendingCall>>>;
 
-/// Of a thread that may have ended.
-type Place = Weak<Mutex<Vec<Doing>>>;
+/// The call stack of a thread that may have ended.
+type WeakCallStack = Weak<Mutex<Vec<PendingCall>>>;
 
-/// Where threads write down what they do, each for itself.
+/// Registry of the calls in progress, with one call stack per thread.
 #[derive(Default)]
-pub(crate) struct Board {
-    threads: Mutex<Vec<(String, Place)>>,
-    is_over: Mutex<bool>,
-    over: Condvar,
+pub(crate) struct CallRegistry {
+    threads: Mutex<Vec<(String, WeakCallStack)>>,
+    is_stopped: Mutex<bool>,
+    stopped: Condvar,
 }
 
-impl Board {
-    /// The place of the thread that asks.
-    fn place(&self) -> Doings {
+impl CallRegistry {
+    /// The calling thread's call stack, registered at the first use.
+    fn own_stack(&self) -> CallStack {
         thread_local! {
-            static PLACE: RefCell<Option<Doings>> = const { RefCell::new(None) };
+            static STACK: RefCell<Option<CallStack>> = const { RefCell::new(None) };
         }
-        PLACE.with_borrow_mut(|place| {
+        STACK.with_borrow_mut(|stack| {
             let new = || {
                 let thread = std::thread::current();
                 let name = thread.name().unwrap_or("worker");
                 let name = format!("{name} {:?}", thread.id());
-                let place = Doings::default();
+                let stack = CallStack::default();
                 let mut threads = self.threads.lock().unwrap();
-                threads.retain(|(_, place)| place.strong_count() > 0);
-                threads.push((name, Arc::downgrade(&place)));
-                place
+                threads.retain(|(_, stack)| stack.strong_count() > 0);
+                threads.push((name, Arc::downgrade(&stack)));
+                stack
             };
-            Arc::clone(place.get_or_insert_with(new))
+            Arc::clone(stack.get_or_insert_with(new))
         })
     }
 
-    fn picture(&self) -> Vec<(String, Vec<Doing>)> {
+    fn snapshot(&self) -> Vec<(String, Vec<PendingCall>)> {
         let threads = self.threads.lock().unwrap();
-        let alive = threads.iter().filter_map(|(name, place)| {
-            let doings = place.upgrade()?.lock().unwrap().clone();
-            Some((name.clone(), doings))
+        let alive = threads.iter().filter_map(|(name, stack)| {
+            let calls = stack.upgrade()?.lock().unwrap().clone();
+            Some((name.clone(), calls))
         });
         alive.collect()
     }
 }
 
 impl World {
-    /// Does what must be done within `bound`, under the watchdog's eyes.
+    /// Runs a call that has to return within `bound`. The watchdog aborts the process if it does not.
     pub(crate) fn within<R>(
         &self,
         bound: Duration,
-        what: &'static str,
+        name: &'static str,
         about: About,
-        act: impl FnOnce() -> R,
+        call: impl FnOnce() -> R,
     ) -> R {
         let since = Instant::now();
-        let place = self.board.place();
-        let doing = Doing {
-            what,
+        let stack = self.calls.own_stack();
+        let pending = PendingCall {
+            name,
             about,
             since,
             bound,
         };
-        place.lock().unwrap().push(doing);
-        let result = act();
-        place.lock().unwrap().pop();
+        stack.lock().unwrap().push(pending);
+        let result = call();
+        stack.lock().unwrap().pop();
         if let Some(late) = since.elapsed().checked_sub(bound) {
-            self.overrun(what, late);
+            self.overrun(name, late);
         }
         result
     }
@@ -135,8 +136,8 @@ pub(crate) struct Watchdog {
 
 impl Watchdog {
     pub(crate) fn stop(self) {
-        *self.world.board.is_over.lock().unwrap() = true;
-        self.world.board.over.notify_all();
+        *self.world.calls.is_stopped.lock().unwrap() = true;
+        self.world.calls.stopped.notify_all();
         self.thread.join().unwrap();
     }
 }
@@ -148,29 +149,30 @@ pub(crate) fn start(world: &Arc<World>) -> Watchdog {
 }
 
 fn watch(world: &World) {
-    let mut is_over = world.board.is_over.lock().unwrap();
-    while !*is_over {
-        let pause = Duration::from_millis(500);
-        is_over = world.board.over.wait_timeout(is_over, pause).unwrap().0;
-        let threads = world.board.picture();
-        let mut doings = threads.iter().flat_map(|(_, doings)| doings);
-        if doings.any(Doing::is_late) {
-            say(&picture(world, &threads));
+    let mut is_stopped = world.calls.is_stopped.lock().unwrap();
+    while !*is_stopped {
+        let interval = Duration::from_millis(500);
+        let stopped = &world.calls.stopped;
+        is_stopped = stopped.wait_timeout(is_stopped, interval).unwrap().0;
+        let threads = world.calls.snapshot();
+        let mut calls = threads.iter().flat_map(|(_, calls)| calls);
+        if calls.any(PendingCall::is_late) {
+            say(&report(world, &threads));
             std::process::abort();
         }
     }
 }
 
-fn picture(world: &World, threads: &[(String, Vec<Doing>)]) -> String {
-    let mut text = "a call does not come back\n".to_owned();
-    for (name, doings) in threads {
-        for doing in doings {
-            let (passed, bound) = (doing.since.elapsed(), doing.bound);
-            let late = if doing.is_late() { "LATE " } else { "" };
-            let (what, about) = (doing.what, doing.about);
+fn report(world: &World, threads: &[(String, Vec<PendingCall>)]) -> String {
+    let mut text = "a call does not return\n".to_owned();
+    for (thread, calls) in threads {
+        for call in calls {
+            let (passed, bound) = (call.since.elapsed(), call.bound);
+            let late = if call.is_late() { "LATE " } else { "" };
+            let (name, about) = (call.name, call.about);
             let _ = writeln!(
                 text,
-                "{late}{name}: {what}{about}, for {passed:.1?} of {bound:?}"
+                "{late}{thread}: {name}{about}, running for {passed:.1?}, bound {bound:?}"
             );
         }
     }
@@ -178,20 +180,20 @@ fn picture(world: &World, threads: &[(String, Vec<Doing>)]) -> String {
         for shared in producers.iter().filter_map(Weak::upgrade) {
             let handles = Arc::strong_count(&shared) - 1;
             let _ = writeln!(text, "{handles} handles of {shared:?}");
-            // Whoever is last to drop it would wait here.
+            // Not dropped: dropping the last handle closes the producer, which would block here.
             std::mem::forget(shared);
         }
     }
-    if let Ok(troubles) = world.troubles.try_lock() {
-        for (at, trouble) in &*troubles {
-            let _ = writeln!(text, "{:.1?} ago: {trouble}", at.elapsed());
+    if let Ok(faults) = world.faults.try_lock() {
+        for (at, fault) in &*faults {
+            let _ = writeln!(text, "{:.1?} ago: {fault}", at.elapsed());
         }
     }
     text.push_str(&threads_of_the_process());
     text
 }
 
-/// What the system says of its threads.
+/// The threads of this process as listed by `/proc`, with the kernel function in which each sleeps.
 fn threads_of_the_process() -> String {
     let mut text = String::new();
     for task in std::fs::read_dir("/proc/self/task")
@@ -200,10 +202,10 @@ fn threads_of_the_process() -> String {
         .flatten()
     {
         let read = |file: &str| std::fs::read_to_string(task.path().join(file)).unwrap_or_default();
-        let (name, place) = (read("comm"), read("wchan"));
+        let (name, wchan) = (read("comm"), read("wchan"));
         let _ = writeln!(
             text,
-            "{}: {}, in {place}",
+            "{}: {}, in {wchan}",
             task.file_name().to_string_lossy(),
             name.trim()
         );

@@ -1,4 +1,4 @@
-//! A thread of the application: does what it draws, until the time is over.
+//! An application thread: makes random calls until the end of the run.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,43 +13,44 @@ use kafka_producer::{
     SendError, TrySendReason,
 };
 
-use crate::ledger::{self, Fate, TOPICS};
+use crate::ledger::{self, Outcome, TOPICS};
 use crate::producers::Shared;
-use crate::user_code::{Deed, Wakeful, callback};
+use crate::user_code::{CallbackAction, Wakeful, callback};
 use crate::watchdog::About;
 use crate::world::{SLOTS, World, name_of};
 
-/// The most futures that a thread keeps.
-const MOST_HELD: usize = 400;
+/// Limit of futures that a thread keeps.
+const MAX_HELD: usize = 400;
 
-/// Who tells a callback what became of another record.
+/// Source of an outcome: `get` on another record's future, called inside a callback.
 pub(crate) const GET_IN_CALLBACK: &str = "get in a callback";
 
-/// A record's future, and what is known of it.
+/// A record's future, with the record's number and producer.
 pub(crate) struct Held {
     pub(crate) future: FutureRecordMetadata,
     number: u64,
     /// The number of its producer.
     producer: u64,
     delivery_timeout: Duration,
-    /// Who will be woken when it is ready.
+    /// The waker with which the future was last polled.
     waits: Option<Arc<Wakeful>>,
 }
 
 impl Held {
-    pub(crate) fn told(
+    /// Reports the outcome that `by` returned to the ledger.
+    pub(crate) fn reported(
         &self,
         world: &World,
         by: &'static str,
-        told: Result<&RecordMetadata, &ProduceError>,
+        result: Result<&RecordMetadata, &ProduceError>,
     ) {
-        world.told(self.number, by, told);
-        // In a callback others of its batch may be to come.
-        let is_told = Fate::of(told).is_some() && by != GET_IN_CALLBACK;
-        if is_told && world.ledger.awaits_callback(self.number) {
+        world.reported(self.number, by, result);
+        // Inside a callback, other callbacks of the same batch may not have run yet.
+        let must_be_called = Outcome::of(result).is_some() && by != GET_IN_CALLBACK;
+        if must_be_called && world.ledger.awaits_callback(self.number) {
             let number = self.number;
             world.violation(format!(
-                "of record {number} {by} tells {told:?} before its callback ran"
+                "record {number}: {by} returned {result:?} before the callback ran"
             ));
         }
     }
@@ -61,19 +62,19 @@ impl Held {
         }
     }
 
-    /// Waits for its answer, and then for the wake-up if a task was told to wait for it.
+    /// Waits for the result, and then for the wake-up if the future was polled before.
     pub(crate) fn get(self, world: &World) {
         let get = || self.future.get();
-        let answer = world.within(self.delivery_timeout, "get", self.about(), get);
-        self.finish(world, "get", answer.as_ref());
+        let result = world.within(self.delivery_timeout, "get", self.about(), get);
+        self.finish(world, "get", result.as_ref());
     }
 
-    /// Says whether it is ready now.
+    /// Polls the future. Returns whether it is ready.
     fn poll(&mut self, world: &World, wakeful: &Arc<Wakeful>) -> bool {
         let waker = Waker::from(Arc::clone(wakeful));
         match Pin::new(&mut self.future).poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(answer) => {
-                self.told(world, "poll", answer.as_ref());
+            Poll::Ready(result) => {
+                self.reported(world, "poll", result.as_ref());
                 true
             }
             Poll::Pending => {
@@ -83,14 +84,14 @@ impl Held {
         }
     }
 
-    /// Its fate is known: whoever waits for it must be woken.
+    /// Reports the final result, and waits for the wake-up of the waker with which the future was polled.
     fn finish(
         self,
         world: &World,
         by: &'static str,
-        answer: Result<&RecordMetadata, &ProduceError>,
+        result: Result<&RecordMetadata, &ProduceError>,
     ) {
-        self.told(world, by, answer);
+        self.reported(world, by, result);
         if let Some(wakeful) = &self.waits {
             let bound = Duration::from_millis(10);
             world.within(bound, "wake-up", self.about(), || wakeful.wait());
@@ -98,14 +99,14 @@ impl Held {
     }
 }
 
-/// Sends a record of its own number, in one of the ways there are.
+/// Sends a record with a new number, by one of the sending methods.
 pub(crate) fn send_one(
     world: &Arc<World>,
     shared: &Shared,
     dice: &mut Rng,
-    deed: Option<Deed>,
+    action: Option<CallbackAction>,
 ) -> Option<Held> {
-    let number = world.ledger.open(shared.promise, deed.is_some());
+    let number = world.ledger.open(shared.promise, action.is_some());
     let (key, value) = (number.to_le_bytes(), ledger::value(number));
     let topic = match dice.u16(..1000) {
         0..2 => "missing",
@@ -126,9 +127,9 @@ pub(crate) fn send_one(
         producer: Some(shared.number),
     };
     let producer = &shared.producer;
-    let sent = match deed {
-        Some(deed) => {
-            let callback = callback(world, number, deed);
+    let sent = match action {
+        Some(action) => {
+            let callback = callback(world, number, action);
             let send = || producer.send_with_callback(record, callback);
             world.within(shared.max_block, "send with callback", about, send)
         }
@@ -199,7 +200,7 @@ impl Worker {
             80..84 => self.drop_some(),
             84..90 => self.swap_with_others(),
             90..94 => self.flush(slot),
-            94 => self.ask(slot),
+            94 => self.partitions_for(slot),
             95 => {
                 let shared = self.shared(slot);
                 self.close(&shared);
@@ -208,7 +209,7 @@ impl Worker {
             96 => self.replace(slot),
             _ => self.short_life(),
         }
-        while self.held.len() > MOST_HELD {
+        while self.held.len() > MAX_HELD {
             self.get_some();
             self.drop_some();
         }
@@ -246,8 +247,8 @@ impl Worker {
             if shared.is_closed.load(Ordering::Relaxed) && self.dice.bool() {
                 break;
             }
-            let deed = self.dice.bool().then(|| self.deed(shared));
-            if let Some(held) = send_one(&self.world, shared, &mut self.dice, deed) {
+            let action = self.dice.bool().then(|| self.action(shared));
+            if let Some(held) = send_one(&self.world, shared, &mut self.dice, action) {
                 // Half of the futures are dropped at once.
                 if self.dice.bool() {
                     self.held.push(held);
@@ -256,22 +257,22 @@ impl Worker {
         }
     }
 
-    fn deed(&mut self, shared: &Arc<Shared>) -> Deed {
+    fn action(&mut self, shared: &Arc<Shared>) -> CallbackAction {
         match self.dice.u16(..400) {
-            0..4 => Deed::Panic,
-            4..8 => Deed::TakeTime(Duration::from_micros(self.dice.u64(..10_000))),
-            8..40 => Deed::Send(Arc::downgrade(shared), self.dice.fork()),
-            40..50 => Deed::DropFutures(self.take_some(5)),
+            0..4 => CallbackAction::Panic,
+            4..8 => CallbackAction::TakeTime(Duration::from_micros(self.dice.u64(..10_000))),
+            8..40 => CallbackAction::Send(Arc::downgrade(shared), self.dice.fork()),
+            40..50 => CallbackAction::DropFutures(self.take_some(5)),
             50..60 => {
                 let own = self
                     .held
                     .iter()
                     .position(|held| held.producer == shared.number);
                 let held = own.map(|at| self.held.swap_remove(at));
-                Deed::Wait(Arc::downgrade(shared), held)
+                CallbackAction::Wait(Arc::downgrade(shared), held)
             }
-            60..64 => Deed::DropProducer(Arc::clone(shared)),
-            _ => Deed::Nothing,
+            60..64 => CallbackAction::DropProducer(Arc::clone(shared)),
+            _ => CallbackAction::Nothing,
         }
     }
 
@@ -281,7 +282,7 @@ impl Worker {
         for mut held in self.take_some(20) {
             let wakeful = Wakeful::new(&mut self.dice);
             if held.poll(&self.world, &wakeful) {
-                // Whoever polled it before must have been woken.
+                // An earlier waker of the future must have been woken.
                 held.get(&self.world);
             } else {
                 self.held.push(held);
@@ -314,11 +315,11 @@ impl Worker {
             }
             let timeout = Duration::from_micros(self.dice.u64(..20_000));
             let get = || held.future.get_timeout(timeout);
-            let answer = self.world.within(timeout, "get_timeout", held.about(), get);
+            let result = self.world.within(timeout, "get_timeout", held.about(), get);
             if held.future.is_done() {
                 held.get(&self.world);
             } else {
-                held.told(&self.world, "get_timeout", answer.as_ref());
+                held.reported(&self.world, "get_timeout", result.as_ref());
                 self.held.push(held);
             }
         }
@@ -340,15 +341,15 @@ impl Worker {
 
     // ---- producers
 
-    fn ask(&mut self, slot: usize) {
+    fn partitions_for(&mut self, slot: usize) {
         let shared = self.shared(slot);
         let topic = TOPICS[self.dice.usize(..TOPICS.len())];
-        let ask = || shared.producer.partitions_for(topic);
+        let call = || shared.producer.partitions_for(topic);
         let about = About::producer(&shared);
-        let asked = self
+        let result = self
             .world
-            .within(shared.max_block, "partitions_for", about, ask);
-        match asked {
+            .within(shared.max_block, "partitions_for", about, call);
+        match result {
             Ok(_) => self.world.count("partitions_for", "ok"),
             Err(error) => self.world.count("partitions_for", name_of(&error)),
         }
@@ -409,25 +410,25 @@ impl Worker {
         shared.is_closed.store(true, Ordering::Relaxed);
     }
 
-    /// What this thread had sent through the producer has been told.
+    /// Checks that the futures of all records that this thread sent through the producer are done.
     fn all_are_done(&self, shared: &Shared, after: &str) {
         for held in &self.held {
             if held.producer == shared.number && !held.future.is_done() {
                 let about = held.about();
                 self.world
-                    .violation(format!("open after {after}: {about}, {shared:?}"));
+                    .violation(format!("not done after {after}: {about}, {shared:?}"));
             }
         }
     }
 
-    /// Puts another producer in its place.
+    /// Replaces the producer of a slot by a new one.
     fn replace(&mut self, slot: usize) {
         let new = Shared::build(&self.world, &mut self.dice);
         let old = self.world.slots[slot].lock().unwrap().replace(new);
         self.end(old.unwrap());
     }
 
-    /// A producer that this thread has for itself.
+    /// Builds a producer that only this thread uses, and ends it.
     fn short_life(&mut self) {
         let shared = Shared::build(&self.world, &mut self.dice);
         let count = self.dice.usize(..20);
@@ -435,13 +436,13 @@ impl Worker {
         self.end(shared);
     }
 
-    /// In one of the ways in which producers end.
+    /// Ends a producer: drops the handle, drops it in a callback, or closes the producer.
     fn end(&mut self, shared: Arc<Shared>) {
         match self.dice.u8(..4) {
             0 => self.let_go(shared),
             1 => {
-                let deed = Deed::DropProducer(Arc::clone(&shared));
-                let held = send_one(&self.world, &shared, &mut self.dice, Some(deed));
+                let action = CallbackAction::DropProducer(Arc::clone(&shared));
+                let held = send_one(&self.world, &shared, &mut self.dice, Some(action));
                 self.held.extend(held);
                 self.let_go(shared);
             }
@@ -452,7 +453,7 @@ impl Worker {
         }
     }
 
-    /// Drops what may be the last handle of a producer.
+    /// Drops a handle, possibly the last, of a producer.
     fn let_go(&self, shared: Arc<Shared>) {
         let about = About::producer(&shared);
         if Arc::strong_count(&shared) == 1 {

@@ -1,4 +1,4 @@
-//! What all threads share.
+//! State shared by all threads of the test.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -11,30 +11,30 @@ use std::time::{Duration, Instant};
 use kafka_producer::testing::TestCluster;
 use kafka_producer::{ProduceError, RecordMetadata};
 
-use crate::ledger::{Fate, Ledger, PARTITIONS, TOPICS};
+use crate::ledger::{Ledger, Outcome, PARTITIONS, TOPICS};
 use crate::producers::Shared;
-use crate::watchdog::Board;
+use crate::watchdog::CallRegistry;
 use crate::worker::Held;
 
 type Tallies = BTreeMap<(&'static str, Cow<'static, str>), u64>;
 
-/// As many producers are shared by all threads at a time.
+/// The number of producers that all threads share at a time.
 pub(crate) const SLOTS: usize = 6;
 
 pub(crate) struct World {
     pub(crate) cluster: TestCluster,
     pub(crate) ledger: Ledger,
-    pub(crate) board: Board,
+    pub(crate) calls: CallRegistry,
     pub(crate) slots: Vec<Mutex<Option<Arc<Shared>>>>,
-    /// Closed, and looked at when nobody else has them.
+    /// Closed producers, checked once no other thread has a handle.
     pub(crate) retired: Mutex<Vec<Arc<Shared>>>,
-    /// Futures on their way from one thread to another.
+    /// Futures that one thread has put down for others.
     pub(crate) stash: Mutex<Vec<Held>>,
-    /// The last things that went wrong with brokers, and how they stand.
-    pub(crate) troubles: Mutex<VecDeque<(Instant, String)>>,
-    /// Every producer there ever was.
+    /// The last broker faults and their ends, with their times.
+    pub(crate) faults: Mutex<VecDeque<(Instant, String)>>,
+    /// Every producer that still exists.
     pub(crate) producers: Mutex<Vec<Weak<Shared>>>,
-    /// In parts, so that threads do not wait here for each other: they would meet less often in the producers.
+    /// Sharded, so that threads do not contend here, which would reduce contention in the producers.
     tallies: [Mutex<Tallies>; 32],
     overruns: Mutex<BTreeMap<&'static str, Duration>>,
     violations: Mutex<Vec<String>>,
@@ -52,11 +52,11 @@ impl World {
         Arc::new(Self {
             cluster: builder.start().unwrap(),
             ledger: Ledger::new(),
-            board: Board::default(),
+            calls: CallRegistry::default(),
             slots: (0..SLOTS).map(|_| Mutex::new(None)).collect(),
             retired: Mutex::default(),
             stash: Mutex::default(),
-            troubles: Mutex::default(),
+            faults: Mutex::default(),
             producers: Mutex::default(),
             tallies: Default::default(),
             overruns: Mutex::default(),
@@ -70,26 +70,26 @@ impl World {
         }
     }
 
-    /// Something has happened once more.
-    pub(crate) fn count(&self, group: &'static str, what: impl Into<Cow<'static, str>>) {
-        let mut tallies = self.tallies[part(self.tallies.len())].lock().unwrap();
-        *tallies.entry((group, what.into())).or_default() += 1;
+    /// Counts an event.
+    pub(crate) fn count(&self, group: &'static str, name: impl Into<Cow<'static, str>>) {
+        let mut tallies = self.tallies[shard(self.tallies.len())].lock().unwrap();
+        *tallies.entry((group, name.into())).or_default() += 1;
     }
 
     pub(crate) fn tallies(&self) -> BTreeMap<String, u64> {
         let mut sums = BTreeMap::new();
-        for part in &self.tallies {
-            for ((group, what), count) in &*part.lock().unwrap() {
-                *sums.entry(format!("{group}/{what}")).or_default() += count;
+        for shard in &self.tallies {
+            for ((group, name), count) in &*shard.lock().unwrap() {
+                *sums.entry(format!("{group}/{name}")).or_default() += count;
             }
         }
         sums
     }
 
-    /// A call took so much longer than it may.
-    pub(crate) fn overrun(&self, what: &'static str, by: Duration) {
+    /// Records by how much a call exceeded its bound.
+    pub(crate) fn overrun(&self, name: &'static str, by: Duration) {
         let mut overruns = self.overruns.lock().unwrap();
-        let longest = overruns.entry(what).or_default();
+        let longest = overruns.entry(name).or_default();
         *longest = by.max(*longest);
     }
 
@@ -100,64 +100,67 @@ impl World {
         }
     }
 
-    pub(crate) fn trouble(&self, text: String) {
-        let mut troubles = self.troubles.lock().unwrap();
-        if troubles.len() == 40 {
-            troubles.pop_front();
+    /// Adds a line to the log of faults.
+    pub(crate) fn log_fault(&self, text: String) {
+        let mut faults = self.faults.lock().unwrap();
+        if faults.len() == 40 {
+            faults.pop_front();
         }
-        troubles.push_back((Instant::now(), text));
+        faults.push_back((Instant::now(), text));
     }
 
-    /// What was told of a record, by its callback or its future.
-    pub(crate) fn told(
+    /// Checks and stores the outcome of a record that its callback or future has reported.
+    pub(crate) fn reported(
         &self,
         number: u64,
         by: &'static str,
-        told: Result<&RecordMetadata, &ProduceError>,
+        result: Result<&RecordMetadata, &ProduceError>,
     ) {
-        match told {
+        match result {
             Ok(_) => self.count(by, "ok"),
             Err(error) => self.count(by, name_of(error.kind())),
         }
-        let Some(fate) = Fate::of(told) else { return };
-        if let Err(before) = self.ledger.told(number, fate) {
+        let Some(outcome) = Outcome::of(result) else {
+            return;
+        };
+        if let Err(before) = self.ledger.reported(number, outcome) {
             self.violation(format!(
-                "of record {number} {by} tells {fate:?}, before it was {before:?}"
+                "record {number}: {by} reports {outcome:?}, but the earlier outcome was {before:?}"
             ));
         }
     }
 
     pub(crate) fn summary(&self) -> String {
-        let mut text = format!("{} records; how often what happened:\n", self.ledger.len());
-        for (what, count) in self.tallies() {
-            let _ = writeln!(text, "  {what:40} {count:>9}");
+        let mut text = format!("{} records; number of events:\n", self.ledger.len());
+        for (name, count) in self.tallies() {
+            let _ = writeln!(text, "  {name:40} {count:>9}");
         }
-        text.push_str("by how much a call was later than it may be, at most:\n");
-        for (what, by) in &*self.overruns.lock().unwrap() {
-            let _ = writeln!(text, "  {what:40} {by:>9.1?}");
+        text.push_str("longest overrun of each call's bound:\n");
+        for (name, by) in &*self.overruns.lock().unwrap() {
+            let _ = writeln!(text, "  {name:40} {by:>9.1?}");
         }
         text
     }
 
     pub(crate) fn assert_no_violations(&self) {
-        // The panic is one more, and must find the lock free.
+        // Cloned: the panic hook adds a violation, and so takes the lock.
         let violations = self.violations.lock().unwrap().clone();
         assert!(violations.is_empty(), "{}", violations.join("\n"));
     }
 }
 
-/// The name of an enum's value, without what it holds.
+/// The name of an enum's variant, without its fields.
 pub(crate) fn name_of(value: &impl Debug) -> String {
     let text = format!("{value:?}");
     let name = text.split(|letter: char| !letter.is_alphanumeric()).next();
     name.unwrap_or_default().to_owned()
 }
 
-/// Of so many parts, that of this thread.
-fn part(parts: usize) -> usize {
+/// The index of this thread's shard.
+fn shard(shards: usize) -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
         static MINE: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed));
     }
-    MINE.get() % parts
+    MINE.get() % shards
 }

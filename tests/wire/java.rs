@@ -12,7 +12,10 @@ use crate::batches::{Batch, our_batches};
 use crate::input::hex;
 use crate::vectors;
 
-crate::tests![the_vectors_are_what_java_writes, java_reads_our_batches];
+crate::tests![
+    the_vectors_are_those_that_java_writes,
+    java_reads_our_batches
+];
 
 /// Removed when all tests are done.
 pub(crate) fn build_folder() -> PathBuf {
@@ -22,7 +25,7 @@ pub(crate) fn build_folder() -> PathBuf {
 
 /// Runs the program with these arguments; what it prints.
 fn run_java(command: &str, path: &Path) -> String {
-    // Built by whoever comes first.
+    // Built by the first test that needs it.
     static CLASS_PATH: OnceLock<String> = OnceLock::new();
     let class_path = CLASS_PATH.get_or_init(build);
     let mut java = Command::new("java");
@@ -68,7 +71,7 @@ fn output(command: &mut Command) -> String {
     printed
 }
 
-fn the_vectors_are_what_java_writes() {
+fn the_vectors_are_those_that_java_writes() {
     let written = build_folder().join("written");
     run_java("write", &written);
     for (file, _) in vectors::FILES {

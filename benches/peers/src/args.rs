@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quick_run_has_shorter_rounds_unless_told() {
+    fn a_quick_run_has_shorter_rounds_unless_their_length_is_given() {
         let length = |line: &str| parse(line).unwrap().unwrap().round_seconds();
         assert_eq!(length(""), 0.7);
         assert_eq!(length("--quick"), 0.5);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_arguments_are_rejected() {
         for line in [
             "--rounds 0",
             "--quick --only base",

@@ -7,29 +7,29 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::measure::{Processes, children};
-use crate::process::Talker;
+use crate::process::LineProcess;
 use crate::scenario::{Scenario, TOPIC};
 
 pub struct Broker {
-    talker: Talker,
+    process: LineProcess,
     pub bootstrap: String,
-    /// Where it speaks TLS: whom to trust.
+    /// The authority to trust, if the broker uses TLS.
     pub authority: Option<PathBuf>,
-    /// Whose CPU is the broker's.
+    /// The processes whose CPU time counts as the broker's.
     pub processes: Processes,
 }
 
-/// Built from the repository's root.
+/// The examples that run the brokers, built in the repository's root.
 pub const EXAMPLES: [&str; 2] = ["embedded_broker", "local_kafka"];
 
-/// Of the embedded broker's certificate, in the repository.
+/// The authority of the embedded broker's certificate, as a path in the repository.
 const AUTHORITY: &str = "examples/tls_sasl/authority.pem";
 
-/// A first start of a version downloads it.
+/// Long, since the first start of a version downloads it.
 const LONGEST_START: Duration = Duration::from_secs(600);
 const LONGEST_END: Duration = Duration::from_secs(20);
 
-/// So that hours of records do not fill the disk.
+/// Short retention, so that hours of records do not fill the disk.
 const KAFKA_CONFIGS: [&str; 4] = [
     "log.retention.bytes=33554432",
     "log.segment.bytes=16777216",
@@ -38,7 +38,7 @@ const KAFKA_CONFIGS: [&str; 4] = [
 ];
 
 impl Broker {
-    /// Starts what the scenario asks for, with the topic.
+    /// Starts the scenario's broker, with the topic.
     pub fn start(root: &Path, scenario: &Scenario, log: &Path) -> Result<Self> {
         let kafka = scenario.broker.strip_prefix("kafka-");
         let program = if kafka.is_some() {
@@ -67,35 +67,35 @@ impl Broker {
                     })
             }
         };
-        let mut talker = Talker::start(&scenario.broker, command, log, LONGEST_END)?;
+        let mut process = LineProcess::start(&scenario.broker, command, log, LONGEST_END)?;
         let bootstrap = loop {
-            let line = talker.hear(LONGEST_START).with_context(|| {
+            let line = process.read_line(LONGEST_START).with_context(|| {
                 format!("{} does not start; see {}", scenario.broker, log.display())
             })?;
             if let Some(servers) = line.strip_prefix("bootstrap.servers=") {
                 break servers.to_owned();
             }
         };
-        let root = talker.id();
-        // Kafka's own processes are those that the program started.
+        let root = process.id();
+        // The processes of Apache Kafka are children of the example.
         let processes = match children(root).first() {
             Some(_) => Processes::of(root),
             None if kafka.is_some() => bail!("{} has no process", scenario.broker),
             None => Processes::of(root),
         };
         Ok(Self {
-            talker,
+            process,
             bootstrap,
             authority,
             processes,
         })
     }
 
-    /// Lets a node take requests and answer none.
+    /// Makes a node hang: it receives requests and answers none.
     pub fn hang(&mut self, node: usize) -> Result<()> {
-        self.talker.tell(&format!("hang {node}"))?;
-        let said = self.talker.hear(Duration::from_secs(5))?;
-        ensure!(said.contains("no more"), "the broker says: {said}");
+        self.process.write_line(&format!("hang {node}"))?;
+        let line = self.process.read_line(Duration::from_secs(5))?;
+        ensure!(line.contains("no more"), "the broker printed: {line}");
         Ok(())
     }
 }

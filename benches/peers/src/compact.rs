@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_back_has_the_same_figures_and_no_more_than_is_needed() {
+    fn a_compact_file_is_read_back_with_the_same_figures() {
         let mut first = measured("base", vec![("ours", outcome()), ("x", outcome())]);
         first.beside = Some(Outcome::None("the broker is gone".into()));
         let mut second = measured("idle", vec![("y", Outcome::None("cannot idle".into()))]);

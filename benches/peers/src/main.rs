@@ -244,7 +244,7 @@ fn described(driver: &Description, build: &driver::Build) -> Client {
     }
 }
 
-/// A line for whoever watches.
+/// A summary line for the terminal.
 fn in_short(measured: &raw::Measured) -> String {
     let cost = |(name, outcome): (&String, &Outcome)| match outcome {
         Outcome::Figures(figures) => {

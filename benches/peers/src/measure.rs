@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_child_uses_is_seen_from_outside() {
+    fn the_resource_usage_of_a_child_process_is_measured() {
         let mut child = std::process::Command::new("sh")
             .args(["-c", "while :; do :; done"])
             .stdin(std::process::Stdio::null())

@@ -1,4 +1,4 @@
-//! A child process that is spoken to in lines, and that never outlives this program's interest in it.
+//! A child process with line-based standard input and output, which is terminated when its handle is dropped.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -13,10 +13,10 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-/// Set by Ctrl-C: everything ends at its next wait.
+/// Set by Ctrl-C. Every wait checks it, and fails if it is set.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Ends every wait of this program with an error.
+/// Makes every wait of this program fail with an error.
 pub fn interrupt() {
     INTERRUPTED.store(true, SeqCst);
 }
@@ -28,7 +28,7 @@ pub fn check_interrupted() -> Result<()> {
     Ok(())
 }
 
-/// Sleeps, but not through an interruption.
+/// Sleeps; fails early if the program is interrupted.
 pub fn sleep(time: Duration) -> Result<()> {
     let end = Instant::now() + time;
     loop {
@@ -37,27 +37,32 @@ pub fn sleep(time: Duration) -> Result<()> {
         if left.is_zero() {
             return Ok(());
         }
-        std::thread::sleep(left.min(SLICE));
+        std::thread::sleep(left.min(CHECK_INTERVAL));
     }
 }
 
-/// How long a wait goes on before it looks around.
-const SLICE: Duration = Duration::from_millis(100);
+/// Interval at which a wait checks for an interruption.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A process with lines in and lines out. Dropping it ends it.
-pub struct Talker {
+/// A child process with line-based input and output. Dropping the handle terminates the process.
+pub struct LineProcess {
     name: String,
     child: Child,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
     log: PathBuf,
-    /// How long it may take to end once its input has ended.
-    patience: Duration,
+    /// How long the process may run on after its input is closed, before it is killed.
+    exit_timeout: Duration,
 }
 
-impl Talker {
-    /// Starts it in a process group of its own; what it logs goes to the file.
-    pub fn start(name: &str, mut command: Command, log: &Path, patience: Duration) -> Result<Self> {
+impl LineProcess {
+    /// Starts the process in a process group of its own. Standard error goes to the file `log`.
+    pub fn start(
+        name: &str,
+        mut command: Command,
+        log: &Path,
+        exit_timeout: Duration,
+    ) -> Result<Self> {
         let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut child = command
             .process_group(0)
@@ -66,7 +71,10 @@ impl Talker {
             .stderr(file)
             .spawn()
             .with_context(|| format!("cannot start {name} ({command:?})"))?;
-        let output = child.stdout.take().context("no output")?;
+        let output = child
+            .stdout
+            .take()
+            .context("the process has no standard output")?;
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines() {
@@ -83,7 +91,7 @@ impl Talker {
             input,
             lines,
             log: log.to_owned(),
-            patience,
+            exit_timeout,
         })
     }
 
@@ -91,55 +99,60 @@ impl Talker {
         self.child.id()
     }
 
-    pub fn tell(&mut self, line: &str) -> Result<()> {
-        let input = self.input.as_mut().context("its input is closed")?;
+    /// Writes a line to the process's standard input.
+    pub fn write_line(&mut self, line: &str) -> Result<()> {
+        let input = self
+            .input
+            .as_mut()
+            .context("the input of the process is closed")?;
         writeln!(input, "{line}")
             .and_then(|()| input.flush())
-            .with_context(|| format!("{} does not listen any more", self.name))
+            .with_context(|| format!("cannot write to {}", self.name))
     }
 
-    /// The next line it says.
-    pub fn hear(&mut self, limit: Duration) -> Result<String> {
+    /// Waits for the next line of the process's standard output.
+    pub fn read_line(&mut self, limit: Duration) -> Result<String> {
         let end = Instant::now() + limit;
         loop {
             check_interrupted()?;
             let left = end.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left.min(SLICE)) {
+            match self.lines.recv_timeout(left.min(CHECK_INTERVAL)) {
                 Ok(line) => return Ok(line),
                 Err(RecvTimeoutError::Disconnected) => {
-                    bail!("{}", self.how_it_ended());
+                    bail!("{}", self.exit_reason());
                 }
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
-                    bail!("it said nothing for {} s", limit.as_secs());
+                    bail!("no output for {} s", limit.as_secs());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
 
-    fn how_it_ended(&mut self) -> String {
+    /// The exit status, with the last line of the log that looks like an error.
+    fn exit_reason(&mut self) -> String {
         let status = match self.child.wait() {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };
-        let said = fs::read_to_string(&self.log).unwrap_or_default();
-        match said.lines().rfind(|line| speaks_of_an_end(line)) {
-            Some(line) => format!("it ended ({status}): {}", line.trim()),
-            None => format!("it ended ({status})"),
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        match log.lines().rfind(|line| is_error_line(line)) {
+            Some(line) => format!("the process ended ({status}): {}", line.trim()),
+            None => format!("the process ended ({status})"),
         }
     }
 
-    /// Closes its input and waits; afterwards it is gone, one way or the other.
+    /// Closes the input and waits for the process to end; kills it after the time-out.
     fn end(&mut self) {
         drop(self.input.take());
-        let end = Instant::now() + self.patience;
+        let end = Instant::now() + self.exit_timeout;
         while Instant::now() < end {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return;
             }
             std::thread::sleep(POLL);
         }
-        // Its whole group, for it may have started others.
+        // The whole process group is killed, since the process may have started others.
         if let Ok(id) = i32::try_from(self.child.id()) {
             let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
         }
@@ -147,16 +160,17 @@ impl Talker {
     }
 }
 
-/// In a log, as far as one can tell from words.
-fn speaks_of_an_end(line: &str) -> bool {
+/// Whether a line of a log looks like an error: a guess by its words.
+fn is_error_line(line: &str) -> bool {
     ["panicked at", "Exception", "error", "Error", "cannot"]
         .iter()
         .any(|word| line.contains(word))
 }
 
+/// Interval at which the end of a process is polled for.
 const POLL: Duration = Duration::from_millis(10);
 
-impl Drop for Talker {
+impl Drop for LineProcess {
     fn drop(&mut self) {
         self.end();
     }
@@ -166,10 +180,10 @@ impl Drop for Talker {
 mod tests {
     use super::*;
 
-    fn shell(script: &str) -> Talker {
+    fn shell(script: &str) -> LineProcess {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        Talker::start(
+        LineProcess::start(
             "sh",
             command,
             Path::new("/dev/null"),
@@ -181,41 +195,43 @@ mod tests {
     #[test]
     fn lines_go_in_and_out() {
         let mut cat = shell("exec cat");
-        cat.tell("hello").unwrap();
-        assert_eq!(cat.hear(Duration::from_secs(10)).unwrap(), "hello");
+        cat.write_line("hello").unwrap();
+        assert_eq!(cat.read_line(Duration::from_secs(10)).unwrap(), "hello");
     }
 
     #[test]
-    fn an_early_end_and_a_silence_are_told_apart() {
-        let error = shell("exit 3").hear(Duration::from_secs(10)).unwrap_err();
-        assert_eq!(error.to_string(), "it ended (exit status: 3)");
-        let error = shell("exec cat").hear(Duration::ZERO).unwrap_err();
-        assert!(error.to_string().contains("nothing"), "{error}");
+    fn an_exit_and_a_missing_line_give_different_errors() {
+        let error = shell("exit 3")
+            .read_line(Duration::from_secs(10))
+            .unwrap_err();
+        assert_eq!(error.to_string(), "the process ended (exit status: 3)");
+        let error = shell("exec cat").read_line(Duration::ZERO).unwrap_err();
+        assert!(error.to_string().contains("no output"), "{error}");
     }
 
     #[test]
-    fn of_what_it_logged_the_last_line_about_its_end_is_told() {
-        let log = std::env::temp_dir().join(format!("peers-talker-{}", std::process::id()));
+    fn the_error_contains_the_last_error_line_of_the_log() {
+        let log = std::env::temp_dir().join(format!("peers-process-{}", std::process::id()));
         let mut command = Command::new("sh");
         command.args([
             "-c",
             "echo 'thread panicked at x.rs:1' >&2; echo 'note: more' >&2; exit 1",
         ]);
-        let mut talker = Talker::start("sh", command, &log, Duration::from_secs(1)).unwrap();
-        let error = talker.hear(Duration::from_secs(10)).unwrap_err();
+        let mut process = LineProcess::start("sh", command, &log, Duration::from_secs(1)).unwrap();
+        let error = process.read_line(Duration::from_secs(10)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "it ended (exit status: 1): thread panicked at x.rs:1"
+            "the process ended (exit status: 1): thread panicked at x.rs:1"
         );
         fs::remove_file(&log).unwrap();
     }
 
     #[test]
-    fn whoever_does_not_listen_is_ended_with_what_it_started() {
-        let mut stubborn = shell("sleep 1000 & echo $!; exec sleep 1000");
-        let grandchild = stubborn.hear(Duration::from_secs(10)).unwrap();
-        drop(stubborn);
-        // Its parent is gone, so it waits for whoever adopted it; at most as a zombie.
+    fn a_process_that_ignores_its_input_is_killed_with_its_children() {
+        let mut ignorant = shell("sleep 1000 & echo $!; exec sleep 1000");
+        let grandchild = ignorant.read_line(Duration::from_secs(10)).unwrap();
+        drop(ignorant);
+        // The grandchild's parent is dead, so the grandchild may stay a zombie until its new parent reaps it.
         let state = || {
             let stat = std::fs::read_to_string(format!("/proc/{grandchild}/stat")).ok()?;
             stat.rsplit_once(") ")
@@ -223,7 +239,7 @@ mod tests {
         };
         let end = Instant::now() + Duration::from_secs(10);
         while state() == Some(false) {
-            assert!(Instant::now() < end, "it still runs");
+            assert!(Instant::now() < end, "the grandchild still runs");
             std::thread::sleep(POLL);
         }
     }

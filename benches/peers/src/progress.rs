@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_takes_as_long_per_unit_as_what_was_done() {
+    fn the_remaining_time_is_estimated_from_the_time_per_unit_so_far() {
         let elapsed = Duration::from_secs(60);
         assert_eq!(time_left(elapsed, 0, 10), None);
         assert_eq!(time_left(elapsed, 2, 10), Some(Duration::from_secs(240)));

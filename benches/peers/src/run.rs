@@ -212,7 +212,7 @@ impl<'a> Scene<'a> {
             // Nothing hangs yet: there is nothing to give up.
             let records = self.scenario.whole_groups(warm_up.records());
             let mut round = self.round(runner, records, None, 0)?;
-            // Nobody asks for latencies before the client is warm, and they are most of what is kept.
+            // Latencies of the warm-up are not reported, and would take most of the memory.
             round.latency_ns.clear();
             let next = warm_up.take(round.seconds, round.cpu_ns_per_record(), is_paced);
             runner.figures.warm_up.push(round);
@@ -320,7 +320,7 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
-    /// All at once: nobody has anything to do.
+    /// Measures all clients at the same time, since they are idle.
     fn idle_round(&self, runners: &mut [Runner<'_>]) -> Result<()> {
         let usages = |runners: &[Runner<'_>]| -> Result<Vec<Usage>> {
             runners

@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn one_factor_scenarios_differ_from_the_base_in_what_they_name() {
+    fn one_factor_scenarios_differ_from_the_base_in_the_named_factor_only() {
         let scenarios = all().unwrap();
         let named = |name: &str| scenarios.iter().find(|s| s.name == name).unwrap().clone();
         let mut size = named("size-1000");

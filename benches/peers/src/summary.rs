@@ -204,7 +204,7 @@ pub mod tests {
     }
 
     #[test]
-    fn rounds_without_records_have_only_what_idling_costs() {
+    fn rounds_without_records_have_the_figures_of_idling_only() {
         let idle = Round {
             sent: 0,
             acked: 0,

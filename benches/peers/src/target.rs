@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_off_ours_is_that_of_the_same_round() {
+    fn figures_are_subtracted_round_by_round() {
         let slow_moment = |cpu| figures(vec![round(10.0, cpu), round(10.0, 10 * cpu)]);
         let mut measured = measured("base", vec![("ours", slow_moment(150))]);
         measured.beside = Some(slow_moment(100));
@@ -527,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_is_open_rather_than_reached() {
+    fn a_figure_that_was_not_measured_leaves_its_target_open() {
         let run = base();
         assert!(matches!(
             target(Measure::Instructions, 1e9, None).evaluate(&run),

@@ -4,12 +4,12 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-// A closed pipe is ignored: the run goes on, as in Kafka's tool.
-
+/// Prints a line to standard output. A closed pipe is ignored: the run goes on, as in Kafka's tool.
 pub(crate) fn out(line: &str) {
     let _ = writeln!(stdout(), "{line}");
 }
 
+/// Prints a line to standard error; a closed pipe is ignored.
 pub(crate) fn err(line: &str) {
     let _ = writeln!(stderr(), "{line}");
 }
@@ -54,11 +54,11 @@ impl Console {
     }
 
     pub(crate) fn out(&self, line: &str) {
-        self.around_the_bar(|| out(line));
+        self.with_bar_hidden(|| out(line));
     }
 
     pub(crate) fn err(&self, line: &str) {
-        self.around_the_bar(|| err(line));
+        self.with_bar_hidden(|| err(line));
     }
 
     /// Removes the progress bar.
@@ -68,7 +68,8 @@ impl Console {
         }
     }
 
-    fn around_the_bar(&self, print: impl FnOnce()) {
+    /// Prints while the progress bar is hidden, so that it does not overwrite the line.
+    fn with_bar_hidden(&self, print: impl FnOnce()) {
         match &self.bar {
             _ if self.quiet => {}
             Some(bar) => bar.suspend(print),

@@ -55,7 +55,7 @@ fn requests_this_client_does_not_know_and_empty_ranges_are_left_out() {
 
 /// Java: NodeApiVersionsTest#testVersionsToString, #testUnsupportedVersionsToString
 #[test]
-fn versions_are_shown_with_what_can_be_used_of_them() {
+fn versions_are_displayed_with_the_usable_ones() {
     let text = versions(&[(PRODUCE, 100, 101), (METADATA, 0, 0), (18, 0, 3)]).to_string();
     assert!(
         text.contains("Produce(0): 100 to 101 [unusable: node too new]"),

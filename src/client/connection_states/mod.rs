@@ -240,10 +240,10 @@ impl ClusterConnectionStates {
         entry.throttled_until = None;
         // Another host is another broker under the same id: errors and back-offs of the old one do not count for it.
         if *entry.host != *node.host() || entry.port != node.port() {
-            if let Some(unsaid) = entry.logged.entry("host").or_default().happened(now) {
+            if let Some(suppressed) = entry.logged.entry("host").or_default().happened(now) {
                 log::info!(
                     self.log,
-                    "Host of node {id} changed from {}:{} to {}:{}{unsaid}",
+                    "Host of node {id} changed from {}:{} to {}:{}{suppressed}",
                     entry.host,
                     entry.port,
                     node.host(),
@@ -361,9 +361,9 @@ impl ClusterConnectionStates {
     pub(crate) fn warn_of(&mut self, id: NodeId, now: Instant) -> Option<Unsaid> {
         let node = self.nodes.get_mut(&id)?;
         let logged = node.logged.entry(node.state.name()).or_default();
-        let unsaid = logged.happened(now)?;
+        let suppressed = logged.happened(now)?;
         node.is_warned_of = true;
-        Some(unsaid)
+        Some(suppressed)
     }
 
     /// The connection closed, or the attempt to connect failed.

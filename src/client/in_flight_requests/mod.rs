@@ -22,7 +22,7 @@ pub(crate) struct InFlightRequest<P> {
     pub(crate) expects_response: bool,
     /// Size of its frame, with the length prefix.
     pub(crate) bytes: usize,
-    /// Who gets the response.
+    /// The recipient of the response.
     pub(crate) purpose: P,
 }
 

@@ -32,7 +32,7 @@ use crate::util::backoff::SHORTEST_BACKOFF;
 /// stale epochs while partitions are reassigned.
 const EPOCHS_RELIABLE_FROM: i16 = 9;
 
-/// Error of a topic that is reported to those who wait for it: a retry does not help.
+/// Non-retriable error of a topic, returned to the calls that wait for the topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TopicError {
     /// Invalid topic name.
@@ -255,8 +255,8 @@ impl Metadata {
     /// ones with a partial update, of all with a full one. The cost of a partial update hardly depends on how many
     /// other topics there are.
     ///
-    /// A topic's error requests no further update: whoever waits for the topic requests one. Differs from Java, where
-    /// it does until the topic is evicted.
+    /// A topic's error requests no further update: a call that waits for the topic requests one. Differs from Java,
+    /// where the error requests updates until the topic is evicted.
     pub(crate) fn update(
         &mut self,
         planned: PlannedUpdate,
@@ -340,8 +340,8 @@ impl Metadata {
         let is_partial_seen = is_partial && !planted!(PartialAnswerForgetsOthers);
         let are_others_kept = is_partial_seen && next.keep_topics(&self.cache);
         if !is_partial {
-            // A full request lists no invalid or unauthorized topic that nobody waits for: its error stays until it
-            // is evicted.
+            // A full request omits an invalid or unauthorized topic that no call waits for: its error stays until
+            // the topic is evicted.
             next.retain_refused(retain);
         }
         let mut answered = Vec::new();

@@ -111,12 +111,12 @@ impl MetadataNews {
 
     /// Applies a rate limit to the lines of level info and above; debug lines all stay.
     pub(crate) fn limit(&mut self, limit: &mut LogLimit, now: Instant) {
-        let mut unsaid = None;
+        let mut suppressed = None;
         let mut may_log = || {
             let left_out = limit.admit(now)?;
             if left_out.is_any() {
                 // The line about suppressed lines counts as one: admit the line at hand once more.
-                unsaid = Some(left_out);
+                suppressed = Some(left_out);
                 limit.admit(now)?;
             }
             Some(())
@@ -133,8 +133,8 @@ impl MetadataNews {
         self.missing_listeners.limit(&mut may_log);
         self.failing.limit(&mut may_log);
         self.recovered.limit(&mut may_log);
-        if let Some(unsaid) = unsaid {
-            let line = format!("Too many log lines about metadata{unsaid}");
+        if let Some(suppressed) = suppressed {
+            let line = format!("Too many log lines about metadata{suppressed}");
             self.lines.push((Level::Warn, line));
         }
     }

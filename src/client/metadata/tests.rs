@@ -370,7 +370,7 @@ fn a_stale_epoch_is_accepted_for_a_partition_that_is_not_cached() {
 
 /// Java: MetadataTest#testInvalidTopicError, MD-13, KP-42
 #[test]
-fn an_invalid_topic_is_reported_to_all_who_waited_when_the_response_came() {
+fn an_invalid_topic_is_reported_to_all_waiters_at_the_time_of_the_response() {
     let mut metadata = metadata();
     let answer = || vec![failed_topic("?", ErrorCode::InvalidTopicException)];
     full(&mut metadata, answer());
@@ -431,7 +431,7 @@ fn each_topics_error_is_its_own() {
     );
 }
 
-/// MD-12, MD-14. Differs: a topic's error requests no update; whoever waits for the topic does.
+/// MD-12, MD-14. Differs: a topic's error requests no update; a call that waits for the topic does.
 #[test]
 fn invalid_metadata_errors_of_partitions_request_a_full_update_and_their_epochs_count() {
     let mut metadata = metadata();
@@ -590,10 +590,10 @@ fn a_topic_that_comes_without_id_has_none_any_more() {
     assert_eq!(metadata.cache.topic_id("t"), None);
 }
 
-/// MD-20: an error of authentication or version is kept and thrown once, to one that waits, and all who wait are
+/// MD-20: an error of authentication or version is stored and thrown once, to one waiter, and all waiters are
 /// woken.
 #[test]
-fn a_fatal_error_is_reported_to_all_who_waited_when_it_came() {
+fn a_fatal_error_is_reported_to_all_waiters_at_its_time() {
     let mut metadata = metadata();
     metadata.update_failed(at(0), MetadataFailure::Authentication("no".into()));
     let fatal = FatalMetadataError::Authentication("no".into());
@@ -628,7 +628,7 @@ fn brokers_with_an_invalid_id_or_port_are_ignored() {
     assert_eq!(cluster.partition_count("t"), Some(1));
 }
 
-/// Java keeps an error that nobody waited for, and throws it to the next waiter nevertheless.
+/// Java stores an error without a waiter, and throws it to the next waiter nevertheless.
 #[test]
 fn a_fatal_error_is_cleared_by_the_next_update() {
     let mut metadata = metadata();

@@ -385,13 +385,13 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             Weight::Lost => !is_ready,
             Weight::Fault | Weight::Refused => true,
         };
-        let unsaid = if warns {
+        let suppressed = if warns {
             self.states.warn_of(id, now)
         } else {
             None
         };
         let endpoint = DisplayAddress(self.states.endpoint(id));
-        let Some(unsaid) = unsaid else {
+        let Some(suppressed) = suppressed else {
             log::debug!(self.log, "Node {id}{endpoint} disconnected: {error}");
             return;
         };
@@ -402,7 +402,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         };
         log::warn!(
             self.log,
-            "Connection to node {id}{endpoint} {what}: {error}{unsaid}"
+            "Connection to node {id}{endpoint} {what}: {error}{suppressed}"
         );
     }
 

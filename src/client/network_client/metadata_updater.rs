@@ -129,7 +129,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     /// When to call again after connecting to a node was started.
     fn deadline_after_connect(&self, node: NodeId, now: Instant) -> Deadline {
-        // Connecting: a network event or the setup timeout tells the result.
+        // Connecting: the result comes with a network event or the setup time-out.
         if self.states.is_live(node) {
             return Deadline::Never;
         }
@@ -212,8 +212,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 .node(id)
                 .filter(|_| cluster.is_bootstrap() && is_first)
             {
-                if let Some(unsaid) = self.logged.bootstrap_lost.happened(now) {
-                    log::warn!(self.log, "Bootstrap broker {node} disconnected{unsaid}");
+                if let Some(suppressed) = self.logged.bootstrap_lost.happened(now) {
+                    log::warn!(self.log, "Bootstrap broker {node} disconnected{suppressed}");
                 }
             }
         }
@@ -226,7 +226,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         self.metadata.request_update();
     }
 
-    /// The error for those who wait for metadata: which broker was tried, and why that failed.
+    /// The error for calls that wait for metadata: the broker that was tried, and the reason of the failure.
     pub(super) fn failure_of(&self, id: NodeId, ending: &EndedConnection) -> MetadataFailure {
         let why = self.with_broker(id, &ending.error);
         if ending.weight == Weight::Refused {

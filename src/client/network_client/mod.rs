@@ -69,7 +69,7 @@ struct Logged {
     bootstrap_lost: Seldom,
 }
 
-/// Who sent a request: the sender, with its tag, or the client itself.
+/// The origin of a request: the sender, with its tag, or the client itself.
 #[derive(Debug)]
 enum Purpose<T> {
     User(T),
@@ -340,8 +340,8 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         let timeout = self.poll_timeout(timeout, metadata, now);
         let mut events = std::mem::take(&mut self.events);
         if let Err(error) = self.selector.poll(Some(timeout), &mut events) {
-            if let Some(unsaid) = self.logged.io.happened(now) {
-                log::error!(self.log, "Unexpected error during I/O: {error}{unsaid}");
+            if let Some(suppressed) = self.logged.io.happened(now) {
+                log::error!(self.log, "Unexpected error during I/O: {error}{suppressed}");
             }
         }
         // The poll may have blocked: timeouts are judged by the time after it.

@@ -40,23 +40,24 @@ pub(crate) fn bootstrap_nodes(servers: &[(String, u16)]) -> Vec<Node> {
 pub(super) struct MetadataRecovery {
     options: RecoveryOptions,
     nodes: Arc<[Node]>,
-    /// When metadata became due, as long as no response has come since.
+    /// When metadata became due; `None` once a metadata response has arrived.
     due_since: Option<Instant>,
     stage: RecoveryStage,
     /// When the canonical names were last looked up.
     last_canonical_lookup: Option<Instant>,
     /// A look-up of the canonical names is running.
     is_looking_up_canonical: bool,
-    /// Limits the warning that a rebootstrap begins.
+    /// Rate limit of the warning that a rebootstrap begins.
     logged: Seldom,
 }
 
-/// How far the rebootstrap has gone; it only advances until metadata comes.
+/// Stage of the rebootstrap. It only advances, until a metadata response ends the rebootstrap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum RecoveryStage {
     /// No rebootstrap: metadata is requested from known brokers.
     Off,
-    /// No known broker can be connected to: bootstrap servers are asked, and known brokers that are ready again.
+    /// No known broker can be connected to: metadata is requested from the bootstrap servers, or from a known broker
+    /// that is ready again.
     Unreachable,
     /// No known broker has answered within the trigger time: bootstrap servers are preferred even to ready brokers.
     Unanswered,
@@ -152,17 +153,17 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     fn begin_rebootstrap(&mut self, stage: RecoveryStage, now: Instant) {
         let why = if stage == RecoveryStage::Unanswered {
-            "has answered for metadata for metadata.recovery.rebootstrap.trigger.ms"
+            "has answered a metadata request within metadata.recovery.rebootstrap.trigger.ms"
         } else {
             "can be connected to"
         };
         let servers = &self.recovery.options.servers;
-        // While the first metadata is still awaited, each bootstrap server's failure is logged on its own.
-        let is_news = !self.metadata.cluster().is_bootstrap();
-        if let Some(unsaid) = self.recovery.logged.happened(now).filter(|_| is_news) {
+        // Not logged before the first metadata response: until then the failure of each bootstrap server is logged.
+        let is_logged = !self.metadata.cluster().is_bootstrap();
+        if let Some(suppressed) = self.recovery.logged.happened(now).filter(|_| is_logged) {
             log::warn!(
                 self.log,
-                "None of the known brokers {why}: asking bootstrap.servers again ({}){unsaid}",
+                "None of the known brokers {why}: asking bootstrap.servers again ({}){suppressed}",
                 Servers(servers)
             );
         }
@@ -177,7 +178,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     }
 
     /// Starts the look-up of the bootstrap servers' canonical names (`resolve_canonical_bootstrap_servers_only`), at
-    /// most once per interval. One server may turn into several nodes, which the look-up of a node's host cannot give.
+    /// most once per interval. One server may have several canonical names, and each becomes a node; the look-up of a
+    /// node's host returns only the addresses of that node.
     fn request_canonical_names(&mut self, now: Instant) {
         let recovery = &mut self.recovery;
         let may_ask = recovery

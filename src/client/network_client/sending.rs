@@ -59,10 +59,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         let frame = match request.encode(version, correlation_id, Some(&self.client_id)) {
             Ok(frame) => frame,
             Err(error) => {
-                if let Some(unsaid) = self.logged.unwritable.happened(now) {
+                if let Some(suppressed) = self.logged.unwritable.happened(now) {
                     log::error!(
                         self.log,
-                        "A {api_key} request cannot be written: {error}{unsaid}"
+                        "A {api_key} request cannot be written: {error}{suppressed}"
                     );
                 }
                 let why = error.to_string().into();

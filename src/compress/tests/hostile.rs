@@ -20,7 +20,7 @@ fn samples() -> Vec<(CompressionType, Magic, Vec<u8>)> {
 }
 
 #[test]
-fn what_is_cut_off_is_an_error_or_the_blocks_that_are_whole() {
+fn truncated_data_is_an_error_or_decompresses_to_its_complete_blocks() {
     let input = &lines()[..600];
     for (codec, magic, sample) in samples() {
         for len in 1..sample.len() {
@@ -126,7 +126,7 @@ fn a_large_window_around_little_is_read() {
 
 /// Java: KafkaLZ4Test#testNotSupported, #testBadFrameChecksum, #testBadBlockSize, FLG#validate
 #[test]
-fn what_kafkas_reader_of_lz4_refuses_is_refused_with_the_reason() {
+fn lz4_frames_that_kafkas_reader_rejects_are_rejected_with_the_reason() {
     let good = compress(CompressionType::Lz4, Magic::V2, &[b"some bytes"]);
     let with = |at: usize, byte: u8| {
         let mut changed = good.clone();

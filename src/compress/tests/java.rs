@@ -32,7 +32,7 @@ const FILES: [(CompressionType, Magic, &[u8]); 5] = [
 ];
 
 #[test]
-fn what_java_wrote_is_read() {
+fn data_compressed_by_java_is_decompressed() {
     for (codec, magic, file) in FILES {
         let read = decompress(codec, magic, file, lines().len());
         assert!(read == Ok(lines()), "{codec} {magic:?}");
@@ -41,7 +41,7 @@ fn what_java_wrote_is_read() {
 
 /// Framing: what is in front of the first block, and what is behind the last.
 #[test]
-fn what_is_written_is_framed_as_java_frames_it() {
+fn compressed_data_has_the_frames_that_java_writes() {
     for (codec, magic, file) in FILES {
         let ours = compress(codec, magic, &[&lines()]);
         // zstd's header differs by design: the size of the content stands in it.

@@ -89,7 +89,7 @@ fn decode_elsewhere(codec: CompressionType, magic: Magic, compressed: &[u8]) -> 
 }
 
 #[test]
-fn what_was_compressed_is_read_back_by_us_and_by_others() {
+fn compressed_data_is_decompressed_by_this_crate_and_by_other_implementations() {
     for codec in CODECS {
         // The format matters to lz4 alone.
         let magics = match codec {
@@ -178,7 +178,7 @@ fn the_output_is_appended() {
 }
 
 #[test]
-fn a_used_encoder_writes_what_a_new_one_writes() {
+fn a_reused_encoder_writes_the_same_bytes_as_a_new_one() {
     for codec in CODECS {
         let compressor = Compressor::new(codec, None).unwrap();
         for (input, magic) in inputs().iter().zip(MAGICS.into_iter().cycle()) {

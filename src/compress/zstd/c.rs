@@ -3,7 +3,7 @@
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::{DCtx, compress_bound, get_error_name, get_frame_content_size};
 
-use super::{DEFAULT_LEVEL, DecompressFailure, corrupt, failed, in_growing_room};
+use super::{DEFAULT_LEVEL, DecompressFailure, corrupt, decompress_with_growing_buffer, failed};
 use crate::compress::blocks::in_one_piece;
 use crate::compress::encoder::Encoder;
 use crate::compress::error::{CompressError, DecompressError};
@@ -57,13 +57,13 @@ pub(in crate::compress) fn decode(
     limit_bytes: usize,
 ) -> Result<Vec<u8>, DecompressError> {
     // An invalid header is ignored here: the decoder reports it.
-    let told = get_frame_content_size(compressed).unwrap_or(None);
+    let content_size = get_frame_content_size(compressed).unwrap_or(None);
     let mut context = DCtx::try_create().ok_or_else(|| corrupt("no memory to read it"))?;
-    in_growing_room(compressed, told, limit_bytes, |room| {
-        let mut out = Vec::with_capacity(room);
+    decompress_with_growing_buffer(compressed, content_size, limit_bytes, |capacity| {
+        let mut out = Vec::with_capacity(capacity);
         match context.decompress(&mut out, compressed) {
             Ok(_) => Ok(out),
-            Err(TOO_SMALL) => Err(DecompressFailure::NoRoom),
+            Err(TOO_SMALL) => Err(DecompressFailure::BufferTooSmall),
             Err(code) => Err(DecompressFailure::Corrupt(get_error_name(code).to_owned())),
         }
     })

@@ -32,19 +32,19 @@ const BELIEVED_RATIO: usize = 64;
 /// Why a frame was not decompressed.
 enum DecompressFailure {
     /// The output buffer is too small.
-    NoRoom,
+    BufferTooSmall,
     /// The frame is invalid, for this reason.
     Corrupt(String),
 }
 
-/// Decompresses by `attempt`, which gets the size of an output buffer; doubles that until it suffices or reaches
-/// `limit_bytes`.
+/// Decompresses with an output buffer of growing size: calls `attempt` with a capacity, and doubles that until the
+/// buffer suffices or `limit_bytes` is reached.
 ///
 /// The whole output is in one buffer, which serves as the window. A streaming decoder would have to allocate the window
 /// that the frame asks for, which may be 128 MiB for any content, as with Java's highest level.
-fn in_growing_room(
+fn decompress_with_growing_buffer(
     compressed: &[u8],
-    told: Option<u64>,
+    content_size: Option<u64>,
     limit_bytes: usize,
     mut attempt: impl FnMut(usize) -> Result<Vec<u8>, DecompressFailure>,
 ) -> Result<Vec<u8>, DecompressError> {
@@ -54,18 +54,18 @@ fn in_growing_room(
     }
     let too_large = DecompressError::TooLarge { limit_bytes };
     let per_byte = |ratio| compressed.len().saturating_mul(ratio);
-    let mut room = match told {
-        Some(told) if told > limit_bytes as u64 => return Err(too_large),
-        Some(told) => (told as usize).min(per_byte(BELIEVED_RATIO)),
+    let mut capacity = match content_size {
+        Some(size) if size > limit_bytes as u64 => return Err(too_large),
+        Some(size) => (size as usize).min(per_byte(BELIEVED_RATIO)),
         None => per_byte(USUAL_RATIO).min(limit_bytes),
     };
     loop {
-        match attempt(room) {
+        match attempt(capacity) {
             Ok(out) if out.len() <= limit_bytes => return Ok(out),
-            Err(DecompressFailure::NoRoom) if room < limit_bytes => {
-                room = room.saturating_mul(2).clamp(1, limit_bytes);
+            Err(DecompressFailure::BufferTooSmall) if capacity < limit_bytes => {
+                capacity = capacity.saturating_mul(2).clamp(1, limit_bytes);
             }
-            Ok(_) | Err(DecompressFailure::NoRoom) => return Err(too_large),
+            Ok(_) | Err(DecompressFailure::BufferTooSmall) => return Err(too_large),
             Err(DecompressFailure::Corrupt(reason)) => return Err(corrupt(reason)),
         }
     }

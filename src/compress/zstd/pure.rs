@@ -9,14 +9,14 @@ use structured_zstd::decoding::errors::{
 use structured_zstd::decoding::{FrameContentSize, FrameDecoder, read_frame_content_size};
 use structured_zstd::encoding::{CompressionLevel, FrameCompressor};
 
-use super::{DEFAULT_LEVEL, DecompressFailure, in_growing_room};
+use super::{DEFAULT_LEVEL, DecompressFailure, decompress_with_growing_buffer};
 use crate::compress::blocks::in_one_piece;
 use crate::compress::encoder::Encoder;
 use crate::compress::error::{CompressError, DecompressError};
 use crate::types::Magic;
 
 thread_local! {
-    /// The backend's context, which is not `Send`: each thread keeps its last one, with its level.
+    /// The compression context that this thread used last, and its level. Thread-local, since a context is not `Send`.
     static CONTEXT: RefCell<Option<(i32, FrameCompressor)>> = const { RefCell::new(None) };
 }
 
@@ -25,14 +25,14 @@ pub(in crate::compress) struct ZstdEncoder {
     level: i32,
     /// Buffer for a batch in several parts.
     batch: Vec<u8>,
-    /// Output buffer: the backend cannot append to another.
+    /// Output buffer, since the backend overwrites its output buffer instead of appending to it.
     frame: Vec<u8>,
 }
 
 impl ZstdEncoder {
     #[allow(
         clippy::unnecessary_wraps,
-        reason = "the other backend may fail to get its memory"
+        reason = "the other backend may fail to allocate its context"
     )]
     pub(in crate::compress) fn new(level: Option<i32>) -> Result<Self, CompressError> {
         Ok(Self {
@@ -73,28 +73,30 @@ pub(in crate::compress) fn decode(
     compressed: &[u8],
     limit_bytes: usize,
 ) -> Result<Vec<u8>, DecompressError> {
-    // An invalid header is ignored here: the decoder reports it. It also handles skippable frames.
-    let told = match read_frame_content_size(compressed) {
+    // An invalid header is ignored here: the decoder reports it. The decoder also skips skippable frames.
+    let content_size = match read_frame_content_size(compressed) {
         Ok(FrameContentSize::Known(size)) => Some(size),
         _ => None,
     };
     let mut decoder = FrameDecoder::new();
-    in_growing_room(compressed, told, limit_bytes, |room| {
-        let mut out = vec![0; room];
+    decompress_with_growing_buffer(compressed, content_size, limit_bytes, |capacity| {
+        let mut out = vec![0; capacity];
         match decoder.decode_all(compressed, &mut out) {
             Ok(len) => {
                 out.truncate(len);
                 Ok(out)
             }
-            Err(error) if is_for_want_of_room(&error) => Err(DecompressFailure::NoRoom),
+            Err(error) if is_output_buffer_too_small(&error) => {
+                Err(DecompressFailure::BufferTooSmall)
+            }
             Err(error) => Err(DecompressFailure::Corrupt(error.to_string())),
         }
     })
 }
 
-/// Whether the error is a too small output buffer. The backend has an error code for it only at the end of a block;
-/// within a block it reports an error of the block.
-fn is_for_want_of_room(error: &FrameDecoderError) -> bool {
+/// Whether decoding failed because the output buffer is too small. The backend has an error code for that only at the
+/// end of a block; within a block it reports an error of the block.
+fn is_output_buffer_too_small(error: &FrameDecoderError) -> bool {
     let FrameDecoderError::FailedToReadBlockBody(block) = error else {
         return error.code() == ErrorCode::DstSizeTooSmall;
     };

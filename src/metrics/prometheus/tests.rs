@@ -123,7 +123,7 @@ fn words_are_labels_of_a_metric_that_is_always_one() {
 }
 
 #[test]
-fn numbers_without_end_are_told_as_prometheus_reads_them() {
+fn infinities_and_nan_are_written_as_prometheus_parses_them() {
     let registry = registry("me");
     let values = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN].map(MetricValue::Number);
     registry.add_gauges(MemoryGauge::FAMILY, &[], gauges(values));
@@ -216,7 +216,7 @@ fn the_text_of_ten_thousand_topics_takes_no_long_time() {
 
 /// A series may stand in the text once only.
 #[test]
-fn a_producer_that_is_named_twice_is_told_once() {
+fn a_producer_that_is_named_twice_is_exported_once() {
     let (one, other) = (registry("one"), registry("other"));
     for registry in [&one, &other] {
         registry.add::<SenderSensor>(&[]);

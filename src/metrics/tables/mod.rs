@@ -43,7 +43,7 @@ mod tests {
 
     use super::*;
 
-    /// What the list of Kafka's own producer has, see `tests/kafka/producer/metrics.rs`.
+    /// The list comes from Kafka's own producer, see `tests/kafka/producer/metrics.rs`.
     #[test]
     fn every_metric_that_kafka_3_0_lists_is_in_the_tables() {
         let mut listed = BTreeSet::new();

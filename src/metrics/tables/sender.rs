@@ -18,7 +18,7 @@ family! {
         "batch-split-rate": Rate = "Batches per second that a broker rejected as too large and that were split.";
         "batch-split-total": Total = "Batches that a broker rejected as too large and that were split.";
     }
-    /// What a batch takes compressed, as a part of what it takes plain.
+    /// The compressed size of a batch divided by its uncompressed size.
     CompressionRate {
         "compression-rate-avg": Average = "Average compression ratio of batches, compressed size divided by uncompressed size: 1 is no compression.";
     }
@@ -32,7 +32,7 @@ family! {
         "request-latency-avg": Average = "Average latency of produce requests, in milliseconds.";
         "request-latency-max": Max = "Longest latency of a produce request, in milliseconds.";
     }
-    /// What brokers announce in any answer.
+    /// Throttle times of all responses.
     ThrottleTime {
         "produce-throttle-time-avg": Average = "Average throttle time in a response, in milliseconds: 0 unless a quota is exceeded.";
         "produce-throttle-time-max": Max = "Longest throttle time in a response, in milliseconds.";
@@ -61,7 +61,7 @@ family! {
 }
 
 family! {
-    /// What the sender and its client are doing.
+    /// The state of the sender and its client.
     SenderGauge of "producer-metrics" by &[];
     State {
         "requests-in-flight": Gauge = "Requests of every kind without a response yet.";

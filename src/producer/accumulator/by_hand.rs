@@ -54,7 +54,7 @@ pub(super) fn leave(
     step: PackingStep,
 ) -> Option<PackingStep> {
     BEGUN.with_borrow_mut(|begun| {
-        // Not of another producer, to which user code, such as a logger, may send meanwhile.
+        // Not the packing of another producer, to which user code, such as a logger, may send meanwhile.
         let is_its_own =
             |begun: &&mut BegunPacking| std::ptr::eq(&raw const *begun.accumulator, accumulator);
         let Some(begun) = begun.as_mut().filter(is_its_own) else {

@@ -41,7 +41,7 @@ impl<'a> Flush<'a> {
 
 #[cfg(test)]
 impl Flush<'_> {
-    /// What it came to in another step, if it is over: the number of batches that are left.
+    /// Runs one step. Returns the result if the flush is over; the error is the number of incomplete batches.
     pub(crate) fn stepped(&mut self) -> Option<Result<(), usize>> {
         let outcome = self.step().done()?;
         Some(outcome.map_err(|error| match error {

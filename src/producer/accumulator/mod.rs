@@ -240,7 +240,7 @@ impl RecordAccumulator {
         let mut due = None;
         let mut late = None;
         // Under the queue's lock: ids and creation times then ascend within the queue, a flush that begins after this
-        // append has returned finds the batch, and whoever finds the batch finds the partition in the inbox. So a
+        // append has returned finds the batch, and a thread that finds the batch finds the partition in the inbox. So a
         // closing sender that reads the inbox for the last time misses no batch, wherever this thread is preempted.
         let make = || {
             if !planted!(AnnouncesLate | WakesBeforeAnnouncing) {
@@ -279,8 +279,8 @@ impl RecordAccumulator {
         #[cfg(test)]
         held_up::here();
         // A full batch is sendable now. During a flush, with the pool exhausted or on close a new one does not linger
-        // either. Else the sender is woken only if it sleeps past the end of the linger. An append to a batch that was
-        // there already wakes nobody: whoever opened it has done so.
+        // either. Else the sender is woken only if it sleeps past the end of the linger. An append to an existing
+        // batch does not wake the sender: the thread that opened the batch has done so.
         match due {
             _ if filled => self.handle_filled(entry),
             Some(_) if self.sends_everything() => self.waker.wake(),
@@ -353,8 +353,8 @@ impl RecordAccumulator {
             PackingStep::Announced(counted) => {
                 #[cfg(test)]
                 held_up::here();
-                // After the announcement: whoever sees that nothing is being packed finds every packed batch by way
-                // of the inbox.
+                // After the announcement: a thread that sees that no batch is being packed finds every packed batch
+                // through the inbox.
                 drop(counted);
                 Some(PackingStep::CountedOut)
             }

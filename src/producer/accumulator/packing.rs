@@ -53,7 +53,7 @@ impl Packing {
     /// Waits until no batch is being packed.
     ///
     /// # Blocking
-    /// As long as the codec takes for one batch of each thread, provided that no more are filled: to be called when
+    /// For as long as each thread compresses one batch, provided that no further batch is filled: to be called when the
     /// queues are closed to records, or all batches are to be aborted.
     pub(super) fn wait_until_none(&self) {
         let mut count = self.count.lock();
@@ -67,7 +67,7 @@ impl Drop for PackingGuard {
     fn drop(&mut self) {
         let mut count = self.0.count.lock();
         *count -= 1;
-        // Notified under the lock, and only for the last batch: nobody waits for one batch alone.
+        // Notified under the lock, and only for the last batch: no thread waits for a single batch.
         if *count == 0 {
             self.0.none.notify_all();
         }
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_waits_goes_on_when_the_last_batch_is_back() {
+    fn a_waiter_continues_when_the_last_packed_batch_has_returned() {
         let packing = Packing::new();
         packing.wait_until_none();
         let (first, second) = (packing.begin(), packing.begin());

@@ -49,7 +49,7 @@ pub(super) fn with<R>(
         .try_with(|places| {
             let places = places.try_borrow().ok()?;
             let recent = places[place_of(topic)].recent.as_ref()?;
-            // The snapshot first: the id also tells producers apart, whose topics may have the same name.
+            // The snapshot first: its id also distinguishes producers, whose topics may have the same name.
             let is_it = recent.snapshot == snapshot && *recent.name == *topic;
             is_it.then(|| look(&recent.topic)).flatten()
         })

@@ -67,7 +67,7 @@ impl FilledBatch {
         self.created
     }
 
-    /// Bytes it has on the wire, or will have by estimate.
+    /// Size on the wire, in bytes: exact if the batch is packed, else an estimate.
     pub(crate) fn size_bytes(&self) -> usize {
         self.size_bytes
     }
@@ -77,8 +77,8 @@ impl FilledBatch {
         matches!(self.body, FilledBody::Staged { .. })
     }
 
-    /// Packs the batch: compresses its records, or converts them to an old format, unless that is done. Runs the codec:
-    /// not to be called with a lock held.
+    /// Packs the batch: compresses its records, or converts them to an old format. A batch that is packed already is
+    /// returned unchanged. Runs the codec: not to be called with a lock held.
     ///
     /// If the codec fails, which is a defect, the records are sent uncompressed.
     #[must_use]
@@ -92,7 +92,9 @@ impl FilledBatch {
             FilledBody::Staged { .. } => self.size_bytes,
             FilledBody::Ready { lease, format } => {
                 // Message sets of the old formats have no batch header.
-                let is_set = format.as_ref().is_some_and(|it| it.magic() < Magic::V2);
+                let is_set = format
+                    .as_ref()
+                    .is_some_and(|format| format.magic() < Magic::V2);
                 lease.len() + if is_set { 0 } else { RECORD_BATCH_OVERHEAD }
             }
         };
@@ -106,7 +108,8 @@ impl FilledBatch {
 }
 
 impl BatchFormat {
-    /// Writes the records of a part of a batch, each in its place there already.
+    /// Packs one piece of a split batch. `plain` contains its records in format v2, with offsets and timestamps
+    /// relative to the piece.
     pub(super) fn pack_piece(
         &self,
         facts: &mut BatchFacts,
@@ -119,7 +122,7 @@ impl BatchFormat {
     }
 }
 
-/// Packs records into the batch's format, into one of the batch's own leases if the result fits.
+/// Packs records in the batch's format. The result is stored in one of the batch's own leases if it fits.
 fn pack(facts: &mut BatchFacts, lease: Lease, staging: Box<Staging>) -> FilledBody {
     let format = staging.format.clone();
     let parts: Vec<&[u8]> = staging
@@ -137,12 +140,12 @@ fn pack(facts: &mut BatchFacts, lease: Lease, staging: Box<Staging>) -> FilledBo
         ratio: written.ratio,
     };
     facts.codec = written.codec;
-    // Uncompressed records, also after a codec failed, say nothing about the ratio.
+    // The estimate is updated by compressed batches only; after a failure of the codec the batch is not compressed.
     if written.codec != CompressionType::None {
         remembered.format.ratio.update(written.ratio);
     }
     FilledBody::Ready {
-        lease: place(written.bytes, staging.into_pieces(), lease),
+        lease: store(written.bytes, staging.into_pieces(), lease),
         format: Some(Box::new(remembered)),
     }
 }
@@ -151,7 +154,7 @@ fn pack(facts: &mut BatchFacts, lease: Lease, staging: Box<Staging>) -> FilledBo
 struct WrittenRecords {
     bytes: PackingBuffer,
     codec: CompressionType,
-    /// What they take in their format without compression.
+    /// Bytes of the records in their format before compression.
     plain_bytes: usize,
     /// The compression ratio (PB-7).
     ratio: f32,
@@ -164,8 +167,8 @@ fn write_records(
     parts: &[&[u8]],
 ) -> Option<WrittenRecords> {
     let compressor = format.packer.compressor();
-    // Twice at most: a codec that fails is a defect, but no reason to lose the records.
-    let compressed = compressor.and_then(|it| write_with(facts, format, parts, Some(it)));
+    // Two attempts at most. If the codec fails, which is a defect, the records are written uncompressed, not lost.
+    let compressed = compressor.and_then(|codec| write_with(facts, format, parts, Some(codec)));
     compressed.or_else(|| write_with(facts, format, parts, None))
 }
 
@@ -207,14 +210,14 @@ fn write_with(
     })
 }
 
-/// Copies the packed records into the batch's smallest lease that holds them; the other leases return to the pool. If
-/// none does, because records did not shrink, the scratch buffer itself becomes a lease, beyond the pool's total if
-/// need be, as for the pieces of a batch that is split.
-fn place(mut written: PackingBuffer, pieces: Vec<Lease>, last: Lease) -> Lease {
+/// Copies the packed records into the smallest of the batch's leases that is large enough; the other leases return to
+/// the pool. If none is large enough, because compression did not shrink the records, the scratch buffer itself becomes
+/// a lease. That may exceed the pool's total, as do the pieces of a split batch.
+fn store(mut written: PackingBuffer, pieces: Vec<Lease>, last: Lease) -> Lease {
     let needed = written.len();
-    let pool_of = last.pool();
+    let pool = last.pool();
     let mut best: Option<Lease> = None;
-    // Every lease that is passed over is dropped here, and its memory returns to the pool.
+    // A lease that is not kept is dropped here, which returns its memory to the pool.
     for piece in pieces.into_iter().chain([last]) {
         let fits = piece.size_bytes() >= needed;
         if fits
@@ -232,10 +235,9 @@ fn place(mut written: PackingBuffer, pieces: Vec<Lease>, last: Lease) -> Lease {
             buffer.extend_from_slice(&written);
             lease
         }
-        None => pool_of.adopt(written.take()),
+        None => pool.adopt(written.take()),
     }
 }
 
-/// The panic message if staged records cannot be packed: a defect, since they were written here.
-pub(super) const UNWRITABLE: &str =
-    "a batch's own records cannot be written in the format it is for";
+/// Panic message if staged records cannot be packed: a defect, since the producer itself encoded them.
+pub(super) const UNWRITABLE: &str = "the records of a batch cannot be packed in the batch's format";

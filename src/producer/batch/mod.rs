@@ -4,7 +4,7 @@
 //!  OpenBatch ──no room──▶ FilledBatch ──▶ SealedBatch ──▶ in flight ──▶ end(self)
 //!  (in its queue, takes    (in its queue;  (the sender's)      │  ▲
 //!   records)                compressed by       ▲── retry ─────┘  ├── timed out: BatchSummary stays
-//!                           who filled it)      ▲── its pieces ───┘  too large for the broker: SplitBatch
+//!                           filling thread)     ▲── its pieces ───┘  too large for the broker: SplitBatch
 //! ```
 
 mod filled;

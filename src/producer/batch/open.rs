@@ -107,7 +107,7 @@ impl OpenBatch {
         self.records.append(self.lease.buffer(), record, size);
         match callback {
             Some(callback) => callback.move_to(&mut self.thunks, index, record),
-            // Interceptors are told of every record, so it needs its facts, even without a callback.
+            // Interceptors are called for every record, so its facts are stored even without a callback.
             None if self.track_all => self.thunks.push_silent(index, record),
             None => {}
         }

@@ -60,10 +60,7 @@ impl Packer {
         match panic::contain(|| write(&mut scratch.buffer)) {
             Ok(Ok(result)) => Some((scratch, result)),
             Ok(Err(why)) | Err(why) => {
-                error!(
-                    self.log,
-                    "cannot write a batch in the format it is for: {why}"
-                );
+                error!(self.log, "cannot pack a batch in its format: {why}");
                 None
             }
         }

@@ -132,8 +132,8 @@ impl BufferPool {
     }
 
     /// Accounts for a buffer that was allocated outside of the pool, even beyond the total: for the pieces of a batch
-    /// that is being split, whose own memory is returned right afterwards. What exceeds the total is owed, and paid
-    /// with that memory before anybody else gets any.
+    /// that is being split, whose own memory is returned right afterwards. The excess over the total is owed, and
+    /// repaid from that memory before any waiter gets memory.
     pub(crate) fn adopt(self: &Arc<Self>, buffer: Vec<u8>) -> Lease {
         let size_bytes = buffer.capacity();
         let dropped = {
@@ -396,7 +396,7 @@ impl Ticket {
             state.waiters.remove(at);
             self.pool.waiting.fetch_sub(1, Ordering::AcqRel);
         }
-        // The notification is passed on: a refund notifies one waiter, who may need less than has come back.
+        // The notification is passed on: a refund notifies one waiter, which may need less than was returned.
         let is_any = state.available_bytes > 0 || !state.free.is_empty();
         if is_any && !planted!(NextInLineNotWoken) {
             if let Some(first) = state.waiters.front() {

@@ -51,7 +51,7 @@ fn memory_stays_leased_until_the_last_share_is_dropped() {
 
 /// Java: BufferPoolTest#testStressfulSituation of waiters (BP-5, BP-6)
 #[test]
-fn who_waits_longest_is_served_first_and_gathers_what_comes_back() {
+fn the_longest_waiter_is_served_first_and_gathers_returned_memory() {
     let pool = BufferPool::new(30, 10);
     let mut leases = [(); 3].map(|()| Some(pool.try_allocate(10).unwrap()));
     let mut large = pool.enqueue(25).unwrap();
@@ -76,7 +76,7 @@ fn who_waits_longest_is_served_first_and_gathers_what_comes_back() {
 
 /// Java: BufferPoolTest#testCleanupMemoryAvailabilityWaiterOnInterruption (BP-8)
 #[test]
-fn a_ticket_that_is_dropped_gives_back_what_it_gathered_and_lets_the_next_in() {
+fn a_dropped_ticket_returns_its_gathered_memory_to_the_next_waiter() {
     let pool = BufferPool::new(20, 10);
     let held = pool.try_allocate(10).unwrap();
     let mut first = pool.enqueue(20).unwrap();
@@ -90,9 +90,9 @@ fn a_ticket_that_is_dropped_gives_back_what_it_gathered_and_lets_the_next_in() {
     assert_eq!((pool.waiting(), pool.available_bytes()), (0, 20));
 }
 
-/// BP-7: who comes new may take what is free at that moment, past the line.
+/// BP-7: a new allocation may take free memory although others wait.
 #[test]
-fn a_newcomer_may_take_what_is_free_at_that_instant() {
+fn a_newcomer_may_take_memory_that_is_free_although_others_wait() {
     let pool = BufferPool::new(20, 10);
     let held = pool.try_allocate(10).unwrap();
     let waits = pool.enqueue(20).unwrap();
@@ -125,7 +125,7 @@ fn sleeper<'s>(scope: &'s Scope<'s, '_>, ticket: Ticket) -> ScopedJoinHandle<'s,
 }
 
 #[test]
-fn who_sleeps_is_woken_by_memory_by_who_leaves_the_line_before_it_and_by_the_end() {
+fn a_waiter_is_woken_by_memory_by_the_drop_of_an_earlier_ticket_and_by_close() {
     let pool = BufferPool::new(10, 10);
     let held = pool.try_allocate(10).unwrap();
     let [first, second, third] = [(); 3].map(|()| pool.enqueue(10).unwrap());
@@ -230,7 +230,7 @@ fn many_threads_share_little_memory_and_all_of_it_comes_back() {
 
 /// Memory of a batch that is divided is there twice for a moment.
 #[test]
-fn what_is_adopted_beyond_the_total_is_paid_before_anybody_else_gets_memory() {
+fn memory_adopted_beyond_the_total_is_repaid_before_any_waiter_gets_memory() {
     let pool = BufferPool::new(2048, 1024);
     let whole = pool.try_allocate(1024).unwrap();
     let other = pool.try_allocate(1000).unwrap();
@@ -248,7 +248,7 @@ fn what_is_adopted_beyond_the_total_is_paid_before_anybody_else_gets_memory() {
 }
 
 #[test]
-fn a_waiter_that_gives_up_pays_what_is_owed_first() {
+fn the_memory_of_a_waiter_that_gives_up_repays_the_excess_first() {
     let pool = BufferPool::new(2048, 1024);
     let whole = pool.try_allocate(1900).unwrap();
     let mut ticket = pool.enqueue(1000).unwrap();
@@ -261,7 +261,7 @@ fn a_waiter_that_gives_up_pays_what_is_owed_first() {
     assert_eq!(pool.available_bytes(), 2048);
 }
 
-/// What anybody can do to a pool; numbers choose among what there is.
+/// An operation on a pool. Numbers select one of the existing tickets or leases.
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Allocate(usize),

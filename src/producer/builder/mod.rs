@@ -46,10 +46,10 @@ use crate::security::sasl::{FetchToken, TokenProvider};
 
 /// Builds a [`KafkaProducer`] with plug-ins of one's own.
 ///
-/// Plug-ins come in two ways: as instances, which are used as they are; or by name from the
-/// configuration (`key.serializer`, `value.serializer`, `partitioner.class`, `interceptor.classes`,
-/// `metric.reporters`), which are configured with all its keys. Names are those of Kafka's own Java classes, and those that
-/// were registered here. An instance wins over a name.
+/// Plug-ins come in two ways: as instances, which are used as they are; or by name from the configuration
+/// (`key.serializer`, `value.serializer`, `partitioner.class`, `interceptor.classes`, `metric.reporters`), which are
+/// configured with all its keys. Names are those of Kafka's own Java classes, and those that were registered here. An
+/// instance wins over a name.
 ///
 /// # Kafka
 /// The constructors of `KafkaProducer`.
@@ -296,8 +296,8 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
     /// Builds the producer and starts its thread.
     ///
     /// # Errors
-    /// What is wrong with the configuration, or which step failed and why. Whatever had been started is
-    /// stopped, and plug-ins are closed.
+    /// The configuration is invalid, or a step failed, for the reason given. Parts that were started are stopped, and
+    /// plug-ins are closed.
     ///
     /// # Blocking
     /// For the look-up of host names in `bootstrap.servers`: as long as the system's name service takes, 30 s
@@ -359,7 +359,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         let metrics = registry(&config, instance);
         // First of all plug-ins, as in Java: whatever is registered later is reported to them.
         let reporters = self.reporters.start(&config, &view, instance, &metrics)?;
-        // What closing says goes to the log, here and below: its builder is told the cause.
+        // Errors of closing are only logged, here and below: `build` returns the original cause.
         let give_up = |_: &ConstructError| drop(reporters.close());
         let strategy = match self.partitioner {
             Some(strategy) => strategy,

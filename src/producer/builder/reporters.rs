@@ -83,7 +83,7 @@ impl GivenReporters {
             fence,
         );
         reporters.extend(self.instances);
-        tell_of_jmx(
+        log_ineffective_jmx_settings(
             config,
             view,
             registered.contains_key(JMX_REPORTER),
@@ -99,12 +99,12 @@ impl GivenReporters {
         };
         match begun {
             Ok(()) => {
-                // After `begin`, so the reporters are told of this metric, too.
+                // After `begin`, so this metric is reported, too.
                 register_count(metrics);
                 Ok(reporters)
             }
             Err(error) => {
-                // What closing says goes to the log.
+                // Errors of closing are only logged.
                 let _ = reporters.close();
                 Err(error)
             }
@@ -125,11 +125,16 @@ fn context(view: &PluginConfig) -> MetricsContext {
 }
 
 /// Logs JMX settings that have no effect, unless the user registered a reporter for the JMX class.
-fn tell_of_jmx(config: &ProducerConfig, view: &PluginConfig, stands_in: bool, instance: &Instance) {
+fn log_ineffective_jmx_settings(
+    config: &ProducerConfig,
+    view: &PluginConfig,
+    stands_in: bool,
+    instance: &Instance,
+) {
     let unused = config.unused_keys();
     let mut without_meaning: Vec<&str> = unused.into_iter().filter(|key| is_of_jmx(key)).collect();
     for key in &without_meaning {
-        // It is not misspelled, and need not be told a second time.
+        // Marked as used: the warning about unused keys must not name it again.
         view.get(key);
     }
     let mut named = config.metric_reporters().iter();

@@ -208,7 +208,7 @@ where
     };
     let client =
         make_client(&parts).map_err(|error| failed(ConstructStep::NetworkClient, error))?;
-    // Before the sender runs: it cannot sleep in a poll that nobody is able to interrupt.
+    // Before the sender runs: it must not sleep in a poll that cannot be interrupted yet.
     waker.attach(client.wake_up());
     let control = Arc::new(SenderControl::default());
     let shared = SenderShared {
@@ -395,7 +395,7 @@ fn first_nodes(
     if lookup == DnsLookup::ResolveCanonicalBootstrapServersOnly {
         return Ok(bootstrap_nodes(&found.usable));
     }
-    // A server has its number by its place in the list, as when the list is taken up again later.
+    // A server is numbered by its position in the list, as in a rebootstrap.
     let mut nodes = bootstrap_nodes(&servers);
     nodes.retain(|node| {
         let mut usable = found.usable.iter();

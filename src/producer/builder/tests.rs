@@ -216,7 +216,7 @@ fn producer_threads() -> usize {
 
 /// Java: KafkaProducerTest#testConstructorFailureCloseResource, KP-2, KAFKA-13950
 #[test]
-fn a_failure_at_any_step_closes_what_was_built_and_keeps_the_cause() {
+fn a_failure_at_any_step_closes_the_parts_built_so_far_and_keeps_the_cause() {
     for step in STEPS {
         let is_plugin = STEPS[..5].contains(&step);
         let faults: &[Fault] = if is_plugin {
@@ -295,7 +295,7 @@ fn a_producer_that_was_built_closes_its_plug_ins_once() {
 
 /// Each call says so at once instead of waiting for a thread that is not there.
 #[test]
-fn a_producer_says_in_a_forked_process_that_it_cannot_work_there() {
+fn a_producer_in_a_forked_process_fails_with_an_error_that_names_the_fork() {
     let life = Arc::new(Life::default());
     let mut producer = build("none", Fault::None, &life).unwrap();
     let own = producer.replace_id(InstanceId::built_in(Process::other()));
@@ -341,7 +341,7 @@ fn metrics_are_recorded_as_closely_as_the_configuration_says() {
 }
 
 #[test]
-fn a_factory_that_panics_fails_the_construction_and_closes_what_was_built() {
+fn a_factory_that_panics_fails_the_construction_and_closes_the_parts_built_so_far() {
     let life = Arc::new(Life::default());
     let error = builder("none", Fault::None, &life)
         .register_interceptor("planted.Second", || panic!("planted"))
@@ -359,7 +359,7 @@ fn a_factory_that_panics_fails_the_construction_and_closes_what_was_built() {
 
 /// One request that cannot be written would take all its batches along.
 #[test]
-fn batches_that_go_together_fit_into_a_frame_whatever_the_limit_of_one_is() {
+fn batches_of_one_request_fit_into_a_frame_with_every_limit_of_a_batch() {
     for (limit, together) in [("1000000", 1_000_000), ("2147483647", 1 << 30)] {
         let config = ProducerConfig::builder()
             .set("max.request.size", limit)

@@ -244,7 +244,7 @@ impl Future for FutureRecordMetadata {
             if let Some(answer) = record.answer_now() {
                 return Poll::Ready(answer);
             }
-            // After a fork nobody would wake the task. The check is a system call, but few polls get here.
+            // After a fork no thread would wake the task. The check is a system call, but few polls get here.
             if record.result.instance().id().is_forked() {
                 return Poll::Ready(Err(record.misuse(Misuse::Forked)));
             }

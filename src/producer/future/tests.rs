@@ -119,7 +119,7 @@ fn a_record_gets_the_brokers_time_if_there_is_one_and_no_offset_if_none_is_known
 /// KP-32: the future of a record that failed at once is done, cannot be cancelled, and gives the same error each
 /// time.
 #[test]
-fn a_record_that_failed_at_once_is_done_and_says_the_same_each_time() {
+fn a_record_that_failed_at_once_is_done_and_returns_the_same_error_each_time() {
     let future = FutureRecordMetadata::failed(failure());
     assert!(future.is_done());
     assert_eq!(future.get().unwrap_err(), failure());
@@ -192,7 +192,7 @@ fn latch_of_parent() -> Arc<ProduceRequestResult> {
 }
 
 #[test]
-fn a_task_in_a_forked_process_is_told_of_the_fork_instead_of_waiting_for_ever() {
+fn a_task_in_a_forked_process_gets_an_error_instead_of_waiting_for_ever() {
     let result = latch_of_parent();
     let counting = Arc::new(Counting::default());
     let waker = Waker::from(Arc::clone(&counting));
@@ -243,7 +243,7 @@ fn a_future_that_is_dropped_takes_its_task_back() {
 }
 
 #[test]
-fn a_waker_whose_place_another_takes_is_let_go_of_with_no_lock_held() {
+fn a_replaced_waker_is_dropped_with_no_lock_held() {
     let result = latch();
     let wakers = [(); 2].map(|()| Arc::new(Counting::default()));
     let mut future = record(&result, 0);
@@ -279,7 +279,7 @@ fn a_waker_that_is_let_go_of_may_ask_the_batch() {
 }
 
 #[test]
-fn a_waker_that_panics_when_it_is_let_go_of_harms_nobody() {
+fn a_waker_that_panics_when_dropped_is_contained() {
     struct Bomb;
     impl Wake for Bomb {
         fn wake(self: Arc<Self>) {}

@@ -41,9 +41,9 @@ use crate::util::log::warn;
 /// ```
 ///
 /// # Threads
-/// [`on_send`](Self::on_send) runs on the thread that sends, on several at once if several do.
-/// [`on_acknowledgement`](Self::on_acknowledgement) runs on the sender thread, or, for a record that
-/// was not taken, on the thread that sent it; it delays all deliveries for as long as it takes.
+/// [`on_send`](Self::on_send) runs on the thread that calls `send`, so on several threads at once if several send.
+/// [`on_acknowledgement`](Self::on_acknowledgement) runs on the sender thread, or, for a refused record, on the thread
+/// that called `send`. While it runs on the sender thread, nothing is sent.
 /// # Kafka
 /// `org.apache.kafka.clients.producer.ProducerInterceptor`. Differs: the record is changed in place
 /// and not replaced.
@@ -57,16 +57,16 @@ pub trait ProducerInterceptor<K: ?Sized + ToOwned, V: ?Sized + ToOwned>: Send + 
         Ok(())
     }
 
-    /// A record is about to be sent: it was not serialized yet, and has no partition unless its sender
-    /// chose one. Changes show in the interceptors after this one and in what is sent.
+    /// Called before a record is serialized. The record has no partition unless the caller of `send` has set one.
+    /// Changes are visible to later interceptors, and are sent.
     ///
     /// # Errors
     /// An error, or a panic, is logged; the record goes on as it was before this call.
     fn on_send(&self, record: &mut ProducerRecord<'_, K, V>) -> Result<(), BoxError>;
 
-    /// A record was taken by the cluster, or failed with `error`; called once for each record that
-    /// [`on_send`](Self::on_send) saw. A failed record's metadata name the topic, and the partition if
-    /// one was chosen, and nothing else.
+    /// Called when the cluster has acknowledged a record, or the record has failed with `error`; once for each record
+    /// that was passed to [`on_send`](Self::on_send). The metadata of a failed record has only the topic, and the
+    /// partition if one was chosen.
     ///
     /// A panic is logged and has no other effect.
     fn on_acknowledgement(&self, metadata: &RecordMetadata, error: Option<&ProduceError>) {
@@ -110,7 +110,7 @@ pub(crate) struct ProducerInterceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>
 
 /// The interceptors as the sender calls them: without the types of keys and values.
 pub(crate) trait AcknowledgementListener: Send + Sync {
-    /// Tells all interceptors of a record's fate.
+    /// Calls all interceptors with a record's outcome.
     fn on_acknowledgement(&self, metadata: &RecordMetadata, error: Option<&ProduceError>);
 }
 
@@ -168,7 +168,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
         record
     }
 
-    /// Tells all interceptors of a record's fate.
+    /// Calls all interceptors with a record's outcome.
     pub(crate) fn on_acknowledgement(
         &self,
         metadata: &RecordMetadata,

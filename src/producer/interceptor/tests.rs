@@ -151,7 +151,7 @@ fn all_interceptors_learn_of_a_records_fate_even_if_one_panics() {
 
 /// Java: ProducerInterceptorsTest#testOnAcknowledgementWithErrorChain (IN-3)
 #[test]
-fn a_record_that_was_not_taken_is_reported_with_what_is_known_of_its_partition() {
+fn a_refused_record_is_reported_with_its_partition_if_that_is_known() {
     for (partition, reported) in [(Some(3), 3), (None, -1)] {
         let seen = Seen::new();
         chain(&seen, [Fault::Panic, Fault::None]).on_send_error("test", partition, &error());

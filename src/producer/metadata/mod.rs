@@ -99,21 +99,21 @@ impl ProducerMetadata {
         self.publish(&state, &ChangedTopics::All);
     }
 
-    /// Keeps track of a topic for another `metadata.max.idle.ms`. Asks for it if it is not known: at once
-    /// when it is new, else after the backoff, and once however often this is called before the answer.
-    /// Returns the version to wait past.
+    /// Tracks a topic for another `metadata.max.idle.ms`. Requests its metadata if it is unknown: at once if the topic
+    /// is new, else after the back-off; only once, however often this is called before the response. Returns the
+    /// current update version: the caller waits for a newer one.
     pub(crate) fn add_topic(&self, topic: &Arc<str>, now: Instant) -> u32 {
         self.state.lock().add_topic(topic, now)
     }
 
-    /// Asks for a full update. Returns the version to wait past.
+    /// Requests a full update. Returns the current update version: the caller waits for a newer one.
     pub(crate) fn request_update(&self) -> u32 {
         self.state.lock().metadata.request_update()
     }
 
-    /// Asks for an update of a topic that [was added](Self::add_topic): if it is not known, that has asked
-    /// for it; else of all topics, as it may have got the partition `wanted`. Returns the version to wait
-    /// past.
+    /// Requests an update for a topic that [was added](Self::add_topic). If a request for it is pending, no other is
+    /// made; otherwise a full update is requested, since the topic may have the partition `wanted` by now. Returns the
+    /// current update version: the caller waits for a newer one.
     pub(crate) fn request_update_for_topic(&self, topic: &str, wanted: Option<PartitionId>) -> u32 {
         self.state.lock().request_update_for_topic(topic, wanted)
     }
@@ -123,7 +123,7 @@ impl ProducerMetadata {
         self.update_version.load(Ordering::Acquire)
     }
 
-    /// Begins a wait. The update is to be requested after this, so that no answer is missed.
+    /// Begins a wait. To be called before the update is requested, so that no response is missed.
     pub(crate) fn begin_wait(&self) -> WaitStart {
         self.state.lock().begin_wait()
     }
@@ -137,7 +137,7 @@ impl ProducerMetadata {
         }
     }
 
-    /// Why the brokers refuse a topic, if they have told so since the wait for it began.
+    /// The topic's error, if a response since the start of the wait contained one that is not retriable.
     pub(crate) fn topic_error(&self, topic: &str, start: WaitStart) -> Option<TopicError> {
         self.state.lock().topic_error(topic, start)
     }
@@ -162,7 +162,7 @@ impl ProducerMetadata {
         self.state.lock().times_forgotten
     }
 
-    /// Those of these topics that are not kept track of, or not any more.
+    /// Returns those of `topics` that are not tracked, or no longer.
     pub(crate) fn without_tracked<'t>(
         &self,
         topics: impl Iterator<Item = &'t Arc<str>>,
@@ -174,13 +174,13 @@ impl ProducerMetadata {
             .collect()
     }
 
-    /// Whether the topic is kept track of.
+    /// Whether the topic is tracked.
     #[cfg(test)]
     pub(crate) fn contains_topic(&self, topic: &str) -> bool {
         self.state.lock().tracks(topic)
     }
 
-    /// Wakes everyone who waits, now and later, with [`Lookout::Closed`].
+    /// Ends every wait, now and later, with [`Lookout::Closed`].
     pub(crate) fn close(&self) {
         // Set under the lock that a waiter holds from its check until it sleeps: no wake-up is lost.
         self.state.lock().is_closed = true;
@@ -196,7 +196,8 @@ impl ProducerMetadata {
             self.update_version
                 .store(state.metadata.update_version(), Ordering::Release);
         }
-        // The observer before the version: who waited for the version must find the partitions in the accumulator.
+        // The observer before the version: a thread that has waited for the version must find the partitions in the
+        // accumulator.
         self.observer.on_cluster(state.metadata.cluster(), changed);
         self.update_version
             .store(state.metadata.update_version(), Ordering::Release);
@@ -214,7 +215,7 @@ pub(crate) struct AwaitedUpdate<'a> {
 }
 
 impl AwaitedUpdate<'_> {
-    /// Whether the update is there.
+    /// Checks for the update.
     pub(crate) fn look(&self) -> Lookout {
         self.look_at(&self.metadata.state.lock())
     }
@@ -288,7 +289,7 @@ impl MetadataSource for ProducerMetadata {
     fn handle_failure(&self, now: Instant, why: MetadataFailure) {
         let mut state = self.state.lock();
         state.update_failed(now, why);
-        // A fatal error is for those who wait; others look again and wait on.
+        // A fatal error ends the waits; after any other error the waiters check again and go on waiting.
         self.changed.notify_all();
     }
 

@@ -40,7 +40,7 @@ pub(crate) struct WaitStart {
     fatals: u32,
 }
 
-/// A topic in use.
+/// A tracked topic: one that records were sent to within `metadata.max.idle.ms`.
 #[derive(Debug)]
 struct TrackedTopic {
     expires: Deadline,
@@ -56,7 +56,7 @@ struct Answered {
     at: Instant,
 }
 
-/// A partition beyond the known count was requested.
+/// A request for a partition that the known partition count does not include.
 #[derive(Debug, Clone, Copy)]
 struct Lacking {
     /// The partition count at that time.
@@ -73,7 +73,7 @@ pub(super) struct MetadataState {
     /// Topics with a pending metadata request, each with the version of the request that includes it: the response to
     /// an older request does not count.
     asked: BTreeMap<Arc<str>, u32>,
-    /// When the last request for metadata failed.
+    /// When the last metadata request failed.
     failed_at: Option<Instant>,
     /// The number of times that idle topics expired.
     pub(super) times_forgotten: u32,
@@ -100,14 +100,14 @@ impl MetadataState {
         if let Some(tracked) = self.topics.get_mut(topic) {
             tracked.expires = expires;
             if !self.is_known(topic) && !self.asked.contains_key(topic) {
-                // Brokers have answered for it before, without knowing it: asked again only after the back-off.
+                // An earlier response did not contain the topic: it is requested again after the back-off.
                 self.metadata.request_update_for_topics();
                 self.ask(topic);
             }
             return self.metadata.update_version();
         }
         if topic_name::check(topic).is_err() {
-            // One name that cannot be written would keep all others from being asked for, for ever.
+            // A request with an invalid name cannot be encoded, so no topic would ever be requested again.
             debug_assert!(false, "{topic:?} was not checked");
             return self.metadata.update_version();
         }
@@ -146,10 +146,11 @@ impl MetadataState {
     pub(super) fn plan_request(&self, now: Instant) -> MetadataRequestPlan {
         let is_partial = self.metadata.is_partial_update_due(now);
         let topics = if is_partial {
-            // KIP-526: a new topic is asked for alone, so that the request does not grow with the topics in use.
+            // KIP-526: a partial update requests new topics only, so that its size does not grow with the tracked
+            // topics.
             self.asked.keys().cloned().collect()
         } else {
-            // Not those that no broker knows and nobody waits for.
+            // Except unknown topics without a pending request: no call waits for them.
             let wanted = self.topics.keys().filter(|topic| {
                 self.is_known(topic)
                     || self.asked.contains_key(*topic)
@@ -184,7 +185,7 @@ impl MetadataState {
         if self.is_closed {
             return Lookout::Closed;
         }
-        // First: it may have what is waited for.
+        // Checked before fatal errors: the snapshot may contain the topic that the call waits for.
         if is_newer(self.metadata.update_version(), last_version) {
             return Lookout::Newer;
         }
@@ -194,7 +195,7 @@ impl MetadataState {
         }
     }
 
-    /// Why the brokers refuse a topic, if they have told so since the wait for it began.
+    /// The topic's error, if a response since the start of the wait contained one that is not retriable.
     pub(super) fn topic_error(&self, topic: &str, start: WaitStart) -> Option<TopicError> {
         self.metadata.topic_error(topic, start.version)
     }
@@ -208,7 +209,8 @@ impl MetadataState {
         let is_new = answered.is_some_and(|answered| is_newer(answered.version, start.version));
         let lasting = answered.filter(|answered| self.lasts(*answered, now));
         let lacking = tracked.and_then(|tracked| tracked.lacking);
-        // An answer since the partition was first missed, with the same count, confirms that there are no more.
+        // The partition does not exist if a response that came after the first request for it has the same partition
+        // count.
         let was_asked = lacking.is_some_and(|lacking| {
             let is_answered = lasting.is_some_and(|last| is_newer(last.version, lacking.since));
             is_answered && partitions == Some(lacking.count)
@@ -223,19 +225,19 @@ impl MetadataState {
                 .count(),
             are_all_known: partitions.is_some() && (is_new || was_asked),
             last_code: last_code.filter(|_| is_new || lasting.is_some()),
-            said_before: lasting.filter(|_| !is_new).map(|last| now - last.at),
+            response_age: lasting.filter(|_| !is_new).map(|last| now - last.at),
             last_failure: self.metadata.last_failure().cloned(),
             awaited: self.metadata.awaited().to_vec(),
             at: now,
         }
     }
 
-    /// Whether a topic is kept track of.
+    /// Whether a topic is tracked.
     pub(super) fn tracks(&self, topic: &str) -> bool {
         self.topics.contains_key(topic)
     }
 
-    /// The last request for metadata has failed.
+    /// Handles the failure of a metadata request.
     pub(super) fn update_failed(&mut self, now: Instant, why: MetadataFailure) {
         self.metadata.update_failed(now, why);
         self.failed_at = Some(now);
@@ -253,21 +255,21 @@ impl MetadataState {
         !has_failed && now - answered.at <= self.max_idle
     }
 
-    /// Notes that a topic is wanted to have more partitions than it has, unless that is noted.
+    /// Records that a partition beyond the topic's known count is requested, unless that is recorded already.
     fn note_lacking(&mut self, topic: &str) {
         let Some(count) = self.metadata.cluster().partition_count(topic) else {
             return;
         };
         let since = self.metadata.update_version();
         if let Some(tracked) = self.topics.get_mut(topic) {
-            // Kept while the count is the same: `since` is to be the first time that the partition was missed.
-            if tracked.lacking.is_none_or(|noted| noted.count != count) {
+            // Kept while the count is unchanged: `since` is the version at the first such request.
+            if tracked.lacking.is_none_or(|lacking| lacking.count != count) {
                 tracked.lacking = Some(Lacking { count, since });
             }
         }
     }
 
-    /// Notes that the request which is due asks for the topic.
+    /// Adds the topic to the next metadata request.
     fn ask(&mut self, topic: &Arc<str>) {
         let number = self.metadata.request_version();
         self.asked.insert(Arc::clone(topic), number);
@@ -317,7 +319,7 @@ impl MetadataState {
         if !planned.is_partial {
             self.expire(now);
         }
-        // Also those that the answer lacks: who waits for them asks again.
+        // Including requested topics that the response does not contain: a call that waits for one requests it again.
         self.asked
             .retain(|_, asked| is_newer(*asked, planned.request_version));
         let topics = &self.topics;

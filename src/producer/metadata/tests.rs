@@ -17,7 +17,7 @@ const MAX_IDLE: Duration = Duration::from_secs(3);
 /// As long as a test waits for what must happen.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Says that all topics, or none, are in use, and remembers the versions it was told pictures at.
+/// An observer that reports all topics, or none, as used, and stores the version at each notification.
 #[derive(Default)]
 struct Observer {
     uses_all: AtomicBool,
@@ -128,7 +128,7 @@ impl Harness {
     }
 }
 
-/// Waits for a picture newer than `version`; [`Lookout::Same`] when the time was up first.
+/// Waits for a snapshot newer than `version`; [`Lookout::Same`] if the wait times out first.
 fn await_update(
     metadata: &ProducerMetadata,
     version: u32,
@@ -208,7 +208,7 @@ fn a_wait_ends_when_a_newer_picture_is_there() {
 /// Java: ProducerMetadataTest#testMetadataAwaitAfterClose, MD-21. Differs from MD-22: what is left to
 /// send while the producer closes must find its leaders.
 #[test]
-fn close_wakes_those_who_wait_and_refuses_those_who_come_later_but_goes_on_learning() {
+fn close_wakes_waiters_and_refuses_later_ones_but_updates_go_on() {
     let harness = Harness::new();
     let metadata = &harness.metadata;
     let version = harness.add("t");
@@ -419,7 +419,7 @@ fn a_new_topic_is_asked_for_alone_and_a_known_one_with_all_others() {
 
 /// KP-42; in Java it is for one of them.
 #[test]
-fn the_error_of_a_topic_is_for_all_who_wait_for_it_and_others_ask_again() {
+fn the_error_of_a_topic_is_returned_to_all_its_waiters_and_later_calls_request_it_again() {
     let harness = Harness::new();
     let metadata = &harness.metadata;
     let start = metadata.begin_wait();
@@ -447,7 +447,7 @@ fn the_error_of_a_topic_is_for_all_who_wait_for_it_and_others_ask_again() {
 }
 
 #[test]
-fn the_state_of_a_topic_says_what_is_missing() {
+fn the_state_of_a_topic_names_the_missing_metadata() {
     let harness = Harness::new();
     harness.add("t");
     let start = harness.metadata.begin_wait();
@@ -493,7 +493,7 @@ fn the_state_of_a_topic_says_what_is_missing() {
     assert_eq!(state(), "the topic has 1 partitions");
 }
 
-/// Checks, when it is told, that the picture is there already and no lock is held.
+/// An observer that checks at each notification that the snapshot is published and no lock is held.
 #[derive(Default)]
 struct Listener {
     told: Leaf<Vec<Option<String>>>,
@@ -516,7 +516,7 @@ impl ClusterResourceListener for Panics {
 
 /// Java: MetadataTest#testClusterListenerGetsNotifiedOfUpdate, MD-26
 #[test]
-fn listeners_are_told_of_each_update_even_if_one_of_them_panics() {
+fn listeners_are_notified_of_each_update_even_if_one_of_them_panics() {
     let listener = Arc::new(Listener::default());
     let harness = Harness::with_listeners(vec![Arc::new(Panics), Arc::clone(&listener) as _]);
     harness.metadata.tell_listeners();
@@ -530,7 +530,7 @@ fn listeners_are_told_of_each_update_even_if_one_of_them_panics() {
 }
 
 #[test]
-fn the_observer_is_told_of_each_picture() {
+fn the_observer_is_notified_of_each_snapshot() {
     let harness = Harness::new();
     harness.metadata.bootstrap(vec![Node::new(-1, "a", 9092)]);
     assert_eq!(harness.metadata.update_version(), 1);
@@ -547,7 +547,7 @@ fn versions_are_compared_around_the_wrap() {
     assert!(!is_newer(3, 3));
 }
 
-/// A name that somebody asked for once costs one request, not one for every pause between two.
+/// A name that was requested once costs one request, not one per back-off.
 #[test]
 fn a_topic_that_does_not_exist_is_asked_for_as_long_as_somebody_asks() {
     let harness = Harness::new();
@@ -591,7 +591,7 @@ fn a_topic_that_does_not_exist_is_asked_for_as_long_as_somebody_asks() {
     assert_eq!(plan.request.topics.unwrap(), ["known".into()]);
 }
 
-/// It is found when it is there, and whoever waits is told.
+/// The topic is found once it exists, and waiters are woken.
 #[test]
 fn an_answer_without_the_topic_that_was_asked_for_does_not_end_the_asking() {
     let harness = Harness::new();
@@ -607,7 +607,7 @@ fn an_answer_without_the_topic_that_was_asked_for_does_not_end_the_asking() {
 }
 
 #[test]
-fn what_does_not_exist_is_told_from_what_is_not_known() {
+fn a_topic_that_does_not_exist_is_distinguished_from_an_unknown_one() {
     let harness = Harness::new();
     let metadata = &harness.metadata;
     harness.add("t");
@@ -624,12 +624,12 @@ fn what_does_not_exist_is_told_from_what_is_not_known() {
     assert!(!is_missing(start, None), "it exists");
     answer(ErrorCode::UnknownTopicOrPartition);
     assert!(is_missing(start, None));
-    // Also for those who come later, and do not wait for another answer.
+    // Also for later calls, which do not wait for another response.
     harness.clock.advance(Duration::from_millis(200));
     let later = metadata.begin_wait();
     assert!(is_missing(later, None));
-    assert_eq!(state(later).said_before, Some(Duration::from_millis(200)));
-    assert_eq!(state(start).said_before, None);
+    assert_eq!(state(later).response_age, Some(Duration::from_millis(200)));
+    assert_eq!(state(start).response_age, None);
     harness.clock.advance(MAX_IDLE);
     assert!(!is_missing(later, None), "that was long ago");
     assert!(is_missing(start, None));
@@ -678,7 +678,7 @@ fn a_partition_that_a_topic_does_not_have_is_missing_once_that_has_been_asked() 
     assert!(!is_missing());
 }
 
-/// Who adds it has checked it. Here it is the last chance: one such name would keep all others away.
+/// The caller has checked the name. This is the last check: one invalid name would make every metadata request fail.
 #[test]
 #[cfg_attr(debug_assertions, should_panic(expected = "was not checked"))]
 fn a_name_that_cannot_be_written_gets_into_no_request() {

@@ -19,10 +19,10 @@ pub(crate) struct TopicState {
     pub(crate) leaderless: usize,
     /// A response has confirmed that there are no more partitions.
     pub(crate) are_all_known: bool,
-    /// What the brokers last answered, if it was an error and no request for metadata has failed since.
+    /// The error code of the last response that contained the topic, unless a metadata request has failed since.
     pub(crate) last_code: Option<ErrorCode>,
-    /// The age of that response, if it came before the wait began.
-    pub(crate) said_before: Option<Duration>,
+    /// The age of that response, if it arrived before the wait began.
+    pub(crate) response_age: Option<Duration>,
     /// Why the last attempt to get metadata failed, if it did.
     pub(crate) last_failure: Option<MetadataFailure>,
     /// The brokers that a due or in-flight metadata request waits for.
@@ -32,8 +32,8 @@ pub(crate) struct TopicState {
 }
 
 impl TopicState {
-    /// Whether brokers have answered, and have no such topic, or not the partition `wanted` of it: as
-    /// opposed to brokers that were not reached, or do not know yet.
+    /// Whether a response shows that the topic, or its partition `wanted`, does not exist; false if no broker was
+    /// reached, or none has the topic's metadata yet.
     pub(crate) fn is_missing(&self, wanted: Option<PartitionId>) -> bool {
         let is_missing = match self.last_code {
             Some(code) => code == ErrorCode::UnknownTopicOrPartition,
@@ -42,7 +42,7 @@ impl TopicState {
         is_missing && self.last_failure.is_none()
     }
 
-    /// Why the brokers refuse the topic, if they do.
+    /// The topic's error, if it is not retriable.
     pub(crate) fn refused(&self) -> Option<TopicError> {
         match self.last_code? {
             ErrorCode::InvalidTopicException => Some(TopicError::Invalid),
@@ -60,7 +60,7 @@ impl TopicState {
 impl fmt::Display for TopicState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.last_code, self.partitions) {
-            (Some(code), _) => match self.said_before {
+            (Some(code), _) => match self.response_age {
                 None => write!(f, "the brokers answered {code}")?,
                 Some(ago) => write!(f, "the brokers answered {code} {} ms ago", ago.as_millis())?,
             },

@@ -133,7 +133,7 @@ impl MetricsReporters {
                 first_failure = first_failure.and(Err(ReconfigureError::Failed { why }));
             }
         }
-        // Else whoever tries again would be told that nothing has changed.
+        // Otherwise a repeated call would find no changed key.
         if first_failure.is_ok() {
             *self.config.lock() = after;
         }
@@ -158,7 +158,7 @@ impl MetricsReporters {
                 left.remove(key.as_str());
             }
         }
-        // A changed key that nobody takes is an error: it would be ignored silently otherwise.
+        // A changed key of no reporter is an error: it would be ignored silently otherwise.
         match left.pop_first() {
             None => Ok(concerned),
             Some(key) => Err(ReconfigureError::NotReconfigurable {
@@ -184,7 +184,7 @@ impl MetricsReporters {
     /// # Errors
     /// The first failure.
     pub(crate) fn close(&self) -> Result<(), UserCodeFailure> {
-        // Set before the first `close`, so that no reporter is told anything after its own.
+        // Set before the first `close`, so that no method of a reporter is called after its `close`.
         if self.is_closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
@@ -289,7 +289,7 @@ impl Drop for ReconfigureGuard<'_> {
 }
 
 /// Weak reference to the reporters, as the registry's observer. The reporters are dropped with their producer, even if
-/// somebody keeps its registry or metrics.
+/// the user keeps its registry or metrics.
 struct RegisteredReporters(Weak<MetricsReporters>);
 
 impl RegisteredReporters {

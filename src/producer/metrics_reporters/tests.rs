@@ -141,7 +141,7 @@ const PANICS_ONCE_BEGUN: Mood = |method| {
 
 /// Java: `Metrics`, its constructor, #registerMetric, #removeMetric, #close
 #[test]
-fn reporters_are_told_in_their_order_from_the_context_to_the_end() {
+fn reporters_are_called_in_order_from_the_context_to_the_close() {
     let rig = rig();
     let reporters = rig.begun(vec![
         rig.reporter("first", CONTENT),
@@ -172,14 +172,14 @@ fn reporters_are_told_in_their_order_from_the_context_to_the_end() {
     assert_eq!(removed[0], "first metric_removal orders:record-send-rate");
     reporters.close().unwrap();
     reporters.close().unwrap();
-    // What comes later nobody is told.
+    // Later metrics are not reported.
     let late = rig.registry.add::<TopicSensor>(&["late"]);
     rig.registry.remove(&late);
     assert_eq!(rig.take_calls(), ["first close", "second close"]);
 }
 
 #[test]
-fn a_reporter_that_does_not_want_to_begin_says_so_and_nobody_is_told_anything() {
+fn an_error_of_a_reporters_init_fails_the_construction_and_no_reporter_is_notified() {
     let rig = rig();
     let reporters = rig.reporters(vec![
         rig.reporter("first", CONTENT),
@@ -201,7 +201,7 @@ fn a_reporter_that_does_not_want_to_begin_says_so_and_nobody_is_told_anything() 
 
 /// One that fails is logged, and the others are told.
 #[test]
-fn one_that_fails_or_panics_at_every_call_is_no_reason_not_to_tell_the_others() {
+fn a_reporter_that_fails_or_panics_at_every_call_does_not_affect_the_others() {
     let rig = rig();
     let reporters = rig.begun(vec![
         rig.reporter("bad", PANICS_ONCE_BEGUN),
@@ -248,7 +248,7 @@ impl Drop for Nameless {
 }
 
 #[test]
-fn one_whose_name_and_drop_panic_fails_like_any_other_and_the_others_are_told() {
+fn a_reporter_whose_name_and_drop_panic_does_not_affect_the_others() {
     let rig = rig();
     let reporters = rig.begun(vec![Box::new(Nameless), rig.reporter("good", CONTENT)]);
     rig.take_calls();
@@ -365,7 +365,7 @@ impl MetricsReporter for Keeps {
 }
 
 #[test]
-fn a_reporter_goes_with_its_producer_whatever_metrics_and_registries_are_kept() {
+fn a_reporter_is_dropped_with_its_producer_even_if_metrics_or_registries_are_kept() {
     let rig = rig();
     let alive = Arc::new(());
     let keeps = Keeps(Mutex::new(Rank::LEAF, Vec::new()), Arc::clone(&alive));
@@ -388,7 +388,7 @@ fn change(reporters: &MetricsReporters, entries: &[(&str, &str)]) -> Result<(), 
 
 /// Java: `DynamicMetricsReporters`
 #[test]
-fn those_who_take_a_changed_key_are_asked_first_and_told_then() {
+fn reporters_of_a_changed_key_validate_it_before_any_is_reconfigured() {
     let rig = rig();
     let reporters = rig.reporters(vec![
         rig.reporter_of("a", CONTENT, &["level"]),
@@ -419,7 +419,7 @@ fn those_who_take_a_changed_key_are_asked_first_and_told_then() {
 }
 
 #[test]
-fn a_key_that_nobody_takes_is_refused_and_nothing_is_changed() {
+fn a_key_of_no_reporter_is_refused_and_nothing_is_changed() {
     let rig = rig();
     let reporters = rig.reporters(vec![rig.reporter_of("a", CONTENT, &["level"])]);
     let refused = change(&reporters, &[("level", "2"), ("linger.ms", "5")]).unwrap_err();
@@ -434,7 +434,7 @@ fn a_key_that_nobody_takes_is_refused_and_nothing_is_changed() {
 }
 
 #[test]
-fn when_one_refuses_nobody_is_reconfigured_and_when_one_fails_the_others_are() {
+fn no_reporter_is_reconfigured_if_one_refuses_but_the_others_are_if_one_fails() {
     let rig = rig();
     let reporters = rig.reporters(vec![
         rig.reporter_of("a", CONTENT, &["level"]),
@@ -494,7 +494,7 @@ impl MetricsReporter for Again {
 }
 
 #[test]
-fn a_reporter_that_reconfigures_inside_is_refused_and_so_is_whoever_comes_after_the_end() {
+fn reconfiguring_inside_a_reporter_or_after_the_close_is_refused() {
     let rig = rig();
     let handle = Arc::new(OnceLock::new());
     let reporters = rig.reporters(vec![Box::new(Again(Arc::clone(&handle)))]);

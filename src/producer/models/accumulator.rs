@@ -1,4 +1,4 @@
-//! Closing the accumulator beside an append, as a sender sees it that has nothing else to do.
+//! Closing the accumulator concurrently with an append, for a sender that is otherwise idle.
 
 use std::sync::Arc;
 
@@ -11,10 +11,11 @@ use crate::planted::Defect;
 use crate::producer::accumulator::{Drainer, DrainerOptions};
 use crate::producer::sender::has_queued_batches;
 
-/// Closes beside a send, and then looks twice, as a sender does that ends when it finds nothing.
+/// Closes the accumulator concurrently with a `try_send`, and then checks twice for queued batches, as a sender does
+/// before it ends.
 ///
-/// What the first record left is drained before; a second that is drained with it has been found.
-fn close_beside_a_send(codec: CompressionType) {
+/// The first record only creates the partition's queue: its batch is drained before.
+fn close_concurrently_with_a_send(codec: CompressionType) {
     let rig = Rig::new(Setup {
         codec,
         linger: HOUR,
@@ -28,27 +29,34 @@ fn close_beside_a_send(codec: CompressionType) {
     let now = rig.shared.clock.now();
     drainer.take_all(&rig.shared.accumulator, now, &mut Vec::new());
     let accumulator = Arc::clone(&rig.shared.accumulator);
-    let ends = thread::spawn(move || {
+    let sender_ends = thread::spawn(move || {
         accumulator.close();
-        // What is being packed keeps it from ending.
+        // The result of the first check is ignored: while a batch is being packed, a sender goes on and checks again.
         has_queued_batches(&accumulator, &mut drainer, now);
         !has_queued_batches(&accumulator, &mut drainer, now)
     });
     let is_taken = rig.producer.try_send(record(0)).is_ok();
-    let ends = ends.join().unwrap();
-    assert!(!is_taken || !ends, "the sender ends, and a record is left");
+    let sender_ends = sender_ends.join().unwrap();
+    assert!(
+        !is_taken || !sender_ends,
+        "the sender ends although a record is queued"
+    );
     rig.shared.control.force();
     rig.sender.run();
 }
 
 #[test]
-fn a_sender_that_ends_leaves_no_record_that_was_taken() {
+fn a_sender_that_ends_leaves_no_accepted_record_queued() {
     let defects = [Defect::CloseForgetsQueues, Defect::AnnouncesLate];
-    check(4, &defects, || close_beside_a_send(CompressionType::None));
+    check(4, &defects, || {
+        close_concurrently_with_a_send(CompressionType::None)
+    });
 }
 
 #[test]
-fn a_sender_that_ends_leaves_no_batch_that_was_being_packed() {
+fn a_sender_that_ends_leaves_no_batch_that_is_being_packed() {
     let defects = [Defect::CloseForgetsQueues, Defect::PackedBeforeSignalled];
-    check(3, &defects, || close_beside_a_send(CompressionType::Lz4));
+    check(3, &defects, || {
+        close_concurrently_with_a_send(CompressionType::Lz4)
+    });
 }

@@ -1,4 +1,4 @@
-//! Batch memory: whoever waits gets it in turn, however others come and go.
+//! Buffer pool: waiting threads get memory in FIFO order, whatever other threads do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::producer::buffer_pool::{BufferPool, Denied, Lease, Ticket};
 use crate::producer::waiting::{Event, Nap};
 use crate::sync::{Mutex, Rank};
 
-/// One batch's memory.
+/// Memory of one batch, in bytes.
 const BATCH: usize = 10;
 
-/// Waits for memory as a call does.
+/// Waits for memory, as `send` does.
 fn wait(mut ticket: Ticket) -> Result<Lease, Denied> {
     loop {
         match ticket.poll() {
@@ -24,13 +24,13 @@ fn wait(mut ticket: Ticket) -> Result<Lease, Denied> {
     }
 }
 
-fn assert_all_is_back(pool: &BufferPool) {
+fn assert_all_memory_is_free(pool: &BufferPool) {
     assert_eq!(pool.available_bytes(), pool.total_bytes());
     assert_eq!(pool.waiting(), 0);
 }
 
 #[test]
-fn two_who_wait_are_served_in_turn() {
+fn two_waiting_threads_get_memory_in_order() {
     let defects = [
         Defect::MemoryWaiterNotWoken,
         Defect::LineIsNotKept,
@@ -40,11 +40,11 @@ fn two_who_wait_are_served_in_turn() {
         let pool = BufferPool::new(BATCH, BATCH);
         let lease = pool.try_allocate(BATCH).unwrap();
         let served = Arc::new(Mutex::new(Rank::LEAF, Vec::new()));
-        let waiters = [1, 2].map(|place| {
+        let waiters = [1, 2].map(|number| {
             let (ticket, served) = (pool.enqueue(BATCH).unwrap(), Arc::clone(&served));
             thread::spawn(move || {
                 let lease = wait(ticket).unwrap();
-                served.lock().push(place);
+                served.lock().push(number);
                 drop(lease);
             })
         });
@@ -53,12 +53,12 @@ fn two_who_wait_are_served_in_turn() {
             waiter.join().unwrap();
         }
         assert_eq!(*served.lock(), [1, 2]);
-        assert_all_is_back(&pool);
+        assert_all_memory_is_free(&pool);
     });
 }
 
 #[test]
-fn memory_that_is_handed_to_one_whose_time_is_up_goes_to_the_next_in_line() {
+fn memory_given_to_a_waiter_that_times_out_goes_to_the_next_waiter() {
     let defects = [Defect::NextInLineNotWoken, Defect::BlindTicketKeepsGathered];
     check(4, &defects, || {
         let pool = BufferPool::new(BATCH, BATCH);
@@ -66,7 +66,7 @@ fn memory_that_is_handed_to_one_whose_time_is_up_goes_to_the_next_in_line() {
         let mut first = pool.enqueue(BATCH).unwrap();
         let second = pool.enqueue(BATCH).unwrap();
         let first = thread::spawn(move || {
-            // May have gathered a half, or have got all. Then its time is up.
+            // The waiter may have been given half of the memory, or all of it. Then it times out.
             drop(first.poll());
             drop(first);
         });
@@ -74,12 +74,12 @@ fn memory_that_is_handed_to_one_whose_time_is_up_goes_to_the_next_in_line() {
         drop(halves);
         first.join().unwrap();
         second.join().unwrap();
-        assert_all_is_back(&pool);
+        assert_all_memory_is_free(&pool);
     });
 }
 
 #[test]
-fn everybody_who_waits_learns_that_the_pool_is_closed() {
+fn every_thread_that_waits_for_memory_is_woken_when_the_pool_is_closed() {
     let defects = [Defect::PoolCloseTellsOne, Defect::TicketLooksUnlocked];
     check(4, &defects, || {
         let pool = BufferPool::new(BATCH, BATCH);
@@ -94,12 +94,12 @@ fn everybody_who_waits_learns_that_the_pool_is_closed() {
         }
         assert!(matches!(pool.enqueue(1), Err(Denied::Closed)));
         drop(lease);
-        assert_all_is_back(&pool);
+        assert_all_memory_is_free(&pool);
     });
 }
 
 #[test]
-fn memory_that_comes_back_to_a_pool_that_is_closed_beside_is_not_lost() {
+fn memory_returned_while_the_pool_is_being_closed_is_not_lost() {
     check(2, &[Defect::TicketLooksUnlocked], || {
         let pool = BufferPool::new(BATCH, BATCH);
         let lease = pool.try_allocate(BATCH).unwrap();
@@ -117,13 +117,13 @@ fn memory_that_comes_back_to_a_pool_that_is_closed_beside_is_not_lost() {
             ));
         }
         closing.join().unwrap();
-        assert_all_is_back(&pool);
+        assert_all_memory_is_free(&pool);
     });
 }
 
-/// Who asks for little is served past the line, and gives it back.
+/// A small allocation may overtake a waiting thread. It returns its memory to the pool.
 #[test]
-fn who_waits_is_told_of_memory_that_another_took_past_the_line() {
+fn a_waiter_is_woken_by_memory_that_an_overtaking_allocation_returns() {
     check(4, &[Defect::MemoryWaiterNotWoken], || {
         let pool = BufferPool::new(BATCH, BATCH);
         let lease = pool.try_allocate(BATCH).unwrap();
@@ -134,6 +134,6 @@ fn who_waits_is_told_of_memory_that_another_took_past_the_line() {
         drop(lease);
         waiter.join().unwrap();
         other.join().unwrap();
-        assert_all_is_back(&pool);
+        assert_all_memory_is_free(&pool);
     });
 }

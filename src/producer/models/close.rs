@@ -1,4 +1,4 @@
-//! Closing, with a whole producer: a record beside it is refused, or gets its outcome.
+//! Closing a whole producer: a record that is sent concurrently is refused, or gets its outcome.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::compress::CompressionType;
 use crate::error::CloseError;
 use crate::planted::Defect;
 
-/// Sends a record; whether it was taken, and then its fate.
+/// Sends a record on another thread, which returns whether the record was written; `None` if `send` refused it.
 fn send(producer: &Arc<Producer>) -> thread::JoinHandle<Option<bool>> {
     let producer = Arc::clone(producer);
     thread::spawn(move || {
@@ -21,11 +21,11 @@ fn send(producer: &Arc<Producer>) -> thread::JoinHandle<Option<bool>> {
 }
 
 #[test]
-fn a_record_sent_beside_a_close_is_refused_or_written() {
+fn a_record_sent_during_a_close_is_refused_or_written() {
     let defects = [Defect::ClosesAfterWaking, Defect::NotifiedSenderSleeps];
     check(2, &defects, || {
         let rig = Rig::new(Setup::default());
-        // The partition has its queue.
+        // Creates the partition's queue.
         drop(rig.producer.send(record(0)).unwrap());
         let sends = send(&rig.producer);
         let sender = thread::spawn(|| rig.sender.run());
@@ -36,7 +36,7 @@ fn a_record_sent_beside_a_close_is_refused_or_written() {
 }
 
 #[test]
-fn a_record_that_lingers_when_the_producer_is_closed_is_written_at_once() {
+fn a_lingering_record_is_written_at_once_when_the_producer_is_closed() {
     check(2, &[Defect::ClosesAfterWaking], || {
         let rig = Rig::new(Setup {
             linger: HOUR,
@@ -51,9 +51,9 @@ fn a_record_that_lingers_when_the_producer_is_closed_is_written_at_once() {
     });
 }
 
-/// The record fills its batch, which its thread compresses, out of the queue.
+/// The record fills its batch. The sending thread takes the batch out of the queue to compress it.
 #[test]
-fn a_batch_that_is_being_packed_when_the_producer_is_closed_is_written() {
+fn a_batch_that_is_being_packed_during_a_close_is_written() {
     let defects = [Defect::PackedBeforeSignalled, Defect::PackedTellsNobody];
     check(2, &defects, || {
         let rig = Rig::new(Setup {
@@ -72,25 +72,25 @@ fn a_batch_that_is_being_packed_when_the_producer_is_closed_is_written() {
 }
 
 #[test]
-fn a_record_sent_beside_a_forced_close_is_refused_or_gets_an_outcome() {
+fn a_record_sent_during_a_forced_close_is_refused_or_gets_an_outcome() {
     check(2, &[Defect::LatchSetUnlocked], || {
         let rig = Rig::new(Setup::default());
-        // The partition has its queue.
+        // Creates the partition's queue.
         drop(rig.producer.send(record(0)).unwrap());
         let sends = send(&rig.producer);
         let sender = thread::spawn(|| rig.sender.run());
         let closed = rig.producer.close_timeout(Duration::ZERO);
         let undelivered = matches!(closed, Err(CloseError::Undelivered { records: 1 | 2 }));
         assert!(closed.is_ok() || undelivered, "{closed:?}");
-        let fate = sends.join().unwrap();
-        assert!(fate != Some(false) || undelivered);
+        let written = sends.join().unwrap();
+        assert!(written != Some(false) || undelivered);
         sender.join().unwrap();
     });
 }
 
-/// Two calls at once, of which one closes the plug-ins and the other waits for that.
+/// Of the two calls, one closes the plug-ins, and the other waits for that.
 #[test]
-fn two_that_close_at_once_both_return() {
+fn two_concurrent_calls_of_close_both_return() {
     check(2, &[Defect::LatchSetUnlocked], || {
         let rig = Rig::new(Setup::default());
         let other = Arc::clone(&rig.producer);
@@ -103,7 +103,7 @@ fn two_that_close_at_once_both_return() {
 }
 
 #[test]
-fn a_thread_that_waits_for_memory_learns_that_the_producer_is_closed() {
+fn a_thread_that_waits_for_memory_is_woken_when_the_producer_is_closed() {
     check(2, &[Defect::TicketLooksUnlocked], || {
         let rig = Rig::new(Setup {
             linger: HOUR,

@@ -1,4 +1,4 @@
-//! Flushing, with a whole producer whose batches linger: what was sent before a flush has ended after it.
+//! Flushing a whole producer whose batches linger: records that were sent before a flush are complete when it returns.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::rig::{HOUR, Rig, Setup, record};
 use crate::planted::Defect;
 use crate::producer::waiting::BlockingCall;
 
-/// Room for more records than a model sends.
+/// A rig whose batches linger, and have room for all records of a model.
 fn lingering() -> Rig {
     Rig::new(Setup {
         linger: HOUR,
@@ -19,7 +19,7 @@ fn lingering() -> Rig {
     })
 }
 
-/// Steps until so many records are acknowledged.
+/// Steps the sender until `records` records are acknowledged.
 fn run_until(rig: &mut Rig, records: u64) {
     while rig.shared.counters.snapshot().records_acknowledged < records {
         rig.sender.step();
@@ -32,7 +32,7 @@ fn end(rig: Rig) {
 }
 
 #[test]
-fn what_a_thread_has_sent_is_done_when_its_flush_returns() {
+fn records_of_a_thread_are_done_when_its_flush_returns() {
     check(
         2,
         &[Defect::FlushWakesNobody, Defect::FlushCountsLate],
@@ -51,24 +51,27 @@ fn what_a_thread_has_sent_is_done_when_its_flush_returns() {
     );
 }
 
-/// Two threads send to one batch, of which the one that did not open it flushes. There is no sender.
+/// Two threads append to one batch; the thread that did not open the batch flushes. No sender runs.
 #[test]
-fn a_flush_finds_what_was_sent_before_it_also_in_a_batch_that_another_thread_opens() {
+fn a_flush_waits_for_a_record_in_a_batch_that_another_thread_opened() {
     check(3, &[Defect::IncompleteLate], || {
         let rig = lingering();
         let producer = Arc::clone(&rig.producer);
         let sends = thread::spawn(move || drop(producer.send(record(0)).unwrap()));
         drop(rig.producer.send(record(0)).unwrap());
         let mut flush = rig.producer.flush_call(None);
-        assert!(flush.step().done().is_none(), "it found nothing");
+        assert!(
+            flush.step().done().is_none(),
+            "the flush found no incomplete batch"
+        );
         drop(flush);
         sends.join().unwrap();
         end(rig);
     });
 }
 
-/// Sends a record, and flushes without waiting for it. Nobody else makes it due.
-fn send_and_leave(rig: &Rig) -> thread::JoinHandle<()> {
+/// Sends a record on another thread, which then flushes with a time-out of zero. Only that flush makes the batch due.
+fn send_and_flush_without_waiting(rig: &Rig) -> thread::JoinHandle<()> {
     let producer = Arc::clone(&rig.producer);
     thread::spawn(move || {
         let future = producer.send(record(1)).unwrap();
@@ -78,10 +81,10 @@ fn send_and_leave(rig: &Rig) -> thread::JoinHandle<()> {
 }
 
 #[test]
-fn what_a_flush_leaves_when_its_time_is_up_does_not_linger() {
+fn a_batch_does_not_linger_after_its_flush_has_timed_out() {
     check(2, &[Defect::FlushLeavesLate], || {
         let mut rig = lingering();
-        let sends = send_and_leave(&rig);
+        let sends = send_and_flush_without_waiting(&rig);
         run_until(&mut rig, 1);
         sends.join().unwrap();
         end(rig);
@@ -89,7 +92,7 @@ fn what_a_flush_leaves_when_its_time_is_up_does_not_linger() {
 }
 
 #[test]
-fn what_a_flush_leaves_is_not_forgotten_with_what_an_earlier_one_left() {
+fn batches_of_two_flushes_that_timed_out_are_both_sent() {
     check(2, &[Defect::FlushForgetsOthers], || {
         let mut rig = lingering();
         let first = rig.producer.send(record(0)).unwrap();
@@ -97,7 +100,7 @@ fn what_a_flush_leaves_is_not_forgotten_with_what_an_earlier_one_left() {
         while !first.is_done() {
             rig.sender.step();
         }
-        let sends = send_and_leave(&rig);
+        let sends = send_and_flush_without_waiting(&rig);
         run_until(&mut rig, 2);
         sends.join().unwrap();
         end(rig);

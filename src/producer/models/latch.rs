@@ -1,4 +1,4 @@
-//! Things that become known once, and who does the last act.
+//! Latches, whose value is set once, and the holder of the last act, which runs once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::producer::lifecycle::LastActHolder;
 use crate::producer::waiting::{Event, Latch, Nap};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
-/// What a thread that waits for the latch sees.
+/// Waits for the latch on another thread, which returns the latch's value.
 fn wait(latch: &Arc<Latch<u32>>) -> thread::JoinHandle<u32> {
     let latch = Arc::clone(latch);
     thread::spawn(move || {
@@ -25,7 +25,7 @@ fn wait(latch: &Arc<Latch<u32>>) -> thread::JoinHandle<u32> {
 }
 
 #[test]
-fn everybody_who_waits_for_a_latch_is_woken() {
+fn every_thread_that_waits_for_a_latch_is_woken() {
     let defects = [Defect::LatchSetUnlocked, Defect::LatchWakesOne];
     check(4, &defects, || {
         let latch = Arc::new(Latch::new());
@@ -38,7 +38,7 @@ fn everybody_who_waits_for_a_latch_is_woken() {
 }
 
 #[test]
-fn what_is_set_first_stays() {
+fn the_first_value_of_a_latch_stays() {
     check(4, &[Defect::LatchSetUnlocked], || {
         let latch = Arc::new(Latch::new());
         let waiter = wait(&latch);
@@ -53,7 +53,7 @@ fn what_is_set_first_stays() {
 }
 
 #[test]
-fn the_last_act_is_done_once_whoever_comes_first() {
+fn the_last_act_runs_once_whichever_thread_comes_first() {
     check(4, &[Defect::LastActLeftBehind], || {
         let done = Arc::new(AtomicUsize::new(0));
         let ending = Arc::new(LastActHolder::to_come());

@@ -1,4 +1,4 @@
-//! Metadata: who waits for a newer picture gets it, or learns why not.
+//! Metadata: a thread that waits for an update gets it, or is woken when the producer is closed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use loom::thread;
 
 use super::check;
-use super::rig::{Rig, Setup, TOPIC, show_topic};
+use super::rig::{Rig, Setup, TOPIC, update_topic};
 use crate::planted::Defect;
 use crate::producer::metadata::{Lookout, ProducerMetadata};
 use crate::producer::waiting::{Event, Nap};
@@ -18,20 +18,20 @@ fn rig() -> Rig {
     })
 }
 
-/// Waits for the next picture, as a call does.
+/// Waits for the next cluster snapshot, as `send` does.
 fn wait_for_update(metadata: &ProducerMetadata) -> Lookout {
     let start = metadata.begin_wait();
     let awaited = metadata.update_after(metadata.request_update(), start);
     loop {
         match awaited.look() {
             Lookout::Same => awaited.sleep(Nap::of(Duration::MAX)),
-            end => return end,
+            result => return result,
         }
     }
 }
 
 #[test]
-fn everybody_who_waits_for_metadata_learns_of_it_or_that_the_producer_is_closed() {
+fn every_thread_that_waits_for_metadata_is_woken_by_an_update_or_a_close() {
     let defects = [
         Defect::MetadataLooksUnlocked,
         Defect::CloseLeavesMetadataWaiters,
@@ -44,11 +44,12 @@ fn everybody_who_waits_for_metadata_learns_of_it_or_that_the_producer_is_closed(
         });
         let metadata = Arc::clone(&rig.shared.metadata);
         let now = rig.shared.clock.now();
-        let updates = thread::spawn(move || show_topic(&metadata, 1, now));
+        let updates = thread::spawn(move || update_topic(&metadata, 1, now));
         rig.shared.metadata.close();
         for waiter in waiters {
-            let end = waiter.join().unwrap();
-            assert!(matches!(end, Lookout::Newer | Lookout::Closed), "{end:?}");
+            let result = waiter.join().unwrap();
+            let is_expected = matches!(result, Lookout::Newer | Lookout::Closed);
+            assert!(is_expected, "{result:?}");
         }
         updates.join().unwrap();
         rig.shared.control.force();
@@ -56,22 +57,22 @@ fn everybody_who_waits_for_metadata_learns_of_it_or_that_the_producer_is_closed(
     });
 }
 
-/// Whoever sees a version sees the picture and the topics that it is of.
+/// A thread that sees a version also sees the snapshot and the topic map of that version.
 #[test]
-fn a_version_is_shown_after_its_picture_and_its_topics() {
+fn a_version_is_published_after_its_snapshot_and_its_topic_map() {
     check(4, &[Defect::VersionBeforeTopics], || {
         let rig = rig();
         let shared = rig.shared.clone();
         shared.metadata.add_topic(&TOPIC.into(), shared.clock.now());
         let before = shared.metadata.update_version();
-        let looks = thread::spawn(move || {
+        let reader = thread::spawn(move || {
             if shared.metadata.update_version() != before {
                 assert_eq!(shared.metadata.cluster().partition_count(TOPIC), Some(1));
                 assert!(shared.accumulator.topics().get(TOPIC).is_some());
             }
         });
-        show_topic(&rig.shared.metadata, 1, rig.shared.clock.now());
-        looks.join().unwrap();
+        update_topic(&rig.shared.metadata, 1, rig.shared.clock.now());
+        reader.join().unwrap();
         rig.shared.control.force();
         rig.sender.run();
     });

@@ -1,15 +1,16 @@
-//! Models of what threads share. Loom runs each in every order of its threads' steps that has no more than so many
-//! preemptions, and with every value that an atomic may show; a thread that nobody wakes is a deadlock, which it finds.
+//! Loom models of the state that threads share. Loom runs each model in every order of its threads' steps with at most
+//! a given number of preemptions, and with every value that an atomic load may return. A lost wake-up is a deadlock,
+//! which loom reports.
 //!
 //! ```text
 //! .ci/run models
 //! ```
 //!
-//! runs all, and prints how many orders there were. The library's own code is run, on loom's locks and atomics
-//! (`sync`), up to whole producers ([`rig`]). No time passes: that some time is up is a step of a thread's.
+//! runs all models, and prints the number of orders of each. The models run the library's own code, up to whole
+//! producers ([`rig`]), on loom's locks and atomics (`sync`). No time passes: a time-out is a step of a thread.
 //!
-//! Each model names the defects ([planted](crate::planted)) that it is there for, and is run once more with each, in a
-//! process of its own, where it has to fail.
+//! Each model names the [planted](crate::planted) defects that it must catch. It runs once more with each of them, in a
+//! child process, where it has to fail.
 
 mod accumulator;
 mod buffer_pool;
@@ -30,18 +31,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::planted::{Defect, choose};
 
-/// Names the defect that is to be at work, in a process that is to fail.
+/// Environment variable that names the planted defect, in a child process that has to fail.
 const DEFECT: &str = "KAFKA_PRODUCER_DEFECT";
 
-/// A model that takes more steps in one order never ends.
+/// Limit of steps in one order. A model that takes more is in an endless loop.
 const MOST_STEPS: usize = 5_000;
 
-/// Says that a process failed as it was to.
+/// Prefix of the line that a child process prints when its model fails.
 const CAUGHT: &str = "caught in order";
 
-/// Runs a model in every order with up to so many preemptions, and once more with each defect, which must be caught.
+/// Runs a model in every order with at most `preemptions` preemptions, and once more with each defect, which it must
+/// catch.
 ///
-/// The model is the body of a test: its name is taken from there.
+/// The model is named after the test that defines the closure.
 fn check<F: Fn() + Send + Sync + 'static>(preemptions: usize, defects: &[Defect], model: F) {
     let name = test_name::<F>();
     let planted = std::env::var(DEFECT).ok();
@@ -59,7 +61,7 @@ fn check<F: Fn() + Send + Sync + 'static>(preemptions: usize, defects: &[Defect]
         }));
     }
     let mut builder = loom::model::Builder::new();
-    // It may be set from outside: `LOOM_MAX_PREEMPTIONS`.
+    // `LOOM_MAX_PREEMPTIONS` takes precedence.
     let preemptions = *builder.preemption_bound.get_or_insert(preemptions);
     builder.max_branches = MOST_STEPS;
     let took = run(&builder, &orders, model);
@@ -78,7 +80,7 @@ fn check<F: Fn() + Send + Sync + 'static>(preemptions: usize, defects: &[Defect]
     assert!(missed.is_empty(), "not caught: {missed:?}");
 }
 
-#[allow(clippy::disallowed_methods, reason = "says how long models take")]
+#[allow(clippy::disallowed_methods, reason = "measures how long models take")]
 fn run<F: Fn() + Send + Sync + 'static>(
     builder: &loom::model::Builder,
     orders: &Arc<AtomicUsize>,
@@ -93,21 +95,22 @@ fn run<F: Fn() + Send + Sync + 'static>(
     began.elapsed().as_millis()
 }
 
-/// How the model fails with that defect; `None` if it does not.
+/// Runs the model with a defect in a child process. Returns the line that reports the failure; `None` if the model
+/// passed.
 fn run_planted(name: &str, defect: Defect) -> Option<String> {
-    let this = std::env::current_exe().expect("a test knows its program");
+    let this = std::env::current_exe().expect("the test program has a path");
     let mut again = Command::new(this);
     again.args(["--exact", name, "--nocapture", "--test-threads=1"]);
     let output = again.env(DEFECT, defect.name()).output();
-    let output = output.expect("it can be run again");
-    let said = String::from_utf8_lossy(&output.stderr);
-    let caught = said.lines().find(|line| line.starts_with(CAUGHT));
+    let output = output.expect("the test program can be started");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let caught = stderr.lines().find(|line| line.starts_with(CAUGHT));
     caught
         .filter(|_| !output.status.success())
         .map(str::to_owned)
 }
 
-/// Of a closure in a test, as the test's runner knows it.
+/// The path of the test that defines a closure, as the test runner takes it.
 fn test_name<F>() -> &'static str {
     let name = std::any::type_name::<F>();
     let name = name.split_once("::").map_or(name, |(_crate, rest)| rest);

@@ -1,12 +1,12 @@
-//! What a sender sleeps on.
+//! The poller of models, on which the sender sleeps.
 
 use crate::network::selectable::WakeUp;
 use crate::sync::{Condvar, Mutex, Rank};
 
-/// Stands for a poller: it is woken, or nothing happens. A wake-up before a poll is not lost.
+/// Replacement of the network poller. Only a wake-up ends a poll; a wake-up that comes before the poll is not lost.
 #[derive(Debug)]
 pub(super) struct Poller {
-    // Of the lowest rank: no lock is to be held when the sender is woken.
+    // The lowest rank: no lock may be held while the sender is woken.
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -32,7 +32,7 @@ impl Poller {
         }
     }
 
-    /// Sleeps until it is woken, or told that the time is up.
+    /// Sleeps until a wake-up, or until [`let_time_pass`](Self::let_time_pass) is called.
     pub(super) fn sleep(&self) -> PollEnd {
         let mut state = self.state.lock();
         while !state.is_woken && !state.is_time_up {
@@ -45,12 +45,12 @@ impl Poller {
         }
     }
 
-    /// A poll that may not wait.
+    /// A poll with a time-out of zero.
     pub(super) fn look(&self) {
         self.state.lock().is_woken = false;
     }
 
-    /// From now on no poll waits: nothing else is to come.
+    /// Lets all polls time out, now and later.
     pub(super) fn let_time_pass(&self) {
         self.state.lock().is_time_up = true;
         self.changed.notify_all();

@@ -1,4 +1,4 @@
-//! What becomes of a batch: every thread and task that waits for it learns it.
+//! The result of a batch: every thread and task that waits for it gets it.
 
 use std::future::Future;
 use std::pin::pin;
@@ -57,13 +57,13 @@ impl Task {
         })
     }
 
-    /// The offset that the future tells in the end.
+    /// Polls the future until it is ready, and returns the record's offset.
     fn run(self: &Arc<Self>, future: FutureRecordMetadata) -> i64 {
         let waker = Waker::from(Arc::clone(self));
         let mut future = pin!(future);
         loop {
             match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-                Poll::Ready(answer) => return answer.expect("it was written").offset(),
+                Poll::Ready(result) => return result.expect("it was written").offset(),
                 Poll::Pending => self.sleep(),
             }
         }
@@ -76,8 +76,8 @@ impl Task {
         }
     }
 
-    /// No waker of it is left with anybody.
-    fn assert_let_go(self: &Arc<Self>) {
+    /// Asserts that all wakers of the task were dropped.
+    fn assert_no_waker_is_left(self: &Arc<Self>) {
         assert_eq!(Arc::strong_count(self), 1);
     }
 }
@@ -90,7 +90,7 @@ impl Wake for Task {
 }
 
 #[test]
-fn threads_that_wait_learn_the_outcome_and_have_seen_the_callback_run() {
+fn waiting_threads_get_the_outcome_after_the_callback_has_run() {
     let defects = [Defect::ReleasesUnlocked, Defect::ReleasesRelaxed];
     check(3, &defects, || {
         let result = result();
@@ -113,7 +113,7 @@ fn threads_that_wait_learn_the_outcome_and_have_seen_the_callback_run() {
 }
 
 #[test]
-fn a_task_is_woken_and_let_go_also_when_a_future_beside_it_is_dropped() {
+fn a_task_is_woken_and_its_wakers_dropped_while_another_future_is_dropped() {
     check(3, &[Defect::RegistersBlindly], || {
         let result = result();
         let (first, second) = (Task::new(), Task::new());
@@ -130,13 +130,13 @@ fn a_task_is_woken_and_let_go_also_when_a_future_beside_it_is_dropped() {
         result.release_waiters();
         assert_eq!(waits.join().unwrap(), 7);
         drops.join().unwrap();
-        first.assert_let_go();
-        second.assert_let_go();
+        first.assert_no_waker_is_left();
+        second.assert_no_waker_is_left();
     });
 }
 
-/// Divides a batch of two records, of which the second is written.
-fn divide(whole: &ProduceRequestResult) {
+/// Splits a batch of two records into two pieces, and completes the second.
+fn split(whole: &ProduceRequestResult) {
     let pieces = [0, 1].map(|_| result());
     let of_piece = |(records_before, result): (u32, &Arc<_>)| ResultOfPiece {
         records_before,
@@ -150,27 +150,27 @@ fn divide(whole: &ProduceRequestResult) {
 }
 
 #[test]
-fn a_thread_that_waits_for_a_batch_that_is_divided_is_sent_on_to_its_piece() {
+fn a_thread_that_waits_for_a_split_batch_gets_the_result_of_its_piece() {
     let defects = [Defect::ReleasesBeforePieces, Defect::ReleasesUnlocked];
     check(3, &defects, || {
         let whole = result();
         let waited = record(&whole, 1);
         let waits = thread::spawn(move || waited.get().expect("it was written").offset());
-        divide(&whole);
+        split(&whole);
         assert_eq!(waits.join().unwrap(), 7);
     });
 }
 
 #[test]
-fn a_task_that_waits_for_a_batch_that_is_divided_is_sent_on_to_its_piece() {
+fn a_task_that_waits_for_a_split_batch_gets_the_result_of_its_piece() {
     let defects = [Defect::ReleasesBeforePieces, Defect::RegistersBlindly];
     check(3, &defects, || {
         let whole = result();
         let task = Task::new();
         let (running, polled) = (Arc::clone(&task), record(&whole, 1));
         let runs = thread::spawn(move || running.run(polled));
-        divide(&whole);
+        split(&whole);
         assert_eq!(runs.join().unwrap(), 7);
-        task.assert_let_go();
+        task.assert_no_waker_is_left();
     });
 }

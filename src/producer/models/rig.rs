@@ -1,4 +1,4 @@
-//! A whole producer, on brokers that take everything: its face, and its sender, for a thread of the model.
+//! A whole producer for models, on a mock client: the producer, and its sender, which a thread of the model runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,15 +42,15 @@ pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 pub(super) type Producer = KafkaProducer<str, str>;
 
-/// What differs from model to model.
+/// Options of a model.
 #[derive(Clone, Copy)]
 pub(super) struct Setup {
     pub(super) linger: Duration,
-    /// 0: a batch for each record.
+    /// 0 puts each record into a batch of its own.
     pub(super) batch_size: usize,
     pub(super) memory: usize,
     pub(super) codec: CompressionType,
-    /// Brokers are asked for the topic when somebody wants it, and not before.
+    /// The topic is unknown at first, and its metadata is requested when a call needs it.
     pub(super) asks_for_topic: bool,
 }
 
@@ -72,19 +72,19 @@ pub(super) struct Rig {
     pub(super) sender: ModelSender,
 }
 
-/// The sender, for one thread.
+/// The sender, which one thread runs.
 pub(super) struct ModelSender {
     sender: Sender<ModelClient>,
     running: Running,
 }
 
 impl ModelSender {
-    /// One step, as the thread takes them.
+    /// Runs one step of the sender.
     pub(super) fn step(&mut self) {
         self.sender.run_once();
     }
 
-    /// What the thread does from its start to its end.
+    /// Runs the sender until the producer is closed, as the sender thread does.
     pub(super) fn run(mut self) {
         self.sender.run_until_closed();
         drop(self.running);
@@ -100,7 +100,7 @@ impl Rig {
         shared.waker.attach(Arc::clone(&poller) as Arc<dyn WakeUp>);
         if !setup.asks_for_topic {
             shared.metadata.add_topic(&TOPIC.into(), clock.now());
-            show_topic(&shared.metadata, 2, clock.now());
+            update_topic(&shared.metadata, 2, clock.now());
         }
         let client = ModelClient {
             inner: MockClient::new(Arc::new(Cluster::new(nodes(), Vec::new()))),
@@ -108,7 +108,7 @@ impl Rig {
             metadata: setup.asks_for_topic.then(|| Arc::clone(&shared.metadata)),
         };
         let sender = Sender::new(options(setup), shared.clone(), client, None, None);
-        let (producer, running) = face_of(&shared, &instance);
+        let (producer, running) = producer_of(&shared, &instance);
         Self {
             producer: Arc::new(producer),
             shared,
@@ -123,7 +123,7 @@ pub(super) fn record(partition: i32) -> ProducerRecord<'static, str, str> {
 
 fn options(setup: Setup) -> SenderOptions {
     SenderOptions {
-        // What was written is acknowledged.
+        // A record is acknowledged as soon as its request is written.
         acks: 0,
         max_request_bytes: 1 << 20,
         retries: 0,
@@ -183,10 +183,10 @@ fn shared(setup: Setup, clock: &Arc<dyn Clock>, instance: &Instance) -> SenderSh
     }
 }
 
-fn face_of(shared: &SenderShared, instance: &Instance) -> (Producer, Running) {
+fn producer_of(shared: &SenderShared, instance: &Instance) -> (Producer, Running) {
     let strings = || {
         let strings = str::stock_serializer(str::JAVA_CLASSES[0]);
-        PreparedSerializer::new(strings.expect("strings have one"))
+        PreparedSerializer::new(strings.expect("strings have a stock serializer"))
     };
     let core = Core {
         accumulator: Arc::clone(&shared.accumulator),
@@ -204,7 +204,9 @@ fn face_of(shared: &SenderShared, instance: &Instance) -> (Producer, Running) {
         transactions: None,
         #[cfg(feature = "testing")]
         call_errors: None,
-        config: ProducerConfig::builder().build().expect("it is good"),
+        config: ProducerConfig::builder()
+            .build()
+            .expect("the configuration is valid"),
     };
     let plugins = Plugins {
         key_serializer: strings(),
@@ -228,8 +230,8 @@ fn nodes() -> Vec<Node> {
     vec![Node::new(0, "a", 9092)]
 }
 
-/// The brokers have the topic, with so many partitions.
-pub(super) fn show_topic(metadata: &ProducerMetadata, partitions: i32, now: Instant) {
+/// Handles a metadata response that contains the topic with `partitions` partitions.
+pub(super) fn update_topic(metadata: &ProducerMetadata, partitions: i32, now: Instant) {
     let partition = |index| MetadataPartition {
         error: ErrorCode::NoError,
         index,
@@ -261,11 +263,11 @@ pub(super) fn show_topic(metadata: &ProducerMetadata, partitions: i32, now: Inst
     let _news = metadata.handle_response(plan.planned, 9, response, now);
 }
 
-/// A client whose polls sleep on the model's poller. Time never passes in one: only a wake-up ends it.
+/// A client whose polls sleep on the model's poller. A poll does not time out: only a wake-up ends it.
 struct ModelClient {
     inner: MockClient<Completion>,
     poller: Arc<Poller>,
-    /// Whose questions are answered in the next poll.
+    /// Metadata whose due request is answered in the next poll.
     metadata: Option<Arc<ProducerMetadata>>,
 }
 
@@ -281,9 +283,9 @@ impl KafkaClient<Completion> for ModelClient {
             .as_ref()
             .filter(|metadata| metadata.time_to_next_update(now).is_over(now));
         if let Some(metadata) = asking {
-            show_topic(metadata, 1, now);
+            update_topic(metadata, 1, now);
         }
-        // What is to be written ends a poll.
+        // A request that is to be written ends a poll.
         if timeout.is_zero() || asking.is_some() || !self.inner.requests().is_empty() {
             self.poller.look();
         } else {
@@ -322,7 +324,7 @@ impl KafkaClient<Completion> for ModelClient {
 
     fn send(&mut self, request: ClientRequest<Completion>, now: Instant) {
         self.inner.send(request, now);
-        // A request shares the memory of its batches.
+        // Dropped at once: a request keeps references to the memory of its batches.
         self.inner.forget_sent();
     }
 

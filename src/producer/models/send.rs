@@ -1,4 +1,4 @@
-//! Sending, with a whole producer: what is in a batch goes out, once, and nobody waits in vain.
+//! Sending with a whole producer: every record is sent once, and no wake-up is lost.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use super::check;
 use super::rig::{HOUR, Rig, Setup, TOPIC, record};
 use crate::planted::Defect;
 
-/// The sender sleeps without end when it has nothing to do.
+/// An idle sender sleeps without a time-out.
 #[test]
-fn records_of_two_threads_are_sent_by_a_sender_that_sleeps() {
+fn records_of_two_threads_wake_a_sleeping_sender_and_are_sent() {
     let defects = [
         Defect::WakesOnlySleepers,
         Defect::NotifiedSenderSleeps,
@@ -34,9 +34,9 @@ fn records_of_two_threads_are_sent_by_a_sender_that_sleeps() {
     });
 }
 
-/// There is memory for one batch, and batches linger: whoever waits for memory makes them due.
+/// There is memory for one batch, and batches linger. A thread that waits for memory makes the batch due.
 #[test]
-fn a_thread_that_waits_for_memory_gets_that_of_a_batch_that_lingers() {
+fn a_thread_that_waits_for_memory_gets_the_memory_of_a_lingering_batch() {
     let defects = [Defect::MemoryWaiterNotWoken, Defect::WakesOnlySleepers];
     check(2, &defects, || {
         let mut rig = Rig::new(Setup {
@@ -62,7 +62,7 @@ fn a_thread_that_waits_for_memory_gets_that_of_a_batch_that_lingers() {
 }
 
 #[test]
-fn a_send_and_a_question_for_a_topic_that_is_not_known_both_learn_of_it() {
+fn send_and_partitions_for_of_an_unknown_topic_both_get_its_metadata() {
     let defects = [Defect::WaitsPastAnswer, Defect::MetadataLooksUnlocked];
     check(2, &defects, || {
         let mut rig = Rig::new(Setup {

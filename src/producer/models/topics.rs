@@ -1,17 +1,16 @@
-//! The topics that can be sent to, while they change: a partition has one queue, and a thread does not go on with
-//! what it remembers.
+//! Updates of the topic map: a partition has one queue, and a thread does not use a stale cached topic.
 
 use std::sync::Arc;
 
 use loom::thread;
 
 use super::check;
-use super::rig::{HOUR, Rig, Setup, TOPIC, record, show_topic};
+use super::rig::{HOUR, Rig, Setup, TOPIC, record, update_topic};
 use crate::planted::Defect;
 use crate::producer::accumulator::PartitionEntry;
 use crate::producer::sender::SenderShared;
 
-/// The queue of a partition, made if this is the first record for it.
+/// The queue of a partition, created if there is none.
 fn queue(shared: &SenderShared, partition: i32) -> Arc<PartitionEntry> {
     let topics = shared.accumulator.topics();
     let topic = topics.get(TOPIC).expect("the topic is known");
@@ -25,31 +24,31 @@ fn end(rig: Rig) {
 }
 
 #[test]
-fn a_partition_has_one_queue_whoever_needs_it_first_and_while_its_topic_grows() {
+fn a_partition_has_one_queue_whichever_thread_creates_it_while_partitions_are_added() {
     check(3, &[Defect::QueueMadeTwice], || {
         let rig = Rig::new(Setup::default());
         let threads = [(); 2].map(|()| {
             let shared = rig.shared.clone();
             thread::spawn(move || queue(&shared, 1))
         });
-        show_topic(&rig.shared.metadata, 3, rig.shared.clock.now());
-        let now = queue(&rig.shared, 1);
+        update_topic(&rig.shared.metadata, 3, rig.shared.clock.now());
+        let own = queue(&rig.shared, 1);
         for thread in threads {
-            assert!(Arc::ptr_eq(&thread.join().unwrap(), &now));
+            assert!(Arc::ptr_eq(&thread.join().unwrap(), &own));
         }
         end(rig);
     });
 }
 
-/// A thread that sent to the topic, and so remembers it, sends again: once it has seen the version of a picture
-/// without its partition it does not find that.
+/// A thread that has cached the topic sends to it again. Once the thread has seen the version of a snapshot without the
+/// partition, it does not find the partition.
 #[test]
-fn who_has_seen_a_picture_sends_to_its_topics_and_not_to_those_it_remembers() {
+fn a_thread_that_has_seen_a_newer_snapshot_does_not_use_a_cached_topic() {
     check(
         3,
         &[Defect::SnapshotStays, Defect::VersionBeforeTopics],
         || {
-            // The second has room in the batch of the first.
+            // The second record fits into the batch of the first.
             let rig = Rig::new(Setup {
                 linger: HOUR,
                 batch_size: 1000,
@@ -64,7 +63,7 @@ fn who_has_seen_a_picture_sends_to_its_topics_and_not_to_those_it_remembers() {
                 assert!(!is_changed || second.is_err());
                 (first, second.ok())
             });
-            show_topic(&rig.shared.metadata, 1, rig.shared.clock.now());
+            update_topic(&rig.shared.metadata, 1, rig.shared.clock.now());
             drop(sends.join().unwrap());
             end(rig);
         },

@@ -1,4 +1,4 @@
-//! The sender's waker: work that was put down before the sender was woken is found, in time.
+//! The sender's waker: the sender finds work that was published before the wake-up, in time.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::sync::{Mutex, Rank};
 struct Shared {
     waker: SenderWaker,
     poller: Arc<Poller>,
-    /// When each piece of work is due.
+    /// The times at which published work is due.
     work: Mutex<Vec<u64>>,
 }
 
@@ -35,7 +35,7 @@ impl Shared {
         std::mem::take(&mut *self.work.lock())
     }
 
-    /// As the sender polls.
+    /// Polls as the sender does.
     fn poll(&self, until: Deadline) -> PollEnd {
         let end = if self.waker.fall_asleep(until) {
             self.poller.sleep()
@@ -49,7 +49,7 @@ impl Shared {
 }
 
 #[test]
-fn work_of_two_threads_is_found_by_a_sender_that_sleeps_without_end() {
+fn work_of_two_threads_wakes_a_sender_that_sleeps_without_a_timeout() {
     let defects = [Defect::WakesOnlySleepers, Defect::NotifiedSenderSleeps];
     check(4, &defects, || {
         let shared = Shared::new();
@@ -71,9 +71,9 @@ fn work_of_two_threads_is_found_by_a_sender_that_sleeps_without_end() {
     });
 }
 
-/// The sender sleeps until 40, which passes at once, and then until 100, or until something is due.
+/// The sender sleeps until time 40, which ends at once, and then until 100, or until work that is due earlier wakes it.
 #[test]
-fn work_is_found_before_it_is_due_and_what_is_due_late_wakes_nobody() {
+fn work_that_is_due_during_a_sleep_wakes_the_sender_in_time() {
     check(3, &[Defect::KeepsOldSleep], || {
         let shared = Shared::new();
         let threads = [50, 150].map(|due| {
@@ -87,18 +87,18 @@ fn work_is_found_before_it_is_due_and_what_is_due_late_wakes_nobody() {
         let sender = thread::spawn(move || {
             let until = |nanos| Deadline::At(Instant::from_nanos(nanos));
             let mut found = sender.take();
-            // Its time is up before it is asleep.
+            // This sleep ends before a poll.
             sender.waker.fall_asleep(until(40));
             sender.waker.wake_up();
             found.extend(sender.take());
             while !found.contains(&50) {
                 let end = sender.poll(until(100));
-                let late = sender.take();
+                let new = sender.take();
                 assert!(
-                    end == PollEnd::Woken || !late.contains(&50),
-                    "found when it was overdue"
+                    end == PollEnd::Woken || !new.contains(&50),
+                    "the work was found when it was overdue"
                 );
-                found.extend(late);
+                found.extend(new);
             }
         });
         for thread in threads {

@@ -72,6 +72,6 @@ impl<K: ?Sized, V: ?Sized> Partitioner<K, V> for DefaultPartitioner {
 /// The partition of a key in a topic of `count` partitions, which is not 0.
 #[inline]
 pub(crate) fn partition_for_key(key: &[u8], count: u32) -> PartitionId {
-    // Not above 2^31 - 1, because the dividend is not.
+    // Fits into 31 bits, since the dividend does.
     (to_positive(murmur2(key)) % count) as PartitionId
 }

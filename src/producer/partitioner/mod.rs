@@ -44,8 +44,8 @@ use crate::types::{Cluster, PartitionId};
 /// [`partition`](Self::partition) and [`on_new_batch`](Self::on_new_batch) are called on every thread
 /// that sends, at the same time. A panic is contained and fails the call that sends.
 /// # Kafka
-/// `org.apache.kafka.clients.producer.Partitioner`. Differs: it knows the types of key and value, and
-/// is told when it is asked a second time ([`PartitionInput::previous`]).
+/// `org.apache.kafka.clients.producer.Partitioner`. Differs: it has the types of key and value, and
+/// sees whether a record is partitioned a second time ([`PartitionInput::previous`]).
 pub trait Partitioner<K: ?Sized, V: ?Sized>: Send + Sync {
     /// Takes what it needs from the producer's configuration; called once, before anything else.
     ///
@@ -109,8 +109,8 @@ pub(crate) enum Strategy<K: ?Sized, V: ?Sized> {
 }
 
 impl<K: ?Sized, V: ?Sized> Strategy<K, V> {
-    /// As this partitioner chooses; a stock one is as quick as if it had been named, unless its choices are to follow from a
-    /// seed of its own.
+    /// The strategy of a partitioner instance. An instance of a stock partitioner is as fast as one configured by name,
+    /// unless it has its own seed.
     pub(crate) fn of(partitioner: impl Partitioner<K, V> + 'static) -> Self {
         // Recognized by type: the strategy then reads the sticky partition from the topic's entry, without a lock.
         let any: &dyn Any = &partitioner;

@@ -34,7 +34,7 @@ impl StickyPartition {
     /// # Kafka
     /// `StickyPartitionCache#nextPartition`.
     pub(crate) fn move_on(&self, previous: PartitionId, next: PartitionId) -> PartitionId {
-        // Whoever moved it first has decided.
+        // The first thread that changes the sticky partition wins.
         let moved = self
             .0
             .compare_exchange(previous, next, Ordering::Relaxed, Ordering::Relaxed);

@@ -65,7 +65,7 @@ fn owned_data_is_not_copied_on_its_way_in() {
 }
 
 #[test]
-fn a_record_takes_what_is_at_hand() {
+fn a_record_is_built_from_borrowed_and_owned_values() {
     let expected = Text::keyed("t", "k", b"abc");
     let (topic, key, value) = ("t".to_owned(), "k".to_owned(), b"abc".to_vec());
     assert_eq!(
@@ -93,7 +93,7 @@ fn a_tombstone_has_a_key_and_no_value() {
 }
 
 #[test]
-fn a_record_that_owns_everything_outlives_what_it_was_made_of() {
+fn an_owned_record_outlives_the_values_it_was_built_from() {
     let record = {
         let (topic, value) = ("t".to_owned(), vec![7]);
         Text::new(&topic, &value)
@@ -131,7 +131,7 @@ fn a_record_shows_its_parts() {
 }
 
 #[test]
-fn what_a_record_is_of_is_inferred_from_where_it_goes() {
+fn the_types_of_a_record_are_inferred_from_its_use() {
     fn key_and_value<K, V>(_like: Like<K, V>, record: &ProducerRecord<'_, K, V>) -> String
     where
         K: ?Sized + ToOwned + fmt::Debug,

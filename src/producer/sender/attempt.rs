@@ -118,8 +118,8 @@ pub(super) fn note_attempt(
 
 /// Whether a broker may respond with this code after it has appended the batch to its log.
 ///
-/// With acks=all a broker writes first and then waits for its replicas: when the wait ends badly, or
-/// leadership moves meanwhile, the answer is an error and the batch may stay in the log all the same.
+/// With acks=all a broker writes first and then waits for its replicas. If the wait fails, or leadership moves
+/// meanwhile, the response is an error, and the batch may stay in the log all the same.
 fn may_follow_append(code: ErrorCode, acks: i16) -> bool {
     match code {
         ErrorCode::UnknownServerError
@@ -163,7 +163,8 @@ pub(super) fn lost(batch: &SealedBatch, attempt: &Attempt, now: Instant) -> Prod
             return error_for(batch, kind, batch.delivery(), message, now).build();
         }
         Attempt::Inconvertible(_)
-            // With a sequence it is idempotence that the older format cannot carry, whatever the codec.
+            // With a sequence number, the reason is idempotence, which older formats do not support, whatever the
+            // codec.
             if batch.codec() == CompressionType::Zstd && !batch.has_sequence() =>
         {
             ProduceErrorKind::UnsupportedCompressionType

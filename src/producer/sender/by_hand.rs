@@ -202,7 +202,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         vec![
             ("batches in flight", self.in_flight.live_count()),
             ("responses", self.scratch.responses.len()),
-            ("batches to be told", self.ended.len()),
+            ("batches whose callbacks are to run", self.ended.len()),
         ]
     }
 }

@@ -45,7 +45,7 @@ impl SenderControl {
     /// Records a fatal failure of the sender, and forces the close.
     pub(crate) fn fail(&self, failure: ProducerFailure) {
         let _ = self.failure.set(failure);
-        // After the failure is set: whoever sees the sender forced finds the reason.
+        // After the failure is set: a thread that sees the forced close finds the reason.
         self.force();
     }
 

@@ -43,7 +43,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             if let Some(transactions) = &mut self.transactions {
                 transactions.handle_expired_in_flight(live.index, &live.batch.summary());
             }
-            // Others need not wait for an answer that nobody waits for: the leader may be another by now.
+            // Later batches do not wait for the response to an expired one: the leader may have changed.
             if self.options.guarantee_order && !planted!(MutedAfterExpiry) {
                 self.drainer.unmute(live.index, now);
             }
@@ -345,7 +345,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// Completes the futures of batches that a panic dropped. Their callbacks were dropped with them.
     pub(super) fn abandon_lost_batches(&self, message: &str) {
         for result in self.shared.accumulator.take_incomplete() {
-            // Its waiters were told already; only the entry in the list of incomplete batches is left.
+            // Its waiters were released already; only the entry in the list of incomplete batches is left.
             if result.is_released() {
                 continue;
             }

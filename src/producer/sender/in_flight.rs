@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_earliest_expiry_is_first_in_whatever_order_batches_come_and_go() {
+    fn the_earliest_expiry_is_first_for_every_order_of_insertion_and_removal() {
         let mut expiries = Expiries::default();
         let entries = [(5, 0), (3, 1), (9, 2), (3, 3), (7, 4), (9, 5)].map(|(t, n)| entry(t, n));
         let mut left = std::collections::BTreeSet::new();

@@ -18,8 +18,8 @@ use crate::util::hash::FixedHashMap;
 /// record: a batch itself keeps the size of its largest record.
 ///
 /// # Kafka
-/// `Sender.SenderMetrics`. Differs: the metrics of a topic go when the metadata forgets the topic, and a pass that drains
-/// nothing for a node is no request.
+/// `Sender.SenderMetrics`. Differs: the metrics of a topic go when the metadata forgets the topic, and a pass that
+/// drains nothing for a node is no request.
 pub(super) struct SenderMetrics {
     registry: Arc<MetricsRegistry>,
     sensors: Sensors<SenderSensor>,
@@ -122,7 +122,7 @@ impl SenderMetrics {
     fn record_end(&self, batch: &SealedBatch, all: SenderSensor, topic: TopicSensor, now: Instant) {
         let records = f64::from(batch.record_count());
         self.sensors.record(all, records, now);
-        // A topic has sensors only once a batch of it was sent.
+        // A topic has metrics only once a request for it was sent.
         let name = batch.topic_partition().shared_topic();
         if let Some(of_topic) = self.topics.get(name) {
             of_topic.record(topic, records, now);

@@ -48,7 +48,7 @@ use in_flight::InFlightBatches;
 use metrics::SenderMetrics;
 use retry_log::RetryLog;
 
-/// The tag of a request: tells what its response is for.
+/// The tag of a request, by which its response is handled.
 #[derive(Debug)]
 pub(crate) enum Completion {
     /// A produce request with these batches, in the order of the request.
@@ -223,7 +223,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if self.has_work() {
             self.abort_everything();
         } else {
-            // The request queue may still hold requests that nobody waits for; their handlers learn that none is sent.
+            // The queue may still hold transactional requests that no call waits for: their handlers are called,
+            // unsent.
             self.give_up_requests(CLOSED);
         }
         self.run_user_code();
@@ -348,7 +349,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// The part of a step after the poll: handles the responses, then runs the callbacks of completed batches.
     fn end_step(&mut self) {
         self.shared.waker.wake_up();
-        // Answers that concern the client alone are in no list; and whoever is told of his record finds its request gone.
+        // Set here, since responses to the client's own requests are not in the list, and before the callbacks run,
+        // which then see the request of their record as completed.
         self.shared
             .counters
             .requests_in_flight(self.client.in_flight_request_count());

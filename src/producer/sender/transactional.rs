@@ -40,7 +40,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// Aborts an open transaction on a graceful close: nobody will commit it.
+    /// Aborts an open transaction on a graceful close, since no call can commit it any more.
     pub(super) fn abort_open_transaction(&mut self) {
         let now = self.shared.clock.now();
         if let Some(transactions) = &mut self.transactions {
@@ -101,12 +101,12 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
         let accumulator = &self.shared.accumulator;
         let (drainer, in_flight) = (&mut self.drainer, &self.in_flight);
-        // Whoever asked for the request finds its records told when it comes to its end.
-        let is_told = self.ended.is_empty();
+        // A request ends only after the callbacks of the transaction's records have run.
+        let have_callbacks_run = self.ended.is_empty();
         let mut batches = BatchesStatus {
             wait: drainer.has_undrained(),
             have_ended: &mut || {
-                is_told && !has_unfinished_batches(accumulator, drainer, in_flight, now)
+                have_callbacks_run && !has_unfinished_batches(accumulator, drainer, in_flight, now)
             },
         };
         match transactions.next_request(&mut batches, now) {
@@ -208,7 +208,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// Gives up all transactional requests. If a handler panics, those behind it are still told.
+    /// Gives up all transactional requests. If a handler panics, the handlers behind it are still called.
     pub(super) fn give_up_requests(&mut self, why: &str) {
         let Some(transactions) = &mut self.transactions else {
             return;

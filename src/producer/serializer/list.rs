@@ -18,7 +18,7 @@ const NULL_SIZE: i32 = -1;
 /// Sends `[T]` and `Vec<T>`, each entry by another serializer. For entries that may be null, make that
 /// one a [`NullableSerializer`].
 ///
-/// The layout is one byte for how entries are told apart; the number and the places of the nulls, if
+/// The layout is one byte for how entries are delimited; the number and the places of the nulls, if
 /// entries are of one size; the number of entries; and the entries, each after its size (-1 for null)
 /// if they are not of one size. Numbers are 32 bits, most significant byte first.
 ///
@@ -92,7 +92,7 @@ impl<S> ListSerializer<S> {
     }
 }
 
-/// A reader tells entries of one size apart by that size alone.
+/// Checks that entries have the size by which a reader delimits them.
 fn check_sizes(entries: &[Option<Serialized<'_>>]) -> Result<(), BoxError> {
     let mut sizes = entries
         .iter()

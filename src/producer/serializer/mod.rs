@@ -62,7 +62,7 @@ use crate::types::ClusterResourceListener;
 /// # Ok::<(), BoxError>(())
 /// ```
 ///
-/// For a function that is all there is to say, see [`serialize_with`].
+/// A function can be a serializer, too: see [`serialize_with`].
 ///
 /// # Threads
 /// Called on every thread that sends, at the same time. A panic is contained and fails the call that

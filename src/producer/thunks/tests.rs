@@ -95,7 +95,7 @@ fn callbacks_of_one_type_share_one_vector() {
 }
 
 #[test]
-fn callbacks_of_one_type_are_told_each_its_own_records_sizes_and_time() {
+fn callbacks_of_one_type_each_get_the_sizes_and_timestamp_of_their_own_record() {
     let facts = Arc::new(Mutex::new(Rank::LEAF, Vec::new()));
     let long = vec![0; 40_000];
     let records = [

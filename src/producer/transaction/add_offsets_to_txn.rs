@@ -17,7 +17,7 @@ use crate::planted::planted;
 use crate::protocol::{AddOffsetsToTxnRequest, Request, Response};
 
 /// Adds the offsets of a group to the open transaction. The offsets themselves follow, to the group's coordinator, and
-/// only then is the call told (TM-20).
+/// only then does the call end (TM-20).
 ///
 /// # Kafka
 /// `TransactionManager.AddOffsetsToTxnHandler`.

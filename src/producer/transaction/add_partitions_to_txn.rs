@@ -32,8 +32,8 @@ pub(super) struct AddPartitionsToTxn {
 }
 
 /// How long to wait for the end of the transaction before, which is still being written into the logs (TM-15). The
-/// first pause is [`SHORTEST_BACKOFF`], which is enough for most: with short transactions one after the other it is most of
-/// what they take.
+/// first pause is [`SHORTEST_BACKOFF`], which is enough for most: with short transactions one after the other it is
+/// most of what they take.
 const CONCURRENT_TRANSACTIONS_BACKOFF: Duration = Duration::from_millis(20);
 
 /// An error names no more topics than this.
@@ -176,7 +176,7 @@ impl AddPartitionsToTxn {
             .map(|(name, result)| (name, result.error))
             .collect();
         if refused.is_empty() {
-            // Also if the transaction has failed meanwhile and takes them no more: the coordinator has it open.
+            // Also if the transaction has failed meanwhile: it is open at the coordinator.
             if results().next().is_some() && !planted!(LateAddForgotten) {
                 manager.contents.begun = Begun::Yes;
             }

@@ -289,8 +289,8 @@ impl TransactionManager {
     /// Whether a refused batch may be retried.
     ///
     /// # Kafka
-    /// `#canRetry` (TM-45, TM-46). In a transaction a number cannot be changed, unless retention has deleted all there was:
-    /// what is missing ends the transaction.
+    /// `#canRetry` (TM-45, TM-46). In a transaction a number cannot be changed, unless retention has deleted all there
+    /// was: what is missing ends the transaction.
     pub(crate) fn may_retry(
         &mut self,
         index: EntryIndex,
@@ -313,7 +313,8 @@ impl TransactionManager {
             ErrorCode::OutOfOrderSequenceNumber if is_transactional => {
                 return partition.out_of_order(batch) == OutOfOrder::Waits;
             }
-            // The broker has forgotten the producer.
+            // The broker has forgotten the producer. A response without a log start offset: the partition moved
+            // while the broker responded, and a retry will return the offset.
             ErrorCode::UnknownProducerId if log_start_offset != -1 => {
                 if batch.fate != BatchFate::NotWritten {
                     return false;

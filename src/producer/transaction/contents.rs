@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::producer::accumulator::EntryIndex;
 use crate::types::TopicPartition;
 
-/// The partitions of the open transaction, added by the coordinator or still to be added, and whether the coordinator
-/// has begun it. Reset at the end of each transaction.
+/// The partitions of the open transaction, and which of them the coordinator has added. Emptied when the transaction
+/// ends.
 ///
 /// # Kafka
 /// `TransactionManager#newPartitionsInTransaction`, `#pendingPartitionsInTransaction`, `#partitionsInTransaction`

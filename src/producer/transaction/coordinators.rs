@@ -19,8 +19,8 @@ use crate::types::Node;
 /// offsets of one group at a time.
 ///
 /// # Kafka
-/// `TransactionManager#transactionCoordinator`, `#consumerGroupCoordinator`. Differs: another group's coordinator
-/// is not taken for this group's.
+/// `TransactionManager#transactionCoordinator`, `#consumerGroupCoordinator`. Differs: the coordinator of another
+/// group is not used for this group.
 #[derive(Debug, Default)]
 pub(super) struct Coordinators(Vec<Known>);
 
@@ -155,7 +155,7 @@ impl RequestHandler for FindCoordinator {
             ErrorCode::NoError => match node_of(&found) {
                 Some(node) => {
                     let text = format!("the coordinator of {:?} is node {node}", self.of.key);
-                    // One that cannot be reached is looked up again and again.
+                    // Logged at info only if new: an unreachable coordinator is looked up repeatedly.
                     if manager.requests.coordinators.found(self.of.clone(), node) {
                         info!(manager.options.log, "{text}");
                     } else {

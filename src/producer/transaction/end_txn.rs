@@ -16,8 +16,8 @@ use crate::protocol::{EndTxnRequest, Request, Response};
 /// request of the transaction (TM-13).
 ///
 /// # Kafka
-/// `TransactionManager.EndTxnHandler`. Differs: every retriable code is retried; an id that the coordinator has forgotten
-/// is the end of a transaction that was to be aborted, not of the producer (TM-35).
+/// `TransactionManager.EndTxnHandler`. Differs: every retriable code is retried; an id that the coordinator has
+/// forgotten is the end of a transaction that was to be aborted, not of the producer (TM-35).
 #[derive(Debug)]
 pub(super) struct EndTxn {
     coordinator: CoordinatorKey,
@@ -56,7 +56,7 @@ impl EndTxn {
                 RequestVerdict::Done
             }
             code => {
-                // Kept over retries: whatever a later attempt is told, an earlier one may have been carried out.
+                // Kept over retries: whatever a later attempt returns, an earlier one may have been carried out.
                 self.is_in_doubt |=
                     may_be_carried_out(code) && !planted!(DisputedCommitCalledAborted);
                 self.note_doubt(manager);

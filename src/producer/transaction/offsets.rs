@@ -11,7 +11,7 @@ pub(crate) struct OffsetsToCommit {
 }
 
 impl OffsetsToCommit {
-    /// Of a partition that is named more than once the last counts.
+    /// If a partition is listed more than once, its last offset is used.
     pub(crate) fn new(
         group: ConsumerGroupMetadata,
         offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>,
@@ -61,8 +61,8 @@ impl OffsetsToCommit {
 /// The longest text that a request can carry.
 const STRING_BYTES_MAX: usize = i16::MAX as usize;
 
-/// What is wrong with the offset of one partition. The coordinator would refuse the partition for ever as one that does
-/// not exist yet, or the request could not be written, with which all offsets in it would fail.
+/// The fault of the offset of one partition, if it has one. A coordinator would refuse the partition for ever as one
+/// that does not exist yet, or the request could not be encoded, which would fail all its offsets.
 fn fault_of(name: &TopicPartition, offset: &OffsetAndMetadata) -> Option<String> {
     if let Err(fault) = topic_name::check(name.topic()) {
         return Some(format!(

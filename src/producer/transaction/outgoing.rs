@@ -93,7 +93,7 @@ impl TransactionManager {
     }
 
     /// Moves the next request to in flight: its outcome must come back to [`handle_outcome`](Self::handle_outcome).
-    /// `version_of` tells which version of a request the node supports.
+    /// `version_of` returns the version of a request that the node supports.
     pub(crate) fn begin_request(
         &mut self,
         version_of: impl FnOnce(ApiKey) -> Option<i16>,
@@ -134,7 +134,7 @@ impl TransactionManager {
         self.finish(pending, end, now);
     }
 
-    /// Whether somebody waits for the end of a request, and a producer that is being closed still does.
+    /// Whether a call waits for the end of a request, and a producer that is being closed has to wait for it, too.
     pub(crate) fn has_awaited_requests(&self, now: Instant) -> bool {
         !self.close_deadline().is_over(now) && self.requests.has_awaited(self)
     }
@@ -181,7 +181,7 @@ impl TransactionManager {
     ) {
         let of = Destination::Coordinator(of.clone());
         for place in self.requests.places(|it| it.destination() == of) {
-            // What the one before has done may have been the end of this one.
+            // A handler that failed before may have removed this request.
             if let Some(pending) = self.requests.take(place) {
                 self.finish(pending, RequestEnd::Failed(failure.clone()), now);
             }

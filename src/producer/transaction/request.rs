@@ -62,7 +62,7 @@ pub(crate) enum RequestFailure {
     Unwritable(Arc<str>),
     /// The broker refuses the client's credentials.
     Unauthenticated(Arc<str>),
-    /// The brokers will not say who the coordinator is.
+    /// The brokers refuse to return the coordinator.
     NoCoordinator { code: ErrorCode, message: Arc<str> },
 }
 
@@ -121,7 +121,8 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
         true
     }
 
-    /// It was [not needed](Self::is_needed) any more, or has [nobody to ask](Self::asks_broker), and is not made.
+    /// Handles a request that is not sent: it is no longer [needed](Self::is_needed), or [asks no
+    /// broker](Self::asks_broker).
     fn handle_unneeded(&mut self, _manager: &mut TransactionManager, _now: Instant) {}
 
     /// Whether a graceful close waits for this request.

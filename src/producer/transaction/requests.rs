@@ -142,7 +142,7 @@ impl RequestQueue {
         self.waiting.remove(&due)
     }
 
-    /// Moves the due request to in flight, to a node whose API versions `version_of` tells.
+    /// Moves the due request to in flight, to a node whose API versions `version_of` returns.
     pub(super) fn begin(
         &mut self,
         version_of: impl FnOnce(ApiKey) -> Option<i16>,
@@ -150,7 +150,7 @@ impl RequestQueue {
         debug_assert!(self.in_flight.is_none(), "one at a time");
         let pending = self.take_due()?;
         if let Destination::Coordinator(of) = pending.handler.destination() {
-            // Connected, so the node's ApiVersions are known: they tell whether it can bump epochs (KIP-360).
+            // Connected, so the node's ApiVersions are known: they show whether it can bump epochs (KIP-360).
             self.coordinators.is_ready(&of, version_of);
         }
         let id = RequestId(self.begun);

@@ -139,8 +139,9 @@ impl PartitionSequences {
     /// topic was deleted and made again, `producer.id.expiration.ms` has passed), and one that is tried
     /// again.
     ///
-    /// Nor may there be more at a time than a broker remembers, as there could be while a partition moves from one
-    /// leader's connection to another's: a broker would call the oldest out of order although it has it.
+    /// At most as many batches are in flight as a broker remembers. More would be possible while a partition moves from
+    /// one leader's connection to another's, and a broker would then return "out of order" for the oldest batch
+    /// although it has written it.
     pub(super) fn may_be_followed(&self) -> bool {
         (self.is_known || planted!(FirstBatchFollowed)) && self.has_room() && !self.has_retried()
     }
@@ -157,7 +158,7 @@ impl PartitionSequences {
 
     /// Whether a batch that failed before may be sent now: the oldest, one at a time, and not one that waits
     /// for another number. One behind a gap that may be in the log all the same is tried under its number: the
-    /// broker's answer tells.
+    /// broker's response shows whether it is.
     pub(super) fn may_be_tried_again(&self, id: BatchId) -> bool {
         self.in_flight.front().is_none_or(|first| {
             first.id == id && (!self.is_behind_gap(id) || first.fate != BatchFate::NotWritten)
@@ -224,7 +225,7 @@ impl PartitionSequences {
         self.in_flight.iter_mut().find(|tracked| tracked.id == id)
     }
 
-    /// Begins again at 0 as `producer`; `restarted` is told the new numbers of each batch that waits. One that
+    /// Begins again at 0 as `producer`; `restarted` gets the new numbers of each waiting batch. One that
     /// may be in the log gets none, nor does one that a later batch has overtaken; they are no longer tracked.
     pub(super) fn restart(
         &mut self,
@@ -340,11 +341,11 @@ impl PartitionSequences {
         }
     }
 
-    /// What a broker's "out of order" means for a batch.
+    /// The meaning of an `OUT_OF_ORDER_SEQUENCE_NUMBER` response for a batch.
     ///
-    /// Of the oldest batch it proves that it is not in the log, where all its attempts were answered: had it
-    /// been written, the broker would know its number. It is not proof where an attempt got no answer,
-    /// because the broker may still come to that.
+    /// For the oldest batch it proves that the batch is not in the log, if all its attempts got a response: otherwise
+    /// the broker would know the sequence number. It proves nothing if an attempt got no response, since the broker may
+    /// still process that attempt.
     pub(super) fn out_of_order(&mut self, batch: &BatchSummary) -> OutOfOrder {
         if self
             .in_flight
@@ -392,7 +393,7 @@ impl PartitionSequences {
         self.gap.is_some() || self.unresolved.is_some()
     }
 
-    /// Decides about unresolved batches once nothing is under way any more: either the last number was
+    /// Decides about unresolved batches once nothing is in flight any more: either the last number was
     /// acknowledged, or there is a gap. True when one was found.
     pub(super) fn resolve(&mut self) -> bool {
         // While batches are in flight, the acknowledgement of a later one may still settle it.
@@ -422,9 +423,9 @@ impl PartitionSequences {
         self.rewinds == Rewind::ToZero
     }
 
-    /// `UNKNOWN_PRODUCER_ID`: whether the sequence of this batch and of those behind it restarts at 0 in the current
-    /// epoch. The log start offset must show that retention has deleted all acknowledged batches, if there were any:
-    /// with them old brokers delete the state of their producer. And the batch must be certain not to be written.
+    /// After an unknown producer id: whether this batch and those behind it can get sequence numbers from 0 in the
+    /// current epoch. They can if retention has deleted all acknowledged records, if any, with which old brokers forget
+    /// the producer, and if the batch is certain not to be written.
     ///
     /// # Kafka
     /// `TransactionManager#canRetry`, `#startSequencesAtBeginning` (TM-45). Differs: there it may be written.
@@ -469,7 +470,7 @@ impl PartitionSequences {
     }
 
     /// Whether the batches can be numbered anew: what stands before the gap has ended, since it may be in
-    /// the log under its number, nothing behind is under way, and the first is certain not to be written. A later
+    /// the log under its number, nothing behind is in flight, and the first is certain not to be written. A later
     /// one that may be is given up then: if a broker that has forgotten the producer took it, the first would
     /// come after it.
     pub(super) fn may_restart(&self) -> bool {

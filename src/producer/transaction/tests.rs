@@ -113,9 +113,9 @@ fn sequences_wrap_and_the_order_of_batches_does_not_care() {
     assert_eq!(rewrites[0].state.unwrap().base_sequence, Sequence::ZERO);
 }
 
-/// TM-47: the number after a batch that expired under way is unresolved, and new batches of its partition wait.
+/// TM-47: the number after a batch that expired in flight is unresolved, and new batches of its partition wait.
 #[test]
-fn unresolved_is_what_comes_after_the_last_expired_also_across_the_wrap() {
+fn batches_after_the_last_expired_one_are_unresolved_also_across_the_wrap() {
     let mut manager = manager(0);
     let _large = number(&mut manager, 0, 0, i32::MAX as u32);
     let across = number(&mut manager, 0, 1, 3);
@@ -147,7 +147,7 @@ fn acknowledgements_only_move_forward() {
 
 /// TM-40: an idempotent producer raises its epoch itself, and asks for a new id after the last one; only partitions
 /// that need it are renumbered.
-/// TM-38: a partition takes a new id and epoch, and starts at 0, when it has no batches under way.
+/// TM-38: a partition takes a new id and epoch, and starts at 0, when it has no batches in flight.
 #[test]
 fn a_new_epoch_numbers_again_only_the_batches_of_partitions_that_asked() {
     let mut manager = manager(4);
@@ -226,7 +226,7 @@ fn with_another_id_only_the_partition_that_needed_it_begins_again_and_others_whe
 
 /// TM-47, TM-48. Java: TransactionManagerTest#testEpochBumpAfterLastInflightBatchFails
 #[test]
-fn a_batch_whose_fate_is_open_begins_a_new_epoch_when_the_last_behind_it_fails() {
+fn a_batch_with_an_unknown_outcome_begins_a_new_epoch_when_the_last_batch_behind_it_fails() {
     let mut manager = manager(1);
     let expired = |batch: &BatchSummary| BatchSummary {
         fate: BatchFate::Unknown,
@@ -287,7 +287,7 @@ fn a_fatal_error_is_kept_and_nothing_is_drained_after_it() {
 /// TM-46: a broker that has forgotten the producer is no reason to fail if the log's start shows that records were
 /// deleted; numbers begin anew.
 #[test]
-fn what_is_no_matter_of_sequences_is_retried_by_its_code() {
+fn errors_unrelated_to_sequence_numbers_are_retried_by_their_code() {
     let mut manager = manager(0);
     let batch = number(&mut manager, 0, 0, 1);
     for (code, expected) in [
@@ -315,7 +315,7 @@ fn an_offset_beyond_all_others_is_taken_for_the_largest_there_is() {
 }
 
 #[test]
-fn a_fatal_error_says_why_in_the_words_it_came_with() {
+fn a_fatal_error_contains_the_original_message() {
     let mut manager = manager(0);
     let batch = number(&mut manager, 0, 0, 1);
     let code = Some(ErrorCode::UnsupportedVersion);

@@ -215,8 +215,8 @@ impl TransactionManager {
         }
     }
 
-    /// Whether the coordinator may have committed the transaction without the producer knowing: an attempt got no answer,
-    /// or is under way.
+    /// Whether the coordinator may have committed the transaction without the producer knowing: an attempt got no
+    /// answer, or is in flight.
     pub(super) fn commit_is_out(&self) -> bool {
         self.commit_in_doubt
             || self
@@ -396,7 +396,8 @@ impl TransactionManager {
         let raise_epoch = raise_epoch && !planted!(EpochNotRaised);
         self.needs_epoch = false;
         if let Some(transactions) = &self.transactions {
-            // With an epoch bump to come the state is Initializing: `begin_transaction` is refused until it is there.
+            // If an epoch bump follows, the state is Initializing: `begin_transaction` is refused until the bump is
+            // complete.
             transactions.ended(raise_epoch);
             self.look();
         }

@@ -40,7 +40,7 @@ impl TxnOffsetCommit {
         }
     }
 
-    /// What the answer says of the partitions; `None` if the producer or the transaction has failed.
+    /// Handles the results of the partitions; `None` if the producer or the transaction has failed.
     fn handle_answer(
         &mut self,
         topics: &[TopicResult],
@@ -82,7 +82,8 @@ impl TxnOffsetCommit {
                         manager.fail_transaction(Some(code), message);
                         return None;
                     }
-                    // The coordinator has taken none of the partition's, and forgets those of others with the transaction.
+                    // The coordinator has taken none of the partition's, and forgets those of others with the
+                    // transaction.
                     code @ (ErrorCode::OffsetMetadataTooLarge
                     | ErrorCode::InvalidCommitOffsetSize) => {
                         let message = format!(
@@ -99,8 +100,8 @@ impl TxnOffsetCommit {
                         manager.fail_transaction(Some(code), message);
                         return None;
                     }
-                    // It may come to exist; but who commits would wait for that without end, and could not abort either,
-                    // whether or not another thread waits for the offsets still.
+                    // The topic may be created later, but a commit would wait for that without end, and could not be
+                    // replaced by an abort, whether or not another thread still waits for the offsets.
                     code @ ErrorCode::UnknownTopicOrPartition if manager.is_completing() => {
                         let message = format!(
                             "the offset of {name} for group {group} was not committed: {}",
@@ -115,7 +116,7 @@ impl TxnOffsetCommit {
                             manager.transactional_error(code, "commit offsets of", &about);
                         match verdict {
                             Some(RequestVerdict::Done) => return None,
-                            // With the same coordinator, when the topic is there or the coordinator has loaded.
+                            // Retried with the same coordinator, until the topic exists or the coordinator has loaded.
                             Some(_) => {}
                             None => {
                                 let message = format!(

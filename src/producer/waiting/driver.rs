@@ -97,7 +97,7 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// Threads that must not sleep, because they step the sender themselves and nobody else would wake them.
+/// Threads that must not sleep, because they step the sender themselves and no other thread would wake them.
 #[cfg(all(feature = "testing", feature = "_internals"))]
 pub(crate) mod awake {
     use std::cell::Cell;

@@ -12,7 +12,7 @@ use crate::util::process::Process;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
-/// What passes while somebody sleeps, in place of the sleep.
+/// Replaces a sleep: advances the clock by its duration.
 #[derive(Debug)]
 struct Sleeper<'a> {
     clock: &'a MockClock,
@@ -166,7 +166,7 @@ mod resumed {
     }
 
     #[test]
-    fn a_call_whose_time_was_up_is_taken_up_again_by_the_next() {
+    fn a_call_that_timed_out_is_resumed_by_the_next() {
         let (asked, times_asked, clock) = (
             Asked(Mutex::new(Rank::LEAF, None)),
             Cell::new(0),
@@ -194,7 +194,7 @@ mod resumed {
     }
 
     #[test]
-    fn what_is_set_first_stays_and_wakes_who_waits_for_ever() {
+    fn the_first_value_of_a_latch_stays_and_wakes_waiters_without_a_timeout() {
         let latch = Latch::new();
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| {

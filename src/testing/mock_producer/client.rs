@@ -61,7 +61,7 @@ impl Mocked {
     }
 
     /// Answers a metadata request of the producer. If the same request is repeated although nothing new was in the
-    /// response (somebody waits for a topic that does not exist), it is no longer answered, and the clock skips
+    /// response (a call waits for a topic that does not exist), it is no longer answered, and the clock skips
     /// `max.block.ms` so that the wait times out at once.
     fn answer_metadata(&self, now: Instant) {
         if !self.wants_metadata() {

@@ -12,7 +12,7 @@ fn snapshot() -> MetadataSnapshot {
 }
 
 #[test]
-fn a_rule_that_can_never_match_is_rejected_with_the_remedy() {
+fn a_contradictory_rule_is_rejected_with_the_remedy() {
     let on = Rule::on;
     let produce = || on(Api::Produce);
     let error = ErrorCode::UnknownServerError;
@@ -51,7 +51,7 @@ fn a_rule_that_can_never_match_is_rejected_with_the_remedy() {
 }
 
 #[test]
-fn every_part_of_a_rule_is_optional() {
+fn a_valid_rule_is_accepted() {
     for rule in [
         Rule::on_any(),
         Rule::on_any().topic("t").fail(ErrorCode::RequestTimedOut),
@@ -67,26 +67,26 @@ fn every_part_of_a_rule_is_optional() {
 
 #[test]
 fn open_version_ranges_are_bounded_by_the_supported_versions() {
-    let left = |rule: Rule| rule.versions.unwrap().limit(&(3..=9));
+    let bounded = |rule: Rule| rule.versions.unwrap().limit(&(3..=9));
     let on = || Rule::on(Api::Produce);
-    assert_eq!(left(on().versions(..=3)), Some(3..=3));
-    assert_eq!(left(on().versions(..6)), Some(3..=5));
-    assert_eq!(left(on().versions(7..)), Some(7..=9));
-    assert_eq!(left(on().versions(..=2)), Some(0..=2));
-    assert_eq!(left(on().versions(10..=12)), Some(10..=12));
-    assert_eq!(left(on().unsupported()), None);
+    assert_eq!(bounded(on().versions(..=3)), Some(3..=3));
+    assert_eq!(bounded(on().versions(..6)), Some(3..=5));
+    assert_eq!(bounded(on().versions(7..)), Some(7..=9));
+    assert_eq!(bounded(on().versions(..=2)), Some(0..=2));
+    assert_eq!(bounded(on().versions(10..=12)), Some(10..=12));
+    assert_eq!(bounded(on().unsupported()), None);
 }
 
 #[test]
 fn a_scope_is_displayed_in_words() {
-    let said = |rule: Rule| rule.scope.to_string();
-    assert_eq!(said(Rule::on_any()), "requests of any kind");
+    let displayed = |rule: Rule| rule.scope.to_string();
+    assert_eq!(displayed(Rule::on_any()), "requests of any kind");
     assert_eq!(
-        said(Rule::on(Api::Produce).partition("orders", 1).node(2)),
+        displayed(Rule::on(Api::Produce).partition("orders", 1).node(2)),
         "Produce requests for orders-1 to node 2"
     );
     assert_eq!(
-        said(Rule::on(Api::Metadata).partition("a", 1).topic("b")),
+        displayed(Rule::on(Api::Metadata).partition("a", 1).topic("b")),
         "Metadata requests for b"
     );
 }

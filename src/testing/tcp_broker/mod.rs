@@ -301,9 +301,9 @@ impl Acceptor {
             let Err(error) = stream.and_then(|stream| self.serve(stream)) else {
                 continue;
             };
-            if let Some(unsaid) = failures.happened(self.shared.clock.now()) {
+            if let Some(suppressed) = failures.happened(self.shared.clock.now()) {
                 let log = LogContext::of_test_broker(self.node);
-                log::warn!(log, "a connection could not be served: {error}{unsaid}");
+                log::warn!(log, "a connection could not be served: {error}{suppressed}");
             }
             pause(PAUSE_AFTER_FAILURE);
         }

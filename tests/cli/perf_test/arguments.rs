@@ -101,7 +101,7 @@ const BAD: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn a_bad_command_line_is_told_with_usage_and_ends_with_1() {
+fn a_bad_command_line_prints_the_usage_and_exits_with_1() {
     for (line, words) in BAD {
         let arguments: Vec<&str> = line.split(' ').collect();
         let ended = perf_test(&arguments);
@@ -124,7 +124,7 @@ const GOOD: [&str; 8] = [
 ];
 
 #[test]
-fn what_is_wrong_beyond_the_command_line_is_told_without_usage_and_ends_with_1() {
+fn errors_beyond_the_command_line_are_printed_without_usage_and_exit_with_1() {
     let servers = "bootstrap.servers=127.0.0.1:1";
     let bad_file = TempFile::new("bad.properties", b"linger.ms=\\u12");
     for (further, words) in [

@@ -9,7 +9,7 @@ use crate::lines::{TOTAL, WINDOW, numbers, parse_total, shape};
 use crate::support::TempFile;
 
 #[test]
-fn random_records_of_the_asked_size_are_sent_and_one_line_tells_of_them() {
+fn random_records_of_the_given_size_are_sent_and_summed_up_in_one_line() {
     let cluster = cluster();
     let ended = send(
         &cluster,
@@ -95,7 +95,7 @@ fn a_rate_is_kept() {
 }
 
 #[test]
-fn every_five_seconds_a_line_tells_of_the_window() {
+fn a_line_with_the_figures_of_the_window_is_printed_every_five_seconds() {
     let cluster = cluster();
     let ended = send(
         &cluster,
@@ -117,7 +117,7 @@ fn every_five_seconds_a_line_tells_of_the_window() {
 
 /// Kafka's tool prints a stack trace for each, counts them as sent, and ends with 0.
 #[test]
-fn records_that_fail_are_told_once_and_counted_and_the_run_ends_with_0() {
+fn failed_records_are_printed_once_and_counted_and_the_run_exits_with_0() {
     let cluster = cluster();
     let servers = format!("bootstrap.servers={}", cluster.bootstrap_servers());
     let ended = perf_test(&[

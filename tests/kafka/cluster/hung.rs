@@ -13,7 +13,7 @@ use kafka_producer::{Delivery, ProduceErrorKind};
 
 use super::{PARTITIONS, options};
 use crate::harness::{self, Cluster, PartitionState};
-use crate::ledger::{Fate, Ledger, Reading};
+use crate::ledger::{Ledger, Reading, RecordResult};
 use crate::producer::faults::until_exhausted;
 use crate::producer::{Producer, build, config};
 use crate::runner::{TestResult, tests};
@@ -256,8 +256,8 @@ fn throughput(ledger: &Ledger, partitions: &[i32], speed: &AtomicU8) -> f64 {
     let window: Range<Instant> = Instant::now()..Instant::now() + WINDOW;
     wait_until(window.end);
     speed.store(STEADY, Ordering::Release);
-    let counts = |outcome: crate::ledger::Outcome| match outcome.fate {
-        Fate::Acknowledged { partition, .. } => {
+    let counts = |outcome: crate::ledger::Outcome| match outcome.result {
+        RecordResult::Acknowledged { partition, .. } => {
             window.contains(&outcome.at) && partitions.contains(&partition)
         }
         _ => false,

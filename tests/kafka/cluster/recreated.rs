@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{PARTITIONS, PER_TICK, cluster};
-use crate::ledger::Fate;
+use crate::ledger::RecordResult;
 use crate::producer::config;
 use crate::runner::{TestResult, tests};
 use crate::workload::{Workload, Workloads, pass};
@@ -16,7 +16,7 @@ tests![
 fn partitions_that_are_added_are_used_and_nothing_is_lost() -> TestResult {
     let cluster = cluster()?;
     cluster.create_topic("grown", PARTITIONS as i32 / 2, &[])?;
-    // New partitions are discovered with the next metadata refresh, whatever else happens to the topic.
+    // A short refresh interval: the producer discovers new partitions only by the periodic metadata refresh.
     let config = config(&cluster.bootstrap_servers()).metadata_max_age(Duration::from_secs(1));
     let workload = Workload::start("default", "grown", config, PER_TICK * 2)?;
     let mut workloads = Workloads::new(&cluster, vec![workload], PARTITIONS / 2);
@@ -32,7 +32,8 @@ fn partitions_that_are_added_are_used_and_nothing_is_lost() -> TestResult {
     Ok(())
 }
 
-/// Records acknowledged before the deletion are deleted with the topic.
+/// Records that were acknowledged before the deletion are deleted with the topic, so the new topic must not contain
+/// them.
 fn records_acknowledged_to_a_recreated_topic_are_in_it_once_and_in_order() -> TestResult {
     let cluster = cluster()?;
     cluster.create_topic("recreated", PARTITIONS as i32, &[])?;
@@ -52,9 +53,9 @@ fn records_acknowledged_to_a_recreated_topic_are_in_it_once_and_in_order() -> Te
         let ledger = report.ledger();
         for id in ledger.sent() {
             let Some(outcome) = ledger.outcome(id) else {
-                panic!("the fate of {id:?} is open");
+                panic!("{id:?} has no result");
             };
-            let Fate::Acknowledged { .. } = outcome.fate else {
+            let RecordResult::Acknowledged { .. } = outcome.result else {
                 continue;
             };
             let copies = report.findings.copies(id);

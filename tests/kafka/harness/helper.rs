@@ -323,7 +323,7 @@ impl Running {
             arguments: vec!["kafkaproducer.testing.Helper".to_owned()],
             piped_output: true,
             jaas: None,
-            tells_handshakes: false,
+            logs_handshakes: false,
         })?;
         let stdout = jvm.take_stdout().expect("the helper's output is piped");
         let (sender, frames) = sync_channel(FRAMES_AHEAD);

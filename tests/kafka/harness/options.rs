@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::DEFAULT_VERSION;
 
-/// The options of a cluster.
+/// Configuration of a cluster that the tests start.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterOptions {
     /// The version of Apache Kafka, such as `3.0.0`.
@@ -19,9 +19,9 @@ pub(crate) struct ClusterOptions {
     /// The JAAS file of brokers before 1.1, which have no configuration key for it.
     pub(crate) jaas: Option<String>,
     /// Enables the TLS handshake log of brokers.
-    pub(crate) tells_handshakes: bool,
-    /// The session timeout of brokers, which is about how long a restart after [`Broker::kill`](super::Broker::kill)
-    /// takes.
+    pub(crate) logs_handshakes: bool,
+    /// The session time-out of brokers. A restart after [`Broker::kill`](super::Broker::kill) waits until the session
+    /// of the killed process has expired.
     pub(crate) session_timeout: Duration,
     /// The heap of one broker's JVM.
     pub(crate) heap_mb: u32,
@@ -35,7 +35,7 @@ impl Default for ClusterOptions {
             broker_configs: Vec::new(),
             listeners: Vec::new(),
             jaas: None,
-            tells_handshakes: false,
+            logs_handshakes: false,
             session_timeout: Duration::from_secs(6),
             heap_mb: 512,
         }
@@ -68,12 +68,12 @@ impl ClusterOptions {
         self
     }
 
-    pub(crate) fn tells_handshakes(mut self) -> Self {
-        self.tells_handshakes = true;
+    pub(crate) fn logs_handshakes(mut self) -> Self {
+        self.logs_handshakes = true;
         self
     }
 
-    /// The certificate, key and trust store of the listeners with this prefix of keys; all as PEM.
+    /// Sets the certificate, key and trust store, in PEM, of the listeners whose configuration keys have this prefix.
     pub(crate) fn identity(self, prefix: &str, chain: &str, key: &str, trusted: &str) -> Self {
         self.config(&format!("{prefix}ssl.keystore.type"), "PEM")
             .config(&format!("{prefix}ssl.keystore.certificate.chain"), chain)

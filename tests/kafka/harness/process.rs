@@ -29,7 +29,7 @@ pub(crate) struct JvmCommand<'a> {
     /// The JAAS file, if there is one.
     pub(crate) jaas: Option<PathBuf>,
     /// Enables the TLS handshake log.
-    pub(crate) tells_handshakes: bool,
+    pub(crate) logs_handshakes: bool,
 }
 
 /// A running JVM. Dropping it kills it.
@@ -70,7 +70,7 @@ impl Jvm {
             )
             .args(
                 command
-                    .tells_handshakes
+                    .logs_handshakes
                     .then_some("-Djavax.net.debug=ssl:handshake"),
             )
             .arg(format!("-Xmx{}m", command.heap_mb))

@@ -312,7 +312,7 @@ impl Cluster {
             arguments: all,
             piped_output: false,
             jaas: self.jaas_file(name)?,
-            tells_handshakes: self.options.tells_handshakes && name.starts_with("broker"),
+            logs_handshakes: self.options.logs_handshakes && name.starts_with("broker"),
         })
     }
 

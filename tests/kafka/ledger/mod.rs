@@ -1,4 +1,4 @@
-//! The ledger of a workload: which records were sent, their results, and whether the log agrees.
+//! The ledger of a workload: the records that were sent and their results, which are compared with the log.
 //!
 //! Every record contains its topic, thread and number. A [`Ledger`] stores each record's result from its callback;
 //! afterwards a [`Reading`] compares them with the records that Kafka's own consumer returns.
@@ -16,7 +16,7 @@ use crate::harness::ReadRecord;
 
 pub(crate) use reading::{Findings, Reading};
 
-/// Maximum of partitions in any test.
+/// The maximum number of partitions of a topic in the tests.
 const PARTITIONS: usize = 64;
 
 /// The identity of a record: thread and number.
@@ -26,10 +26,10 @@ pub(crate) struct Id {
     pub(crate) number: usize,
 }
 
-/// The result of a record.
+/// The result that a record's callback received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// The offset is `None` if the broker returns none (acks=0).
+pub(crate) enum RecordResult {
+    /// `offset` is `None` with acks=0: there is no response that contains it.
     Acknowledged {
         partition: i32,
         offset: Option<i64>,
@@ -38,10 +38,10 @@ pub(crate) enum Fate {
     MaybeWritten,
 }
 
-/// The result of a record, and the time of its callback.
+/// The result of a record, with the time of its callback.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outcome {
-    pub(crate) fate: Fate,
+    pub(crate) result: RecordResult,
     pub(crate) at: Instant,
 }
 
@@ -94,7 +94,10 @@ impl Ledger {
     }
 
     fn place(&self, id: Id) -> usize {
-        assert!(id.number < self.per_thread, "the ledger has no room left");
+        assert!(
+            id.number < self.per_thread,
+            "the ledger's capacity is exceeded"
+        );
         id.thread * self.per_thread + id.number
     }
 
@@ -103,7 +106,7 @@ impl Ledger {
         self.sent[thread].load(Ordering::Relaxed) < self.per_thread
     }
 
-    /// The callback of the next record.
+    /// Adds a record that is about to be sent, and returns its callback, which stores the result.
     pub(crate) fn callback(
         self: &Arc<Self>,
         thread: usize,
@@ -113,38 +116,38 @@ impl Ledger {
         let place = self.place(Id { thread, number });
         let sent = Instant::now();
         self.sent[thread].fetch_max(number + 1, Ordering::AcqRel);
-        move |fate: Result<&RecordMetadata, &ProduceError>| {
-            let fate = match fate {
+        move |result: Result<&RecordMetadata, &ProduceError>| {
+            let result = match result {
                 Ok(metadata) => {
                     ledger.acknowledged_from[metadata.partition() as usize].fetch_max(
                         sent.saturating_duration_since(ledger.began).as_nanos() as u64,
                         Ordering::AcqRel,
                     );
-                    Fate::Acknowledged {
+                    RecordResult::Acknowledged {
                         partition: metadata.partition(),
                         offset: metadata.has_offset().then(|| metadata.offset()),
                     }
                 }
-                Err(error) if error.delivery() == Delivery::NotWritten => Fate::NotWritten,
-                Err(_) => Fate::MaybeWritten,
+                Err(error) if error.delivery() == Delivery::NotWritten => RecordResult::NotWritten,
+                Err(_) => RecordResult::MaybeWritten,
             };
             let outcome = Outcome {
-                fate,
+                result,
                 at: Instant::now(),
             };
             let first = ledger.entries[place].outcome.set(outcome).is_ok();
-            assert!(first, "a callback runs once");
+            assert!(first, "the callback ran twice");
             ledger.resolved.fetch_add(1, Ordering::AcqRel);
         }
     }
 
-    /// Notes that `send` has returned: the record is appended, or has failed.
+    /// Stores the time at which `send` returned: the record is appended to a batch, or has failed.
     pub(crate) fn taken(&self, thread: usize, number: usize) {
         let first = self.entries[self.place(Id { thread, number })]
             .taken
             .set(Instant::now())
             .is_ok();
-        assert!(first, "a record is taken once");
+        assert!(first, "the record was sent twice");
     }
 
     /// Every record that was sent.
@@ -154,12 +157,12 @@ impl Ledger {
         })
     }
 
-    /// The result of a record, if it is complete.
+    /// The result of a record, if it has one.
     pub(crate) fn outcome(&self, id: Id) -> Option<Outcome> {
         self.entries[self.place(id)].outcome.get().copied()
     }
 
-    /// From the return of `send` to the callback; zero if the callback came first.
+    /// The latency of a record, from the return of `send` to its callback; zero if the callback came first.
     pub(crate) fn took(&self, id: Id) -> Option<Duration> {
         let entry = &self.entries[self.place(id)];
         let (taken, outcome) = (entry.taken.get()?, entry.outcome.get()?);
@@ -175,15 +178,15 @@ impl Ledger {
             .unwrap_or_default()
     }
 
-    /// The number of incomplete records.
+    /// The number of records without a result.
     pub(crate) fn open(&self) -> usize {
-        // Completed first: a record that is sent between the two reads counts as incomplete.
+        // Results are read first: a record that is sent between the two reads counts as one without a result.
         let resolved = self.resolved.load(Ordering::Acquire);
         let sent = self.sent.iter().map(|count| count.load(Ordering::Acquire));
         sent.sum::<usize>().saturating_sub(resolved)
     }
 
-    /// Whether each of the first `partitions` partitions has acknowledged a record that was sent after `since`.
+    /// Whether a record that was sent after `since` has been acknowledged in each of the first `partitions` partitions.
     pub(crate) fn all_acknowledge_since(&self, partitions: usize, since: Instant) -> bool {
         let since = since.saturating_duration_since(self.began).as_nanos() as u64;
         self.acknowledged_from[..partitions]
@@ -196,7 +199,7 @@ impl Ledger {
         self.tally_of(|_| true)
     }
 
-    /// Counts the results of this period, without incomplete records.
+    /// Counts the results whose callbacks ran in this period.
     pub(crate) fn tally_during(&self, during: &Range<Instant>) -> Tally {
         self.tally_of(|outcome| outcome.is_some_and(|outcome| during.contains(&outcome.at)))
     }
@@ -208,17 +211,17 @@ impl Ledger {
             if !counts(outcome) {
                 continue;
             }
-            *match outcome.map(|outcome| outcome.fate) {
-                Some(Fate::Acknowledged { .. }) => &mut tally.acknowledged,
-                Some(Fate::NotWritten) => &mut tally.not_written,
-                Some(Fate::MaybeWritten) => &mut tally.maybe_written,
+            *match outcome.map(|outcome| outcome.result) {
+                Some(RecordResult::Acknowledged { .. }) => &mut tally.acknowledged,
+                Some(RecordResult::NotWritten) => &mut tally.not_written,
+                Some(RecordResult::MaybeWritten) => &mut tally.maybe_written,
                 None => &mut tally.open,
             } += 1;
         }
         tally
     }
 
-    /// `topic:thread:number`, filled up to `size` bytes.
+    /// The value of a record: `topic:thread:number:`, padded to `size` bytes.
     pub(crate) fn payload(&self, thread: usize, number: usize, size: usize) -> Vec<u8> {
         let mut text = format!("{}:{thread}:{number}:", self.topic).into_bytes();
         text.resize(size.max(text.len()), b'.');

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Fate, Id, Ledger};
+use super::{Id, Ledger, RecordResult};
 use crate::harness::ReadRecord;
 
 /// Processes the records of a topic as they are read, in the order of each partition.
@@ -52,17 +52,17 @@ impl Reading {
         let id = self.ledger.identity(record);
         let place = self.ledger.place(id);
         let outcome = self.ledger.outcome(id);
-        let fate = outcome.map(|outcome| outcome.fate);
-        assert!(fate.is_some(), "{id:?} is in the log and its fate is open");
+        let result = outcome.map(|outcome| outcome.result);
+        assert!(result.is_some(), "{id:?} is in the log and has no result");
         assert_ne!(
-            fate,
-            Some(Fate::NotWritten),
+            result,
+            Some(RecordResult::NotWritten),
             "{id:?} is in the log: {record:?}"
         );
         let partition = record.partition as usize;
         self.check_offset(partition, record.offset);
         self.copies[place] = self.copies[place].saturating_add(1);
-        if let Some(Fate::Acknowledged { partition, offset }) = fate {
+        if let Some(RecordResult::Acknowledged { partition, offset }) = result {
             let is_there = partition == record.partition
                 && offset.is_none_or(|offset| offset == record.offset);
             self.in_place[place] |= is_there;
@@ -116,14 +116,14 @@ impl Reading {
             let place = self.ledger.place(id);
             let copies = findings.copies[place];
             let outcome = self.ledger.outcome(id);
-            match outcome.map(|outcome| outcome.fate) {
-                Some(Fate::Acknowledged { .. }) if copies == 0 => findings.lost.push(id),
-                Some(Fate::Acknowledged { .. }) if !self.in_place[place] => {
+            match outcome.map(|outcome| outcome.result) {
+                Some(RecordResult::Acknowledged { .. }) if copies == 0 => findings.lost.push(id),
+                Some(RecordResult::Acknowledged { .. }) if !self.in_place[place] => {
                     findings.misplaced.push(id);
                 }
-                Some(Fate::MaybeWritten) => findings.maybe_found += usize::from(copies > 0),
+                Some(RecordResult::MaybeWritten) => findings.maybe_found += usize::from(copies > 0),
                 Some(_) => {}
-                None => panic!("the fate of {id:?} is open"),
+                None => panic!("{id:?} has no result"),
             }
             findings.duplicates.extend((1..copies).map(|_| id));
         }
@@ -165,10 +165,10 @@ impl Findings {
             .iter()
             .take(5)
             .map(|id| {
-                let fate = self.ledger.outcome(*id).map(|outcome| outcome.fate);
+                let result = self.ledger.outcome(*id).map(|outcome| outcome.result);
                 let took = self.ledger.took(*id).unwrap_or_default();
                 format!(
-                    "{}:{} ({fate:?} after {took:.2?}, {} times in the log)",
+                    "{}:{} ({result:?} after {took:.2?}, {} times in the log)",
                     id.thread,
                     id.number,
                     self.copies(*id)

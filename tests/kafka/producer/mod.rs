@@ -1,4 +1,4 @@
-//! The producer with a real broker: acknowledged records are in the log, once and in order.
+//! Tests of the producer against real brokers: delivery, retries, idle connections, record sizes, metrics.
 
 pub(crate) mod faults;
 pub(crate) mod idle;
@@ -11,7 +11,7 @@ pub(crate) mod reporters;
 
 use kafka_producer::{KafkaProducer, ProducerConfig, ProducerConfigBuilder};
 
-/// Keys and values are bytes.
+/// A producer with byte keys and values.
 pub(crate) type Producer = KafkaProducer<[u8], [u8]>;
 
 pub(crate) fn config(servers: &str) -> ProducerConfigBuilder {

@@ -179,7 +179,7 @@ impl Rig {
         let identity = authority.issue(&["127.0.0.1", "localhost"]);
         let mut options = ClusterOptions::default()
             .version(version)
-            .tells_handshakes()
+            .logs_handshakes()
             .config("inter.broker.listener.name", "PLAINTEXT")
             // Of each listener.
             .config("num.network.threads", "1");

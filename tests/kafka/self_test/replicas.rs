@@ -9,12 +9,12 @@ use crate::shared;
 use crate::workload::wait_for;
 
 tests![
-    leaders_move_brokers_restart_in_turn_and_what_is_down_is_mended,
+    leaders_move_brokers_restart_in_turn_and_failed_brokers_are_repaired,
     a_topic_that_is_deleted_and_created_again_is_empty,
 ];
 
 /// All in one test, because a cluster takes a while to start.
-fn leaders_move_brokers_restart_in_turn_and_what_is_down_is_mended() -> TestResult {
+fn leaders_move_brokers_restart_in_turn_and_failed_brokers_are_repaired() -> TestResult {
     let cluster = Cluster::start(
         ClusterOptions::default()
             .brokers(3)

@@ -16,8 +16,8 @@ use crate::matrix::NEWEST;
 use crate::runner::{TestResult, tests};
 
 tests![
-    kafka_3_0_0_shows_each_committed_record_once_whoever_is_killed,
-    newest_kafka_shows_each_committed_record_once_whoever_is_killed,
+    kafka_3_0_0_has_each_committed_record_once_after_processes_are_killed,
+    newest_kafka_has_each_committed_record_once_after_processes_are_killed,
 ];
 
 /// Environment variable with the number of transactions.
@@ -31,11 +31,11 @@ const ATTEMPTS_OF_A_LIFE: u64 = 1_000_000;
 const ALL_REPLICAS: &str = "3";
 const WRITABLE: &str = "2";
 
-fn kafka_3_0_0_shows_each_committed_record_once_whoever_is_killed() -> TestResult {
+fn kafka_3_0_0_has_each_committed_record_once_after_processes_are_killed() -> TestResult {
     survives("3.0.0")
 }
 
-fn newest_kafka_shows_each_committed_record_once_whoever_is_killed() -> TestResult {
+fn newest_kafka_has_each_committed_record_once_after_processes_are_killed() -> TestResult {
     survives(NEWEST)
 }
 

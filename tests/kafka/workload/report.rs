@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kafka_producer::ProducerSnapshot;
 
 use super::Mark;
-use crate::ledger::{Fate, Findings, Id, Ledger};
+use crate::ledger::{Findings, Id, Ledger, RecordResult};
 
 /// Minimum time between attempts of a record: `retry.backoff.ms`, 100 ms by default.
 const RETRY_BACKOFF: Duration = Duration::from_millis(100);
@@ -168,8 +168,8 @@ impl Report {
     /// order.
     pub(crate) fn assert_keeps_what_acks_1_promises(&self) {
         let findings = &self.findings;
-        let was_cut_off = |id: &Id| match self.ledger.outcome(*id).map(|outcome| outcome.fate) {
-            Some(Fate::Acknowledged {
+        let was_cut_off = |id: &Id| match self.ledger.outcome(*id).map(|outcome| outcome.result) {
+            Some(RecordResult::Acknowledged {
                 partition,
                 offset: Some(offset),
             }) => self

@@ -54,7 +54,7 @@ pub fn run<C: Client>() -> ExitCode {
 
 fn say(answer: &impl Serialize) {
     let mut output = std::io::stdout().lock();
-    // Nobody to tell it to: the end of standard input follows.
+    // An error is ignored: the parent has ended, and the end of standard input follows.
     let _ = serde_json::to_writer(&mut output, answer);
     let _ = output.write_all(b"\n");
     let _ = output.flush();

@@ -111,7 +111,7 @@ pub struct Deliveries<F>(UnboundedSender<Outstanding<F>>);
 #[derive(Debug)]
 enum Outstanding<F> {
     Delivery(F, Option<Ticket>),
-    /// Somebody wants to know when all before have ended, and whether those without ticket failed.
+    /// A request to report when all earlier deliveries have ended, and whether those without a ticket failed.
     End(oneshot::Sender<Result<(), String>>),
 }
 
@@ -172,7 +172,7 @@ where
                         Some(error) => Err(format!("{failed} records failed: {error}")),
                     };
                     failed = 0;
-                    // Who gave up does not want to know.
+                    // The receiver is gone if the waiter has given up.
                     let _ = reached.send(outcome);
                 }
             }
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_end_is_given_up_in_time() {
+    fn a_run_that_does_not_end_is_given_up_in_time() {
         let tokio = Tokio::start().unwrap();
         let soon = Instant::now() + Duration::from_millis(20);
         assert_eq!(
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_without_ticket_are_told_once_all_before_have_ended() {
+    fn failures_without_a_ticket_are_reported_after_all_earlier_ones_have_ended() {
         let tokio = Tokio::start().unwrap();
         let deliveries = Deliveries::count_on(&tokio);
         let (tell, told) = oneshot::channel();
@@ -225,7 +225,7 @@ mod tests {
         tell.send(()).unwrap();
         assert_eq!(tokio.block_on(deliveries.all_ended()), Ok(()));
         for _ in 0..3 {
-            // Nobody will ever tell: that is the failure.
+            // A sender that is dropped counts as a failure.
             deliveries.add(oneshot::channel().1, None);
         }
         let failed = tokio.block_on(deliveries.all_ended()).unwrap_err();

@@ -130,7 +130,7 @@ impl Tally {
     #[inline]
     pub(crate) fn add_acked(&self, count: u64) {
         let acked = self.acked.fetch_add(count, SeqCst) + count;
-        // Each side adds to its counter before it reads the other, so whoever comes last sees the sum.
+        // Each side adds to its counter before it reads the other, so the last one sees the sum.
         if acked + self.failed.load(SeqCst) >= self.target.load(Relaxed) {
             self.tell();
         }

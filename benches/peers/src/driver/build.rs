@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_failed_build_the_last_error_is_told() {
+    fn the_last_error_of_a_failed_build_is_reported() {
         let said = "warning: x\nerror[E0425]: cannot find value `a`\n  --> src/main.rs:3:5\n\
                     error: could not compile `driver` (bin \"driver\") due to 1 previous error\n";
         assert_eq!(
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_driver_in_tests_that_does_not_build_says_why() {
+    fn a_driver_that_does_not_build_reports_the_reason() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let driver = |script: &str| Description {
             name: "broken".into(),

@@ -1,4 +1,4 @@
-//! A driver that runs: from its setup to its end.
+//! A session with a driver process: from its setup to its exit.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,19 +11,19 @@ use serde_json::Value;
 
 use super::Description;
 use crate::measure::Processes;
-use crate::process::{Talker, check_interrupted};
+use crate::process::{LineProcess, check_interrupted};
 
 /// Why a driver has no figures.
 #[derive(Debug)]
 pub enum Failure {
-    /// The client cannot do what is asked.
+    /// The client does not support the setup.
     Unable(String),
-    /// Something went wrong.
+    /// The driver failed.
     Broken(anyhow::Error),
 }
 
 impl Failure {
-    /// For the table's cell.
+    /// The text in the table's cell.
     pub fn reason(&self) -> String {
         match self {
             Self::Unable(reason) => reason.clone(),
@@ -33,13 +33,13 @@ impl Failure {
 }
 
 pub struct Session {
-    talker: Talker,
+    process: LineProcess,
     pub about: About,
     pub processes: Processes,
 }
 
 impl Session {
-    /// Starts the driver and lets it make its producer.
+    /// Starts the driver and makes it create its producer.
     ///
     /// # Errors
     /// Outer: this program was interrupted. Inner: the driver's own failure.
@@ -63,17 +63,17 @@ impl Session {
         let mut words = prefix.iter().chain(&driver.run);
         let mut command = Command::new(words.next().expect("run is not empty"));
         command.args(words).current_dir(&driver.folder);
-        let mut talker =
-            Talker::start(&driver.name, command, log, LONGEST_END).map_err(Failure::Broken)?;
-        let answer =
-            ask(&mut talker, &tagged("setup", setup), LONGEST_SETUP).map_err(Failure::Broken)?;
+        let mut process =
+            LineProcess::start(&driver.name, command, log, LONGEST_END).map_err(Failure::Broken)?;
+        let answer = request(&mut process, &tagged("setup", setup), LONGEST_SETUP)
+            .map_err(Failure::Broken)?;
         if let Some(reason) = answer["unable"].as_str() {
             return Err(Failure::Unable(reason.to_owned()));
         }
-        let about = understood(answer).map_err(Failure::Broken)?;
-        let processes = Processes::of(talker.id());
+        let about = checked(answer).map_err(Failure::Broken)?;
+        let processes = Processes::of(process.id());
         Ok(Self {
-            talker,
+            process,
             about,
             processes,
         })
@@ -81,22 +81,22 @@ impl Session {
 
     /// Runs one round; it should take about `expected`.
     pub fn produce(&mut self, produce: &Produce, expected: Duration) -> Result<RoundResult> {
-        let answer = ask(
-            &mut self.talker,
+        let answer = request(
+            &mut self.process,
             &tagged("produce", produce),
             expected + LONGEST_ROUND,
         )?;
-        understood(answer)
+        checked(answer)
     }
 
     pub fn id(&self) -> u32 {
-        self.talker.id()
+        self.process.id()
     }
 }
 
-/// Java and others may have a lot to load.
+/// Long, since some clients, Java's among them, load a lot of code.
 const LONGEST_SETUP: Duration = Duration::from_secs(60);
-/// Beyond what a round should take.
+/// Added to the expected time of a round.
 const LONGEST_ROUND: Duration = Duration::from_secs(45);
 const LONGEST_END: Duration = Duration::from_secs(4);
 
@@ -106,18 +106,19 @@ fn tagged(command: &str, fields: &impl Serialize) -> Value {
     value
 }
 
-fn ask(talker: &mut Talker, command: &Value, limit: Duration) -> Result<Value> {
-    talker.tell(&command.to_string())?;
-    let line = talker.hear(limit)?;
-    serde_json::from_str(&line).with_context(|| format!("it answered {line:?}"))
+fn request(process: &mut LineProcess, command: &Value, limit: Duration) -> Result<Value> {
+    process.write_line(&command.to_string())?;
+    let line = process.read_line(limit)?;
+    serde_json::from_str(&line).with_context(|| format!("the driver answered {line:?}"))
 }
 
-fn understood<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T> {
+/// The fields of an answer, or its error.
+fn checked<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T> {
     if answer["ok"] == Value::Bool(true) {
         return Ok(serde_json::from_value(answer)?);
     }
     match answer["error"].as_str() {
         Some(error) => Err(anyhow!("{error}")),
-        None => Err(anyhow!("it answered {answer}")),
+        None => Err(anyhow!("the driver answered {answer}")),
     }
 }

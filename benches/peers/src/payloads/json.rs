@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_compress_three_to_five_times_whatever_their_size() {
+    fn batches_of_every_size_compress_three_to_five_times() {
         for records in [16, 131, 500] {
             let plain = made(1, records);
             let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));

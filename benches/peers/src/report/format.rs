@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_three_digits_that_say_something() {
+    fn numbers_have_three_significant_digits() {
         let written = [
             0.0,
             0.2444,

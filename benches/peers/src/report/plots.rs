@@ -268,7 +268,7 @@ mod tests {
     use crate::summary::tests::{figures, measured, round};
 
     #[test]
-    fn there_is_a_plot_for_what_was_run_and_none_for_the_rest() {
+    fn there_is_a_plot_for_each_scenario_of_the_run_only() {
         let run = Run {
             machine: crate::machine::describe(),
             commit: String::new(),

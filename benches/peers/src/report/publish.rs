@@ -76,7 +76,7 @@ mod tests {
     use crate::summary::tests::{figures, measured, round};
 
     #[test]
-    fn a_block_is_replaced_and_what_surrounds_it_kept() {
+    fn a_block_is_replaced_and_the_text_around_it_is_kept() {
         let text = "a\n<!-- peers:begin -->\nold\n<!-- peers:end -->\nb\n";
         let new = replace_block(text, "new").unwrap();
         assert_eq!(new, "a\n<!-- peers:begin -->\nnew\n<!-- peers:end -->\nb\n");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn without_marks_it_says_what_to_put_where() {
+    fn a_file_without_marks_is_an_error_that_names_the_marks() {
         let error = replace_block("<!-- peers:begin -->\n", "new").unwrap_err();
         assert!(error.to_string().contains("<!-- peers:end -->"));
     }

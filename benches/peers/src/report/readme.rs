@@ -21,7 +21,7 @@ pub fn render(run: &Run, details: &str) -> String {
     }
     let _ = writeln!(out, "\n|---|{}", "---|".repeat(columns.len()));
     for client in &run.clients {
-        // Whoever has no part in any column has no row.
+        // A client without a value in any column has no row.
         if !columns
             .iter()
             .any(|measured| measured.clients.contains_key(&client.name))

@@ -59,7 +59,7 @@ fn properties_are_words_up_to_the_next_option() {
 
 /// As in Kafka's tool: the word is split at every `=`, and empty trailing parts are dropped.
 #[test]
-fn a_property_has_one_equals_sign_and_what_is_refused_does_not_show_its_value() {
+fn a_property_has_one_equals_sign_and_the_error_does_not_show_its_value() {
     assert_eq!(property("a=b=").unwrap(), ("a".to_owned(), "b".to_owned()));
     for bad in ["password", "password=", "password=secret=x"] {
         let error = property(bad).unwrap_err().to_string();
@@ -149,7 +149,7 @@ fn with_a_duration_there_are_transactions_and_the_id_has_a_default() {
 }
 
 #[test]
-fn help_is_given_whatever_else_is_asked() {
+fn help_takes_precedence_over_all_other_options() {
     for line in ["-h", "--help", "--topic t --he"] {
         assert!(matches!(parsed(line), Ok(PerfTestCommand::Help)), "{line}");
     }

@@ -92,7 +92,7 @@ fn every_node_refuses_the_client_when_each_that_is_known_has_and_none_is_tried_a
 
 /// A request that is queued during re-authentication has not been written.
 #[test]
-fn a_refusal_later_on_fails_what_was_not_written_and_loses_what_was() {
+fn a_refused_reauthentication_fails_unwritten_requests_and_disconnects_written_ones() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.send_whole(1, 7);

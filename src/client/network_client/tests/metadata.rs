@@ -412,7 +412,7 @@ impl Harness {
 
 /// While a poll blocks, waiters for metadata know which step is awaited.
 #[test]
-fn the_awaited_brokers_are_reported_with_what_they_wait_for() {
+fn the_awaited_brokers_are_reported_with_the_step_they_are_in() {
     let mut harness = Harness::bootstrapped(1);
     assert_eq!(harness.awaited(), [""; 0]);
     harness.client.resolver.is_silent = true;

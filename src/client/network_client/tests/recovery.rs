@@ -92,7 +92,7 @@ fn a_bootstrap_name_is_resolved_again_each_time() {
     harness.advance(MAX_AGE);
     harness.run_for(MS(30_000));
     assert!(harness.attempts(-1) > 2);
-    // The brokers behind the name are replaced: nobody is told.
+    // The brokers behind the name are replaced, without any notification.
     harness
         .client
         .resolver

@@ -376,7 +376,7 @@ fn a_request_without_a_shared_version_is_completed_as_unsupported() {
 
 /// That is no matter of versions: another broker could not be sent it either.
 #[test]
-fn a_request_that_no_version_can_carry_comes_back_unsent_and_says_so() {
+fn a_request_that_no_version_can_encode_is_returned_unsent_with_the_reason() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     let request = Request::InitProducerId(InitProducerIdRequest {

@@ -213,7 +213,7 @@ fn a_muted_partition_is_not_ready_until_it_is_unmuted() {
     assert_eq!((rig.ready(), rig.drain(0).len()), (vec![0], 1));
 }
 
-/// With one request in flight: the batch under way may be written by the old leader still.
+/// With one request in flight: the batch in flight may be written by the old leader still.
 #[test]
 fn a_muted_partition_stays_so_when_another_broker_leads_it() {
     let mut rig = Rig::new(0, Duration::ZERO, &[0]);
@@ -306,7 +306,7 @@ fn a_partition_that_the_gate_holds_does_not_hold_the_others() {
 
 /// Java: RecordAccumulatorTest#testAbortIncompleteBatches
 #[test]
-fn everything_is_taken_at_the_end_also_what_was_never_looked_at() {
+fn take_all_includes_queues_that_were_never_drained() {
     let mut rig = Rig::new(0, Duration::ZERO, &[0, -1]);
     rig.append(0);
     let _future = append(&rig.fixture, 1, "unseen");

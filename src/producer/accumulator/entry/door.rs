@@ -1,37 +1,40 @@
-//! Admission control of a partition's queue: open, outside of the transaction, or closed.
+//! Admission control of a partition's queue: whether it admits a record, by the record's transaction.
 
-/// The number of a producer's transaction. Tells a transaction from later ones, for records that are sent in it.
+/// The number of a producer's transaction. Records carry it, so that a record of an earlier transaction is not admitted
+/// to a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TransactionNumber(pub(crate) u64);
 
 impl TransactionNumber {
-    /// No transaction: of a producer that is not transactional, or before its first one.
+    /// No transaction: the producer is not transactional, or has not begun its first transaction yet.
     pub(crate) const NONE: Self = Self(0);
 }
 
-/// Whether a queue admits records, and of which transaction. Every append checks it under the queue's lock, so no
-/// record is admitted after it was shut.
+/// Admission state of a queue: whether it admits records, and of which transaction. Every append checks it under the
+/// queue's lock, so no record is admitted after the state has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Door {
-    /// Admits records of this transaction; of [none](TransactionNumber::NONE) if the producer is not transactional.
+    /// Admits records of this transaction; [`TransactionNumber::NONE`] if the producer is not transactional.
     Open(TransactionNumber),
-    /// The producer is transactional, and there is no open transaction, or the partition was not added to it yet.
+    /// Admits no records: the producer is transactional, and either no transaction is open, or the partition has not
+    /// been added to the open one yet.
     OutsideTransaction,
-    /// The producer is closed: final.
+    /// Admits no records: the producer is closed. Final.
     Closed,
 }
 
-/// The claim by which a record is admitted: its transaction, or any.
+/// The transactions that a record may become part of: one ([`TransactionNumber`]), or whichever is open
+/// ([`AnyTransaction`]).
 pub(crate) trait Admission: Copy {
-    /// Whether the record is admitted.
+    /// Whether a queue in this state admits the record.
     fn opens(self, door: Door) -> bool;
 
-    /// The transaction that the record is bound to; none if it is any.
+    /// The record's transaction; `None` if any open transaction will do.
     fn number(self) -> Option<TransactionNumber>;
 }
 
-/// Any open transaction: for a record on the fast path. Its call neither waited nor ran user code, so it was sent in
-/// whichever transaction is open.
+/// Any open transaction: for a record on the fast path. The `send` call has neither waited nor run user code since it
+/// began, so the open transaction is the record's own.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AnyTransaction;
 
@@ -46,8 +49,8 @@ impl Admission for AnyTransaction {
     }
 }
 
-/// One transaction only: for a record whose call may have waited since it was sent, or that is sent by a transaction
-/// guard.
+/// One transaction only: for a record whose `send` call may have waited, in which case another transaction may be open
+/// by now, or a record sent through a transaction guard.
 impl Admission for TransactionNumber {
     #[inline]
     fn opens(self, door: Door) -> bool {

@@ -231,7 +231,7 @@ impl PartitionEntry {
         self.contended.queue.lock().door = Door::Closed;
     }
 
-    /// Admits records of this transaction; false if the queue did already, or the producer is closed.
+    /// Admits records of this transaction. Returns false if the queue did already, or the producer is closed.
     pub(crate) fn enter_transaction(&self, number: TransactionNumber) -> bool {
         let door = &mut self.contended.queue.lock().door;
         let enters = !matches!(*door, Door::Closed) && *door != Door::Open(number);
@@ -244,13 +244,13 @@ impl PartitionEntry {
     /// Admits no more records until the partition is added to the next transaction.
     pub(crate) fn leave_transaction(&self) {
         let door = &mut self.contended.queue.lock().door;
-        // Not if it is closed: that is final.
+        // A closed queue stays closed.
         if matches!(*door, Door::Open(_)) {
             *door = Door::OutsideTransaction;
         }
     }
 
-    /// One outside of transactions, that is in no accumulator.
+    /// An entry outside of transactions that belongs to no accumulator.
     #[cfg(test)]
     pub(crate) fn for_test(topic_partition: TopicPartition) -> Arc<Self> {
         let door = Door::OutsideTransaction;
@@ -262,7 +262,7 @@ impl PartitionEntry {
         self.contended.queue.lock().door
     }
 
-    /// How many batches it holds.
+    /// The number of queued batches.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         let queue = self.contended.queue.lock();
@@ -280,8 +280,8 @@ impl PartitionQueue {
         callback: Option<&mut C>,
         filled: &mut bool,
     ) -> Append {
-        // Under the queue's lock: once the door is shut no record gets in, so the end of a transaction can rely on
-        // that.
+        // Checked under the queue's lock: no record is admitted after the state has changed, on which the end of a
+        // transaction relies.
         if !of.opens(self.door) {
             return self.refused();
         }
@@ -291,7 +291,8 @@ impl PartitionQueue {
         if let Some(place) = open.try_append(record, payload_len, callback) {
             if open.is_full() {
                 *filled = true;
-                // Packing takes batches from `filled` only. A plain batch stays open: whoever takes it next closes it.
+                // Packing takes batches from `filled` only. A plain batch stays open: the next append or drain closes
+                // it.
                 if open.needs_packing() {
                     self.close_open();
                 }
@@ -354,7 +355,8 @@ impl PartitionQueue {
                     let away = Queued::Away(batch.id());
                     // Replaced by a placeholder in the same position, to which `put_back` returns it.
                     if let Queued::Here(batch) = std::mem::replace(queued, away) {
-                        // Counted under the queue's lock: whoever waits for packing never misses a batch that is out.
+                        // Counted under the queue's lock: a thread that waits for packing never misses a batch that was
+                        // taken out.
                         return Some((batch, packing.begin()));
                     }
                 }

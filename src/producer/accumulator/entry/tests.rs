@@ -26,7 +26,7 @@ fn a_queue_takes_records_from_when_its_partition_enters_a_transaction_until_it_l
 }
 
 #[test]
-fn a_queue_that_is_closed_stays_so_whatever_transactions_come_and_go() {
+fn a_closed_queue_stays_closed_when_transactions_begin_and_end() {
     let entry = entry(0);
     entry.close();
     assert!(!entry.enter_transaction(TransactionNumber(1)));
@@ -53,7 +53,7 @@ fn a_record_is_let_in_by_the_door_of_its_own_transaction_alone() {
     for (door, is_let_in) in [(first, [true, false]), (second, [false, true])] {
         assert!(entry.enter_transaction(door));
         let ends = [first, second].map(|of| append(&entry, of));
-        // Of a queue without a batch who is let in needs one.
+        // An admitted record needs a batch, since the queue has none.
         let let_in = ends.map(|end| matches!(end, Append::NeedsBatch));
         assert_eq!(let_in, is_let_in);
         entry.leave_transaction();
@@ -68,7 +68,7 @@ fn a_record_is_let_in_by_the_door_of_its_own_transaction_alone() {
 /// What stands before the queue is read by every send; the queue, its lock and the flag of the inbox are written for
 /// every record or batch.
 #[test]
-fn what_every_send_reads_is_apart_from_what_every_batch_writes() {
+fn fields_read_by_every_send_share_no_cache_line_with_fields_written_by_every_batch() {
     const LINE: usize = 64;
     assert_eq!(align_of::<PartitionEntry>() % LINE, 0);
     let read = offset_of!(PartitionEntry, index) / LINE;

@@ -163,7 +163,7 @@ fn a_record_larger_than_a_batch_gets_one_of_its_own() {
 }
 
 #[test]
-fn numbers_and_times_of_a_queues_batches_rise_whoever_opens_them() {
+fn ids_and_creation_times_of_a_queues_batches_increase_across_threads() {
     let fixture = fixture(0, Duration::ZERO);
     fixture.cluster(&[0]);
     std::thread::scope(|scope| {
@@ -186,7 +186,7 @@ fn numbers_and_times_of_a_queues_batches_rise_whoever_opens_them() {
 
 /// Java: RecordAccumulatorTest#testFlush, #testAwaitFlushComplete
 #[test]
-fn a_flush_makes_everything_due_and_counts_what_it_left() {
+fn a_flush_makes_all_batches_due_and_counts_the_incomplete_ones() {
     let fixture = fixture(1000, MS(1000));
     fixture.cluster(&[0, 0]);
     let nothing_to_wait_for = fixture.accumulator.flush(None).stepped();
@@ -235,7 +235,7 @@ fn a_closed_accumulator_takes_nothing_also_for_topics_seen_later() {
     assert!(fixture.accumulator.sends_everything());
 }
 
-/// Of a partition that nothing is sent to there are: its description in the picture of the cluster, its
+/// Of a partition that nothing is sent to there are: its description in the cluster snapshot, its
 /// slot, its number among those with a leader, and its leader's epoch. The target is 400 bytes.
 #[test]
 fn a_partition_that_is_not_sent_to_takes_little_memory() {
@@ -265,9 +265,9 @@ fn a_partition_has_no_entry_before_its_first_record() {
     );
 }
 
-/// However many partitions the topic has now and then, and whichever picture of it a sender looks at.
+/// However many partitions the topic has now and then, and whichever snapshot of it a sender looks at.
 #[test]
-fn a_partition_has_one_entry_whatever_becomes_of_its_topic() {
+fn a_partition_keeps_its_entry_when_its_topic_is_deleted_and_recreated() {
     let fixture = fixture(1000, MS(1000));
     let accumulator = &fixture.accumulator;
     let topics = [2, 4, 1, 3, 4].map(|partitions| {
@@ -349,7 +349,7 @@ fn the_sticky_partition_stays_until_it_is_left_and_avoids_those_without_leader()
         assert_eq!(next, 2 - current, "the other one with a leader");
         current = next;
     }
-    // A new picture keeps the choice.
+    // A new snapshot keeps the choice.
     fixture.cluster(&[0, 0, 1]);
     assert_eq!(fixture.topic().sticky_partition(&random), current);
 }

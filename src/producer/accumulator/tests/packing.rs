@@ -62,7 +62,7 @@ fn fill_one(fixture: &Fixture, numbers: &mut std::ops::RangeFrom<usize>) -> usiz
 /// RA-3: under the partition's lock: closed?, then the last batch is tried; one without room is closed there and
 /// then.
 #[test]
-fn what_was_sent_is_in_the_batch_and_better_ratios_let_more_in() {
+fn a_batch_contains_its_records_and_a_better_ratio_admits_more_of_them() {
     for codec in CODECS {
         let fixture = fixture_with(2000, MS(1000), codec, Magic::V2);
         fixture.cluster(&[0]);
@@ -239,7 +239,7 @@ fn many_threads_fill_one_partition_and_every_record_is_there_once_in_its_threads
 
 /// RA-7, PB-3: the limit counts what records take in the format they are for.
 #[test]
-fn sets_of_the_old_formats_hold_what_was_sent_and_keep_their_limit() {
+fn message_sets_of_the_old_formats_contain_their_records_and_keep_the_size_limit() {
     for magic in [Magic::V0, Magic::V1] {
         for codec in [
             CompressionType::None,

@@ -34,7 +34,7 @@ fn the_cluster_beside_the_topics_has_the_partitions_that_can_be_used_and_no_othe
 
 /// What a thread remembers of topics is worth nothing when the snapshot is another.
 #[test]
-fn topics_that_are_added_leave_what_threads_remember_of_others() {
+fn adding_topics_keeps_cached_entries_of_other_topics() {
     let fixture = fixture(0, MS(0));
     let node = Node::new(0, "a", 1);
     let mut partitions: Vec<PartitionInfo> = Vec::new();

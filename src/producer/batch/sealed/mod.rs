@@ -54,7 +54,7 @@ pub(crate) struct SealedBatch {
     troubles: Option<Box<Troubles>>,
 }
 
-/// Whether the batch may be in the log, by what its completed attempts tell.
+/// Whether the batch may be in the log, by the results of its completed attempts.
 // Ordered from best to worst: the worst attempt counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum BatchFate {
@@ -302,7 +302,7 @@ impl SealedBatch {
         self.fate
     }
 
-    /// Whether the batch may be in the log, as far as attempts before the present one tell.
+    /// Whether the batch may be in the log, by the results of the attempts before the current one.
     pub(crate) fn delivery(&self) -> Delivery {
         match self.fate {
             BatchFate::NotWritten => Delivery::NotWritten,
@@ -363,7 +363,7 @@ impl SealedBatch {
     }
 }
 
-/// What is kept of a batch after its completion, or where the batch itself cannot be borrowed: enough to keep the
+/// Summary of a batch, kept after its completion or used where the batch itself cannot be borrowed: enough to keep the
 /// sequence numbers of its partition consistent.
 #[derive(Debug, Clone)]
 pub(crate) struct BatchSummary {

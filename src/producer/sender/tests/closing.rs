@@ -7,10 +7,10 @@ use crate::metrics::Metrics;
 use crate::producer::accumulator::held_up;
 use crate::protocol::Request;
 
-/// KP-50: a graceful close takes no more records and waits until what is buffered, under way, and asked of
+/// KP-50: a graceful close takes no more records and waits until what is buffered, in flight, and asked of
 /// coordinators has ended.
 #[test]
-fn a_graceful_close_sends_what_is_left() {
+fn a_graceful_close_sends_all_queued_records() {
     let mut rig = Setup::default().start();
     for base in 0..3 {
         rig.client()
@@ -82,7 +82,7 @@ fn ends_with(rig: &mut Rig, outcome: Outcome) {
 }
 
 #[test]
-fn a_sender_that_is_closing_does_not_sleep_once_its_last_batch_has_ended_in_whatever_way() {
+fn a_closing_sender_does_not_sleep_once_its_last_batch_is_complete() {
     const ENDS: [LastEnd; 8] = [
         ("acknowledged", |rig| {
             ends_with(rig, Outcome::Response(answer(0, ErrorCode::NoError, 0)));
@@ -163,7 +163,7 @@ fn a_producer_that_is_being_closed_for_long_sleeps_until_its_answer_comes() {
 
 /// KP-52: a close without time fails what is incomplete at once, as a forced close.
 #[test]
-fn a_forced_close_fails_what_is_queued_and_what_is_in_flight() {
+fn a_forced_close_fails_queued_and_in_flight_batches() {
     let mut rig = Setup::default().start();
     let in_flight = rig.launch(0, "a");
     let queued = rig.send(0, "b");

@@ -6,7 +6,7 @@ use super::*;
 
 /// Java: SenderTest#testExpiryOfUnsentBatchesShouldNotCauseUnresolvedSequences
 #[test]
-fn a_batch_that_was_never_sent_expires_unwritten_and_says_what_it_waited_for() {
+fn a_batch_that_was_never_sent_expires_unwritten_and_the_error_names_the_obstacle() {
     let mut rig = Setup::idempotent().start();
     let forever = rig.now() + Duration::from_secs(1000);
     rig.client().set_unreachable(0, forever);
@@ -30,7 +30,7 @@ fn a_batch_that_was_never_sent_expires_unwritten_and_says_what_it_waited_for() {
 }
 
 #[test]
-fn what_an_expired_batch_waited_for_is_the_outermost_obstacle() {
+fn the_error_of_an_expired_batch_names_the_outermost_obstacle() {
     type Obstacle = fn(&mut Rig);
     let cases: [(Obstacle, WaitCause); 5] = [
         (|rig| rig.lead_by(&[-1, 0]), WaitCause::NoLeader),
@@ -104,7 +104,7 @@ fn the_sender_wakes_when_a_batch_under_way_expires() {
 
 /// Java: SenderTest#testExpiredBatchDoesNotRetry
 #[test]
-fn a_batch_whose_time_is_over_when_its_refusal_comes_is_not_tried_again() {
+fn a_batch_that_has_expired_when_its_error_response_arrives_is_not_retried() {
     let mut rig = Setup::default()
         .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
         .start();
@@ -174,7 +174,7 @@ fn with_one_request_in_flight_an_expired_batch_does_not_hold_the_next_from_anoth
         rig.run();
         assert!(first.is_done());
         assert_eq!(rig.waiting(), 2, "the new leader is sent to");
-        // The old one's answer, late, lets nothing pass the batch that is under way now.
+        // The old one's answer, late, lets nothing pass the batch that is in flight now.
         rig.respond(ErrorCode::NotLeaderOrFollower, -1);
         let third = rig.send(0, "c");
         rig.run();
@@ -352,7 +352,7 @@ fn a_request_that_is_lost_as_its_batch_expires_is_a_delivery_timeout() {
 }
 
 #[test]
-fn what_has_timed_out_is_not_counted_as_under_way_when_its_future_says_so() {
+fn a_timed_out_batch_is_not_counted_as_in_flight_once_its_future_is_done() {
     let mut rig = Setup::default().start();
     let counters = Arc::clone(&rig.shared.counters);
     let seen = Arc::new(AtomicU64::new(u64::MAX));
@@ -437,7 +437,8 @@ impl Clock for Jumping {
 }
 
 #[test]
-fn time_that_compressing_took_is_not_the_requests_and_what_is_overdue_after_it_is_not_sent() {
+fn compression_time_does_not_count_towards_the_request_timeout_and_batches_expired_after_it_are_not_sent()
+ {
     for (by, is_sent) in [(MS(200), true), (DELIVERY_TIMEOUT, false)] {
         let mut rig = Setup::idempotent()
             .with(|o| o.request_timeout = MS(100))

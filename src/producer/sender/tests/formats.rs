@@ -166,7 +166,7 @@ fn set_is_divided(codec: CompressionType, magic: Magic) {
 }
 
 #[test]
-fn a_numbered_batch_is_not_converted_but_fails_and_says_what_to_do() {
+fn a_batch_with_sequence_numbers_is_not_converted_but_fails_with_the_remedy() {
     let mut rig = Setup {
         idempotent: true,
         ..setup(CompressionType::None, Magic::V2)
@@ -187,7 +187,7 @@ fn a_numbered_batch_is_not_converted_but_fails_and_says_what_to_do() {
 }
 
 #[test]
-fn zstd_that_the_broker_does_not_know_is_told_as_such() {
+fn zstd_that_the_broker_does_not_support_is_an_error_of_its_own_kind() {
     let mut rig = setup(CompressionType::Zstd, Magic::V2).start();
     let unsupported = Outcome::UnsupportedVersion("it knows Produce 0 to 5".into());
     rig.client().prepare(None, None, unsupported);

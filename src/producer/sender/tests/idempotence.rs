@@ -91,7 +91,7 @@ fn a_refused_producer_id_fails_the_batches_that_wait_and_is_asked_for_again_by_l
 
 /// TM-44, SE-2. In Java the first of them ends the producer.
 #[test]
-fn brokers_without_producer_ids_fail_what_waits_and_are_asked_again_for_later_batches() {
+fn brokers_without_producer_ids_fail_the_waiting_batches_and_later_batches_request_an_id_again() {
     let mut rig = Setup::idempotent().build();
     for _ in 0..2 {
         let future = rig.send(0, "v");
@@ -138,7 +138,7 @@ fn a_broker_that_cannot_take_a_batch_fails_it_alone_and_its_numbers_are_not_miss
     rig.assert_memory_is_back();
 }
 
-/// In Java batches that are under way fail at once, and `send` throws after that.
+/// In Java batches that are in flight fail at once, and `send` throws after that.
 ///
 /// Java: SenderTest#testClusterAuthorizationExceptionInProduceRequest, #testCancelInFlightRequestAfterFatalError;
 /// TransactionManagerTest#testFailIfNotReadyForSendIdempotentProducerFatalError
@@ -239,7 +239,7 @@ fn the_next_expected_batch_out_of_order_means_lost_data_and_begins_a_new_epoch()
 
 /// Java: SenderTest#testCorrectHandlingOfDuplicateSequenceError
 #[test]
-fn a_duplicate_is_a_success_whose_offset_is_not_known() {
+fn a_duplicate_is_a_success_without_an_offset() {
     let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
@@ -291,7 +291,7 @@ fn a_second_batch_that_succeeds_first_leaves_the_first_to_be_tried_again() {
 /// Java: SenderTest#testIdempotentUnknownProducerHandlingWhenRetentionLimitReached,
 /// #testShouldRaiseOutOfOrderSequenceExceptionToUserIfLogWasNotTruncated
 #[test]
-fn an_unknown_producer_whose_log_start_is_told_begins_a_new_epoch() {
+fn an_unknown_producer_id_with_a_log_start_offset_begins_a_new_epoch() {
     for log_start in [1010, 10] {
         let mut rig = Setup::idempotent().start();
         let _first = rig.launch(0, "a");
@@ -491,7 +491,7 @@ fn a_batch_that_got_no_answer_is_not_numbered_again_although_numbers_are_missing
 
 /// Where all attempts were answered, "out of order" proves that none was written.
 #[test]
-fn a_batch_whose_attempts_were_all_answered_is_numbered_again_once_the_gap_is_certain() {
+fn a_batch_whose_attempts_all_got_a_response_gets_new_sequence_numbers_once_the_gap_is_certain() {
     let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
@@ -545,7 +545,7 @@ fn a_batch_that_may_be_written_keeps_its_number_when_one_behind_it_is_refused_fo
 }
 
 #[test]
-fn a_gap_waits_for_the_answers_to_what_is_under_way_behind_it() {
+fn a_gap_waits_for_the_responses_of_later_batches_in_flight() {
     let mut rig = Setup::idempotent().start_known();
     let _first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
@@ -574,7 +574,7 @@ fn a_gap_waits_for_the_answers_to_what_is_under_way_behind_it() {
     rig.assert_memory_is_back();
 }
 
-/// A topic that is deleted and made again while batches are under way: the new leader takes the second, because
+/// A topic that is deleted and made again while batches are in flight: the new leader takes the second, because
 /// it knows nothing of the first, and does not say so.
 #[test]
 fn a_batch_that_may_be_written_behind_one_that_is_out_of_order_gets_no_other_number() {
@@ -624,7 +624,7 @@ fn a_batch_that_is_out_of_order_again_in_its_new_epoch_gets_another() {
     assert_eq!(offset(&future), Some(9));
 }
 
-/// The leader has forgotten the producer while nothing was under way: the topic was deleted and made again, or
+/// The leader has forgotten the producer while nothing was in flight: the topic was deleted and made again, or
 /// `producer.id.expiration.ms` has passed. It takes any sequence for the first then.
 #[test]
 fn the_first_batch_after_the_line_ran_empty_goes_alone_until_it_is_acknowledged() {
@@ -674,7 +674,7 @@ fn a_batch_that_is_tried_again_goes_alone_until_it_is_acknowledged() {
 
 /// Neither would it ever be taken under its number, nor may it be written after what was sent later.
 #[test]
-fn a_batch_that_a_forgetful_broker_lets_others_overtake_fails_at_once_and_nobody_else() {
+fn only_the_batch_that_others_overtook_at_a_forgetful_broker_fails_and_at_once() {
     let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
@@ -694,7 +694,7 @@ fn a_batch_that_a_forgetful_broker_lets_others_overtake_fails_at_once_and_nobody
 }
 
 /// A broker that knows nothing of a producer takes whatever sequence comes first. Were the first batch
-/// refused for a moment, as while a leader is elected, and the second under way already, the second would be
+/// refused for a moment, as while a leader is elected, and the second in flight already, the second would be
 /// taken, and the first never again.
 #[test]
 fn the_first_batch_of_a_partition_and_epoch_is_answered_before_the_next_is_sent() {
@@ -835,7 +835,7 @@ fn a_batch_that_a_broker_refuses_for_its_format_is_not_the_end_of_the_producer()
     assert_eq!(offset(&next), Some(0));
 }
 
-/// As while each has a request for metadata under way, and takes one at a time.
+/// As while each has a request for metadata in flight, and takes one at a time.
 ///
 /// Java: SenderTest#testIdempotentInitProducerIdWithMaxInFlightOne, #testInitProducerIdWithMaxInFlightOne
 #[test]

@@ -146,7 +146,7 @@ fn records_that_fail_are_counted_and_by_topic_once_it_was_sent_to() {
 
 /// Java: SenderTest#testSplitBatchAndSend (batch-split-rate)
 #[test]
-fn a_batch_that_is_split_is_counted_once_and_its_pieces_as_what_they_are() {
+fn a_split_batch_is_counted_once_and_its_pieces_as_batches() {
     let mut rig = roomy(|_| {});
     let futures = [(); 2].map(|()| rig.send(0, VALUE));
     rig.run();
@@ -201,7 +201,7 @@ fn an_answer_to_a_produce_request_has_a_latency_and_neither_silence_nor_a_lost_c
 }
 
 #[test]
-fn compression_is_what_is_left_of_records_and_sizes_are_those_that_are_sent() {
+fn the_compression_rate_is_of_the_records_and_sizes_are_those_on_the_wire() {
     let mut rig = Setup {
         batch_size: 10_000,
         codec: CompressionType::Gzip,
@@ -285,7 +285,7 @@ fn the_metrics_of_a_topic_go_when_the_metadata_forgets_it_and_come_back_from_zer
 
 /// Java: `SenderMetrics` (requests-in-flight, metadata-age), RecordAccumulator#registerMetrics
 #[test]
-fn gauges_say_how_things_stand_and_keep_nothing_alive() {
+fn gauges_show_the_current_state_and_keep_no_object_alive() {
     let mut rig = Setup {
         batch_size: 100,
         memory: 1000,
@@ -318,7 +318,7 @@ fn gauges_say_how_things_stand_and_keep_nothing_alive() {
 #[test]
 fn metadata_is_as_old_as_its_producer_until_the_first_full_answer() {
     let rig = Setup::default().build();
-    // The rig's own picture is one.
+    // The rig's own snapshot is one.
     rig.assert_metrics([("metadata-age", 0.0)]);
     let metadata = Arc::new(ProducerMetadata::new(
         ProducerMetadataOptions {

@@ -219,7 +219,7 @@ impl Setup {
     }
 
     /// The same, and each leader has acknowledged a batch of one record, number 0: as long as no time passes while
-    /// the line is empty, several batches may be under way, the first with number 1.
+    /// the line is empty, several batches may be in flight, the first with number 1.
     fn start_known(self) -> Rig {
         let mut rig = self.start();
         for partition in [0, 1] {
@@ -357,12 +357,12 @@ impl Rig {
             .expect("an idempotent producer")
     }
 
-    /// A picture of the cluster in which each partition is led by that node, or by none (-1).
+    /// A cluster snapshot in which each partition is led by that node, or by none (-1).
     fn lead_by(&self, leaders: &[NodeId]) {
         self.show(vec![topic(TOPIC, leaders)]);
     }
 
-    /// A picture of the cluster with these topics.
+    /// A cluster snapshot with these topics.
     fn show(&self, topics: Vec<MetadataTopic>) {
         let plan = self.shared.metadata.new_request(self.now());
         let broker = |id: NodeId, host: &str| MetadataBroker {
@@ -385,7 +385,7 @@ impl Rig {
     }
 
     fn wants_metadata(&self) -> bool {
-        // Long after the backoff, and long before the picture is too old.
+        // Long after the backoff, and long before the snapshot is too old.
         let later = self.now() + BACKOFF + MS(1);
         self.shared
             .metadata

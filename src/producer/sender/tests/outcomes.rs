@@ -28,7 +28,7 @@ fn a_record_is_sent_acknowledged_and_its_memory_comes_back() {
 /// PB-15: the outcome is published before callbacks run, and waiters are released after them; so a callback has
 /// run before `get` returns.
 #[test]
-fn who_waits_for_a_record_waits_until_its_callback_has_run() {
+fn a_wait_for_a_record_ends_after_its_callback_has_run() {
     let mut rig = Setup::default().start();
     let handle = Arc::new(std::sync::OnceLock::<FutureRecordMetadata>::new());
     let was_done = Arc::new(std::sync::OnceLock::new());
@@ -200,7 +200,7 @@ fn topics_that_may_not_be_written_to_get_an_error_of_their_own() {
 /// PB-16: when a broker names the records that were at fault, those get its words, and the others of the batch a
 /// general error.
 #[test]
-fn records_that_the_broker_names_get_its_words_and_the_others_are_told_why_they_failed_too() {
+fn records_named_in_an_error_get_its_message_and_the_others_the_reason_why_they_failed_with_them() {
     let named = |at, words: &str| BatchIndexAndErrorMessage {
         batch_index: at,
         message: Some(words.into()),
@@ -321,7 +321,7 @@ fn a_record_is_refused_by_the_first_name_that_it_has_and_names_of_none_are_passe
 }
 
 #[test]
-fn what_is_kept_of_refusals_is_bounded_by_what_was_sent_and_what_is_equal_is_kept_once() {
+fn stored_error_messages_are_bounded_by_the_batch_size_and_equal_ones_are_stored_once() {
     let long = |at: i32| format!("{at} is wrong: {}", "very ".repeat(190));
     let alike = refused(1000, (0..1000).map(|at| name(at, long(0))).collect());
     let first = alike[0].broker_error().unwrap().message.as_ref().unwrap();
@@ -347,7 +347,7 @@ fn what_is_kept_of_refusals_is_bounded_by_what_was_sent_and_what_is_equal_is_kep
 }
 
 #[test]
-fn what_the_last_attempt_ended_with_is_told_when_time_runs_out() {
+fn the_error_of_a_timeout_contains_the_error_of_the_last_attempt() {
     let mut rig = Setup::default().start();
     let future = rig.launch(0, "v");
     let now = rig.now();
@@ -374,7 +374,7 @@ fn an_answer_with_an_error_is_newer_than_an_attempt_that_got_none() {
 }
 
 /// SE-35: a partition in an answer that was not asked for would have been a null pointer.
-/// SE-36: a batch whose partition an answer lacks stayed under way until it expired.
+/// SE-36: a batch whose partition an answer lacks stayed in flight until it expired.
 #[test]
 fn a_partition_that_the_answer_does_not_name_is_tried_again_and_a_strange_one_is_ignored() {
     let mut rig = Setup::default().start();
@@ -396,7 +396,7 @@ fn a_partition_that_the_answer_does_not_name_is_tried_again_and_a_strange_one_is
 }
 
 #[test]
-fn partitions_are_matched_in_whatever_order_the_answer_names_them() {
+fn partitions_of_a_response_are_matched_in_any_order() {
     let mut rig = Setup::default().start();
     let (first, second) = (rig.send(0, "v"), rig.send(1, "v"));
     rig.run();

@@ -197,7 +197,7 @@ fn table() -> String {
 
 /// SE-13 to SE-19: the document says what the code does.
 #[test]
-fn reliability_doc_says_what_the_sender_does() {
+fn reliability_doc_agrees_with_the_sender() {
     const BEGIN: &str = "<!-- answers: begin -->\n";
     const END: &str = "<!-- answers: end -->";
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/RELIABILITY.md");

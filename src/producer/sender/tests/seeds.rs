@@ -334,7 +334,7 @@ impl Run {
         state.written(batch.producer_epoch(), written);
     }
 
-    /// A leader that forgets a producer which has nothing under way: its id has expired, or the topic was
+    /// A leader that forgets a producer which has nothing in flight: its id has expired, or the topic was
     /// deleted and made again.
     fn forget(&mut self, partition: usize) {
         let is_idle = self
@@ -350,7 +350,7 @@ impl Run {
         }
     }
 
-    /// The topic is deleted and made again, whatever is under way.
+    /// The topic is deleted and made again, whatever is in flight.
     fn make_again(&mut self, partition: usize) {
         self.trace(|| format!("{partition} is made again"));
         self.assert_written_once(partition);
@@ -513,7 +513,7 @@ pub(super) fn number_from(variable: &str) -> Option<u64> {
 }
 
 #[test]
-fn whatever_brokers_answer_nothing_is_written_twice_or_out_of_order_or_called_what_it_is_not() {
+fn no_record_is_duplicated_reordered_or_misreported_for_any_responses_of_the_brokers() {
     let seeds = match number_from("SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number_from("SEEDS").unwrap_or(USUAL_SEEDS),

@@ -69,7 +69,7 @@ fn a_request_has_all_its_time_however_long_reporters_take_for_the_metrics_of_its
         [began, began],
         "and reporters were told afterwards"
     );
-    // The time of a request counts from when it was sent; nobody reports meanwhile.
+    // The time-out of a request starts when it is sent; no reporter is called meanwhile.
     let _third = rig.launch(1, "v");
     let now = rig.now();
     assert_eq!(rig.made()[2], now);
@@ -77,7 +77,7 @@ fn a_request_has_all_its_time_however_long_reporters_take_for_the_metrics_of_its
 }
 
 #[test]
-fn a_batch_whose_time_is_up_while_reporters_are_told_is_not_sent() {
+fn a_batch_that_expires_while_reporters_run_is_not_sent() {
     let mut rig = Setup::default()
         .with(|options| options.delivery_timeout = LONG)
         .start();
@@ -89,7 +89,7 @@ fn a_batch_whose_time_is_up_while_reporters_are_told_is_not_sent() {
     let now = rig.now();
     let late = append_to(&rig.shared, "u", 0, "v", None);
     rig.run();
-    // Its own metrics are told of when it is under way already.
+    // The metrics of the topic are reported when the request is in flight already.
     assert_eq!(rig.made().last(), Some(&now));
     assert_eq!(slow.take_told(), ["added u"]);
     rig.run();
@@ -129,7 +129,7 @@ fn callbacks_that_take_long_take_no_time_from_requests_that_are_sent_beside_them
 
 /// In the order in which their partitions' records were sent, be they written or not.
 #[test]
-fn records_are_told_in_the_order_in_which_their_batches_ended() {
+fn callbacks_run_in_the_order_in_which_their_batches_completed() {
     let mut rig = Setup::default().start();
     let told = Arc::new(Mutex::new(Rank::LEAF, Vec::new()));
     let futures = ["a", "b", "c"].map(|value| {
@@ -159,7 +159,7 @@ fn records_are_told_in_the_order_in_which_their_batches_ended() {
 
 /// Metrics go when the metadata forgets a topic; that is told as late as all else.
 #[test]
-fn the_end_of_a_topics_metrics_is_told_after_what_the_step_sends() {
+fn the_removal_of_a_topics_metrics_is_reported_after_the_step_has_sent_its_requests() {
     let mut rig = Setup::default().start();
     rig.shared.metadata.add_topic(&"u".into(), rig.now());
     rig.show(vec![topic(TOPIC, &[0, 0]), topic("u", &[0])]);

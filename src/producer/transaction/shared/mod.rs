@@ -1,8 +1,8 @@
 //! The transaction state shared by application threads and the sender: state machine, pending call, open partitions.
 //!
 //! A record is appended to a queue only while its partition is entered into the open transaction, which the append
-//! itself checks under the queue's lock. Whoever ends a transaction, or finds that it must be aborted, closes the
-//! entered queues first: after that no late record gets into this transaction or the next. So `send` pays
+//! itself checks under the queue's lock. A thread that ends a transaction, or finds that it must be aborted,
+//! closes the entered queues first: after that no late record gets into this transaction or the next. So `send` pays
 //! nothing for transactions, except for the first record of a partition.
 
 use std::sync::Arc;
@@ -87,7 +87,7 @@ struct SharedTransactionState {
     tally: TransactionTally,
 }
 
-/// What transactions there have been.
+/// The transactions of a producer so far.
 #[cfg(feature = "testing")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct TransactionTally {
@@ -377,7 +377,8 @@ impl Transactions {
             .state
             .may_become(TransactionManagerState::AbortableError)
         {
-            // Only a pending commit is told here: in InTransaction only offsets can be, and their handler tells them.
+            // Only a pending commit is ended here: in InTransaction only an offset call can be pending, which its
+            // handler ends.
             let was_committing = shared.state == TransactionManagerState::Committing;
             let failure = failure.in_doubt(commit_is_out);
             if was_committing {
@@ -387,7 +388,7 @@ impl Transactions {
         }
     }
 
-    /// Fatal error: every later call fails with it (TM-5). The error tells whether the transaction may be committed;
+    /// Fatal error: every later call fails with it (TM-5). The error shows whether the transaction may be committed;
     /// that is not known until a new producer with this id has initialized.
     pub(super) fn fail_for_good(&self, failure: TransactionFailure, commit_is_out: bool) {
         let mut shared = self.shared.lock();

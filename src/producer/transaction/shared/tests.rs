@@ -35,10 +35,10 @@ fn offsets() -> Operation {
     Operation::SendOffsets(Arc::new(OffsetsToCommit::new(group, [])))
 }
 
-/// Whoever acts for one transaction may have looked at it before, and be held up until another thread has ended it and has
-/// begun the next.
+/// A thread that acts for one transaction may have checked it before, and be delayed until another thread has ended it
+/// and has begun the next.
 #[test]
-fn what_is_for_one_transaction_alone_does_nothing_to_the_next_wherever_it_is_held_up() {
+fn a_delayed_call_of_one_transaction_does_not_affect_the_next() {
     type Act = fn(&Transactions, TransactionNumber) -> Result<(), TransactionFailure>;
     let acts: [(&str, Act); 8] = [
         ("commit", |it, of| {
@@ -75,7 +75,7 @@ fn what_is_for_one_transaction_alone_does_nothing_to_the_next_wherever_it_is_hel
 
 /// A producer that is being closed lets calls go on with what was begun before: not a guard with what is another's.
 #[test]
-fn what_was_begun_for_the_next_transaction_is_not_picked_up_for_the_one_before() {
+fn a_guard_does_not_resume_a_call_of_the_next_transaction() {
     let (transactions, number) = begun();
     go_on_to_next(&transactions);
     let commit = ask(&transactions, None, Operation::Commit).expect("it is open");
@@ -85,8 +85,8 @@ fn what_was_begun_for_the_next_transaction_is_not_picked_up_for_the_one_before()
     assert!(begun(None).is_some());
 }
 
-/// Who commits has seen to the records that are part of the transaction; one that is still on its way is not, however it
-/// ends.
+/// Who commits has seen to the records that are part of the transaction; one that is still on its way is not, however
+/// it ends.
 #[test]
 fn a_record_that_is_not_taken_spoils_its_transaction_only_while_that_is_open() {
     let failure = TransactionFailure::new(Abortable, None, "a record was not taken");

@@ -9,7 +9,7 @@ use super::*;
 use crate::clock::{Clock, Deadline, SystemClock};
 
 const IN_CHILD: &str = "WITHOUT_FILE_DESCRIPTORS";
-const NAME: &str = "without_file_descriptors_a_node_waits_says_so_once_and_can_be_stopped";
+const NAME: &str = "without_file_descriptors_a_node_waits_logs_it_once_and_can_be_stopped";
 const LONG: Duration = Duration::from_secs(60);
 
 struct Lines(AtomicUsize);
@@ -76,7 +76,7 @@ fn child() {
 }
 
 #[test]
-fn without_file_descriptors_a_node_waits_says_so_once_and_can_be_stopped() {
+fn without_file_descriptors_a_node_waits_logs_it_once_and_can_be_stopped() {
     if std::env::var_os(IN_CHILD).is_some() {
         return child();
     }

@@ -228,7 +228,7 @@ fn an_invalid_frame_ends_only_its_own_connection() {
 }
 
 #[test]
-fn a_cluster_that_cannot_start_reports_why() {
+fn a_cluster_that_cannot_be_built_is_an_error_with_the_reason() {
     let error = TestCluster::builder()
         .topic("not/legal", 1)
         .start()

@@ -246,7 +246,7 @@ fn verification_timeout_limit_and_members_are_configurable() {
 }
 
 #[test]
-fn a_transaction_that_is_never_ended_is_aborted() {
+fn a_transaction_that_is_not_ended_is_aborted_after_its_timeout() {
     let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
     let mut client = Client::new(&cluster, 0);
     let wait = |state, timeout| cluster.wait_for_transaction(ID, state, timeout);

@@ -151,7 +151,7 @@ fn rounds_end_when_every_records_end_is_known() {
 
     a_round_that_is_given_up_leaves_nothing_to_the_next(&driver);
     driver.close();
-    what_is_refused_or_lost_is_counted();
+    refused_and_lost_records_are_counted();
 }
 
 fn a_round_that_is_given_up_leaves_nothing_to_the_next(driver: &Driver<Made>) {
@@ -170,7 +170,7 @@ fn a_round_that_is_given_up_leaves_nothing_to_the_next(driver: &Driver<Made>) {
     assert_eq!(result.acked, 9);
 }
 
-fn what_is_refused_or_lost_is_counted() {
+fn refused_and_lost_records_are_counted() {
     let half = driver(&[1, 1, 255, 255], true);
     let result = half.produce(&produce(Mode::Blast, 300)).unwrap();
     assert_eq!((result.acked, result.failed), (150, 150));

@@ -28,7 +28,7 @@ pub fn text(count: usize, size: usize) -> Vec<u8> {
     (0..count).flat_map(block).collect()
 }
 
-/// Nobody is told when records without acknowledgement arrive; they do within this time.
+/// Time within which records without acknowledgement have arrived; there is no notification.
 const ARRIVAL_MAX: Duration = Duration::from_secs(5);
 
 /// Each record arrived once.

@@ -19,7 +19,7 @@ use lexopt::prelude::{Long, Short, ValueExt};
 use scenarios::{PARTITIONS, PAYLOAD_BYTES, Scenario};
 use serde_json::{Value, json};
 
-// Of an example; everybody knows this key.
+// The key of an example: it is public.
 const KEY: &str = include_str!("../../../../../examples/tls_sasl/broker.key");
 const CERTIFICATE: &str = include_str!("../../../../../examples/tls_sasl/broker.pem");
 const AUTHORITY: &str = concat!(

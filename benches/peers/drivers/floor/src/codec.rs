@@ -201,7 +201,7 @@ pub mod tests {
     }
 
     #[test]
-    fn what_was_compressed_is_what_comes_back() {
+    fn compressed_data_is_decompressed_unchanged() {
         let text: Vec<u8> = (0..40_000_u32)
             .flat_map(|n| n.to_string().into_bytes())
             .collect();
@@ -222,7 +222,7 @@ pub mod tests {
     }
 
     #[test]
-    fn what_does_not_compress_goes_through_all_the_same() {
+    fn incompressible_data_is_decompressed_unchanged() {
         let noise: Vec<u8> = (0..70_000_u32)
             .map(|n| (n.wrapping_mul(2_654_435_761) >> 13 ^ n.wrapping_mul(40_503)) as u8)
             .collect();

@@ -39,7 +39,7 @@ const ATTRIBUTES_AT: usize = 21;
 const BATCH_OVERHEAD: usize = 61;
 const RECORD_OVERHEAD: usize = 16;
 
-/// How large the requests are, and how many are under way.
+/// How large the requests are, and how many are in flight.
 pub struct Shape {
     pub acks: i16,
     pub batch_bytes: usize,

@@ -9,8 +9,8 @@ use rdkafka::ClientContext;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 
-/// Takes delivery reports. The opaque value of a record is the bits of its ticket, or the number of somebody
-/// who waits, or [`NOBODY`].
+/// Receives delivery reports. The opaque value of a record is the bits of its ticket, or the number of a waiter,
+/// or [`NOBODY`].
 #[derive(Default)]
 pub struct Ends {
     waiting: Mutex<Waiting>,
@@ -25,7 +25,7 @@ struct Waiting {
     senders: BTreeMap<usize, SyncSender<Outcome>>,
 }
 
-/// Of records that nobody in particular waits for.
+/// The opaque value of records without a waiter.
 #[derive(Default)]
 struct Failures {
     count: u64,
@@ -35,7 +35,7 @@ struct Failures {
 /// The end of a record that only flush asks for.
 pub const NOBODY: usize = usize::MAX;
 
-/// Those who wait have numbers from here on: no ticket is of a round so high.
+/// The first number of a waiter. No ticket has such a high number of its round.
 const FIRST_WAITING: usize = 0xffff << 48;
 
 #[inline]
@@ -87,7 +87,7 @@ impl ProducerContext for Ends {
         };
         if opaque != NOBODY {
             if let Some(sender) = lock(&self.waiting).senders.remove(&opaque) {
-                // Who has stopped waiting does not want to know.
+                // The receiver is gone if the waiter has given up.
                 let _ = sender.send(outcome);
             }
         } else if let Err(error) = outcome {

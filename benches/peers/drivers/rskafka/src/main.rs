@@ -32,7 +32,7 @@ struct Rskafka {
     only: Option<usize>,
     /// Bytes of records without key after which the next partition is taken.
     batch_bytes: usize,
-    /// Records that a sending thread may have under way.
+    /// Records that a sending thread may have in flight.
     under_way_max: usize,
 }
 
@@ -113,7 +113,7 @@ impl Client for Rskafka {
         produced.map(drop).map_err(|error| error.to_string())
     }
 
-    /// What is under way is waited for where it was sent, or by the kit.
+    /// What is in flight is waited for where it was sent, or by the kit.
     fn flush(&self, until: Option<Instant>) -> Result<(), String> {
         let all = async {
             for partition in &self.partitions {
@@ -125,7 +125,7 @@ impl Client for Rskafka {
         self.tokio.block_on_until(until, all)
     }
 
-    /// A blast keeps as many records under way as there is room for.
+    /// A blast keeps as many records in flight as there is room for.
     fn share(&self, share: &Share) {
         if share.mode() != Mode::Blast {
             return self.one_after_the_other(share);

@@ -76,7 +76,7 @@ impl Client for Rustfs {
         batch.failures()
     }
 
-    /// The client looks at its linger only when it is called, so somebody has to.
+    /// The client looks at its linger only when it is called, so the driver has to call it.
     fn idle(&self, time: Duration) {
         thread::sleep(time);
         let mut batch = self.batch();

@@ -1,4 +1,4 @@
-//! Threads that wait on a clock that somebody sets: their time is up when that clock says so.
+//! Threads that wait on a mock clock: their waits time out by that clock.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn until_time_is_up<T: Send>(clock: &MockClock, call: impl FnOnce() -> T + Send)
 
 /// It used to sleep in real time and to look how long on the producer's clock, which stood.
 #[test]
-fn a_thread_that_waits_for_memory_ends_when_the_producers_clock_says_so() {
+fn a_wait_for_memory_times_out_by_the_producers_clock() {
     let mut hand = Hand::short_of_memory();
     let _first = hand.producer.send(record(TOPIC)).unwrap();
     hand.rig.run();
@@ -30,7 +30,7 @@ fn a_thread_that_waits_for_memory_ends_when_the_producers_clock_says_so() {
 }
 
 #[test]
-fn threads_that_wait_for_anything_else_end_when_the_producers_clock_says_so() {
+fn all_other_waits_time_out_by_the_producers_clock() {
     let hand = Hand::start(Setup::default());
     let (producer, clock) = (&hand.producer, &*hand.rig.clock);
     let future = producer.send(record(TOPIC)).unwrap();
@@ -51,7 +51,7 @@ fn threads_that_wait_for_anything_else_end_when_the_producers_clock_says_so() {
 
 /// Without a limit there is no time to look at.
 #[test]
-fn a_thread_without_a_limit_is_woken_by_what_it_waits_for() {
+fn a_thread_that_waits_without_a_timeout_is_woken_by_its_event() {
     let mut hand = Hand::start(Setup::default());
     let future = hand.producer.send(record(TOPIC)).unwrap();
     let producer = &hand.producer;

@@ -1,6 +1,6 @@
 //! Every call that an application can make, many at a time, and the sender, on one thread, in an order drawn from
 //! a seed. Each call ends, whatever brokers answer and whenever the producer is closed, and nothing of it sleeps:
-//! there is nobody who would end the sleep.
+//! no other thread could end the sleep.
 //!
 //! `SEEDS=10000 cargo test --lib interleaved` runs as many.
 
@@ -22,7 +22,7 @@ const RECORDS: usize = 60;
 /// Topics that are sent to: one that is known, one that may come to be, and one that there never is.
 const TOPICS: [&str; 5] = [TOPIC, TOPIC, TOPIC, "new", "never"];
 
-/// A call under way: takes a step, and tells what it came to when it is over.
+/// A call in progress: runs a step, and returns the result when the call is over.
 type Open<'p> = Box<dyn FnMut() -> Option<String> + 'p>;
 
 struct Run<'p> {

@@ -174,7 +174,7 @@ fn a_send_and_a_question_for_partitions_end_when_the_topic_is_not_known_in_time(
 
 /// Both are told by the brokers, and the application by the call that it made.
 #[test]
-fn partitions_are_told_when_they_are_known_and_a_refusal_is_told_as_one() {
+fn partitions_for_returns_known_partitions_or_the_refusal() {
     let hand = Hand::start(Setup::default());
     let mut known = hand.producer.partitions_for_call(TOPIC);
     assert_eq!(step(&mut known).expect("it is known").unwrap().len(), 2);
@@ -262,7 +262,7 @@ impl Serializer<str> for Slow {
 }
 
 #[test]
-fn what_a_serializer_takes_is_not_part_of_max_block() {
+fn the_time_of_a_serializer_does_not_count_towards_max_block() {
     let mut rig = Setup {
         batch_size: 100,
         memory: 100,
@@ -394,7 +394,7 @@ fn a_close_wakes_the_sender() {
 }
 
 #[test]
-fn a_close_whose_time_is_up_ends_the_sender_by_force_and_tells_how_many_records_were_given_up() {
+fn a_close_that_times_out_forces_the_sender_to_end_and_returns_the_number_of_undelivered_records() {
     for timeout in [MS(0), MS(20)] {
         let mut hand = Hand::start(Setup::default());
         let future = hand.producer.send(record(TOPIC)).unwrap();

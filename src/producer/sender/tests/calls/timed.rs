@@ -19,7 +19,8 @@ fn assert_same(left: f64, right: f64) {
     assert!((left - right).abs() < 1e-9, "{left} is not {right}");
 }
 
-/// Java: BufferPoolTest#testStressfulSituation and others (bufferpool-wait-time), `RecordAccumulator` (buffer-exhausted)
+/// Java: BufferPoolTest#testStressfulSituation and others (bufferpool-wait-time), `RecordAccumulator`
+/// (buffer-exhausted)
 #[test]
 fn the_time_in_line_for_memory_is_recorded_when_it_ends_whether_or_not_there_is_memory() {
     let mut hand = Hand::short_of_memory();
@@ -83,7 +84,7 @@ fn calls_are_recorded_with_the_time_they_take() {
     let hand = Hand::start(Setup::default());
     let clock = Arc::clone(&hand.rig.clock);
     let _unsent = hand.producer.send(record(TOPIC)).unwrap();
-    // A call that waits on this clock is over when somebody sets it.
+    // A call that waits on this clock times out when the clock is advanced.
     let waits = std::thread::scope(|scope| {
         let flush = scope.spawn(|| hand.producer.flush_timeout(MS(30)));
         while !flush.is_finished() {
@@ -118,7 +119,7 @@ fn refused_records_are_counted_unless_the_call_or_user_code_was_to_blame() {
     assert_same(errors(send(outside)), 1.0);
     let unnamed = ProducerRecord::new("no/name", "v");
     assert_same(errors(send(unnamed)), 2.0);
-    // Whoever does not wait is counted alike, unless it was only a matter of waiting: then the record is to come again.
+    // `try_send` counts errors alike, except those that a wait could avoid: then the record is returned for a retry.
     let try_send = |record: ProducerRecord<'_, str, str>| {
         let refused = hand.producer.try_send(record).expect_err("it is refused");
         let metrics = Metrics::new(Arc::clone(&hand.rig.shared.metrics));

@@ -279,7 +279,7 @@ impl Rig {
         self.transactions().push_request(handler);
     }
 
-    /// The transactional request that is under way: where, of which kind, and its place among those under way.
+    /// The transactional request that is in flight: where, of which kind, and its place among those in flight.
     fn transactional(&mut self) -> Option<(NodeId, ApiKey, usize)> {
         let requests = self.client().requests().iter().enumerate();
         let mut found = requests.filter_map(|(at, request)| {
@@ -306,7 +306,7 @@ impl Rig {
         self.run();
     }
 
-    /// Answers the look-up that is under way, which is for this.
+    /// Answers the look-up that is in flight, which is for this.
     fn find(&mut self, kind: CoordinatorType, key: &str, node: NodeId) {
         self.assert_looks_up(kind, key);
         self.find_with(vec![coordinator(node, ErrorCode::NoError)]);
@@ -326,7 +326,7 @@ impl Rig {
         assert_eq!(request.keys, [Arc::from(key)]);
     }
 
-    /// That request is under way to that node, and is answered with the code.
+    /// That request is in flight to that node, and is answered with the code.
     fn answer(&mut self, kind: ApiKey, node: NodeId, code: ErrorCode) {
         let at = self.assert_asked(kind, Some(node));
         self.finish(at, Outcome::Response(answer_to(kind, code)));
@@ -378,7 +378,7 @@ fn knowing_the_coordinator(diary: &Diary) -> Rig {
 /// epoch last.
 /// TM-11: the end of a transaction waits for its batches.
 #[test]
-fn each_kind_goes_to_its_coordinator_once_that_is_found_and_is_told_what_came_of_it() {
+fn each_kind_of_request_is_sent_to_its_coordinator_once_found_and_gets_the_response() {
     let mut rig = Setup::idempotent().start();
     let diary = diary();
     let batch = rig.launch(0, "v");
@@ -458,7 +458,7 @@ fn a_coordinator_that_is_lost_is_looked_up_again_after_the_backoff_while_batches
     }
 }
 
-/// TM-15: the coordinator stays who it is.
+/// TM-15: the coordinator stays the same.
 #[test]
 fn a_request_is_sent_again_when_its_own_wait_is_over_and_nothing_overtakes_it() {
     let diary = diary();
@@ -483,8 +483,7 @@ fn a_request_is_sent_again_when_its_own_wait_is_over_and_nothing_overtakes_it() 
 ///
 /// Java: SenderTest#testNodeNotReady
 #[test]
-fn a_coordinator_that_is_being_connected_to_holds_up_nobody_and_one_that_cannot_be_is_looked_up_again()
- {
+fn a_connecting_coordinator_blocks_no_other_request_and_an_unreachable_one_is_looked_up_again() {
     let diary = diary();
     let mut rig = Setup::idempotent().start();
     rig.ask(add_partitions(), &diary);
@@ -553,7 +552,7 @@ fn a_coordinator_that_asks_for_a_pause_or_is_busy_stays_the_coordinator() {
 
 /// TM-16: a coordinator's look-up may be asked of any node.
 #[test]
-fn answers_to_a_look_up_that_name_nobody_who_can_be_asked_make_it_be_made_again() {
+fn a_look_up_response_without_a_usable_coordinator_repeats_the_look_up() {
     let broken = |change: fn(&mut Coordinator)| {
         let mut it = coordinator(TRANSACTION_COORDINATOR, ErrorCode::NoError);
         change(&mut it);
@@ -603,7 +602,7 @@ impl Rig {
 /// The request that needs it says what that means: in a transaction it may be aborted for a group, and is at its end
 /// for the producer's own.
 #[test]
-fn that_there_is_no_coordinator_is_told_to_the_requests_that_need_it_and_to_no_others() {
+fn a_missing_coordinator_fails_only_the_requests_that_need_it() {
     let diary = diary();
     let mut rig = knowing_the_coordinator(&diary);
     for request in [
@@ -644,7 +643,7 @@ fn another_groups_coordinator_is_looked_up_for_itself() {
 }
 
 #[test]
-fn a_coordinator_that_is_too_old_for_a_request_or_refuses_the_client_is_told_by_kind() {
+fn a_coordinator_that_is_too_old_or_refuses_the_client_is_reported_by_kind() {
     let diary = diary();
     let mut rig = knowing_the_coordinator(&diary);
     rig.client().set_version(ApiKey::AddOffsetsToTxn, None);
@@ -709,7 +708,7 @@ fn usually_such_an_end_is_the_end_of_the_producer_and_of_all_that_waits() {
     }
 }
 
-/// A graceful close ends the open transaction; a forced close fails the calls that wait.
+/// A graceful close ends the open transaction; a forced close fails the waiting calls.
 #[test]
 fn closing_waits_for_requests_that_somebody_waits_for_unless_it_is_forced() {
     let diary = diary();
@@ -741,7 +740,7 @@ fn closing_waits_for_requests_that_somebody_waits_for_unless_it_is_forced() {
         ),
         "{told:?}"
     );
-    // An answer that comes all the same is nobody's.
+    // A late response belongs to no request.
 }
 
 #[test]
@@ -758,7 +757,7 @@ fn where_no_node_can_be_asked_the_look_up_waits_without_holding_up_the_loop() {
     rig.assert_asked(ApiKey::AddPartitionsToTxn, Some(TRANSACTION_COORDINATOR));
 }
 
-/// Whatever brokers answer, each request ends once, one is under way at a time, and batches go on; and once brokers
+/// Whatever brokers answer, each request ends once, one is in flight at a time, and batches go on; and once brokers
 /// are well again, all that is asked for ends soon.
 #[test]
 fn in_any_order_of_faults_each_request_ends_once_and_soon_after_they_are_over() {

@@ -99,7 +99,7 @@ impl Rig {
 
 /// SE-3: when credentials are refused, all requests of the transaction fail for good.
 #[test]
-fn that_every_broker_refuses_the_client_is_told_to_a_request_whose_coordinator_is_not_known() {
+fn a_request_without_a_coordinator_fails_if_every_broker_refuses_the_client() {
     let diary = diary();
     let mut rig = Setup::idempotent().start();
     rig.client().refuse_credentials(0, "no");
@@ -190,7 +190,7 @@ fn a_request_that_waits_for_batches_to_come_lets_others_by() {
 
 /// "Every waiter gets its message."
 #[test]
-fn requests_whose_handlers_panic_and_those_beside_them_are_given_up_with_the_sender() {
+fn requests_whose_handlers_panic_and_the_other_requests_fail_with_the_sender() {
     for manner in [Manner::PanicsWhenAnswered, Manner::PanicsAlways] {
         let diary = diary();
         let mut rig = knowing_the_coordinator(&diary);
@@ -216,7 +216,7 @@ fn requests_whose_handlers_panic_and_those_beside_them_are_given_up_with_the_sen
 
 /// KIP-360. Java: TransactionManagerTest#testCanBumpEpochDuringCoordinatorDisconnect
 #[test]
-fn what_the_coordinator_can_is_not_forgotten_while_it_stays_the_coordinator() {
+fn the_coordinators_supported_versions_are_kept_while_it_stays_the_coordinator() {
     let diary = diary();
     let mut rig = knowing_the_coordinator(&diary);
     assert!(rig.transactions().can_bump_epoch());
@@ -312,8 +312,7 @@ impl RequestHandler for ForACall {
 }
 
 #[test]
-fn what_an_application_thread_asks_for_wakes_the_sender_and_ends_whatever_becomes_of_the_producer()
-{
+fn a_request_of_an_application_thread_wakes_the_sender_and_always_ends() {
     let diary = diary();
     let mut rig = Setup {
         transactional_id: Some("tx".into()),

@@ -33,10 +33,11 @@ fn a_transaction_adds_its_partitions_sends_its_records_and_offsets_and_is_commit
     assert_eq!((end.producer_id, end.producer_epoch), (PRODUCER_ID, 0));
 }
 
-/// TM-11, TM-31. Java: TransactionManagerTest#testEndTxnNotSentIfIncompleteBatches, #testFlushPendingPartitionsOnCommit,
+/// TM-11, TM-31. Java: TransactionManagerTest#testEndTxnNotSentIfIncompleteBatches,
+/// #testFlushPendingPartitionsOnCommit,
 /// #testCommitTransactionWithUnsentProduceRequest; SenderTest#testRecordsFlushedImmediatelyOnTransactionCompletion
 #[test]
-fn a_commit_sends_what_lingers_and_waits_for_it() {
+fn a_commit_sends_lingering_batches_and_waits_for_them() {
     let linger = Duration::from_secs(5);
     let mut tx = Tx::of(|setup| {
         setup.options.linger = linger;
@@ -102,7 +103,7 @@ fn a_transaction_in_which_nothing_happened_ends_without_a_request() {
 
 /// TM-30. Java: SenderTest#testTransactionAbortedExceptionOnAbortWithoutError
 #[test]
-fn an_abort_gives_up_what_was_not_sent_and_waits_for_what_was() {
+fn an_abort_fails_unsent_batches_and_waits_for_those_in_flight() {
     let mut tx = Tx::begun();
     let sent = tx.send(0, "sent").expect("taken");
     tx.answer(ApiKey::AddPartitionsToTxn, OK);
@@ -156,7 +157,7 @@ fn partitions_that_come_together_are_added_in_one_request_and_those_that_come_la
 /// KAFKA-13412, TM-26. Java: KafkaProducerTest#testInitTransactionTimeout,
 /// #testOnlyCanExecuteCloseAfterInitTransactionsTimeout
 #[test]
-fn a_call_that_is_made_again_after_its_time_was_up_picks_up_what_the_first_began() {
+fn a_call_repeated_after_a_timeout_resumes_the_first_one() {
     let mut tx = Tx::new();
     for (operation, kind) in [
         (Operation::Init, ApiKey::InitProducerId),
@@ -193,9 +194,9 @@ fn a_call_that_is_made_again_after_its_time_was_up_picks_up_what_the_first_began
     }
 }
 
-/// Offsets that somebody gave up waiting for keep no transaction from its end.
+/// Offsets whose call timed out do not keep the transaction from its end.
 #[test]
-fn after_offsets_whose_time_was_up_the_transaction_can_be_ended_either_way() {
+fn a_transaction_can_be_committed_or_aborted_after_sending_offsets_timed_out() {
     for operation in [Operation::Commit, Operation::Abort] {
         let mut tx = Tx::begun();
         tx.put(0, "v");
@@ -262,7 +263,7 @@ fn offsets_of_no_partition_are_committed_without_a_request_and_odd_ones_are_refu
 }
 
 #[test]
-fn without_a_transactional_id_every_call_says_so() {
+fn begin_transaction_without_a_transactional_id_fails_with_an_error_that_names_the_key() {
     let hand = Hand::of(Setup::idempotent().start());
     let error = hand.producer.begin_transaction().expect_err("no id");
     assert_eq!(error.kind(), TransactionErrorKind::WrongState);
@@ -307,7 +308,7 @@ fn a_partition_of_the_transaction_before_waits_until_it_is_added_to_the_next() {
 
 /// Another thread may close the producer while a commit whose time was up goes on.
 #[test]
-fn a_commit_that_is_made_again_of_a_producer_that_is_being_closed_is_told_how_it_ended() {
+fn a_repeated_commit_of_a_closing_producer_returns_the_outcome_of_the_first() {
     let mut tx = Tx::begun();
     tx.put(0, "v");
     tx.settle();
@@ -341,7 +342,7 @@ fn a_commit_that_is_made_again_of_a_producer_that_is_being_closed_is_told_how_it
 
 /// TM-25. Java: SenderTest#testForceShutdownWithIncompleteTransaction
 #[test]
-fn who_waits_for_the_end_of_a_transaction_is_told_when_the_producer_is_closed_by_force() {
+fn a_call_that_waits_for_the_end_of_a_transaction_fails_when_the_producer_is_closed_by_force() {
     for asked in [ApiKey::AddPartitionsToTxn, ApiKey::EndTxn] {
         let mut tx = Tx::begun();
         tx.put(0, "v");
@@ -356,7 +357,7 @@ fn who_waits_for_the_end_of_a_transaction_is_told_when_the_producer_is_closed_by
         let told = error.expect("told").expect_err("it is closed");
         let later = [Operation::Commit, Operation::Abort].map(|it| tx.refused(it));
         let begin = tx.hand.producer.begin_transaction();
-        // Nobody has asked the coordinator to commit what waits for its first partition.
+        // No EndTxn was sent while the transaction waits for its first partition to be added.
         let may_be_committed = asked == ApiKey::EndTxn;
         for error in [told, begin.expect_err("it is closed")]
             .iter()

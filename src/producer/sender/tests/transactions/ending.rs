@@ -30,7 +30,7 @@ fn a_batch_that_fails_while_its_transaction_is_aborted_changes_nothing() {
 /// Java: TransactionManagerTest#testRetryAbortTransaction, #testRetryCommitTransaction,
 /// #testRetryAbortTransactionAfterCommitTimeout, #testRetryCommitTransactionAfterAbortTimeout
 #[test]
-fn an_end_whose_time_was_up_is_called_again_and_no_other_before() {
+fn after_an_end_that_timed_out_only_the_same_call_is_accepted() {
     for (first, other) in [
         (Operation::Commit, Operation::Abort),
         (Operation::Abort, Operation::Commit),
@@ -79,10 +79,10 @@ fn a_commit_ends_with_the_time_of_a_record_that_was_not_sent() {
     assert_eq!(tx.state(), TransactionManagerState::Ready);
 }
 
-/// The batch was left over for the next transaction, to which nobody added its partition: that could not be committed.
+/// Regression: the batch stayed queued until the next transaction, which did not have its partition and could not
+/// commit.
 #[test]
-fn an_abort_waits_for_a_batch_that_a_thread_is_packing_also_if_the_coordinator_was_told_of_nothing()
-{
+fn an_abort_waits_for_a_batch_being_packed_even_if_the_coordinator_has_no_partition() {
     let mut tx = Tx::of(|setup| {
         setup.codec = CompressionType::Lz4;
         setup.batch_size = 500;
@@ -178,7 +178,7 @@ fn a_transaction_is_open_until_it_has_ended_or_the_producer_has_failed() {
 /// Java: TransactionManagerTest#testCommitTransactionWithInFlightProduceRequest;
 /// SenderTest#testAwaitPendingRecordsBeforeCommittingTransaction
 #[test]
-fn a_commit_waits_for_what_is_under_way_and_for_what_is_queued_behind_it() {
+fn a_commit_waits_for_batches_in_flight_and_for_batches_queued_behind_them() {
     let mut tx = Tx::begun();
     let records = ["first", "second"].map(|value| tx.send(0, value).expect("taken"));
     tx.answer(ApiKey::AddPartitionsToTxn, OK);
@@ -228,7 +228,7 @@ fn a_commit_ends_with_a_record_that_is_refused_and_can_be_followed_by_an_abort_o
 /// Java: TransactionManagerTest#testTransitionToAbortableErrorOnBatchExpiry,
 /// #testTransitionToAbortableErrorOnMultipleBatchExpiry
 #[test]
-fn records_whose_time_is_up_before_they_are_sent_fail_their_transaction() {
+fn records_that_expire_before_they_are_sent_fail_their_transaction() {
     for partitions in [&[0][..], &[0, 1]] {
         let mut tx = Tx::begun();
         let long = tx.rig().now() + DELIVERY_TIMEOUT * 2;
@@ -290,9 +290,9 @@ fn records_that_are_given_up_with_their_transaction_are_not_counted_as_failed() 
     assert!(errors.abs() < 0.5, "{errors}");
 }
 
-/// Whoever has ended a transaction finds all of its records told, and callbacks that take long have been waited for.
+/// When a transaction has ended, all its callbacks have run, even slow ones.
 #[test]
-fn an_abort_that_asks_no_coordinator_ends_after_its_records_were_told() {
+fn an_abort_without_a_coordinator_request_ends_after_the_callbacks_of_its_records() {
     let mut tx = Tx::begun();
     let record = tx.send(0, "v").expect("taken");
     let ended = tx.try_call(Operation::Abort, |tx| {

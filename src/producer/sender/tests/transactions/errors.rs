@@ -160,7 +160,7 @@ fn an_error_of_init_is_retried_or_ends_the_producer() {
 
 /// Java: TransactionManagerTest#testTransactionalIdAuthorizationFailureInFindCoordinator
 #[test]
-fn an_id_whose_coordinator_may_not_be_known_ends_the_producer_and_the_error_names_the_right() {
+fn an_unauthorized_transactional_id_is_fatal_and_the_error_names_the_missing_permission() {
     let mut tx = Tx::new();
     let outcome = tx.try_call(Operation::Init, |tx| {
         tx.answer(
@@ -241,7 +241,7 @@ fn a_record_that_send_or_try_send_refuses_keeps_the_transaction_from_being_commi
     }
 }
 
-/// Whoever tries to send has the record still, and may try again.
+/// `try_send` has returned the record, and the caller may try again.
 #[test]
 fn a_record_that_try_send_does_not_take_just_now_leaves_the_transaction_as_it_was() {
     let mut tx = Tx::of(|setup| {
@@ -262,7 +262,7 @@ fn a_record_that_try_send_does_not_take_just_now_leaves_the_transaction_as_it_wa
     assert_eq!(tx.run_call(Operation::Commit), Ok(()));
 }
 
-/// A callback that forwards a record is told so; whoever commits need not ask it.
+/// The callback gets the error of the record that it forwards; the commit fails without asking the callback.
 #[test]
 fn a_record_that_is_refused_inside_a_callback_keeps_the_transaction_from_being_committed() {
     for (misuse, spoils) in [
@@ -374,7 +374,7 @@ fn a_producer_that_a_leader_fences_has_failed_for_good() {
     }
 }
 
-/// A commit whose answer was lost, and that the coordinator then refuses: nobody knows.
+/// A commit whose response was lost, and that the coordinator refuses when it is sent again: the outcome is unknown.
 #[test]
 fn a_commit_that_got_no_answer_and_is_refused_then_may_have_been_carried_out() {
     let mut tx = Tx::begun();
@@ -426,7 +426,7 @@ fn a_commit_that_got_no_answer_and_that_is_to_be_aborted_then_may_have_been_carr
 
 /// It was committed, and so cannot be aborted: the doubt is not over with the call that was asked to abort it.
 #[test]
-fn an_abort_that_ends_the_producer_after_a_commit_that_is_in_doubt_says_so() {
+fn a_fatal_abort_after_a_commit_in_doubt_reports_the_doubt() {
     let mut tx = Tx::begun();
     tx.put(0, "v");
     tx.settle();
@@ -442,7 +442,8 @@ fn an_abort_that_ends_the_producer_after_a_commit_that_is_in_doubt_says_so() {
     assert!(error.is_fatal() && error.may_be_committed(), "{error}");
 }
 
-/// A coordinator that loses its log while it writes there calls itself none, and what it wrote may be there for the next.
+/// A coordinator that loses its log while it writes there calls itself none, and what it wrote may be there for the
+/// next.
 #[test]
 fn a_commit_that_a_coordinator_may_have_written_and_that_is_refused_then_may_have_been_carried_out()
 {
@@ -491,7 +492,7 @@ fn an_abort_that_the_coordinator_refuses_ends_well_or_ends_the_producer() {
 
 /// TM-14: a lost connection means: look the coordinator up and ask again; a version that does not fit is fatal.
 #[test]
-fn a_request_whose_connection_is_lost_is_made_again_of_the_coordinator_that_is_found_then() {
+fn a_request_whose_connection_is_lost_is_sent_again_to_the_coordinator_found_afterwards() {
     for kind in [
         ApiKey::AddPartitionsToTxn,
         ApiKey::AddOffsetsToTxn,
@@ -530,7 +531,8 @@ fn a_transaction_that_fails_while_its_first_partition_is_added_is_ended_at_the_c
     assert!(tx.kinds().contains(&ApiKey::EndTxn), "{:?}", tx.kinds());
 }
 
-/// A coordinator that loses its log while it writes there calls itself none, and what it wrote may be there for the next.
+/// A coordinator that loses its log while it writes there calls itself none, and what it wrote may be there for the
+/// next.
 #[test]
 fn a_transaction_that_a_coordinator_may_have_begun_is_ended_there() {
     for kind in [ApiKey::AddPartitionsToTxn, ApiKey::AddOffsetsToTxn] {

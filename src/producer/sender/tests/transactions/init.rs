@@ -93,7 +93,7 @@ fn brokers_that_know_no_transactions_are_the_end_of_the_producer() {
 /// Java: KafkaProducerTest#testCloseIsForcedOnPendingFindCoordinator, #testCloseIsForcedOnPendingInitProducerId,
 /// #testCloseIsForcedOnPendingAddOffsetRequest
 #[test]
-fn who_waits_for_a_coordinator_is_told_when_the_producer_is_closed_by_force() {
+fn a_call_that_waits_for_a_coordinator_fails_when_the_producer_is_closed_by_force() {
     for (kind, operation) in [
         (ApiKey::FindCoordinator, Operation::Init),
         (ApiKey::InitProducerId, Operation::Init),

@@ -86,12 +86,12 @@ impl Tx {
         step(&mut call).expect("it has nothing to wait for")
     }
 
-    /// The same, for who does not ask what becomes of it.
+    /// As `send`, without a future.
     fn put(&self, partition: i32, value: &str) {
         drop(self.send(partition, value).expect("taken"));
     }
 
-    /// The request under way that is no Produce.
+    /// The request in flight that is no Produce.
     fn asked(&mut self) -> Option<(ApiKey, NodeId, usize)> {
         let requests = self.rig().client().requests().iter().enumerate();
         let mut found = requests.filter_map(|(at, request)| {
@@ -103,7 +103,7 @@ impl Tx {
         first
     }
 
-    /// Steps until a request of that kind is under way, answering what comes before it well.
+    /// Steps until a request of that kind is in flight, answering what comes before it well.
     fn until_asked(&mut self, kind: ApiKey) -> usize {
         for _ in 0..30 {
             match self.asked() {
@@ -161,14 +161,14 @@ impl Tx {
         self.rig().run();
     }
 
-    /// Which requests under way are Produce.
+    /// Which requests in flight are Produce.
     fn produces(&mut self) -> Vec<usize> {
         let requests = self.rig().client().requests().iter().enumerate();
         let produces = requests.filter(|(_, it)| matches!(it.tag, Completion::Produce(_)));
         produces.map(|(at, _)| at).collect()
     }
 
-    /// Answers the oldest Produce under way, which is for partition 0.
+    /// Answers the oldest Produce in flight, which is for partition 0.
     fn respond(&mut self, code: ErrorCode, offset: i64) {
         self.respond_from(code, offset, 0);
     }
@@ -181,7 +181,7 @@ impl Tx {
         self.finish(at, Outcome::Response(produce_response(vec![answer])));
     }
 
-    /// Answers the oldest Produce under way well.
+    /// Answers the oldest Produce in flight well.
     fn acknowledge(&mut self) {
         let at = self.produces()[0];
         let Request::Produce(request) = &self.rig().client().requests()[at].request else {
@@ -204,7 +204,7 @@ impl Tx {
         self.rig().run();
     }
 
-    /// Answers well whatever is asked, Produce too, until nothing is under way.
+    /// Answers well whatever is asked, Produce too, until nothing is in flight.
     fn settle(&mut self) {
         for _ in 0..30 {
             self.rig().run();

@@ -91,7 +91,7 @@ fn an_offset_that_is_refused_for_good_ends_the_producer_though_others_were_taken
 
 /// Java: TransactionManagerTest#testSendOffsetWithGroupMetadataFailAsAutoDowngradeTxnCommitNotEnabled
 #[test]
-fn a_coordinator_that_cannot_check_the_reader_ends_the_producer_and_the_error_says_what_to_do() {
+fn a_coordinator_that_cannot_check_the_group_metadata_is_fatal_and_the_error_names_the_remedy() {
     let mut tx = Tx::begun();
     let sent = tx.try_call(two(member()), |tx| {
         let at = tx.until_asked(ApiKey::TxnOffsetCommit);
@@ -106,7 +106,7 @@ fn a_coordinator_that_cannot_check_the_reader_ends_the_producer_and_the_error_sa
 
 /// Java: TransactionManagerTest#testGroupAuthorizationFailureInFindCoordinator
 #[test]
-fn a_group_whose_coordinator_may_not_be_known_ends_the_transaction_and_the_error_names_it() {
+fn an_unauthorized_group_makes_the_transaction_abortable_and_the_error_names_the_group() {
     let mut tx = Tx::begun();
     let sent = tx.try_call(offsets(1), |tx| {
         tx.answer(ApiKey::FindCoordinator, ErrorCode::GroupAuthorizationFailed);
@@ -198,8 +198,8 @@ fn an_abort_gives_up_offsets_that_another_thread_waits_for() {
     assert!(error.is_abortable(), "{error}");
 }
 
-/// Differs from Java, which ends the producer: the coordinator has kept nothing of them, and what it keeps of others goes
-/// with the transaction.
+/// Differs from Java, which ends the producer: the coordinator has kept nothing of them, and what it keeps of others
+/// goes with the transaction.
 #[test]
 fn offsets_that_are_more_than_the_coordinator_keeps_end_the_transaction_and_not_the_producer() {
     for code in [

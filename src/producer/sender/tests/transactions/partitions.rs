@@ -230,7 +230,7 @@ fn nothing_new_is_sent_in_a_transaction_that_has_failed_however_far_its_partitio
                 tx.answer_at(at, OK);
             }
             assert_eq!(tx.asked(), None, "{what}");
-            // What is under way may still be acknowledged.
+            // What is in flight may still be acknowledged.
             tx.acknowledge();
             assert_eq!(offset(&first), Some(0), "{what}");
             assert!(!error(&record).may_be_written(), "{what}");

@@ -83,7 +83,7 @@ fn after_a_loss_the_coordinator_raises_the_epoch_when_the_transaction_is_aborted
 ///
 /// Java: TransactionManagerTest#testAbortTransactionAndReuseSequenceNumberOnError
 #[test]
-fn without_brokers_that_raise_epochs_numbers_of_what_was_refused_are_given_again() {
+fn without_epoch_bumps_sequence_numbers_of_refused_batches_are_reused() {
     let mut tx = old_brokers();
     tx.hand.producer.begin_transaction().expect("it is ready");
     tx.put(0, "v");
@@ -104,7 +104,7 @@ fn without_brokers_that_raise_epochs_numbers_of_what_was_refused_are_given_again
 /// TM-48. Java: TransactionManagerTest#testBumpTransactionalEpochOnTimeout;
 /// SenderTest#testUnresolvedSequencesAreNotFatal
 #[test]
-fn without_brokers_that_raise_epochs_what_may_have_been_written_is_the_end_of_the_producer() {
+fn without_epoch_bumps_a_batch_that_may_be_written_is_fatal() {
     for bumps in [true, false] {
         let mut tx = if bumps { Tx::ready() } else { old_brokers() };
         tx.hand.producer.begin_transaction().expect("it is ready");
@@ -130,8 +130,7 @@ fn without_brokers_that_raise_epochs_what_may_have_been_written_is_the_end_of_th
 ///
 /// Java: TransactionManagerTest#testTransitionToFatalErrorWhenRetriedBatchIsExpired
 #[test]
-fn without_brokers_that_raise_epochs_a_retried_record_whose_time_is_up_ends_the_producer_if_it_may_be_written()
- {
+fn without_epoch_bumps_a_retried_batch_that_expires_is_fatal_if_it_may_be_written() {
     for (code, may_be_written) in [
         (ErrorCode::NotEnoughReplicas, false),
         (ErrorCode::NotLeaderOrFollower, true),
@@ -201,7 +200,7 @@ fn without_brokers_that_raise_epochs_numbers_begin_again_where_the_producer_was_
 ///
 /// Java: TransactionManagerTest#testAbortResendsProduceRequestIfRetried
 #[test]
-fn what_waits_to_be_sent_again_is_sent_again_in_a_transaction_that_is_aborted() {
+fn batches_that_wait_for_their_retry_are_retried_in_a_transaction_that_is_being_aborted() {
     let mut tx = Tx::begun();
     let retried = tx.send(0, "v").expect("taken");
     tx.answer(ApiKey::AddPartitionsToTxn, OK);
@@ -216,7 +215,7 @@ fn what_waits_to_be_sent_again_is_sent_again_in_a_transaction_that_is_aborted() 
 /// #resendFailedProduceRequestAfterAbortableError,
 /// #testIsSendToPartitionAllowedWithAddedPartitionAfterAbortableError
 #[test]
-fn what_waits_to_be_sent_again_is_sent_again_in_a_transaction_that_has_failed_and_the_next_is_good()
+fn batches_that_wait_for_their_retry_are_retried_in_a_failed_transaction_and_the_next_one_succeeds()
 {
     for code in [ErrorCode::RequestTimedOut, ErrorCode::NotLeaderOrFollower] {
         let mut tx = Tx::begun();
@@ -268,7 +267,7 @@ fn a_batch_that_is_too_large_goes_in_pieces_in_a_transaction_too() {
         tx.respond(OK, sequence.into());
         assert_eq!(offset(record), Some(sequence.into()));
     }
-    // The whole is over: its time is up for nobody.
+    // The split batch is no longer tracked: its expiry has no effect.
     tx.rig().advance(DELIVERY_TIMEOUT);
     tx.rig().run();
     assert_eq!(tx.state(), TransactionManagerState::InTransaction);
@@ -293,7 +292,8 @@ fn acknowledged_at_1000(bumps: bool) -> Tx {
 
 /// Java: SenderTest#testTransactionalUnknownProducerHandlingWhenRetentionLimitReached
 #[test]
-fn where_retention_has_deleted_what_was_acknowledged_the_numbers_of_a_transaction_begin_again() {
+fn sequence_numbers_of_a_transaction_start_again_after_retention_deleted_the_acknowledged_records()
+{
     for (log_start, goes_on) in [(1000, false), (1001, true), (-1, true)] {
         let mut tx = acknowledged_at_1000(false);
         let next = tx.send(0, "b").expect("taken");
