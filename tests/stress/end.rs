@@ -217,7 +217,7 @@ fn violations_of(line: &Line, copies: &[Place]) -> Vec<&'static str> {
             must(copies.contains(&place), "not at the reported position");
         }
         Some(Outcome::NotWritten) => {
-            must(copies.is_empty(), "reported as not written, but written")
+            must(copies.is_empty(), "reported as not written, but written");
         }
         Some(Outcome::Sent) => must(
             line.promise == Promise::Nothing || !copies.is_empty(),
