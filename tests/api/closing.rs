@@ -126,7 +126,7 @@ fn dropping_the_producer_delivers_queued_records() {
     assert_eq!(future.get().unwrap().offset(), 0);
 }
 
-/// Our decision: an expired record says what it was waiting for, and that it was not written.
+/// Our decision: the error of an expired record names the obstacle, and shows that the record was not written.
 #[test]
 fn a_record_whose_broker_is_stopped_times_out_unwritten_with_the_reason() {
     let cluster = cluster(1);

@@ -822,7 +822,7 @@ fn the_first_call_of_a_producer_without_a_broker_fails_with_the_reason() {
     assert_eq!(text.matches(&address).count(), 1, "{text}");
 }
 
-/// What `send` comes to when its time is up `try_send` knows when the brokers have answered.
+/// `try_send` fails as soon as the brokers have responded, with the error that `send` returns after `max.block.ms`.
 #[test]
 fn a_topic_or_partition_that_there_is_not_spoils_the_transaction_by_try_send_too() {
     let cluster = cluster(3);

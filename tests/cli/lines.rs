@@ -52,7 +52,7 @@ pub(crate) const WINDOW: &str = "N records sent, N.1 records/sec (N.2 MB/sec), N
 pub(crate) const TOTAL: &str = "N records sent, N.6 records/sec (N.2 MB/sec), N.2 ms avg latency, \
      N.2 ms max latency, N ms Nth, N ms Nth, N ms Nth, N ms N.1th.";
 
-/// What a total line of the performance test says, read the way Kafka's own system tests read it.
+/// The figures of a total line of the performance test, parsed as Kafka's own system tests parse it.
 #[derive(Debug)]
 #[allow(
     dead_code,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// A tool that takes longer hangs.
 const LONG: Duration = Duration::from_secs(60);
 
-/// How a tool ended, and what it said.
+/// The exit status and the output of a tool.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,

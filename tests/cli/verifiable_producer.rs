@@ -148,7 +148,7 @@ fn a_failed_record_is_printed_and_the_run_ends_normally() {
     assert_eq!((&data["sent"], &data["acked"]), (&1.into(), &0.into()));
 }
 
-/// One that runs until it is told to end.
+/// A tool that runs until it gets a signal.
 struct Running {
     child: Child,
     lines: BufReader<ChildStdout>,

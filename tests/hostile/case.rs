@@ -70,7 +70,7 @@ pub(crate) fn patient(config: ProducerConfigBuilder) -> ProducerConfigBuilder {
 }
 
 impl Case {
-    /// Honest until told otherwise; the topic `t` has one partition.
+    /// Honest at first; the topic `t` has one partition.
     pub(crate) fn new() -> Self {
         Self::meeting(|_| {})
     }

@@ -80,7 +80,7 @@ fn a_producer_is_flushed_while_no_record_waits() {
     assert!(rig.mock.flushed());
 }
 
-/// Java: MockProducerTest#testMetadataOnException. Differs: a callback is told of an error, and that names the
+/// Java: MockProducerTest#testMetadataOnException. Differs: a callback gets an error, which names the
 /// partition.
 #[test]
 fn a_callback_gets_the_error_that_the_test_chose() {

@@ -19,7 +19,7 @@ pub(crate) fn settle(world: &Arc<World>) {
     for slot in &world.slots {
         let shared = slot.lock().unwrap().take().unwrap();
         if !shared.is_closed.load(Ordering::Relaxed) {
-            assert_still_sends(world, &shared, &mut dice);
+            check_still_sends(world, &shared, &mut dice);
         }
         let bound = shared.delivery_timeout;
         let closed = world.within(bound, "last close", About::default(), || {
@@ -52,7 +52,7 @@ pub(crate) fn settle(world: &Arc<World>) {
 }
 
 /// Checks that a producer still sends after all faults.
-fn assert_still_sends(world: &Arc<World>, shared: &Arc<Shared>, dice: &mut fastrand::Rng) {
+fn check_still_sends(world: &Arc<World>, shared: &Arc<Shared>, dice: &mut fastrand::Rng) {
     let flush = || shared.producer.flush();
     let bound = shared.delivery_timeout;
     let flushed = world.within(bound, "last flush", About::producer(shared), flush);
@@ -217,7 +217,7 @@ fn violations_of(line: &Line, copies: &[Place]) -> Vec<&'static str> {
             must(copies.contains(&place), "not at the reported position");
         }
         Some(Outcome::NotWritten) => {
-            must(copies.is_empty(), "reported as not written, but written")
+            must(copies.is_empty(), "reported as not written, but written");
         }
         Some(Outcome::Sent) => must(
             line.promise == Promise::Nothing || !copies.is_empty(),

@@ -95,7 +95,7 @@ fn drop_in_callback(world: &World, shared: Arc<Shared>) {
         world.count("callback", "drops the last handle");
     }
     world.within(bound, "drop in a callback", About::default(), || {
-        drop(shared)
+        drop(shared);
     });
 }
 

@@ -96,7 +96,7 @@ fn waiting_threads_are_released_by_the_outcome() {
 }
 
 /// PB-17: the offset of a record is that of its batch plus its place, or none if the broker gave none.
-/// PB-18: the timestamp that a future tells is the log's if the broker gave one, else the record's own.
+/// PB-18: the timestamp of a future's metadata is the log's if the broker returned one, else the record's own.
 #[test]
 fn a_record_gets_the_brokers_time_if_there_is_one_and_no_offset_if_none_is_known() {
     for (base_offset, append_time, offset, timestamp) in
@@ -207,7 +207,7 @@ fn a_task_in_a_forked_process_gets_an_error_instead_of_waiting_for_ever() {
         assert_eq!(error, record(&result, 1).get().unwrap_err());
     }
     assert_eq!(result.waiting_tasks(), 0, "nobody would let go of the task");
-    // What was known before the fork is still told.
+    // A result that was known before the fork is still returned.
     done(&result, WRITTEN);
     let Poll::Ready(answer) = future.as_mut().poll(&mut context) else {
         panic!("not ready")

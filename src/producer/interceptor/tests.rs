@@ -47,7 +47,7 @@ impl Seen {
     }
 }
 
-/// Appends to the value, then does what it was told to.
+/// Appends to the value, then acts as configured.
 struct Append {
     suffix: &'static str,
     fault: Fault,

@@ -643,7 +643,7 @@ fn a_topic_that_does_not_exist_is_distinguished_from_an_unknown_one() {
             "that was before the brokers went away"
         );
     }
-    // An answer for others does not tell whether it still is so.
+    // A response about other topics does not show whether that is still so.
     harness.answer(planned, &[], ErrorCode::NoError);
     assert!(!is_missing(metadata.begin_wait(), None));
     harness.clock.advance(BACKOFF);

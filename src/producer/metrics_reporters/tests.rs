@@ -199,7 +199,7 @@ fn an_error_of_a_reporters_init_fails_the_construction_and_no_reporter_is_notifi
     assert_eq!(rig.take_calls(), [""; 0]);
 }
 
-/// One that fails is logged, and the others are told.
+/// The error of a reporter is logged, and the others are called.
 #[test]
 fn a_reporter_that_fails_or_panics_at_every_call_does_not_affect_the_others() {
     let rig = rig();
@@ -284,7 +284,7 @@ fn of_thousands_of_failures_ten_lines_a_second_are_written_and_the_others_counte
     assert!(left_out.to_string().contains(&count), "{left_out}");
 }
 
-/// Asks for everything there is whenever it is told something.
+/// Reads all metrics at every call.
 struct Asks {
     metrics: Arc<OnceLock<Metrics>>,
     seen: Arc<Mutex<Vec<usize>>>,
@@ -347,7 +347,7 @@ fn metrics_may_be_read_and_asked_for_while_they_come_go_and_change() {
     assert!(seen.iter().all(|count| count % 9 == 0 && *count <= 5 * 9));
 }
 
-/// Keeps what it is told, and says when it goes.
+/// Keeps the metrics that it gets, and reports its own drop.
 struct Keeps(
     Mutex<Vec<Metric>>,
     #[allow(dead_code, reason = "counts")] Arc<()>,

@@ -194,7 +194,7 @@ fn the_uniform_sticky_partitioner_ignores_keys_and_batches_of_other_partitions()
     }
 }
 
-/// PT-7: that a new batch begins is told for records with keys too, which can move the sticky partition.
+/// PT-7: `on_new_batch` is called for records with keys too, which can change the sticky partition.
 #[test]
 fn a_new_batch_of_a_keyed_record_moves_the_sticky_partition_only_if_it_is_the_same() {
     let partitioner: Stock = stock(DefaultPartitioner::new());

@@ -33,7 +33,7 @@ impl Fixture {
         Some(callback).move_to(&mut self.thunks, index, &RECORD);
     }
 
-    /// A callback of one type that notes its record's offset, and panics for the one it is told to.
+    /// A callback of one type that records its record's offset, and panics for a chosen one.
     fn noting(&self, panic_at: Option<i64>) -> impl Callback + use<> {
         let calls = Arc::clone(&self.calls);
         move |answer: RecordResultRef<'_>| {

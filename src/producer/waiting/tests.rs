@@ -121,7 +121,7 @@ mod resumed {
 
     type Answer = Arc<Latch<Result<u32, &'static str>>>;
 
-    /// What was asked for and not told to the application.
+    /// The requests whose result no call has returned yet.
     struct Asked(Mutex<Option<Answer>>);
 
     struct Ask<'a> {

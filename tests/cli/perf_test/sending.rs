@@ -1,4 +1,4 @@
-//! What is sent, and the lines that tell of it.
+//! The records that are sent, and the lines that are printed about them.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A TLS server that violates the protocol where it is told to.
+//! A TLS server that violates the protocol at a chosen point.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

@@ -345,7 +345,7 @@ impl Running {
         Ok(Self { jvm, frames })
     }
 
-    /// The outer result says whether the helper still works, the inner one is that of the call.
+    /// The outer result is that of the helper process, the inner one that of the call.
     fn call(
         &mut self,
         call: &Call,

@@ -15,7 +15,7 @@ pub(super) enum Cell {
     Equal {
         batches: usize,
     },
-    /// The version does not support the codec, and the error says so.
+    /// The version does not support the codec, and the error names the codec.
     Refused,
     Failed,
 }

@@ -118,7 +118,7 @@ fn a_disconnected_metadata_request_is_a_failed_update_and_waits_for_the_backoff(
     assert_eq!(
         harness.take_disconnected(),
         [(7, true)],
-        "the client's own request is not told"
+        "the client's own request is not reported"
     );
     assert_eq!(harness.metadata.failures.lock().len(), 1);
     let now = harness.now();

@@ -37,7 +37,7 @@ fn a_graceful_close_sends_all_queued_records() {
     );
 }
 
-/// A thread is held up after it has put its batch into the queue and before it has told the sender, while
+/// A thread is delayed after it has put its batch into the queue and before it has signalled the sender, while
 /// another closes the producer.
 #[test]
 fn a_record_whose_thread_is_held_up_while_the_producer_is_closed_is_sent_all_the_same() {
@@ -305,7 +305,7 @@ fn a_callback_that_panics_harms_neither_the_others_nor_the_sender() {
     assert_eq!(order.load(Ordering::SeqCst), 1);
 }
 
-/// Java: `RecordAccumulator#abortIncompleteBatches`, which tells no sensor.
+/// Java: `RecordAccumulator#abortIncompleteBatches`, which records no metric.
 #[test]
 fn records_that_are_given_up_by_force_are_undelivered_and_not_counted_as_failed() {
     let mut rig = Setup::default().start();

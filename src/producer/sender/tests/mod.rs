@@ -297,7 +297,7 @@ fn poll(future: &mut FutureRecordMetadata) -> Option<Result<RecordMetadata, Prod
     }
 }
 
-/// Where a record is in the log; nothing if the broker did not tell.
+/// The offset of a record; `None` if the broker returned none.
 fn offset(future: &FutureRecordMetadata) -> Option<i64> {
     assert!(future.is_done(), "the record is still under way");
     Some(future.get().expect("the record was written").offset()).filter(|offset| *offset != -1)

@@ -127,7 +127,7 @@ impl Run {
         }
     }
 
-    /// With one seed, what happens is told.
+    /// With a single seed, the events are printed.
     fn trace(&self, what: impl FnOnce() -> String) {
         if number_from("SEED").is_some() {
             println!("{:?} {}", self.rig.now(), what());

@@ -6,7 +6,7 @@ use crate::sync::{Mutex, Rank};
 
 const LONG: Duration = Duration::from_secs(10);
 
-/// A reporter that takes long for each group of metrics, and what it was told.
+/// A reporter that is slow for each group of metrics, and records its calls.
 struct Slow {
     clock: Arc<MockClock>,
     told: Mutex<Vec<String>>,
@@ -157,7 +157,7 @@ fn callbacks_run_in_the_order_in_which_their_batches_completed() {
     rig.assert_memory_is_back();
 }
 
-/// Metrics go when the metadata forgets a topic; that is told as late as all else.
+/// Metrics are removed when a topic expires from the metadata; the removal is reported as late as everything else.
 #[test]
 fn the_removal_of_a_topics_metrics_is_reported_after_the_step_has_sent_its_requests() {
     let mut rig = Setup::default().start();

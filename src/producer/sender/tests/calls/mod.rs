@@ -172,7 +172,7 @@ fn a_send_and_a_question_for_partitions_end_when_the_topic_is_not_known_in_time(
     assert_eq!(waited, MAX_BLOCK);
 }
 
-/// Both are told by the brokers, and the application by the call that it made.
+/// Both errors come from the brokers, and are returned by the call.
 #[test]
 fn partitions_for_returns_known_partitions_or_the_refusal() {
     let hand = Hand::start(Setup::default());

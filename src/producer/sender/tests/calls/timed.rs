@@ -1,4 +1,4 @@
-//! How long calls wait, as the metrics tell it, and which refusals they count.
+//! Metrics of calls: the waiting time, and the errors that are counted.
 
 use super::*;
 use crate::error::{FlushError, TransactionErrorKind};

@@ -20,7 +20,7 @@ const GROUP_COORDINATOR: NodeId = 6;
 /// How long a request waits that meets the end of another transaction (TM-15).
 const CONCURRENT_WAIT: Duration = Duration::from_millis(20);
 
-/// What a handler was told, in order, of which kind of request.
+/// The calls of handlers in order, with the kind of request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Told {
     Code(ApiKey, ErrorCode),

@@ -278,7 +278,7 @@ fn a_commit_that_was_called_before_the_producer_is_closed_is_carried_out() {
     assert!(end.committed);
 }
 
-/// Java: `RecordAccumulator#abortUndrainedBatches`, which tells no sensor.
+/// Java: `RecordAccumulator#abortUndrainedBatches`, which records no metric.
 #[test]
 fn records_that_are_given_up_with_their_transaction_are_not_counted_as_failed() {
     let mut tx = Tx::begun();

@@ -394,7 +394,7 @@ fn a_commit_that_got_no_answer_and_is_refused_then_may_have_been_carried_out() {
     }
 }
 
-/// The same, and the coordinator has the transaction aborted: what it is told to abort it may have committed.
+/// The same with an abort afterwards: the coordinator may have committed the transaction that the client aborts.
 #[test]
 fn a_commit_that_got_no_answer_and_that_is_to_be_aborted_then_may_have_been_carried_out() {
     let mut tx = Tx::begun();

@@ -10,7 +10,7 @@ fn go_on_to_next(tx: &mut Tx, ends_by: Operation) {
     tx.rig().client().forget_sent();
 }
 
-/// The record's send is told that its transaction is over, and the one that is open now is as if there was no such record.
+/// The send fails, since its transaction has ended, and the transaction that is open now is not affected.
 fn is_refused(tx: &mut Tx, sent: Option<Result<FutureRecordMetadata, SendError>>) {
     match sent.expect("it need not wait") {
         Err(SendError::Transaction(error)) => {

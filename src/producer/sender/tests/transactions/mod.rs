@@ -26,7 +26,7 @@ const COORDINATOR: NodeId = 5;
 const GROUP_COORDINATOR: NodeId = 6;
 const OK: ErrorCode = ErrorCode::NoError;
 
-/// A transactional producer whose coordinators answer as they are told, and else well.
+/// A transactional producer whose coordinators return scripted responses, and success otherwise.
 struct Tx {
     hand: Hand,
     epoch: i16,

@@ -185,7 +185,7 @@ fn a_commit_gives_up_offsets_of_a_partition_that_does_not_exist_though_another_t
     tx.hand.producer.begin_transaction().expect("it goes on");
 }
 
-/// The same thread that waits is told also when the transaction is aborted.
+/// The waiting call also ends when the transaction is aborted.
 #[test]
 fn an_abort_gives_up_offsets_that_another_thread_waits_for() {
     let mut tx = Tx::begun();
