@@ -39,7 +39,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "OvertakenRenumbered",
         Some((
             "lib",
-            "producer::transaction::tests::a_batch_that_a_later_one_has_overtaken_gets_no_number_behind_it",
+            "producer::transaction::tests::a_batch_that_a_later_one_has_overtaken_is_not_renumbered",
         )),
     ),
     (
@@ -53,7 +53,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "EpochBumpForgetsPartition",
         Some((
             "lib",
-            "producer::transaction::tests::a_new_epoch_numbers_again_only_the_batches_of_partitions_that_asked",
+            "producer::transaction::tests::an_epoch_bump_renumbers_only_the_batches_of_partitions_with_a_gap",
         )),
     ),
     (

@@ -15,12 +15,12 @@ use crate::producer::batch::{BatchFate, BatchSummary, SealedBatch, SplitBatch};
 use crate::types::{ProducerIdAndEpoch, TopicPartition};
 
 impl TransactionManager {
-    /// Resolves expired batches: clears partitions where they turned out to be written, and bumps the epoch for those
-    /// with a sequence gap, once that cannot cause duplicates.
+    /// Resolves expired batches. A partition whose batches turned out to be written is no longer disturbed. If a
+    /// sequence has a gap, the epoch is bumped as soon as that cannot cause duplicates.
     ///
     /// # Kafka
-    /// `#maybeResolveSequences`, `#bumpIdempotentEpochAndResetIdIfNeeded` (TM-40, TM-41, TM-48). Differs: Java
-    /// renumbers also batches that may be in the log under their old sequence numbers.
+    /// `#maybeResolveSequences`, `#bumpIdempotentEpochAndResetIdIfNeeded` (TM-40, TM-41, TM-48). Differs: Java also
+    /// renumbers batches that may be in the log under their old sequence numbers.
     pub(crate) fn resolve(&mut self) {
         if self.disturbed.is_empty() || self.fatal_error().is_some() {
             return;
@@ -38,7 +38,7 @@ impl TransactionManager {
                     partition.topic_partition()
                 );
             }
-            // Not while batches are in flight: their answers will be for the old sequence numbers.
+            // No restart while batches are in flight: their responses will be for the old sequence numbers.
             if partition.may_restart() {
                 to_restart.push(*index);
             }
@@ -49,14 +49,15 @@ impl TransactionManager {
         }
     }
 
-    /// Epoch bump (TM-40). With all epochs used up a new producer id is requested; queued batches are renumbered when
-    /// it is there. A partition of an earlier epoch restarts in the current one.
+    /// Bumps the epoch (TM-40). If all epochs are used up, a new producer id is requested, and queued batches are
+    /// renumbered when it arrives. A partition of an earlier epoch restarts in the current one.
     ///
     /// Only the coordinator bumps the epoch of a transactional producer: bumped here, it would differ from the epoch of
-    /// the open transaction. A partition whose leader has lost the producer state restarts in the current epoch.
+    /// the open transaction. In an open transaction, a partition whose leader has lost the producer state restarts in
+    /// the current epoch.
     fn begin_epoch(&mut self, to_restart: &[EntryIndex]) {
         if !self.producer.is_valid() {
-            // An id is on its way already; it comes with an epoch of its own.
+            // An InitProducerId is queued or in flight; its response will contain a new epoch.
             return;
         }
         let goes_on = self.is_transactional() && self.adds_to_transaction();
@@ -71,7 +72,7 @@ impl TransactionManager {
                 self.restart(index);
             }
         }
-        // None needs a bump: each was restarted in the current epoch just now.
+        // No partition needs a bump: each was restarted in the current epoch just now.
         if of_present.is_empty() {
             return;
         }
@@ -89,7 +90,7 @@ impl TransactionManager {
             self.request_producer_id();
             return;
         }
-        // Bumped by the client alone, no request needed: brokers take a higher epoch that begins at sequence 0.
+        // Bumped without a request: brokers accept a higher epoch that begins at sequence 0.
         self.producer = ProducerIdAndEpoch::new(self.producer.id, self.producer.epoch + 1);
         debug!(
             self.options.log,
@@ -115,8 +116,8 @@ impl TransactionManager {
         }
     }
 
-    /// Rewinds sequences to close gaps within the current epoch, for brokers that cannot bump epochs. False if records
-    /// under the missing numbers may be written.
+    /// Rewinds sequences to close gaps within the current epoch, for brokers that cannot bump epochs. Returns false if
+    /// records under the missing numbers may be in the log.
     ///
     /// # Kafka
     /// `#adjustSequencesDueToFailedBatch`, `#resetSequenceForPartition` (TM-43).
@@ -178,8 +179,8 @@ impl TransactionManager {
         }
     }
 
-    /// The batch failed and will not be sent again: because a broker refused it with `code`, or for another
-    /// reason (SE-16).
+    /// The batch failed and will not be sent again: because a broker refused it with `code`, or for another reason if
+    /// `code` is `None` (SE-16).
     ///
     /// # Kafka
     /// `#handleFailedBatch` (TM-32, TM-42 to TM-44).
@@ -246,8 +247,8 @@ impl TransactionManager {
         );
     }
 
-    /// The batch timed out after it had been handed to the client: unless not a byte of it was given to a
-    /// socket, it may be written or not, and nothing new is numbered until that is known.
+    /// The batch timed out after it was handed to the client. If a byte of it was given to a socket, it may be written,
+    /// and no new batch of the partition is numbered until that is known.
     ///
     /// # Kafka
     /// `#markSequenceUnresolved` (TM-47). Differs: also for a first attempt (SE-9).
@@ -265,7 +266,7 @@ impl TransactionManager {
         self.handle_lost_records(None, not_delivered(batch));
     }
 
-    /// A numbered batch has ended unacknowledged: records the gap. False if the batch is not tracked.
+    /// Records that a numbered batch has ended unacknowledged. Returns false if the batch is not tracked.
     fn miss(&mut self, index: EntryIndex, batch: &BatchSummary) -> bool {
         let Some(partition) = self.partitions.get_mut(&index) else {
             return false;
@@ -289,8 +290,8 @@ impl TransactionManager {
     /// Whether a refused batch may be retried.
     ///
     /// # Kafka
-    /// `#canRetry` (TM-45, TM-46). In a transaction a number cannot be changed, unless retention has deleted all there
-    /// was: what is missing ends the transaction.
+    /// `#canRetry` (TM-45, TM-46). In a transaction, batches are renumbered only if retention has deleted all
+    /// acknowledged records; any other gap fails the transaction.
     pub(crate) fn may_retry(
         &mut self,
         index: EntryIndex,
@@ -313,15 +314,15 @@ impl TransactionManager {
             ErrorCode::OutOfOrderSequenceNumber if is_transactional => {
                 return partition.out_of_order(batch) == OutOfOrder::Waits;
             }
-            // The broker has forgotten the producer. A response without a log start offset: the partition moved
-            // while the broker responded, and a retry will return the offset.
+            // The broker has lost the producer state: a batch that is certain not to be written gets a new number.
             ErrorCode::UnknownProducerId if log_start_offset != -1 => {
                 if batch.fate != BatchFate::NotWritten {
                     return false;
                 }
                 partition.note_gap(batch.id);
             }
-            // The log start offset is unknown: the partition moved while the broker answered. A retry learns it.
+            // The response lacks the log start offset, because the partition moved while the broker responded. A retry
+            // will return it.
             ErrorCode::UnknownProducerId => {}
             ErrorCode::OutOfOrderSequenceNumber => {
                 if partition.out_of_order(batch) == OutOfOrder::Final {
@@ -349,9 +350,9 @@ impl TransactionManager {
 }
 
 impl DrainGate for TransactionManager {
-    /// RA-19: an idempotent batch is held back while its partition is not added to the transaction, there is no
-    /// producer id, batches under another id or epoch are in flight, a sequence is unresolved, or it is a retry and not
-    /// the first in line. RA-20: retries go one at a time, in sequence order.
+    /// Holds back an idempotent batch while its partition is not added to the transaction, there is no producer id,
+    /// batches under another id or epoch are in flight, or a sequence is unresolved; and a retry while it is not the
+    /// first in its queue (RA-19). Retries are sent one at a time, in sequence order (RA-20).
     fn may_drain(&self, index: EntryIndex, head: HeadOfLine) -> bool {
         if !self.producer.is_valid() || self.fatal_error().is_some() {
             return false;
@@ -381,9 +382,9 @@ impl DrainGate for TransactionManager {
         }
     }
 
-    /// RA-21: a batch gets its producer id, epoch and first sequence number when it is drained, once.
-    /// TM-37: sequence numbers are assigned when batches are drained, not when records are appended.
-    /// TM-38: a partition adopts a new id and epoch, and restarts at 0, when it has no batches in flight.
+    /// Numbers a batch when it is drained, not when its records are appended (TM-37). A batch gets its producer id,
+    /// epoch and first sequence number once (RA-21). A partition adopts a new id and epoch, and restarts at 0, when it
+    /// has no batches in flight (TM-38).
     fn number(&mut self, index: EntryIndex, batch: &mut SealedBatch) {
         let producer = self.producer;
         let partition = self.partition(index, batch.topic_partition());

@@ -17,7 +17,7 @@ pub(super) struct Contents {
     pub(super) to_add: Vec<(EntryIndex, TopicPartition)>,
     /// Partitions that the coordinator has added: their batches may be sent.
     added: BTreeSet<EntryIndex>,
-    /// An AddPartitionsToTxn is queued or in flight.
+    /// True while an AddPartitionsToTxn is queued or in flight.
     pub(super) is_adding: bool,
     pub(super) begun: Begun,
 }
@@ -25,7 +25,7 @@ pub(super) struct Contents {
 /// Whether the coordinator has an open transaction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Begun {
-    /// No: it has got no request of the transaction.
+    /// No: the coordinator has received no request of the transaction.
     #[default]
     No,
     /// A request was sent, and its response was lost or ambiguous.
@@ -34,6 +34,7 @@ pub(super) enum Begun {
 }
 
 impl Contents {
+    /// Whether the coordinator has added the partition.
     pub(super) fn holds(&self, index: EntryIndex) -> bool {
         self.added.contains(&index)
     }
@@ -42,13 +43,13 @@ impl Contents {
         self.added.is_empty()
     }
 
-    /// The coordinator has added the partition.
+    /// Notes that the coordinator has added the partition.
     pub(super) fn add(&mut self, index: EntryIndex) {
         self.added.insert(index);
         self.begun = Begun::Yes;
     }
 
-    /// A request that may begin the transaction got no response, or an ambiguous one.
+    /// Notes that a request that may begin the transaction got no response, or an ambiguous one.
     pub(super) fn note_lost_answer(&mut self) {
         if self.begun == Begun::No {
             self.begun = Begun::Perhaps;

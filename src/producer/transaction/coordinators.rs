@@ -28,9 +28,9 @@ pub(super) struct Coordinators(Vec<Known>);
 struct Known {
     of: CoordinatorKey,
     node: Node,
-    /// The coordinator is to be looked up again.
+    /// True if the coordinator is to be looked up again.
     is_lost: bool,
-    /// The version of InitProducerId that it takes from this client.
+    /// The version of InitProducerId to use with the coordinator; `None` if it is unknown.
     init_producer_id: Option<i16>,
 }
 
@@ -41,7 +41,7 @@ impl Coordinators {
         known.map(|known| &known.node)
     }
 
-    /// Caches a coordinator; true if it is another node than the last known one.
+    /// Caches a coordinator; returns true if it is another node than the last known one.
     fn found(&mut self, of: CoordinatorKey, node: Node) -> bool {
         let mut known = self.0.iter();
         let is_new = !known.any(|known| known.of == of && known.node == node);
@@ -63,7 +63,7 @@ impl Coordinators {
         }
     }
 
-    /// The coordinator is connected: notes its API version of InitProducerId.
+    /// The coordinator is connected: notes the version of InitProducerId to use with it.
     ///
     /// # Kafka
     /// `TransactionManager#handleCoordinatorReady` (SE-30).
@@ -77,7 +77,7 @@ impl Coordinators {
         }
     }
 
-    /// The version of InitProducerId that the coordinator of the producer's transactions takes, if that is known.
+    /// The version of InitProducerId to use with the transaction coordinator, if that is known.
     pub(super) fn init_producer_id_version(&self) -> Option<i16> {
         let mut known = self.0.iter();
         known
@@ -89,8 +89,8 @@ impl Coordinators {
 /// Looks up a coordinator.
 ///
 /// # Kafka
-/// `TransactionManager.FindCoordinatorHandler`. Differs: what the refusal of a coordinator means is said by the
-/// requests that need it.
+/// `TransactionManager.FindCoordinatorHandler`. Differs: the requests that need the coordinator decide whether a
+/// refused lookup is fatal.
 #[derive(Debug)]
 pub(super) struct FindCoordinator {
     of: CoordinatorKey,
@@ -174,7 +174,7 @@ impl RequestHandler for FindCoordinator {
                 retry
             }
             code => {
-                // Brokers send empty ones.
+                // Brokers also send empty messages.
                 let words = found.error_message.as_deref();
                 let words = words.filter(|words| !words.is_empty());
                 let message = words.unwrap_or_else(|| code.message());

@@ -12,17 +12,18 @@ use crate::error::ErrorCode;
 use crate::planted::planted;
 use crate::protocol::{EndTxnRequest, Request, Response};
 
-/// Commits or aborts the open transaction, once all its batches have completed. Not sent if the coordinator has got no
-/// request of the transaction (TM-13).
+/// Commits or aborts the open transaction, once all its batches have completed. It is not sent if the coordinator has
+/// received no request of the transaction (TM-13).
 ///
 /// # Kafka
-/// `TransactionManager.EndTxnHandler`. Differs: every retriable code is retried; an id that the coordinator has
-/// forgotten is the end of a transaction that was to be aborted, not of the producer (TM-35).
+/// `TransactionManager.EndTxnHandler`. Differs: every retriable code is retried, and an abort succeeds if the
+/// coordinator has lost the producer id; in Java that error is fatal (TM-35).
 #[derive(Debug)]
 pub(super) struct EndTxn {
     coordinator: CoordinatorKey,
+    /// True to commit, false to abort.
     commits: bool,
-    /// An attempt got no response, or an ambiguous one: the coordinator may have executed it.
+    /// True if an attempt got no response, or an ambiguous one: the coordinator may have executed it.
     is_in_doubt: bool,
 }
 
@@ -42,12 +43,12 @@ impl EndTxn {
                 manager.complete_transaction();
                 RequestVerdict::Done
             }
-            // There was nothing to be ended: the request that would have begun it had got lost.
+            // There is no transaction to end: the request that would have begun it was lost.
             ErrorCode::InvalidTxnState if aborts && manager.contents.begun == Begun::Perhaps => {
                 manager.complete_transaction();
                 RequestVerdict::Done
             }
-            // The coordinator has forgotten the producer, and with it the transaction, which it ends before.
+            // The coordinator has lost the producer id. It ends the transaction before it removes the id.
             ErrorCode::UnknownProducerId | ErrorCode::InvalidProducerIdMapping
                 if aborts && manager.can_bump_epoch() =>
             {
@@ -62,7 +63,8 @@ impl EndTxn {
                 self.note_doubt(manager);
                 let what = if self.commits { "commit" } else { "abort" };
                 let verdict = manager.transactional_error(code, what, "the transaction");
-                // The transaction has failed; where it was being aborted, nothing is left that could be done.
+                // A refused commit fails the transaction; a refused abort leaves nothing to try, and is fatal to the
+                // producer.
                 let is_left =
                     aborts && self.is_expected(manager) && !planted!(RefusedAbortForgotten);
                 let verdict =
@@ -102,7 +104,7 @@ impl RequestHandler for EndTxn {
         self.is_expected(manager) && (is_told || !planted!(UntoldEndOvertakesPacking))
     }
 
-    /// TM-13: no EndTxn for a transaction that the coordinator does not know.
+    /// No EndTxn is sent for a transaction that the coordinator has not begun (TM-13).
     fn asks_broker(&self, manager: &TransactionManager) -> bool {
         manager.contents.begun != Begun::No
     }
@@ -162,7 +164,7 @@ impl RequestHandler for EndTxn {
 }
 
 impl EndTxn {
-    /// Notes a commit in doubt; it stays so until the transaction has ended, even if that must be aborted then.
+    /// Notes a commit in doubt. It stays in doubt until the transaction has ended, even if that must be aborted.
     fn note_doubt(&self, manager: &mut TransactionManager) {
         if self.commits {
             manager.commit_in_doubt = self.is_in_doubt;

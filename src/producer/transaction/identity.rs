@@ -56,21 +56,21 @@ fn kind_of(code: ErrorCode) -> ProduceErrorKind {
     }
 }
 
-/// The InitProducerId request: a new producer id, or an epoch bump of the present one (TM-41).
+/// The InitProducerId request: a new producer id, or an epoch bump of the current one (TM-41).
 ///
 /// # Kafka
-/// `TransactionManager.InitProducerIdHandler`. Differs: every retriable code is retried (KAFKA-14417), and a
-/// missing authorization is not the end (KAFKA-13668).
+/// `TransactionManager.InitProducerIdHandler`. Differs: every retriable code is retried (KAFKA-14417), and a missing
+/// authorization is not fatal to a producer that is only idempotent (KAFKA-13668).
 #[derive(Debug)]
 struct InitProducerId {
     transactional_id: Option<Arc<str>>,
-    /// The producer id whose epoch is to be bumped (KIP-360); none for a new id.
+    /// The producer id whose epoch is to be bumped (KIP-360); `NONE` to request a new id.
     raised: ProducerIdAndEpoch,
-    /// An attempt was refused: it is only retried when batches wait for an id.
+    /// True if an attempt was refused: the request is then retried only while batches wait for an id.
     was_refused: bool,
 }
 
-/// The request for the id of a transactional producer.
+/// The InitProducerId request of a transactional producer.
 pub(crate) fn init_request(transactional_id: &Arc<str>) -> Box<dyn RequestHandler> {
     Box::new(InitProducerId {
         transactional_id: Some(Arc::clone(transactional_id)),
@@ -115,7 +115,7 @@ impl RequestHandler for InitProducerId {
             let timeout = manager.options.transaction_timeout;
             i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
         } else {
-            // Not transactional: the broker ignores it, and Java sends the same.
+            // Brokers ignore the time-out of a producer that is not transactional; Java sends the same.
             i32::MAX
         };
         Request::InitProducerId(InitProducerIdRequest {
@@ -133,7 +133,7 @@ impl RequestHandler for InitProducerId {
         now: Instant,
     ) -> RequestVerdict {
         match response {
-            // A fatal error came while the request was in flight: the answer must not revive the producer.
+            // After a fatal error, which occurred while the request was in flight, the response is ignored.
             _ if manager.id_state != IdState::Initializing => RequestVerdict::Done,
             Response::InitProducerId(response) => self.handle_answer(&response, manager, now),
             _ => manager.retry_id("the answer was not an InitProducerId response".into(), now),
@@ -155,8 +155,8 @@ impl RequestHandler for InitProducerId {
             RequestFailure::Disconnected(why) | RequestFailure::Unauthenticated(why) => {
                 manager.retry_id(why, now)
             }
-            // The broker that was asked is older than 0.11, or says so. Nothing is lost by asking again for later
-            // batches, which a better broker may answer (in Java this is the end: TM-32).
+            // The broker is older than 0.11, or claims to be. The request is repeated for later batches, since another
+            // broker may support it (in Java the error is fatal: TM-32).
             RequestFailure::UnsupportedVersion(why) => {
                 let message = format!(
                     "the brokers cannot give producer ids ({why}); they are older than 0.11: set \
@@ -253,7 +253,8 @@ impl InitProducerId {
 }
 
 impl TransactionManager {
-    /// Queues an InitProducerId for a new id; a transactional producer gets its id with the next epoch.
+    /// Queues an InitProducerId without a current id. For a transactional producer, the coordinator returns its id with
+    /// the next epoch.
     pub(crate) fn request_producer_id(&mut self) {
         if self.fatal_error().is_some() {
             return;
@@ -267,7 +268,7 @@ impl TransactionManager {
     }
 
     fn ask_for_id(&mut self, raised: ProducerIdAndEpoch) {
-        // Closes the drain gate until the answer: no batch goes out under the old epoch.
+        // Closes the drain gate until the response: no batch is sent under the old epoch.
         self.producer = ProducerIdAndEpoch::NONE;
         self.id_state = IdState::Initializing;
         self.requests.push(Box::new(InitProducerId {

@@ -21,7 +21,7 @@ impl RequestInbox {
         Self(Mutex::new(Rank::LEAF, Inbox::default()))
     }
 
-    /// Pushes a request and wakes the sender. Returns it if the sender has ended.
+    /// Pushes a request and wakes the sender. Returns the request if the sender has ended.
     #[cfg(test)]
     pub(crate) fn push(
         &self,

@@ -73,8 +73,8 @@ use crate::util::backoff::SHORTEST_BACKOFF;
 pub(crate) struct SequenceRewrite {
     pub(crate) index: EntryIndex,
     pub(crate) batch: BatchId,
-    /// None for a batch that must not be renumbered, and fails: it, or later ones, may be in the log under the old
-    /// numbers.
+    /// `None`: the batch fails, because it may be in the log under its old numbers, or because a later batch was
+    /// acknowledged.
     pub(crate) state: Option<ProducerState>,
 }
 
@@ -95,7 +95,7 @@ pub(crate) enum Effect {
 pub(crate) struct TransactionOptions {
     pub(crate) log: LogContext,
     pub(crate) retry_backoff: Duration,
-    /// `transactional.id`; none for a producer that is only idempotent.
+    /// `transactional.id`; `None` for a producer that is only idempotent.
     pub(crate) transactional_id: Option<Arc<str>>,
     /// `transaction.timeout.ms`: the coordinator aborts a transaction that is open for longer.
     pub(crate) transaction_timeout: Duration,
@@ -107,26 +107,29 @@ pub(crate) struct TransactionOptions {
 /// request the sender sends next.
 ///
 /// # Threads
-/// The sender's alone. What application threads have to do with transactions is in [`Transactions`].
+/// Used by the sender only. The state that application threads share is in [`Transactions`].
 /// # Kafka
-/// `TransactionManager`. Batches are known by their summaries; when sequences change, the changes are returned as data.
+/// `TransactionManager`. The manager gets summaries of batches, and returns changes of their sequence numbers as
+/// [`Effect`]s.
 #[derive(Debug)]
 pub(crate) struct TransactionManager {
     id_state: IdState,
-    /// The state shared with application threads; of a transactional producer only.
+    /// The state shared with application threads; `None` if the producer is not transactional.
     transactions: Option<Arc<Transactions>>,
     /// The shared state as last read: at the beginning of a step, and after each change by this thread.
     state_seen: TransactionManagerState,
     contents: Contents,
-    /// An EndTxn(commit) got no response: the transaction may be committed.
+    /// True after an EndTxn(commit) got no response, or an ambiguous one: the transaction may be committed.
     commit_in_doubt: bool,
-    /// The close timeout: until when a closing producer waits for the transaction's end.
+    /// The close time-out: a producer that is being closed waits for the end of its transaction until then.
     close_deadline: Deadline,
+    /// The current producer id and epoch; `NONE` while they are being requested.
     producer: ProducerIdAndEpoch,
     options: TransactionOptions,
     requests: RequestQueue,
     inbox: Arc<RequestInbox>,
-    /// An epoch bump by the coordinator is required when the transaction ends: a sequence has a gap.
+    /// True if the coordinator has to bump the epoch when the transaction has ended: a sequence has a gap, or the
+    /// coordinator has lost the producer id.
     needs_epoch: bool,
     /// Effects that the sender has not taken yet.
     effects: Vec<Effect>,
@@ -135,15 +138,17 @@ pub(crate) struct TransactionManager {
     disturbed: BTreeSet<EntryIndex>,
     /// The error of the last InitProducerId attempt.
     last_error: Option<Arc<str>>,
-    /// Rate limit for warnings about it.
+    /// Rate limit of the warnings about that error.
     log_limit: LogLimit,
-    /// See [`send_without_limit`](Self::send_without_limit).
+    /// True if the number of in-flight batches per partition is unlimited, see
+    /// [`send_without_limit`](Self::send_without_limit).
     #[cfg(feature = "testing")]
     sends_without_limit: bool,
 }
 
 impl TransactionManager {
-    /// A manager that requests a producer id at once, unless it is transactional: then `init_transactions` does.
+    /// Creates a manager. It requests a producer id at once, unless it is transactional: then `init_transactions`
+    /// requests the id.
     pub(crate) fn new(options: TransactionOptions) -> Self {
         let inbox = Arc::new(RequestInbox::new());
         let transactions = options.transactional_id.as_ref();
@@ -180,7 +185,8 @@ impl TransactionManager {
         self.options.transactional_id.is_some()
     }
 
-    /// Lifts the limit of in-flight batches per partition, for a mock client that loses none and answers them in order.
+    /// Lifts the limit of in-flight batches per partition, for a mock client that loses no batch and answers batches in
+    /// order.
     #[cfg(feature = "testing")]
     pub(crate) fn send_without_limit(&mut self) {
         self.sends_without_limit = true;

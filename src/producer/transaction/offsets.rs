@@ -11,20 +11,21 @@ pub(crate) struct OffsetsToCommit {
 }
 
 impl OffsetsToCommit {
-    /// If a partition is listed more than once, its last offset is used.
+    /// Sorts the offsets. If a partition is listed more than once, its last offset is used.
     pub(crate) fn new(
         group: ConsumerGroupMetadata,
         offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>,
     ) -> Self {
         let mut partitions: Vec<_> = offsets.into_iter().collect();
-        // The sort is stable and `dedup_by` keeps the first of equals: reversed, that is the one named last.
+        // The sort is stable, and `dedup_by` keeps the first of equal entries: after `reverse`, that is the entry
+        // listed last.
         partitions.reverse();
         partitions.sort_by(|(a, _), (b, _)| a.cmp(b));
         partitions.dedup_by(|(a, _), (b, _)| a == b);
         Self { group, partitions }
     }
 
-    /// Validates the offsets: returns why no broker would accept them.
+    /// Validates the offsets: returns the reason if no broker would accept them.
     pub(crate) fn fault(&self) -> Option<String> {
         let group = &self.group;
         if group.group_id().is_empty() {
@@ -58,11 +59,11 @@ impl OffsetsToCommit {
     }
 }
 
-/// The longest text that a request can carry.
+/// The maximum length of a string in a request, in bytes.
 const STRING_BYTES_MAX: usize = i16::MAX as usize;
 
-/// The fault of the offset of one partition, if it has one. A coordinator would refuse the partition for ever as one
-/// that does not exist yet, or the request could not be encoded, which would fail all its offsets.
+/// The fault of the offset of one partition, if it has one. A coordinator would refuse it repeatedly, as a partition
+/// that does not exist yet; or the request could not be encoded, which would fail all offsets of the call.
 fn fault_of(name: &TopicPartition, offset: &OffsetAndMetadata) -> Option<String> {
     if let Err(fault) = topic_name::check(name.topic()) {
         return Some(format!(

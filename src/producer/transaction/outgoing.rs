@@ -1,4 +1,4 @@
-//! Transactional requests for the sender, which knows none of their kinds.
+//! The sender's interface to transactional requests, the same for requests of every kind.
 //!
 //! Order: `next_request`, `begin_request` or `fail_next_request`, `handle_outcome`, `take_effects`.
 
@@ -16,10 +16,11 @@ use crate::client::kafka_client::Outcome;
 use crate::clock::Instant;
 use crate::protocol::{ApiKey, Request, Response};
 
-/// The end of an attempt.
+/// The outcome of an attempt.
 enum RequestEnd {
     Answered(Response),
     Failed(RequestFailure),
+    /// The request was not sent, because it is no longer needed.
     Unneeded,
 }
 
@@ -81,7 +82,7 @@ impl TransactionManager {
             if let Some(node) = self.requests.coordinators.get(&of) {
                 return NextRequest::ToCoordinator(node.clone());
             }
-            // Before all others: its turn is next.
+            // A lookup has the highest priority, so it is sent next.
             self.requests.push(Box::new(FindCoordinator::new(of)));
         }
     }
@@ -109,7 +110,8 @@ impl TransactionManager {
         }
     }
 
-    /// Handles the outcome of the request in flight. Effects on batches are in the [effects](Self::take_effects).
+    /// Handles the outcome of the request in flight. [`take_effects`](Self::take_effects) returns its effects on
+    /// batches.
     pub(crate) fn handle_outcome(&mut self, id: RequestId, outcome: Outcome, now: Instant) {
         let Some(pending) = self.requests.end(id) else {
             return;
@@ -134,7 +136,8 @@ impl TransactionManager {
         self.finish(pending, end, now);
     }
 
-    /// Whether a call waits for the end of a request, and a producer that is being closed has to wait for it, too.
+    /// Whether a call waits for a request, so that a graceful close has to wait for it too. False after the close
+    /// time-out.
     pub(crate) fn has_awaited_requests(&self, now: Instant) -> bool {
         !self.close_deadline().is_over(now) && self.requests.has_awaited(self)
     }
@@ -144,9 +147,11 @@ impl TransactionManager {
         std::mem::take(&mut self.effects)
     }
 
-    /// Gives up all requests, on a close or a panic. If a handler panics, those behind it are left for the next call.
+    /// Gives up all requests, on a close or a panic. If a handler panics, the requests behind it are left for the next
+    /// call.
     pub(crate) fn give_up(&mut self, why: &Arc<str>) {
-        // A request pushed before is in this list, a later one is refused: no call is left waiting.
+        // A request that was pushed before the close is in this list, and a later one is refused: no call waits for
+        // ever.
         for handler in self.inbox.close() {
             self.requests.push(handler);
         }
@@ -220,7 +225,7 @@ impl TransactionManager {
         }
     }
 
-    /// Whether the coordinator lets a producer have the next epoch of its id (KIP-360); false if none is known.
+    /// Whether the coordinator can bump the epoch of a producer id (KIP-360); false if no coordinator is known.
     ///
     /// # Kafka
     /// `TransactionManager#coordinatorSupportsBumpingEpoch`.
@@ -230,5 +235,5 @@ impl TransactionManager {
     }
 }
 
-/// The version of InitProducerId from which on it carries an id whose epoch is to be raised.
+/// The first version of InitProducerId that contains the producer id whose epoch is to be bumped.
 const FIRST_THAT_BUMPS_EPOCHS: i16 = 3;

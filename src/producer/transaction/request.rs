@@ -1,7 +1,7 @@
 //! The [`RequestHandler`] trait of transactional requests: destination, priority, condition, and response handling.
 //!
-//! The sender sends requests without knowing their kinds. Each kind is a handler in a file of its own, and is pushed to
-//! the request queue of the [`TransactionManager`].
+//! The sender sends requests of all kinds alike. Each kind is a handler in a file of its own, and is pushed to the
+//! request queue of the [`TransactionManager`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,20 +45,21 @@ pub(crate) enum Priority {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Condition {
     Nothing,
-    /// There must be batches that cannot be sent without it. They may never come: others go before it meanwhile.
+    /// Batches that cannot be sent without this request must be waiting. They may never arrive, so other requests are
+    /// sent before it meanwhile.
     BatchesWait,
-    /// All batches must have completed (TM-11), which they do by themselves: the requests behind it wait too.
+    /// All batches must have completed (TM-11). Batches always complete, so the requests behind this one wait too.
     BatchesEnded,
 }
 
 /// Why a request got no response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RequestFailure {
-    /// The connection ended before there was one, or there could be no connection.
+    /// The connection was lost before the response, or could not be established.
     Disconnected(Arc<str>),
-    /// The broker knows no version of the request that can carry it.
+    /// The broker supports no version of the request with all its fields.
     UnsupportedVersion(Arc<str>),
-    /// The request holds more than the protocol can carry: no broker can be sent it.
+    /// The request exceeds a limit of the protocol: it cannot be sent to any broker.
     Unwritable(Arc<str>),
     /// The broker refuses the client's credentials.
     Unauthenticated(Arc<str>),
@@ -70,19 +71,20 @@ pub(crate) enum RequestFailure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequestVerdict {
     Done,
-    /// It is retried, in its old place in the queue, after the back-off `wait`, which is at least
+    /// The request is retried, at its old position in the queue, after the back-off `wait`, which is at least
     /// [`SHORTEST_BACKOFF`](crate::util::backoff::SHORTEST_BACKOFF); the requests behind it wait too.
     Retry {
         wait: Duration,
     },
-    /// It is retried after its coordinator was looked up again.
+    /// The request is retried after the back-off `wait` and a new lookup of its coordinator.
     FindCoordinator {
         wait: Duration,
     },
 }
 
-/// Whether a coordinator may have executed a request that it answers with this code. One that loses leadership of its
-/// log during the write answers `NOT_COORDINATOR`, and the write may survive for the next coordinator.
+/// Whether a coordinator may have executed a request that it answers with this code. A coordinator that loses
+/// leadership of its log during the write answers `NOT_COORDINATOR`, and the next coordinator may find the write in the
+/// log.
 pub(super) fn may_be_carried_out(code: ErrorCode) -> bool {
     matches!(
         code,
@@ -93,11 +95,11 @@ pub(super) fn may_be_carried_out(code: ErrorCode) -> bool {
     )
 }
 
-/// A transactional request and its response handler. One value from the queue until its [`RequestVerdict`] is
-/// [`Done`](RequestVerdict::Done), over all retries.
+/// A transactional request and its response handler. The same value handles all attempts, until its [`RequestVerdict`]
+/// is [`Done`](RequestVerdict::Done).
 ///
 /// # Threads
-/// The sender's alone, as is the manager that it changes.
+/// Used by the sender only, as is the manager that it changes.
 /// # Kafka
 /// `TransactionManager.TxnRequestHandler`.
 pub(crate) trait RequestHandler: fmt::Debug + Send {
@@ -109,20 +111,20 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
         Condition::Nothing
     }
 
-    /// Whether it is still worth making, asked when its turn comes: a partition need not be added to a transaction
-    /// that is to be aborted.
+    /// Whether the request is still needed when its turn comes. For example, a partition need not be added to a
+    /// transaction that is to be aborted.
     fn is_needed(&self, _manager: &TransactionManager) -> bool {
         true
     }
 
-    /// Whether the broker has to be asked, once what it [waits for](Self::condition) is there: a transaction that the
-    /// coordinator knows nothing of ends without a word, but not before its batches.
+    /// Whether the request has to be sent, once its [condition](Self::condition) is met. A transaction that the
+    /// coordinator has not begun ends without a request, but not before its batches.
     fn asks_broker(&self, _manager: &TransactionManager) -> bool {
         true
     }
 
-    /// Handles a request that is not sent: it is no longer [needed](Self::is_needed), or [asks no
-    /// broker](Self::asks_broker).
+    /// Handles a request that is not sent, because [`is_needed`](Self::is_needed) or [`asks_broker`](Self::asks_broker)
+    /// returned false.
     fn handle_unneeded(&mut self, _manager: &mut TransactionManager, _now: Instant) {}
 
     /// Whether a graceful close waits for this request.
@@ -130,12 +132,12 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
         false
     }
 
-    /// Whether it is an EndTxn that commits: once sent, the transaction may be committed.
+    /// Whether the request is an EndTxn that commits: once it is sent, the transaction may be committed.
     fn commits(&self) -> bool {
         false
     }
 
-    /// The request as it is to be sent now: each attempt asks anew.
+    /// The request to send; built anew for each attempt.
     fn request(&self, manager: &TransactionManager) -> Request;
 
     /// Handles the response, and changes the manager accordingly.
@@ -146,11 +148,11 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
         now: Instant,
     ) -> RequestVerdict;
 
-    /// There was no answer.
+    /// Handles an attempt that got no response.
     ///
     /// # Kafka
-    /// `TxnRequestHandler#onComplete`, `TransactionManager#authenticationFailed`: without a connection the
-    /// coordinator is looked up again; without a version or credentials the producer is at its end.
+    /// `TxnRequestHandler#onComplete`, `TransactionManager#authenticationFailed`: after a lost connection the
+    /// coordinator is looked up again; an unsupported version and refused credentials are fatal to the producer.
     fn handle_failure(
         &mut self,
         failure: RequestFailure,

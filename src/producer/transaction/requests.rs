@@ -10,51 +10,51 @@ use crate::protocol::ApiKey;
 use crate::types::Node;
 use crate::util::backoff::SHORTEST_BACKOFF;
 
-/// The id of an attempt; comes back with its outcome.
+/// The id of an attempt, which is returned with the outcome of the attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RequestId(u64);
 
-/// What the sender is to do next about transactional requests.
+/// The next step of the sender for transactional requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NextRequest {
-    /// Nothing, until an answer comes or something changes.
+    /// Wait for a response, or for another change of state.
     Nothing,
-    /// Nothing before then.
+    /// Wait until this time.
     At(Instant),
-    /// Send one to any node.
+    /// Send the request that is due to any node.
     ToAnyNode,
-    /// Send one to this node, which metadata need not know.
+    /// Send the request that is due to this node, which need not be in the metadata.
     ToCoordinator(Node),
 }
 
 /// The state of the batches, which some requests wait for.
 pub(crate) struct BatchesStatus<'a> {
-    /// Some wait to be sent.
+    /// True if some batches wait to be sent.
     pub(crate) wait: bool,
-    /// Whether all have completed. A closure, because it is costly and seldom needed.
+    /// Returns whether all batches have completed. A closure, because the check is costly and seldom needed.
     pub(crate) have_ended: &'a mut dyn FnMut() -> bool,
 }
 
 /// The next request of the queue, if it can be sent.
 #[derive(Debug)]
 pub(super) enum QueueTurn {
-    /// None for now.
+    /// No request can be sent for now.
     Nobody,
-    /// None before this time: the first one is in back-off.
+    /// No request can be sent before this time: the first one is in back-off.
     At(Instant),
-    /// Send this one to this destination.
+    /// Send this request to this destination.
     Of(QueuePosition, Destination),
-    /// Drop this one, which is not needed any more.
+    /// Drop this request, which is no longer needed.
     Unneeded(QueuePosition),
 }
 
-/// The request queue: at most one request is in flight, and the first in line goes next. While that one waits for its
-/// back-off, or for batches to end, nothing overtakes it. One that waits for batches to come lets others pass, since
-/// they may never come.
+/// The request queue: at most one request is in flight, and the first in the queue is sent next. A request in back-off,
+/// or one that waits for batches to end, blocks the requests behind it. A request that waits for batches to arrive does
+/// not, since they may never arrive.
 ///
 /// # Kafka
-/// `TransactionManager#pendingRequests`, `#nextRequest`, `Sender#maybeSendAndPollTransactionalRequest`. Differs:
-/// waiting is a moment at which to look again, never a sleep, and batches go on meanwhile.
+/// `TransactionManager#pendingRequests`, `#nextRequest`, `Sender#maybeSendAndPollTransactionalRequest`. Differs: the
+/// sender does not sleep for a request. The queue returns the time of the next check, and batches are sent meanwhile.
 #[derive(Debug, Default)]
 pub(super) struct RequestQueue {
     waiting: BTreeMap<QueuePosition, PendingRequest>,
@@ -62,7 +62,9 @@ pub(super) struct RequestQueue {
     due: Option<QueuePosition>,
     in_flight: Option<(RequestId, PendingRequest)>,
     pub(super) coordinators: Coordinators,
+    /// The number of requests pushed so far.
     pushed: u64,
+    /// The number of attempts begun so far.
     begun: u64,
 }
 
@@ -77,6 +79,7 @@ pub(super) struct QueuePosition {
 #[derive(Debug)]
 pub(super) struct PendingRequest {
     place: QueuePosition,
+    /// The end of the back-off.
     not_before: Instant,
     pub(super) handler: Box<dyn RequestHandler>,
 }
@@ -106,7 +109,7 @@ impl RequestQueue {
         batches: &mut BatchesStatus<'_>,
         now: Instant,
     ) -> QueueTurn {
-        // One transactional request in flight, as in Java: its answer may change what the next one must say.
+        // One transactional request in flight, as in Java: its response may change the content of the next one.
         if self.in_flight.is_some() {
             return QueueTurn::Nobody;
         }
@@ -150,7 +153,7 @@ impl RequestQueue {
         debug_assert!(self.in_flight.is_none(), "one at a time");
         let pending = self.take_due()?;
         if let Destination::Coordinator(of) = pending.handler.destination() {
-            // Connected, so the node's ApiVersions are known: they show whether it can bump epochs (KIP-360).
+            // The node is connected, so its ApiVersions are known: they show whether it can bump epochs (KIP-360).
             self.coordinators.is_ready(&of, version_of);
         }
         let id = RequestId(self.begun);
@@ -189,11 +192,12 @@ impl RequestQueue {
                 wait
             }
         };
-        // A coordinator that answers at once must not be asked in a busy loop, even with retry.backoff.ms=0.
+        // Prevents a busy loop if a coordinator answers immediately and retry.backoff.ms is 0.
         pending.not_before = now + wait.max(SHORTEST_BACKOFF);
         self.put_back(pending);
     }
 
+    /// Whether a graceful close waits for one of the requests.
     pub(super) fn has_awaited(&self, manager: &TransactionManager) -> bool {
         let in_flight = self.in_flight.iter().map(|(_, pending)| pending);
         let mut all = in_flight.chain(self.waiting.values());

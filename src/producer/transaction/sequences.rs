@@ -8,38 +8,41 @@ use crate::producer::batch::{BatchFate, BatchId, BatchSummary};
 use crate::record::builder::ProducerState;
 use crate::types::{ProducerIdAndEpoch, Sequence, TopicPartition};
 
-/// Sequence bookkeeping of a partition: next and last acknowledged number, in-flight batches, unresolved ones, the gap.
+/// Sequence bookkeeping of a partition: the next and the last acknowledged number, in-flight and unresolved batches,
+/// and the gap.
 ///
 /// # Kafka
-/// `TransactionManager.TopicPartitionEntry` (TM-36). Batches are kept in the order they were numbered,
-/// which is that of their sequences also across the wrap and across epochs (PB-26, TM-49).
+/// `TransactionManager.TopicPartitionEntry` (TM-36). Batches are kept in the order they were numbered, which is the
+/// order of their sequence numbers, also after a wrap-around and across epochs (PB-26, TM-49).
 #[derive(Debug)]
 pub(super) struct PartitionSequences {
     topic_partition: TopicPartition,
     producer: ProducerIdAndEpoch,
-    /// Its batches are parts of transactions.
+    /// True if the batches of the partition are parts of transactions.
     is_transactional: bool,
+    /// The number of the first record of the next batch.
     next: Sequence,
-    /// The last record that is known to be written, in the present epoch.
+    /// The sequence number of the last record that is known to be written in the current epoch.
     last_acknowledged: Option<Sequence>,
+    /// The largest offset that was acknowledged; -1 if none was.
     last_offset: i64,
     /// Numbered batches that have not ended: in flight, or in the retry queue.
     in_flight: VecDeque<NumberedBatch>,
-    /// The sequence after the last unresolved batch: one that ended while it is unknown whether it was written. No new
-    /// batch is sent until that is resolved (TM-47).
+    /// The sequence number after the last unresolved batch; `None` if no batch is unresolved. An unresolved batch has
+    /// ended, but it is unknown whether it was written. No new batch is sent before it is resolved (TM-47).
     unresolved: Option<Sequence>,
     /// The gap: the first batch that is certain not to be written under its number. Batches behind it are not sent
     /// before an epoch bump.
     gap: Option<BatchId>,
-    /// Where the sequence could be rewound to, to close the gap without an epoch bump.
+    /// The number to which the sequence can be rewound, to close the gap without an epoch bump.
     rewinds: Rewind,
-    /// The leader has acknowledged a batch of this producer and epoch.
+    /// True after the leader has acknowledged a batch of this producer id and epoch, until the partition is idle.
     is_known: bool,
-    /// When a batch was acknowledged last.
+    /// The time of the last acknowledgement.
     acknowledged_at: Instant,
 }
 
-/// Where the sequence can be rewound to within the current epoch.
+/// The number to which the sequence can be rewound within the current epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rewind {
     /// To the number after the last acknowledged one.
@@ -50,7 +53,7 @@ enum Rewind {
     Never,
 }
 
-/// The number of batches per producer whose sequences a broker remembers, to detect duplicates.
+/// The number of batches per producer and partition whose sequences a broker remembers, to detect duplicates.
 const BATCHES_REMEMBERED: usize = 5;
 
 /// Half of the 31-bit sequence space, for comparisons across the wrap-around.
@@ -62,15 +65,16 @@ struct NumberedBatch {
     id: BatchId,
     record_count: u32,
     progress: BatchProgress,
-    /// The fate of its past attempts, without one in flight.
+    /// The fate of its past attempts. An attempt in flight does not count.
     fate: BatchFate,
-    /// The broker's last answer proves that it is not written, whatever attempts before that left open.
+    /// True if the broker's last response proves that the batch is not written, although earlier attempts had left that
+    /// open.
     is_proved: bool,
-    /// A later batch was acknowledged.
+    /// True if a later batch was acknowledged.
     is_overtaken: bool,
 }
 
-/// Where a numbered batch is: in flight or in the retry queue.
+/// The progress of a numbered batch: in flight, or in the retry queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BatchProgress {
     /// In flight for the first time.
@@ -90,12 +94,12 @@ impl NumberedBatch {
 /// The meaning of `OUT_OF_ORDER_SEQUENCE_NUMBER` for a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OutOfOrder {
-    /// It waits for an earlier one.
+    /// The batch waits for an earlier one.
     Waits,
-    /// Numbers before it are missing, and it is certainly not written: it gets another number.
+    /// Numbers before the batch are missing, and it is certainly not written: it gets another number.
     Gap,
-    /// It cannot be sent again: under its number it would never be taken, and under another it would be
-    /// written twice, or after later ones.
+    /// The batch cannot be sent again: the broker will never accept its number, and under another number it could be
+    /// written twice, or after later batches.
     Final,
 }
 
@@ -132,16 +136,15 @@ impl PartitionSequences {
 
     /// Whether a new batch may be sent behind those in flight (pipelining).
     ///
-    /// A leader that knows nothing of a producer takes any sequence for its first: were the batch in front
-    /// refused for a moment, as while a leader is elected, the one behind it would be taken, and the one in
-    /// front never again. So the first batch of an epoch goes alone, until it is acknowledged; and so does
-    /// the first after the partition's line ran empty, because a leader may forget a producer meanwhile (the
-    /// topic was deleted and made again, `producer.id.expiration.ms` has passed), and one that is tried
-    /// again.
+    /// A leader without state of a producer accepts any first sequence number. If the batch in front is refused for a
+    /// moment, as during a leader election, such a leader accepts the batch behind it, and will then never accept the
+    /// one in front. So these batches are sent alone until they are acknowledged: the first batch of an epoch; the
+    /// first batch after the partition was idle, because the leader may have lost the state meanwhile (the topic was
+    /// deleted and recreated, or `producer.id.expiration.ms` has passed); and a retry.
     ///
     /// At most as many batches are in flight as a broker remembers. More would be possible while a partition moves from
-    /// one leader's connection to another's, and a broker would then return "out of order" for the oldest batch
-    /// although it has written it.
+    /// the connection of one leader to that of another. A broker would then respond "out of order" for the oldest batch
+    /// although it has written that batch.
     pub(super) fn may_be_followed(&self) -> bool {
         (self.is_known || planted!(FirstBatchFollowed)) && self.has_room() && !self.has_retried()
     }
@@ -156,9 +159,9 @@ impl PartitionSequences {
             .any(|tracked| tracked.progress != BatchProgress::First)
     }
 
-    /// Whether a batch that failed before may be sent now: the oldest, one at a time, and not one that waits
-    /// for another number. One behind a gap that may be in the log all the same is tried under its number: the
-    /// broker's response shows whether it is.
+    /// Whether a batch in the retry queue may be sent now: only the oldest batch, and not if it waits for another
+    /// number behind a gap. A batch behind a gap that may nevertheless be in the log is retried under its number: the
+    /// response shows whether it is there.
     pub(super) fn may_be_tried_again(&self, id: BatchId) -> bool {
         self.in_flight.front().is_none_or(|first| {
             first.id == id && (!self.is_behind_gap(id) || first.fate != BatchFate::NotWritten)
@@ -205,7 +208,7 @@ impl PartitionSequences {
             if tracked.progress == BatchProgress::Waiting {
                 tracked.progress = BatchProgress::Again;
             }
-            // The proof was about earlier attempts; this one may be written.
+            // `is_proved` is about earlier attempts; this one may be written.
             tracked.is_proved = false;
         }
     }
@@ -214,7 +217,8 @@ impl PartitionSequences {
     pub(super) fn end_attempt(&mut self, id: BatchId, fate: BatchFate) {
         if let Some(tracked) = self.tracked(id) {
             tracked.progress = BatchProgress::Waiting;
-            // An out-of-order answer has proved it unwritten: a fate left open by earlier attempts no longer counts.
+            // If an out-of-order response has proved the batch unwritten, the fate that earlier attempts left open no
+            // longer counts.
             if !tracked.is_proved {
                 tracked.fate = fate;
             }
@@ -225,8 +229,8 @@ impl PartitionSequences {
         self.in_flight.iter_mut().find(|tracked| tracked.id == id)
     }
 
-    /// Begins again at 0 as `producer`; `restarted` gets the new numbers of each waiting batch. One that
-    /// may be in the log gets none, nor does one that a later batch has overtaken; they are no longer tracked.
+    /// Restarts the sequence at 0 under `producer`. `restarted` gets the new numbers of each batch in the retry queue;
+    /// `None` if the batch may be in the log, or a later batch was acknowledged. Such a batch is no longer tracked.
     pub(super) fn restart(
         &mut self,
         producer: ProducerIdAndEpoch,
@@ -237,7 +241,7 @@ impl PartitionSequences {
         if !planted!(BlindAcknowledgedOutlivesEpoch) {
             self.last_acknowledged = None;
         }
-        // A new epoch at sequence 0 is accepted by the leader whatever it had of the old one.
+        // The leader accepts sequence 0 of a new epoch, whatever it has received in the old one.
         self.unresolved = None;
         self.gap = None;
         self.rewinds = Rewind::ToAcknowledged;
@@ -264,11 +268,12 @@ impl PartitionSequences {
         });
     }
 
-    /// The batch is written. An answer for an epoch that is over says nothing of the present one.
+    /// The batch is written. A late response for an earlier epoch does not change the sequence of the current one.
     pub(super) fn acknowledge(&mut self, batch: &BatchSummary, base_offset: i64, now: Instant) {
         if batch.producer() == self.producer || planted!(OldEpochAcknowledges) {
             let last = batch.state.base_sequence.advance(batch.record_count - 1);
-            // Responses may arrive out of order, from two leaders after a leader change: never move backwards.
+            // Responses may arrive out of order, from two leaders after a leader change: the last acknowledged number
+            // never moves backwards.
             let is_later = self
                 .last_acknowledged
                 .is_none_or(|known| last.distance_from(known) < HALF_RING);
@@ -282,13 +287,13 @@ impl PartitionSequences {
             }
         }
         if base_offset >= 0 {
-            // A broker's answer may be anything, up to the largest number there is.
+            // Saturating: a broker may return any offset, up to `i64::MAX`.
             let last_offset = base_offset.saturating_add(i64::from(batch.record_count) - 1);
             self.last_offset = self.last_offset.max(last_offset);
         }
     }
 
-    /// The batch is gone; its pieces, which have its numbers between them, stand in its place (TM-50).
+    /// Replaces a split batch by its pieces, which share its sequence numbers (TM-50).
     pub(super) fn split(
         &mut self,
         id: BatchId,
@@ -318,10 +323,10 @@ impl PartitionSequences {
         at.and_then(|at| self.in_flight.remove(at)).is_some()
     }
 
-    // ---- what is missing
+    // ---- gaps and unresolved batches
 
-    /// A numbered batch has ended unacknowledged: its numbers are a gap, if it is certain that it was not written and
-    /// never will be, or else unresolved.
+    /// A numbered batch has ended unacknowledged. Its numbers are a gap if it is certain that it was not written and
+    /// never will be; otherwise they are unresolved.
     pub(super) fn miss(&mut self, batch: &BatchSummary) {
         // A batch of an old epoch leaves no gap in this one; nor does one before a sequence that was acknowledged.
         if batch.producer() != self.producer || self.is_overtaken(batch) {
@@ -329,7 +334,8 @@ impl PartitionSequences {
         }
         match batch.fate {
             BatchFate::NotWritten => self.note_gap(batch.id),
-            // Unresolved, not missing: a later batch's acknowledgement, or a late one of this, may show it written.
+            // Unresolved, not missing: the acknowledgement of a later batch, or a late one of this batch, may show that
+            // it was written.
             BatchFate::Disputed | BatchFate::Unknown => {
                 let next = batch.state.base_sequence.advance(batch.record_count);
                 let later = match self.unresolved {
@@ -343,9 +349,9 @@ impl PartitionSequences {
 
     /// The meaning of an `OUT_OF_ORDER_SEQUENCE_NUMBER` response for a batch.
     ///
-    /// For the oldest batch it proves that the batch is not in the log, if all its attempts got a response: otherwise
-    /// the broker would know the sequence number. It proves nothing if an attempt got no response, since the broker may
-    /// still process that attempt.
+    /// For the oldest batch it proves that the batch is not in the log, if all its attempts got a response: the broker
+    /// would know the sequence number of a batch in its log. It proves nothing if an attempt got no response, since the
+    /// broker may still process that attempt.
     pub(super) fn out_of_order(&mut self, batch: &BatchSummary) -> OutOfOrder {
         if self
             .in_flight
@@ -366,12 +372,13 @@ impl PartitionSequences {
         OutOfOrder::Gap
     }
 
-    /// From this batch on nothing more is sent under the present numbers, but what may be in the log.
+    /// Notes a gap: of this batch and those behind it, only batches that may be in the log are still sent under their
+    /// present numbers.
     pub(super) fn note_gap(&mut self, id: BatchId) {
         self.gap = Some(self.gap.map_or(id, |known| known.min(id)));
     }
 
-    /// Whether a later batch was acknowledged: the broker had forgotten the producer when it took that.
+    /// Whether a later batch was acknowledged. The broker accepted that batch because it had lost the producer state.
     fn is_overtaken(&self, batch: &BatchSummary) -> bool {
         batch.producer() == self.producer
             && self
@@ -393,10 +400,10 @@ impl PartitionSequences {
         self.gap.is_some() || self.unresolved.is_some()
     }
 
-    /// Decides about unresolved batches once nothing is in flight any more: either the last number was
-    /// acknowledged, or there is a gap. True when one was found.
+    /// Decides about unresolved batches when no numbered batch is left: either the last number was acknowledged, or
+    /// there is a gap. Returns true if there is a gap.
     pub(super) fn resolve(&mut self) -> bool {
-        // While batches are in flight, the acknowledgement of a later one may still settle it.
+        // While batches are in flight, the acknowledgement of a later batch may still resolve an earlier one.
         if self.unresolved.is_none() || self.has_in_flight() {
             return false;
         }
@@ -405,7 +412,7 @@ impl PartitionSequences {
         if is_missing {
             // The unresolved records may be in the log: the same numbers must not be given to other records.
             self.rewinds = Rewind::Never;
-            // Nothing is left that could stand before it.
+            // The lowest id: no batch is tracked that could be in front of the gap.
             self.note_gap(BatchId::new(0));
         }
         is_missing
@@ -424,11 +431,12 @@ impl PartitionSequences {
     }
 
     /// After an unknown producer id: whether this batch and those behind it can get sequence numbers from 0 in the
-    /// current epoch. They can if retention has deleted all acknowledged records, if any, with which old brokers forget
-    /// the producer, and if the batch is certain not to be written.
+    /// current epoch. They can if the batch is certain not to be written, and if retention has deleted all acknowledged
+    /// records: with these, old brokers lose the producer state.
     ///
     /// # Kafka
-    /// `TransactionManager#canRetry`, `#startSequencesAtBeginning` (TM-45). Differs: there it may be written.
+    /// `TransactionManager#canRetry`, `#startSequencesAtBeginning` (TM-45). Differs: Java also restarts if the batch
+    /// may be written.
     pub(super) fn begins_again(&mut self, batch: &BatchSummary, log_start_offset: i64) -> bool {
         if batch.fate != BatchFate::NotWritten || self.last_offset >= log_start_offset {
             return false;
@@ -447,7 +455,7 @@ impl PartitionSequences {
             self.in_flight.is_empty(),
             "they have numbers that are given again"
         );
-        // No epoch bump before 2.5, so the gap is closed by giving the numbers again within the epoch.
+        // Brokers before 2.5 cannot bump epochs, so the gap is closed by giving the numbers again within the epoch.
         let acknowledged = match self.rewinds {
             Rewind::ToAcknowledged => self.last_acknowledged,
             Rewind::ToZero => None,
@@ -457,7 +465,7 @@ impl PartitionSequences {
         self.last_acknowledged = acknowledged;
         self.gap = None;
         self.rewinds = Rewind::ToAcknowledged;
-        // The leader expects exactly this number next: the first batch goes alone until it is acknowledged.
+        // The leader expects exactly this number next: the first batch is sent alone until it is acknowledged.
         self.is_known = false;
         true
     }
@@ -469,10 +477,10 @@ impl PartitionSequences {
             .any(|it| it.id == id && (!self.is_behind_gap(id) || it.fate != BatchFate::NotWritten))
     }
 
-    /// Whether the batches can be numbered anew: what stands before the gap has ended, since it may be in
-    /// the log under its number, nothing behind is in flight, and the first is certain not to be written. A later
-    /// one that may be is given up then: if a broker that has forgotten the producer took it, the first would
-    /// come after it.
+    /// Whether the batches can be renumbered. There must be a gap, and the batches in front of it must have ended,
+    /// since they may be in the log under their numbers. No batch may be in flight, and the first must be certain not
+    /// to be written. Later batches that may be written fail then: if a broker that had lost the producer state has
+    /// accepted one, the first batch would be written after it.
     pub(super) fn may_restart(&self) -> bool {
         self.has_gap()
             && self

@@ -8,7 +8,7 @@ use std::fmt;
 ///  Uninitialized ─init▶ Initializing ──▶ Ready ─begin▶ InTransaction ─commit▶ Committing ──▶ Ready
 ///                            ▲             ▲                │     │               │
 ///                            │             └── Aborting ◀───┼─abort               │ something failed
-///                            └─ epoch raised ──┘   ▲        ▼                     │
+///                            └─ epoch bumped ──┘   ▲        ▼                     │
 ///                                                  └─ AbortableError ◀────────────┘
 ///  FatalError: from anywhere, for good
 /// ```
@@ -42,12 +42,12 @@ impl TransactionManagerState {
         }
     }
 
-    /// The transaction is being aborted, or must be: no new batches are sent, only retries.
+    /// Whether the transaction is being aborted, or must be. No new batches are sent then, only retries.
     pub(crate) fn is_aborting(self) -> bool {
         matches!(self, Self::Aborting | Self::AbortableError)
     }
 
-    /// The transaction is being ended, with all that belongs to it.
+    /// Whether the transaction is being committed or aborted.
     pub(crate) fn is_completing(self) -> bool {
         matches!(self, Self::Committing | Self::Aborting)
     }
@@ -83,9 +83,10 @@ mod tests {
         TransactionManagerState::FatalError,
     ];
 
-    /// TM-2. Differs: a second error does not take the place of the first, and the epoch may be raised after a commit.
+    /// The state transitions of Kafka (TM-2). Differs: a second error does not replace the first, and an epoch bump may
+    /// follow a commit.
     #[test]
-    fn from_each_state_the_producer_can_come_to_these() {
+    fn only_the_listed_state_transitions_are_allowed() {
         use TransactionManagerState::{
             AbortableError, Aborting, Committing, FatalError, InTransaction, Initializing, Ready,
             Uninitialized,

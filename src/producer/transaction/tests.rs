@@ -45,7 +45,7 @@ fn next_request(manager: &mut TransactionManager) -> NextRequest {
     manager.next_request(&mut batches, NOW)
 }
 
-/// The batches that are numbered again.
+/// Resolves unresolved batches, and returns those that are renumbered.
 fn resolve(manager: &mut TransactionManager) -> Vec<SequenceRewrite> {
     manager.resolve();
     let effects = manager.take_effects().into_iter();
@@ -87,7 +87,7 @@ fn sequence(batch: &BatchSummary) -> i32 {
 
 /// PB-26. Java: TransactionManagerTest#testSequenceNumberOverflow, #testDefaultSequenceNumber
 #[test]
-fn sequences_wrap_and_the_order_of_batches_does_not_care() {
+fn sequence_numbers_wrap_without_changing_the_order_of_batches() {
     let mut manager = manager(0);
     let large = number(&mut manager, 0, 0, i32::MAX as u32);
     let across = number(&mut manager, 0, 1, 10);
@@ -100,7 +100,7 @@ fn sequences_wrap_and_the_order_of_batches_does_not_care() {
         "the older goes first"
     );
     manager.handle_completed(0, &across, 1, NOW);
-    // The next expected one is out of order: there is a gap for certain.
+    // The batch with the next expected number is out of order: there is certainly a gap.
     assert!(manager.may_retry(0, &after, ErrorCode::OutOfOrderSequenceNumber, -1));
     assert!(resolve(&mut manager).is_empty(), "it is still under way");
     manager.handle_returned(0, &after);
@@ -113,9 +113,9 @@ fn sequences_wrap_and_the_order_of_batches_does_not_care() {
     assert_eq!(rewrites[0].state.unwrap().base_sequence, Sequence::ZERO);
 }
 
-/// TM-47: the number after a batch that expired in flight is unresolved, and new batches of its partition wait.
+/// The number after a batch that expired in flight is unresolved, and new batches of its partition wait (TM-47).
 #[test]
-fn batches_after_the_last_expired_one_are_unresolved_also_across_the_wrap() {
+fn the_number_after_the_last_expired_batch_is_unresolved_also_after_a_wrap() {
     let mut manager = manager(0);
     let _large = number(&mut manager, 0, 0, i32::MAX as u32);
     let across = number(&mut manager, 0, 1, 3);
@@ -134,9 +134,9 @@ fn batches_after_the_last_expired_one_are_unresolved_also_across_the_wrap() {
     );
 }
 
-/// TM-39: what was acknowledged last only moves forward.
+/// The last acknowledged sequence number never moves backwards (TM-39).
 #[test]
-fn acknowledgements_only_move_forward() {
+fn the_last_acknowledged_number_only_moves_forward() {
     let mut manager = manager(0);
     let batches = [0, 1, 2].map(|id| number(&mut manager, 0, id, 1));
     for at in [2, 0, 1] {
@@ -145,11 +145,11 @@ fn acknowledgements_only_move_forward() {
     assert!(manager.partitions[&0].all_acknowledged());
 }
 
-/// TM-40: an idempotent producer raises its epoch itself, and asks for a new id after the last one; only partitions
-/// that need it are renumbered.
-/// TM-38: a partition takes a new id and epoch, and starts at 0, when it has no batches in flight.
+/// An idempotent producer bumps its epoch itself, and requests a new id when all epochs are used up; only batches of
+/// partitions that need it are renumbered (TM-40). A partition adopts a new id and epoch, and restarts at 0, when it
+/// has no batches in flight (TM-38).
 #[test]
-fn a_new_epoch_numbers_again_only_the_batches_of_partitions_that_asked() {
+fn an_epoch_bump_renumbers_only_the_batches_of_partitions_with_a_gap() {
     let mut manager = manager(4);
     let failed = number(&mut manager, 0, 0, 2);
     let behind = [1, 2].map(|id| number(&mut manager, 0, id, 2));
@@ -180,14 +180,13 @@ fn a_new_epoch_numbers_again_only_the_batches_of_partitions_that_asked() {
     assert!(resolve(&mut manager).is_empty());
 }
 
-/// With all epochs used up another id is asked for; partitions keep what is known of them until they take it (TM-40,
-/// TM-52).
+/// When all epochs are used up, another producer id is requested. Partitions keep their sequence state until they adopt
+/// that id (TM-40, TM-52).
 ///
 /// Java: TransactionManagerTest#testProducerIdReset, #testBatchFailureAfterProducerReset,
 /// #testBatchCompletedAfterProducerReset
 #[test]
-fn with_another_id_only_the_partition_that_needed_it_begins_again_and_others_when_their_batches_have_ended()
- {
+fn another_id_restarts_a_partition_with_a_gap_at_once_and_others_after_their_batches() {
     let mut manager = manager(i16::MAX);
     let failed = number(&mut manager, 0, 0, 1);
     let behind = number(&mut manager, 0, 1, 1);
@@ -247,7 +246,7 @@ fn a_batch_with_an_unknown_outcome_begins_a_new_epoch_when_the_last_batch_behind
 }
 
 #[test]
-fn a_batch_that_a_later_one_has_overtaken_gets_no_number_behind_it() {
+fn a_batch_that_a_later_one_has_overtaken_is_not_renumbered() {
     let mut manager = manager(0);
     let [first, second] = [0, 1].map(|id| number(&mut manager, 0, id, 1));
     manager.handle_completed(0, &second, 0, NOW);
@@ -281,11 +280,10 @@ fn a_fatal_error_is_kept_and_nothing_is_drained_after_it() {
     assert!(resolve(&mut manager).is_empty());
 }
 
-/// SE-15: a batch is sent again if its time is not over, attempts are left, and the error can pass.
-/// TM-45: a batch out of order is sent again if it is not the next one expected, or was just renumbered; if there
-/// is a gap for sure, the epoch is raised first.
-/// TM-46: a broker that has forgotten the producer is no reason to fail if the log's start shows that records were
-/// deleted; numbers begin anew.
+/// A batch is retried if its delivery time-out has not passed, attempts are left, and the error is retriable (SE-15). A
+/// batch that is out of order is retried if it is not the next one expected, or was just renumbered; if there is
+/// certainly a gap, the epoch is bumped first (TM-45). If a broker has lost the producer state, a batch is renumbered
+/// and retried if the log start offset shows that records were deleted (TM-46).
 #[test]
 fn errors_unrelated_to_sequence_numbers_are_retried_by_their_code() {
     let mut manager = manager(0);
@@ -305,7 +303,7 @@ fn errors_unrelated_to_sequence_numbers_are_retried_by_their_code() {
 }
 
 #[test]
-fn an_offset_beyond_all_others_is_taken_for_the_largest_there_is() {
+fn an_offset_that_would_overflow_is_capped_at_the_maximum() {
     let mut manager = manager(0);
     let first = number(&mut manager, 0, 0, 5);
     let second = number(&mut manager, 0, 1, 5);
@@ -327,7 +325,7 @@ fn a_fatal_error_contains_the_original_message() {
     assert!(message.is_some_and(|message| message.contains(why)));
 }
 
-/// A request of a priority, with a number to know it by.
+/// A request with a priority, and a number that identifies it.
 #[derive(Debug)]
 struct Numbered(Priority, i32);
 
@@ -359,10 +357,10 @@ impl RequestHandler for Numbered {
     }
 }
 
-/// TM-9: requests go by priority: coordinators, producer ids, partitions and offsets, the end, and the raise of an
-/// epoch last.
+/// Requests are sent by priority: coordinator lookups, producer ids, partitions and offsets, the end, and epoch bumps
+/// last (TM-9).
 #[test]
-fn requests_go_in_the_order_of_their_priorities_and_equals_in_that_in_which_they_were_made() {
+fn requests_are_sent_by_priority_and_those_of_one_priority_in_the_order_of_creation() {
     let mut manager = manager(0);
     let in_order = [
         Priority::FindCoordinator,
@@ -375,7 +373,7 @@ fn requests_go_in_the_order_of_their_priorities_and_equals_in_that_in_which_they
         manager.push_request(Box::new(Numbered(*priority, 10 * number)));
         manager.push_request(Box::new(Numbered(*priority, 10 * number + 1)));
     }
-    // The first comes back, to the place where it was: before its equal.
+    // The first request fails and keeps its position in the queue, before the other one of its priority.
     assert_eq!(next_request(&mut manager), NextRequest::ToAnyNode);
     let (id, _) = manager.begin_request(|_| None).expect("a request");
     let gone = Outcome::Disconnected {

@@ -3,7 +3,7 @@ use crate::error::TransactionErrorKind::{Abortable, WrongState};
 use crate::producer::transaction::{OffsetsToCommit, end_request};
 use crate::types::ConsumerGroupMetadata;
 
-/// A producer that is ready, and the number of the transaction that it has begun.
+/// A producer with an open transaction, and the number of that transaction.
 fn begun() -> (Arc<Transactions>, TransactionNumber) {
     let inbox = Arc::new(RequestInbox::new());
     let transactions = Arc::new(Transactions::new("id".into(), inbox));
@@ -22,7 +22,7 @@ fn ask(
     transactions.ask(of, operation, |_| end_request(&"id".into(), false))
 }
 
-/// Ends the open transaction by a call of the producer's, and begins the next.
+/// Aborts the open transaction, and begins the next.
 fn go_on_to_next(transactions: &Transactions) {
     let abort = ask(transactions, None, Operation::Abort).expect("it is open");
     transactions.ended(false);
@@ -35,8 +35,8 @@ fn offsets() -> Operation {
     Operation::SendOffsets(Arc::new(OffsetsToCommit::new(group, [])))
 }
 
-/// A thread that acts for one transaction may have checked it before, and be delayed until another thread has ended it
-/// and has begun the next.
+/// A thread may have checked its transaction, and be delayed until another thread has ended that transaction and begun
+/// the next.
 #[test]
 fn a_delayed_call_of_one_transaction_does_not_affect_the_next() {
     type Act = fn(&Transactions, TransactionNumber) -> Result<(), TransactionFailure>;
@@ -73,7 +73,8 @@ fn a_delayed_call_of_one_transaction_does_not_affect_the_next() {
     }
 }
 
-/// A producer that is being closed lets calls go on with what was begun before: not a guard with what is another's.
+/// While the producer is being closed, a call may resume an operation that was begun before. A guard resumes operations
+/// of its own transaction only.
 #[test]
 fn a_guard_does_not_resume_a_call_of_the_next_transaction() {
     let (transactions, number) = begun();
@@ -85,10 +86,10 @@ fn a_guard_does_not_resume_a_call_of_the_next_transaction() {
     assert!(begun(None).is_some());
 }
 
-/// Who commits has seen to the records that are part of the transaction; one that is still on its way is not, however
-/// it ends.
+/// A commit covers the records that are part of the transaction when it is called. A record whose `send` has not
+/// returned is not one of them, whatever its outcome.
 #[test]
-fn a_record_that_is_not_taken_spoils_its_transaction_only_while_that_is_open() {
+fn a_refused_record_fails_its_transaction_only_while_that_is_open() {
     let failure = TransactionFailure::new(Abortable, None, "a record was not taken");
     let (transactions, number) = begun();
     transactions.spoil(number, &failure);
