@@ -88,7 +88,7 @@ fn a_record_sent_during_a_forced_close_is_refused_or_gets_an_outcome() {
     });
 }
 
-/// Of the two calls, one closes the plug-ins, and the other waits for that.
+/// One of the two calls closes the plug-ins, and the other waits for that.
 #[test]
 fn two_concurrent_calls_of_close_both_return() {
     check(2, &[Defect::LatchSetUnlocked], || {

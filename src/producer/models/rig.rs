@@ -46,11 +46,12 @@ pub(super) type Producer = KafkaProducer<str, str>;
 #[derive(Clone, Copy)]
 pub(super) struct Setup {
     pub(super) linger: Duration,
-    /// 0 puts each record into a batch of its own.
+    /// In bytes; 0 puts each record into a batch of its own.
     pub(super) batch_size: usize,
+    /// The size of the buffer pool, in bytes.
     pub(super) memory: usize,
     pub(super) codec: CompressionType,
-    /// The topic is unknown at first, and its metadata is requested when a call needs it.
+    /// True if the topic is unknown at first, and its metadata is requested when a call needs it.
     pub(super) asks_for_topic: bool,
 }
 
@@ -72,7 +73,7 @@ pub(super) struct Rig {
     pub(super) sender: ModelSender,
 }
 
-/// The sender, which one thread runs.
+/// The sender, run by one thread.
 pub(super) struct ModelSender {
     sender: Sender<ModelClient>,
     running: Running,

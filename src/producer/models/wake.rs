@@ -71,7 +71,8 @@ fn work_of_two_threads_wakes_a_sender_that_sleeps_without_a_timeout() {
     });
 }
 
-/// The sender sleeps until time 40, which ends at once, and then until 100, or until work that is due earlier wakes it.
+/// The sender sleeps until time 40, and that sleep ends at once. Then it sleeps until time 100, or until it is woken by
+/// work that is due earlier.
 #[test]
 fn work_that_is_due_during_a_sleep_wakes_the_sender_in_time() {
     check(3, &[Defect::KeepsOldSleep], || {
