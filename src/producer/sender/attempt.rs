@@ -1,4 +1,4 @@
-//! An attempt to send a batch: its result, what the batch keeps of it, and the error if it was the last.
+//! An attempt to send a batch: its result, its effect on the batch, and the error if it was the last attempt.
 
 use std::sync::Arc;
 
@@ -16,14 +16,15 @@ use crate::types::NodeId;
 pub(super) enum Attempt {
     /// The broker answered for the batch.
     Answered(PartitionResponse),
-    /// The connection was lost, or the response lacks the batch. `handed_over`: a byte of it was written to a socket.
+    /// The connection was lost, or the response lacks the batch. `handed_over` is true if a byte of the request was
+    /// written to a socket.
     Lost { handed_over: bool, reason: Arc<str> },
-    /// It was never sent: the broker knows no version of the request that can carry it.
+    /// The batch was never sent: the broker supports no version of the request that can contain it.
     Unsupported(Arc<str>),
-    /// It was never sent: it cannot be converted to the message format that the brokers take. The reason names the
-    /// remedy.
+    /// The batch was never sent: it cannot be converted to the message format that the brokers support. The reason
+    /// names the remedy.
     Inconvertible(Arc<str>),
-    /// It was never sent: authentication failed.
+    /// The batch was never sent: authentication failed.
     Unauthenticated(Arc<str>),
 }
 

@@ -14,7 +14,7 @@ use crate::producer::produce_request_result::BatchOutcome;
 use crate::producer::transaction::TransactionManager;
 use crate::util::panic;
 
-/// A stepped sender: does what [`Sender::run`] does on its thread, one part of a step per call.
+/// A stepped sender: runs the steps of [`Sender::run`] without its thread, one part of a step per call.
 ///
 /// A step has two parts: up to the poll, and the poll with its responses. Other threads may run in between, as they may
 /// before a real thread blocks. A poll that found nothing while nothing is due is repeated: the sender counts as
@@ -22,7 +22,7 @@ use crate::util::panic;
 pub(crate) struct SteppedSender<C> {
     sender: Option<Sender<C>>,
     instance: Instance,
-    /// Set between the parts of a step.
+    /// `Some` between the two parts of a step.
     sleep: Option<Sleep>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct SteppedSender<C> {
 pub(crate) enum Stepped {
     /// The poll comes next.
     Begun,
-    /// The poll waits: another is to be taken when the network says so.
+    /// The poll would block: the part is to be repeated when the network has an event.
     Waits,
     /// The step is over.
     Done,
@@ -42,9 +42,9 @@ pub(crate) enum Stepped {
 /// The outcome that a test sets for a batch in place of a broker's response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BatchEnd {
-    /// It is in the log; -1 if it is not said where.
+    /// The batch is in the log. `base_offset` is -1 if its offset is unknown.
     Written { base_offset: i64 },
-    /// It has failed, and is not tried again.
+    /// The batch has failed, and is not retried.
     Failed(ProduceErrorKind),
 }
 
@@ -57,12 +57,13 @@ impl<C: KafkaClient<Completion>> SteppedSender<C> {
         }
     }
 
-    /// Takes the next part of a step. `is_waiting` says, after a poll, whether that would have gone on waiting.
+    /// Takes the next part of a step. `is_waiting` is called after a poll, and returns whether the poll would have
+    /// blocked.
     pub(crate) fn step(&mut self, is_waiting: impl FnOnce() -> bool) -> Stepped {
         let Some(sender) = &mut self.sender else {
             return Stepped::Ended;
         };
-        // As on its own thread: whatever of the user's runs now must not wait for the sender.
+        // As on a sender thread: user code that runs now must not wait for the sender.
         let scope = callback_scope::enter_sender(self.instance.id());
         let sleep = &mut self.sleep;
         let stepped = panic::contain(|| sender.part_of_step(sleep, is_waiting));
@@ -79,7 +80,7 @@ impl<C: KafkaClient<Completion>> SteppedSender<C> {
         stepped
     }
 
-    /// Whether the poll that comes next would wait, if the network has nothing to say.
+    /// Whether the next poll would block if the network had no event.
     pub(crate) fn would_wait(&self, now: Instant) -> bool {
         matches!(self.sleep, Some(Sleep::Until(until)) if !until.is_over(now))
     }

@@ -33,7 +33,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             "node {node}: a request of version {version} came to its end after {:?}",
             received - created
         );
-        // Requests lost with their connection have no latency, as in Java.
+        // Requests that were lost with their connection have no latency, as in Java.
         if let (Completion::Produce(_), Outcome::Response(_)) = (&tag, &outcome) {
             self.metrics.record_latency(node, received - created, now);
         }
@@ -108,8 +108,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// Matches the answer's partitions with the request's batches. Brokers answer in the order of the
-    /// request, so this is one step for each; an answer in another order is searched.
+    /// Matches the partitions of a response with the batches of its request. Brokers respond in request order, so each
+    /// match takes one step; a response in another order is searched.
     fn handle_produce_response(
         &mut self,
         node: NodeId,
@@ -127,7 +127,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                     Some(produced) => {
                         self.settle_batch(produced, Attempt::Answered(partition.into()), now);
                     }
-                    // An answer can be long; one of them is enough to say.
+                    // A response can contain many unknown partitions; only one is logged.
                     None if unknown.is_none() => unknown = Some((name.clone(), partition.index)),
                     None => {}
                 }
@@ -141,7 +141,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 );
             }
         }
-        // Java leaves these in flight until they time out (SE-36).
+        // These batches are missing in the response. Java leaves them in flight until they time out (SE-36).
         for produced in waiting.into_iter().flatten() {
             if let Some(left_out) = self.log_limit.admit(now) {
                 warn!(
@@ -226,13 +226,15 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             }
             UnansweredBatch::Live(live) => {
                 self.settle_live(live, attempt, now);
-                // Only now may the partition drain again: the batch has ended, or is back in the queue at its place.
+                // The partition may be drained again only now: the batch has ended, or is back in the queue in front of
+                // later ones.
                 if self.options.guarantee_order {
                     self.drainer.unmute(produced.index, now);
                 }
             }
         }
-        // A leader election, most often: the retry waits for its back-off, and should find the new leader after it.
+        // Most often the cause is a leader election: the new leader should be known when the back-off of the retry is
+        // over.
         if code.is_invalid_metadata() && !planted!(RefusalAsksForNoMetadata) {
             self.shared.metadata.request_update();
         }
@@ -246,7 +248,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             ..
         } = live;
         let code = attempt.code();
-        // First, because retry and failure alike go by the batch's fate (written, not written, unknown).
+        // First, because both retry and failure depend on the batch's fate (written, not written, unknown).
         note_attempt(&mut batch, &attempt, node, self.options.acks, now);
         match attempt {
             Attempt::Answered(answer) if code == ErrorCode::NoError => {

@@ -16,7 +16,7 @@ const FORCED: u8 = 2;
 pub(crate) struct SenderControl {
     phase: AtomicU8,
     failure: OnceLock<ProducerFailure>,
-    /// Records aborted by a forced close.
+    /// The number of records aborted by a forced close.
     undelivered: AtomicU64,
     /// Set if the sender ended with a transaction that the coordinator may still have open.
     left_transaction: OnceLock<()>,

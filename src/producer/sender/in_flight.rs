@@ -1,4 +1,4 @@
-//! In-flight batches: sent or given to the client, and not answered yet.
+//! In-flight batches: handed to the client, and not answered yet.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::producer::counters::Counters;
 use crate::types::NodeId;
 use crate::util::hash::FixedHashMap;
 
-/// A batch that was handed to the client and is not answered yet.
+/// A batch whose request has not completed.
 #[derive(Debug)]
 pub(crate) enum UnansweredBatch {
     /// Its future is pending and it holds buffer memory.
@@ -26,6 +26,7 @@ pub(crate) struct InFlightBatch {
     pub(crate) index: EntryIndex,
     pub(crate) node: NodeId,
     pub(crate) batch: Box<SealedBatch>,
+    /// The time at which its delivery timeout passes.
     expiry: Instant,
 }
 
@@ -105,7 +106,8 @@ impl InFlightBatches {
         match self.tracked.remove(&id)? {
             UnansweredBatch::Live(live) => {
                 self.tracked
-                    // It stays, without an expiry, until the request completes: the client completes each.
+                    // The summary stays, without an expiry, until the request completes; the client completes every
+                    // request.
                     .insert(id, UnansweredBatch::Expired(live.batch.summary()));
                 Some(live)
             }
@@ -185,7 +187,7 @@ mod tests {
             assert_eq!(expiries.first(), left.first().copied());
         }
         for at in [4, 1, 1, 0, 9, 1, 0] {
-            // The last removals find nothing, which changes nothing.
+            // Some of these entries were removed before: removing them again changes nothing.
             let (expiry, id) = entries.get(at).copied().unwrap_or_else(|| entry(1, 1));
             expiries.remove(expiry, id);
             left.remove(&(expiry, id));

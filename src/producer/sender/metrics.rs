@@ -18,8 +18,8 @@ use crate::util::hash::FixedHashMap;
 /// record: a batch itself keeps the size of its largest record.
 ///
 /// # Kafka
-/// `Sender.SenderMetrics`. Differs: the metrics of a topic go when the metadata forgets the topic, and a pass that
-/// drains nothing for a node is no request.
+/// `Sender.SenderMetrics`. Differs: the metrics of a topic are removed when it expires from the metadata, and a drain
+/// without batches for a node does not count as a request.
 pub(super) struct SenderMetrics {
     registry: Arc<MetricsRegistry>,
     sensors: Sensors<SenderSensor>,
@@ -68,7 +68,7 @@ impl SenderMetrics {
         }
     }
 
-    /// Records batches of one topic. Its sensors are registered with the first.
+    /// Records batches of one topic. The topic's sensors are registered with its first batch.
     fn record_topic(&mut self, batches: &[Drained], now: Instant) {
         let Some(topic) = batches.first().map(topic_of) else {
             return;
@@ -91,7 +91,7 @@ impl SenderMetrics {
     /// Records the latency of a produce request.
     ///
     /// # Kafka
-    /// `#recordLatency`
+    /// `#recordLatency`.
     pub(super) fn record_latency(&self, node: NodeId, latency: Duration, now: Instant) {
         let latency = millis(latency);
         self.sensors
@@ -122,7 +122,7 @@ impl SenderMetrics {
     fn record_end(&self, batch: &SealedBatch, all: SenderSensor, topic: TopicSensor, now: Instant) {
         let records = f64::from(batch.record_count());
         self.sensors.record(all, records, now);
-        // A topic has metrics only once a request for it was sent.
+        // A topic has metrics only after a request for it was sent.
         let name = batch.topic_partition().shared_topic();
         if let Some(of_topic) = self.topics.get(name) {
             of_topic.record(topic, records, now);
@@ -134,7 +134,7 @@ impl SenderMetrics {
         self.sensors.record(SenderSensor::BatchSplit, 1.0, now);
     }
 
-    /// Removes the sensors of topics that have expired from the metadata. One comparison while none has.
+    /// Removes the sensors of topics that have expired from the metadata. Costs one comparison if none has.
     pub(super) fn forget_topics(&mut self, metadata: &ProducerMetadata) {
         let forgotten = metadata.times_forgotten();
         if std::mem::replace(&mut self.forgotten, forgotten) == forgotten {

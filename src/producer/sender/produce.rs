@@ -36,7 +36,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         let mut produced = Vec::with_capacity(drained.len());
         let newest = self.newest_format(drained);
         for Drained { index, mut batch } in drained.drain(..) {
-            // Expiry ran before the drain, which may have compressed for long: checked again for the moment of sending.
+            // Expiry is checked before the drain, which may have compressed for long, and again here before the batch
+            // is sent.
             if self.is_overdue(&batch, now) && !planted!(OverdueSentAfterPacking) {
                 batch.mark_not_sent(now);
                 self.give_up_overdue(index, batch, now);
@@ -68,7 +69,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 index,
                 id: batch.id(),
             });
-            // One batch of a partition in flight: a retry could otherwise be overtaken (SE-22).
+            // At most one batch of the partition is in flight: a later batch could otherwise overtake a retry (SE-22).
             if self.options.guarantee_order {
                 self.drainer.mute(index, now);
             }
@@ -129,7 +130,7 @@ fn topic_of<'a>(
         None => add(topics),
         Some(last) if Arc::ptr_eq(&last.name, name) || last.name == *name => topics.len() - 1,
         Some(last) => {
-            // Most requests have one topic: its place is noted when there is a second.
+            // Most requests have one topic: the map is filled only when there is a second.
             if places.is_empty() {
                 places.insert(Arc::clone(&last.name), 0);
             }
@@ -146,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_topic_that_comes_again_after_others_has_one_place() {
+    fn a_topic_whose_batches_are_not_adjacent_has_one_entry() {
         let (mut topics, mut places) = (Vec::new(), FixedHashMap::default());
         for name in ["a", "a", "b", "a", "c", "b", "a"] {
             let topic = topic_of(&mut topics, &mut places, &Arc::from(name));

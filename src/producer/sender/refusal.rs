@@ -15,10 +15,10 @@ use crate::producer::produce_request_result::BatchOutcome;
 use crate::protocol::BatchIndexAndErrorMessage;
 use crate::types::NodeId;
 
-/// Memory for the per-record errors of a batch, on top of the batch's own size.
+/// Memory for the per-record errors of a batch, in bytes, on top of the batch's own size.
 const ERROR_BYTES: usize = 16 * 1024;
 
-/// The approximate size of an error without its message.
+/// The approximate size of an error without its message, in bytes.
 const ERROR_OVERHEAD: usize = 256;
 
 /// The outcome of a refused batch: one error for all records, or one per record (PB-16, SE-17, SE-18).
@@ -62,7 +62,7 @@ pub(super) fn refusal(
     if names.is_empty() {
         return BatchOutcome::Failed(error(kind, sentence, message));
     }
-    // Several: the one code cannot be right for each (SE-18).
+    // If several records were refused, the response's one code need not apply to each (SE-18).
     let kind = match names.len() {
         1 => kind,
         _ => ProduceErrorKind::Broker(ErrorCode::InvalidRecord),
@@ -89,7 +89,7 @@ pub(super) fn refusal(
 /// A refused record: its index in the batch, and the broker's message.
 type Name = (u32, Option<Arc<str>>);
 
-/// The refused records, by ascending index without duplicates; of several errors for a record the first one.
+/// The refused records, by ascending index without duplicates. The first of several errors for a record is kept.
 fn names(errors: Vec<BatchIndexAndErrorMessage>, record_count: u32) -> Vec<Name> {
     let place = |wrong: &BatchIndexAndErrorMessage| {
         let at = u32::try_from(wrong.batch_index).ok()?;
@@ -102,13 +102,13 @@ fn names(errors: Vec<BatchIndexAndErrorMessage>, record_count: u32) -> Vec<Name>
     // Stable, so that `dedup_by_key` keeps the error that was named first.
     names.sort_by_key(|(at, _)| *at);
     names.dedup_by_key(|(at, _)| *at);
-    // There was room for all that the answer named.
+    // The capacity was for all errors of the response, also for those that were dropped.
     names.shrink_to_fit();
     names
 }
 
-/// One error per record, shared by records with the same message. When the memory is used up, the records that follow
-/// get the batch's message, or only that they were refused.
+/// One error per record, shared by records with the same message. When `bytes` is used up, the following records get
+/// the batch's message, if there is one.
 fn share(
     names: Vec<Name>,
     of_batch: Option<Arc<str>>,

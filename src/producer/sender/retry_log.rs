@@ -9,7 +9,7 @@ use crate::error::ErrorCode;
 use crate::producer::accumulator::EntryIndex;
 
 /// The partitions with retries since their last acknowledged batch.
-// Bound: one entry a partition, each with one code of a kind.
+// Bound: one entry per partition, with each error code once.
 #[derive(Debug, Default)]
 pub(super) struct RetryLog {
     troubled: BTreeMap<EntryIndex, Trouble>,
@@ -17,13 +17,14 @@ pub(super) struct RetryLog {
 
 #[derive(Debug)]
 struct Trouble {
+    /// The time of the first retry.
     since: Instant,
     retries: u64,
     /// The error codes of failed attempts, each once.
     codes: Vec<ErrorCode>,
 }
 
-/// A partition that recovered: its retries, and how long they went on.
+/// The retries of a partition that has recovered, and the time from the first of them to the recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RecoveredPartition {
     pub(super) retries: u64,
@@ -31,7 +32,7 @@ pub(super) struct RecoveredPartition {
 }
 
 impl RetryLog {
-    /// Notes a retry; true for the first with this code since the last acknowledged batch.
+    /// Notes a retry; returns true for the first with this code since the last acknowledged batch.
     pub(super) fn retried(&mut self, index: EntryIndex, code: ErrorCode, now: Instant) -> bool {
         let trouble = self.troubled.entry(index).or_insert_with(|| Trouble {
             since: now,
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_partitions_trouble_is_news_once_for_each_code_until_a_batch_is_acknowledged() {
+    fn the_first_retry_with_each_code_is_reported_until_a_batch_is_acknowledged() {
         let mut log = RetryLog::default();
         let start = Instant::from_nanos(7);
         let later = start + Duration::from_secs(3);

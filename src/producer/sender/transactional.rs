@@ -18,8 +18,8 @@ use crate::util::log::{error, warn};
 use crate::util::panic;
 
 impl<C: KafkaClient<Completion>> Sender<C> {
-    /// Resolves sequences and sends the transactional request that is due; never blocks. Returns when it is to be
-    /// called again.
+    /// Resolves sequences and sends the transactional request that is due; never blocks. Returns the time of the next
+    /// call.
     ///
     /// # Kafka
     /// `Sender#maybeSendAndPollTransactionalRequest` (SE-25 to SE-29). Differs: it does not sleep, poll, or
@@ -29,7 +29,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             return Deadline::Never;
         };
         transactions.handle_inbox();
-        // Before the request queue is asked: it may queue an InitProducerId.
+        // Before `make_request` reads the request queue: this may queue an InitProducerId.
         transactions.resolve();
         self.carry_out_effects(now);
         self.fail_records_of_aborted(now);
@@ -48,7 +48,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// Warns, as the sender ends, of a transaction that its coordinator may still have open.
+    /// Logs a warning if the coordinator may still have a transaction open when the sender ends.
     pub(super) fn note_open_transaction(&self) {
         let transactions = self.transactions.as_ref();
         if transactions.is_some_and(TransactionManager::leaves_transaction) {
@@ -91,8 +91,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// Sends the next transactional request, if one is due and its node is ready. `None` if a request failed instead,
-    /// so that another may be next.
+    /// Sends the next transactional request, if one is due and its node is ready. Returns `None` if a request failed
+    /// instead, so that another may be due.
     fn make_request(&mut self, now: Instant) -> Option<Deadline> {
         let transactions = self.transactions.as_mut()?;
         if transactions.fatal_error().is_some() {
@@ -148,12 +148,12 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if let (Some(transactions), Some(NotReady::NotConnected(Some(why)))) =
             (&self.transactions, reason)
         {
-            // It says itself which address it is about.
+            // The reason contains the address of the node.
             transactions.note_trouble(|| why.to_string());
         }
     }
 
-    /// Fails the next request, which cannot be sent; another may be next.
+    /// Fails the next request, which cannot be sent. Another may be due then.
     fn fail_request(&mut self, failure: RequestFailure, now: Instant) -> Option<Deadline> {
         self.transactions.as_mut()?.fail_next_request(failure, now);
         self.carry_out_effects(now);
