@@ -18,21 +18,21 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "SequenceOffByOne",
         Some((
             "lib",
-            "producer::sender::tests::idempotence::only_the_batch_that_others_overtook_at_a_forgetful_broker_fails_and_at_once",
+            "producer::sender::tests::idempotence::only_a_batch_that_a_later_one_has_overtaken_fails_and_it_fails_at_once",
         )),
     ),
     (
         "FirstBatchFollowed",
         Some((
             "lib",
-            "producer::sender::tests::expiry::a_lone_batch_expired_in_flight_begins_a_new_epoch_and_its_late_answer_is_of_the_old_one",
+            "producer::sender::tests::expiry::a_single_batch_expired_in_flight_begins_a_new_epoch_and_its_late_response_is_ignored",
         )),
     ),
     (
         "MaybeWrittenRenumbered",
         Some((
             "lib",
-            "producer::sender::tests::idempotence::a_batch_that_got_no_answer_is_not_numbered_again_although_numbers_are_missing_before_it",
+            "producer::sender::tests::idempotence::a_batch_without_a_response_is_not_renumbered_behind_a_gap",
         )),
     ),
     (
@@ -46,7 +46,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "OldEpochAcknowledges",
         Some((
             "lib",
-            "producer::sender::tests::expiry::a_lone_batch_expired_in_flight_begins_a_new_epoch_and_its_late_answer_is_of_the_old_one",
+            "producer::sender::tests::expiry::a_single_batch_expired_in_flight_begins_a_new_epoch_and_its_late_response_is_ignored",
         )),
     ),
     (
@@ -102,21 +102,21 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "EpochNotRaised",
         Some((
             "lib",
-            "producer::sender::tests::transactions::sequences::after_a_loss_the_coordinator_raises_the_epoch_when_the_transaction_is_aborted",
+            "producer::sender::tests::transactions::sequences::after_a_sequence_gap_the_coordinator_bumps_the_epoch_when_the_transaction_is_aborted",
         )),
     ),
     (
         "ContentsOutliveTransaction",
         Some((
             "lib",
-            "producer::sender::tests::transactions::calls::a_partition_of_the_transaction_before_waits_until_it_is_added_to_the_next",
+            "producer::sender::tests::transactions::calls::a_partition_of_the_previous_transaction_waits_until_it_is_added_to_the_next",
         )),
     ),
     (
         "QueuesStayOpen",
         Some((
             "lib",
-            "producer::sender::tests::transactions::sequences::numbers_go_on_from_one_transaction_to_the_next",
+            "producer::sender::tests::transactions::sequences::sequence_numbers_continue_from_one_transaction_to_the_next",
         )),
     ),
     (
@@ -130,7 +130,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "RefusedRecordCommitted",
         Some((
             "lib",
-            "producer::sender::tests::transactions::errors::a_record_that_was_not_taken_keeps_the_transaction_from_being_committed",
+            "producer::sender::tests::transactions::errors::a_record_that_was_not_accepted_keeps_the_transaction_from_being_committed",
         )),
     ),
     (
@@ -165,28 +165,28 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "LostCommitCalledAborted",
         Some((
             "lib",
-            "producer::sender::tests::transactions::errors::a_commit_that_got_no_answer_and_that_is_to_be_aborted_then_may_have_been_carried_out",
+            "producer::sender::tests::transactions::errors::a_commit_without_a_response_that_must_be_aborted_may_have_been_executed",
         )),
     ),
     (
         "DisputedCommitCalledAborted",
         Some((
             "lib",
-            "producer::sender::tests::transactions::errors::a_commit_that_a_coordinator_may_have_written_and_that_is_refused_then_may_have_been_carried_out",
+            "producer::sender::tests::transactions::errors::a_commit_that_is_refused_after_an_ambiguous_response_may_have_been_executed",
         )),
     ),
     (
         "PartitionsAddedUnasked",
         Some((
             "lib",
-            "producer::sender::tests::transactions::partitions::a_partition_that_comes_while_another_is_added_is_added_for_itself_before_it_takes_records",
+            "producer::sender::tests::transactions::partitions::a_partition_used_while_another_is_being_added_is_added_by_the_next_request",
         )),
     ),
     (
         "RefusedOffsetsTaken",
         Some((
             "lib",
-            "producer::sender::tests::transactions::offsets::offsets_name_their_reader_and_those_that_were_not_taken_are_sent_again_until_they_are",
+            "producer::sender::tests::transactions::offsets::offsets_are_sent_with_their_group_metadata_and_only_refused_ones_are_retried",
         )),
     ),
     (
@@ -207,21 +207,21 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "RefusedAbortForgotten",
         Some((
             "lib",
-            "producer::sender::tests::transactions::errors::an_abort_that_the_coordinator_refuses_ends_well_or_ends_the_producer",
+            "producer::sender::tests::transactions::errors::an_abort_that_the_coordinator_refuses_succeeds_or_is_fatal",
         )),
     ),
     (
         "DisputedCalledNotWritten",
         Some((
             "lib",
-            "producer::sender::tests::idempotence::a_batch_that_may_be_written_behind_one_that_is_out_of_order_gets_no_other_number",
+            "producer::sender::tests::idempotence::a_batch_that_may_be_written_is_not_renumbered_behind_one_that_is_out_of_order",
         )),
     ),
     (
         "ExpiredCalledNotWritten",
         Some((
             "lib",
-            "producer::sender::tests::expiry::a_batch_behind_one_in_flight_expires_also_while_its_partition_is_held",
+            "producer::sender::tests::expiry::a_queued_batch_of_a_muted_partition_expires",
         )),
     ),
     (
@@ -235,7 +235,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "LateResponseCompletesNewer",
         Some((
             "lib",
-            "producer::sender::tests::expiry::a_lone_batch_expired_in_flight_begins_a_new_epoch_and_its_late_answer_is_of_the_old_one",
+            "producer::sender::tests::expiry::a_single_batch_expired_in_flight_begins_a_new_epoch_and_its_late_response_is_ignored",
         )),
     ),
     (
@@ -284,7 +284,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "RefusalAsksForNoMetadata",
         Some((
             "lib",
-            "producer::sender::tests::outcomes::a_refusal_by_a_broker_that_is_not_the_leader_asks_for_metadata_also_when_it_is_final",
+            "producer::sender::tests::outcomes::a_refusal_by_a_stale_leader_leads_to_a_metadata_request_even_if_it_is_final",
         )),
     ),
     (
@@ -340,14 +340,14 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "ExpiryNotWaitedFor",
         Some((
             "lib",
-            "producer::sender::tests::expiry::the_sender_wakes_when_a_batch_under_way_expires",
+            "producer::sender::tests::expiry::the_sender_wakes_when_a_batch_in_flight_expires",
         )),
     ),
     (
         "SpinsWhileNotReady",
         Some((
             "lib",
-            "producer::sender::tests::outcomes::a_node_that_is_not_ready_keeps_its_batches_and_ends_the_poll_when_it_may_be",
+            "producer::sender::tests::outcomes::batches_of_a_node_that_is_not_ready_stay_queued_and_the_poll_ends_when_it_may_be",
         )),
     ),
     (
@@ -609,7 +609,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "CloseForgetsUnderWay",
         Some((
             "lib",
-            "producer::sender::tests::calls::a_close_waits_for_the_sender_and_several_end_with_it",
+            "producer::sender::tests::calls::several_closes_wait_for_the_sender_and_return_when_it_has_ended",
         )),
     ),
     (
@@ -672,7 +672,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "PlainSetNotDivided",
         Some((
             "lib",
-            "producer::sender::tests::formats::a_set_that_is_too_large_is_divided_compressed_or_not",
+            "producer::sender::tests::formats::a_message_set_that_is_too_large_is_split_whether_compressed_or_not",
         )),
     ),
     (

@@ -7,8 +7,8 @@ use crate::metrics::Metrics;
 use crate::producer::accumulator::held_up;
 use crate::protocol::Request;
 
-/// KP-50: a graceful close takes no more records and waits until what is buffered, in flight, and asked of
-/// coordinators has ended.
+/// A graceful close accepts no more records, and waits for records that are buffered or in flight and for coordinator
+/// requests (KP-50).
 #[test]
 fn a_graceful_close_sends_all_queued_records() {
     let mut rig = Setup::default().start();
@@ -37,10 +37,10 @@ fn a_graceful_close_sends_all_queued_records() {
     );
 }
 
-/// A thread is delayed after it has put its batch into the queue and before it has signalled the sender, while
-/// another closes the producer.
+/// A thread has queued its batch and is delayed before it signals the sender; meanwhile another thread closes the
+/// producer.
 #[test]
-fn a_record_whose_thread_is_held_up_while_the_producer_is_closed_is_sent_all_the_same() {
+fn a_record_whose_thread_is_delayed_while_the_producer_is_closed_is_still_sent() {
     for forced in [false, true] {
         let mut rig = Setup {
             batch_size: 1000,
@@ -71,10 +71,10 @@ fn a_record_whose_thread_is_held_up_while_the_producer_is_closed_is_sent_all_the
     }
 }
 
-/// How a producer's last batch can end.
+/// The name of a way in which a producer's last batch ends, and its steps.
 type LastEnd = (&'static str, fn(&mut Rig));
 
-/// Ends it with an answer that the next poll brings.
+/// Completes the batch's request with an outcome that the next poll returns.
 fn ends_with(rig: &mut Rig, outcome: Outcome) {
     let now = rig.now();
     rig.client().finish(0, outcome, now);
@@ -137,7 +137,7 @@ fn a_closing_sender_does_not_sleep_once_its_last_batch_is_complete() {
             rig.run();
             let slept = rig.client().poll_timeouts().last().copied();
             assert_eq!(slept, Some(Duration::ZERO), "{how}, {idempotent}");
-            // Not even in the step that ended it, when nothing was left to wait for after that.
+            // The same for the step in which the batch expired: nothing was left to wait for after it.
             if how.contains("expired") {
                 let polls = rig.client().poll_timeouts();
                 assert_eq!(polls[polls.len() - 2], Duration::ZERO, "{how}");
@@ -146,9 +146,9 @@ fn a_closing_sender_does_not_sleep_once_its_last_batch_is_complete() {
     }
 }
 
-/// How long is waited for the end of a transaction is no matter where there is none to wait for.
+/// The time limit for the end of a transaction does not matter if the producer is not transactional.
 #[test]
-fn a_producer_that_is_being_closed_for_long_sleeps_until_its_answer_comes() {
+fn a_closing_producer_sleeps_until_its_response_arrives_however_late() {
     let mut rig = Setup::idempotent().start();
     let future = rig.launch(0, "a");
     rig.shared.accumulator.close();
@@ -161,7 +161,7 @@ fn a_producer_that_is_being_closed_for_long_sleeps_until_its_answer_comes() {
     assert!(slept > Some(Duration::ZERO), "{slept:?}");
 }
 
-/// KP-52: a close without time fails what is incomplete at once, as a forced close.
+/// A close with a time-out of zero fails incomplete batches at once, as a forced close (KP-52).
 #[test]
 fn a_forced_close_fails_queued_and_in_flight_batches() {
     let mut rig = Setup::default().start();
@@ -192,7 +192,7 @@ fn a_forced_close_fails_queued_and_in_flight_batches() {
 }
 
 #[test]
-fn a_batch_that_waits_to_be_tried_again_fails_by_force_too_and_may_be_written() {
+fn a_forced_close_fails_a_batch_in_the_retry_queue_which_may_be_written() {
     let mut rig = Setup::default().start();
     let future = rig.launch(0, "a");
     rig.lose(0, true);
@@ -206,7 +206,7 @@ fn a_batch_that_waits_to_be_tried_again_fails_by_force_too_and_may_be_written() 
     );
 }
 
-/// XX-5: nothing that goes wrong in the loop may end its thread.
+/// In Java no error in the sender loop ends its thread (XX-5).
 #[test]
 fn a_panic_in_the_loop_ends_every_future_and_poisons_the_producer() {
     let mut rig = Setup::default().start();
@@ -251,7 +251,7 @@ fn a_panic_in_the_loop_ends_every_future_and_poisons_the_producer() {
     assert_eq!(pool.available_bytes(), pool.total_bytes());
 }
 
-/// Panics when it hears of a record.
+/// A listener that panics at each acknowledgement.
 struct PanickingListener;
 
 impl AcknowledgementListener for PanickingListener {
@@ -261,7 +261,7 @@ impl AcknowledgementListener for PanickingListener {
 }
 
 #[test]
-fn a_batch_that_a_panic_took_with_it_still_ends_its_futures() {
+fn a_panic_in_a_listener_leaves_no_future_pending() {
     let listener: Option<Arc<dyn AcknowledgementListener>> = Some(Arc::new(PanickingListener));
     let mut rig = Setup {
         listener,
@@ -280,10 +280,10 @@ fn a_batch_that_a_panic_took_with_it_still_ends_its_futures() {
     assert_eq!(shared.accumulator.incomplete_count(), 0);
 }
 
-/// KP-34: callbacks of one partition run in the order of their sends.
-/// XX-3: a callback may send; it can stall the loop then, but must not wait for itself.
+/// Callbacks of one partition run in the order of their sends (KP-34). A callback may send; it may block the sender
+/// loop then, but must not wait for itself (XX-3).
 #[test]
-fn a_callback_that_panics_harms_neither_the_others_nor_the_sender() {
+fn a_panic_in_a_callback_affects_neither_other_callbacks_nor_the_sender() {
     let mut rig = Setup {
         batch_size: 1000,
         ..Setup::default()
@@ -307,7 +307,7 @@ fn a_callback_that_panics_harms_neither_the_others_nor_the_sender() {
 
 /// Java: `RecordAccumulator#abortIncompleteBatches`, which records no metric.
 #[test]
-fn records_that_are_given_up_by_force_are_undelivered_and_not_counted_as_failed() {
+fn records_aborted_by_a_forced_close_are_undelivered_and_not_counted_as_failed() {
     let mut rig = Setup::default().start();
     let futures = [rig.launch(0, "under way"), rig.send(0, "queued")];
     rig.shared.control.force();

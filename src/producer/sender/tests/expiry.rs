@@ -1,4 +1,4 @@
-//! `delivery.timeout.ms`: in the queue, in flight, and answers that come too late.
+//! `delivery.timeout.ms`: batches that expire in the queue or in flight, and responses that arrive after that.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -94,7 +94,7 @@ fn a_batch_in_flight_expires_and_its_late_answer_changes_nothing() {
 }
 
 #[test]
-fn the_sender_wakes_when_a_batch_under_way_expires() {
+fn the_sender_wakes_when_a_batch_in_flight_expires() {
     let mut rig = Setup::default().start();
     let _unsent = rig.launch(0, "v");
     rig.advance(DELIVERY_TIMEOUT.checked_sub(MS(7)).unwrap());
@@ -153,8 +153,8 @@ fn with_one_request_in_flight_an_expired_batch_holds_the_next_until_its_answer_o
     assert_eq!(offset(&second), Some(0));
 }
 
-/// What holds the next is the connection, which takes one request at a time, and not the batch that has ended: in
-/// Java the partition stays muted until the request to the old leader times out.
+/// The next batch of the same leader waits for the connection, which has one request in flight at most, and not for the
+/// expired batch. In Java the partition stays muted until the request to the old leader times out.
 #[test]
 fn with_one_request_in_flight_an_expired_batch_does_not_hold_the_next_from_another_leader() {
     for idempotent in [false, true] {
@@ -174,7 +174,7 @@ fn with_one_request_in_flight_an_expired_batch_does_not_hold_the_next_from_anoth
         rig.run();
         assert!(first.is_done());
         assert_eq!(rig.waiting(), 2, "the new leader is sent to");
-        // The old one's answer, late, lets nothing pass the batch that is in flight now.
+        // The late response of the old leader does not unmute the partition: a batch is in flight to the new leader.
         rig.respond(ErrorCode::NotLeaderOrFollower, -1);
         let third = rig.send(0, "c");
         rig.run();
@@ -186,9 +186,9 @@ fn with_one_request_in_flight_an_expired_batch_does_not_hold_the_next_from_anoth
     }
 }
 
-/// RA-26: batches of muted partitions expire like others.
+/// Batches of muted partitions expire like others (RA-26).
 #[test]
-fn a_batch_behind_one_in_flight_expires_also_while_its_partition_is_held() {
+fn a_queued_batch_of_a_muted_partition_expires() {
     let mut rig = Setup::default()
         .with(|o| (o.guarantee_order, o.request_timeout) = (true, DELIVERY_TIMEOUT * 2))
         .start();
@@ -204,7 +204,7 @@ fn a_batch_behind_one_in_flight_expires_also_while_its_partition_is_held() {
 /// Java: SenderTest#testExpiryOfFirstBatchShouldNotCauseUnresolvedSequencesIfFutureBatchesSucceed;
 /// TransactionManagerTest#testNoProducerIdResetAfterLastInFlightBatchSucceeds
 #[test]
-fn a_batch_expired_in_flight_holds_new_ones_until_those_behind_it_are_answered() {
+fn a_batch_expired_in_flight_blocks_new_ones_until_those_behind_it_are_answered() {
     let mut rig = Setup::idempotent()
         .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
         .start_known();
@@ -260,7 +260,7 @@ fn a_batch_expired_in_flight_begins_a_new_epoch_when_those_behind_it_are_out_of_
 
 /// SE-9, TM-48. Java: TransactionManagerTest#testBumpEpochAfterTimeoutWithoutPendingInflightRequests
 #[test]
-fn a_lone_batch_expired_in_flight_begins_a_new_epoch_and_its_late_answer_is_of_the_old_one() {
+fn a_single_batch_expired_in_flight_begins_a_new_epoch_and_its_late_response_is_ignored() {
     let mut rig = Setup::idempotent()
         .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
         .start();
@@ -325,8 +325,7 @@ fn a_gap_that_no_broker_has_seen_lets_the_other_partition_go_on() {
     }
 }
 
-/// `request.timeout.ms` may be as long as `delivery.timeout.ms`: which of them is over first is not for
-/// the application to see.
+/// `request.timeout.ms` may equal `delivery.timeout.ms`: the error is the same, whichever time-out passes first.
 #[test]
 fn a_request_that_is_lost_as_its_batch_expires_is_a_delivery_timeout() {
     for handed_over in [true, false] {
@@ -370,7 +369,7 @@ fn a_timed_out_batch_is_not_counted_as_in_flight_once_its_future_is_done() {
 }
 
 #[test]
-fn nothing_is_counted_as_under_way_after_all_was_given_up() {
+fn no_batch_is_counted_as_in_flight_after_all_were_aborted() {
     let mut rig = Setup::default().start();
     let futures = [0, 1].map(|partition| rig.send(partition, "v"));
     rig.run();
@@ -380,7 +379,7 @@ fn nothing_is_counted_as_under_way_after_all_was_given_up() {
     assert_eq!(rig.shared.counters.snapshot().batches_in_flight, 0);
 }
 
-/// The broker has not read for so long that the socket takes nothing more: it will never see the request.
+/// The broker has not read for so long that the socket's buffer is full: no byte of the request is written.
 #[test]
 fn a_batch_that_expires_before_a_byte_of_it_was_given_to_the_socket_is_not_written() {
     for idempotent in [false, true] {
@@ -404,7 +403,7 @@ fn a_batch_that_expires_before_a_byte_of_it_was_given_to_the_socket_is_not_writt
             error.cause(),
             Some(WaitCause::BehindInFlight { node: 0 })
         ));
-        // The request took another batch along, which is sent again.
+        // The request contained another batch, which is retried.
         assert_pending(&[&other]);
         assert_eq!(rig.waiting(), 0);
         rig.advance(BACKOFF);
@@ -415,7 +414,7 @@ fn a_batch_that_expires_before_a_byte_of_it_was_given_to_the_socket_is_not_writt
     }
 }
 
-/// A clock that jumps when it is read for the second time: as if draining had compressed for as long.
+/// A clock that jumps when it is read for the second time, as if the drain had spent that time on compression.
 #[derive(Debug)]
 struct Jumping {
     clock: Arc<MockClock>,

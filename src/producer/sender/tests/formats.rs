@@ -1,4 +1,4 @@
-//! Compressed batches, and brokers that know only old formats.
+//! Compressed batches, and brokers that support only old message formats.
 
 use super::*;
 use crate::compress::decompress;
@@ -7,7 +7,7 @@ use crate::record::legacy::restage;
 
 const WORDS: &str = "a value with words that come again and again and again";
 
-/// The records of the only batch of the request that was sent last, as sent.
+/// The records of the only batch of the newest request.
 fn last_records(rig: &mut Rig) -> MemoryRecords {
     let (_, request) = rig.client().sent().last().expect("a request was sent");
     let Request::Produce(produce) = request else {
@@ -17,7 +17,7 @@ fn last_records(rig: &mut Rig) -> MemoryRecords {
     partition.records.clone().expect("a batch")
 }
 
-/// Answers the request that waits, whatever the format of its batch.
+/// Answers the oldest request, whatever the format of its batch.
 fn respond(rig: &mut Rig, error: ErrorCode, base_offset: i64) {
     let now = rig.now();
     let outcome = Outcome::Response(answer(0, error, base_offset));
@@ -38,13 +38,12 @@ fn setup(codec: CompressionType, magic: Magic) -> Setup {
     }
 }
 
-/// RA-29: a batch that is too large is divided by batch.size, its estimate of compression is raised, and the pieces
-/// go to the front in order.
-/// PB-23: pieces of a batch with numbers get numbers that follow each other, under the same id and epoch.
-/// SE-14: a batch that is too large for the broker is divided if it has more than one record; that costs no
-/// attempt.
+/// A batch that is too large is split by `batch.size`, its compression estimate is raised, and the pieces go to the
+/// front of the queue in order (RA-29). Pieces of a numbered batch get consecutive numbers under the same id and epoch
+/// (PB-23). A batch that is too large for the broker is split if it has more than one record, without using up a retry
+/// (SE-14).
 #[test]
-fn a_compressed_batch_that_is_too_large_goes_in_compressed_pieces() {
+fn a_compressed_batch_that_is_too_large_is_split_into_compressed_pieces() {
     let codec = CompressionType::Lz4;
     let mut rig = Setup {
         idempotent: true,
@@ -90,7 +89,7 @@ fn a_batch_made_for_new_brokers_is_converted_when_an_old_one_appears() {
         assert_eq!((magic_of(&records), records.head.as_slice().len()), (1, 0));
         let (facts, _) = restage(&records.body, 1 << 20).expect("a message set");
         assert_eq!(facts.record_count, 3);
-        // The batch stays what it is: the next broker may be new.
+        // The batch itself is not changed: the next broker may support its format.
         rig.lose(0, true);
         rig.shared.usable_magic.store(Magic::V2);
         rig.advance(BACKOFF);
@@ -101,9 +100,9 @@ fn a_batch_made_for_new_brokers_is_converted_when_an_old_one_appears() {
     }
 }
 
-/// All batches of a request are of one format, the oldest that one of them was made for.
+/// All batches of a request have the same format: the oldest of those that its batches were built for.
 #[test]
-fn batches_of_two_formats_go_in_the_older_one() {
+fn batches_of_two_formats_are_sent_in_the_older_one() {
     let mut rig = setup(CompressionType::None, Magic::V1).start();
     let _old = rig.send(0, WORDS);
     rig.shared.usable_magic.store(Magic::V2);
@@ -122,7 +121,7 @@ fn batches_of_two_formats_go_in_the_older_one() {
 }
 
 #[test]
-fn a_set_made_for_one_old_format_is_written_again_for_an_older_one() {
+fn a_message_set_in_an_old_format_is_converted_to_an_older_one() {
     for codec in [CompressionType::None, CompressionType::Snappy] {
         let mut rig = setup(codec, Magic::V1).start();
         let _futures: Vec<_> = (0..3).map(|_| rig.send(0, WORDS)).collect();
@@ -135,9 +134,10 @@ fn a_set_made_for_one_old_format_is_written_again_for_an_older_one() {
     }
 }
 
-/// PB-24, and where it differs: of a plain set one message is too large, and the others get through.
+/// Differs from Kafka, which does not split uncompressed message sets (PB-24): only the message that is too large
+/// fails.
 #[test]
-fn a_set_that_is_too_large_is_divided_compressed_or_not() {
+fn a_message_set_that_is_too_large_is_split_whether_compressed_or_not() {
     for codec in [CompressionType::None, CompressionType::Gzip] {
         for magic in [Magic::V0, Magic::V1] {
             set_is_divided(codec, magic);
@@ -204,9 +204,9 @@ fn zstd_that_the_broker_does_not_support_is_an_error_of_its_own_kind() {
     rig.assert_memory_is_back();
 }
 
-/// KP-52: also what is still to be packed, and what waits behind it.
+/// Also batches that are still to be packed, and batches queued behind them (KP-52).
 #[test]
-fn closing_by_force_fails_batches_whether_they_are_packed_or_not() {
+fn a_forced_close_fails_batches_whether_they_are_packed_or_not() {
     let mut rig = setup(CompressionType::Gzip, Magic::V2).start();
     let futures: Vec<_> = (0..200).map(|_| rig.send(0, WORDS)).collect();
     rig.shared.accumulator.close();

@@ -1,4 +1,4 @@
-//! Sequences, epochs and producer ids, as the brokers see them.
+//! Sequence numbers, epochs and producer ids of the batches that are sent.
 
 use super::*;
 
@@ -34,9 +34,9 @@ fn nothing_is_sent_before_there_is_a_producer_id() {
     assert_eq!(offset(&future), Some(0));
 }
 
-/// KAFKA-14417. In Java 3.0 some of these are the end of the producer.
+/// In Java 3.0 some of these errors are fatal (KAFKA-14417).
 #[test]
-fn a_producer_id_is_asked_for_again_after_answers_that_may_change_and_after_disconnects() {
+fn a_producer_id_is_requested_again_after_retriable_errors_and_disconnects() {
     for outcome in [
         Outcome::Response(init_response(ErrorCode::CoordinatorLoadInProgress, -1, -1)),
         Outcome::Response(init_response(ErrorCode::RequestTimedOut, -1, -1)),
@@ -67,7 +67,7 @@ fn a_producer_id_is_asked_for_again_after_answers_that_may_change_and_after_disc
 
 /// Java: SenderTest#testClusterAuthorizationExceptionInInitProducerIdRequest (KAFKA-13668)
 #[test]
-fn a_refused_producer_id_fails_the_batches_that_wait_and_is_asked_for_again_by_later_ones() {
+fn a_refused_producer_id_fails_queued_batches_and_is_requested_again_for_later_ones() {
     let mut rig = Setup::idempotent().build();
     let future = rig.send(0, "v");
     rig.client()
@@ -89,7 +89,7 @@ fn a_refused_producer_id_fails_the_batches_that_wait_and_is_asked_for_again_by_l
     assert_eq!(offset(&later), Some(0));
 }
 
-/// TM-44, SE-2. In Java the first of them ends the producer.
+/// In Java the first refusal is fatal (TM-44, SE-2).
 #[test]
 fn brokers_without_producer_ids_fail_the_waiting_batches_and_later_batches_request_an_id_again() {
     let mut rig = Setup::idempotent().build();
@@ -118,11 +118,11 @@ fn brokers_without_producer_ids_fail_the_waiting_batches_and_later_batches_reque
     rig.assert_memory_is_back();
 }
 
-/// SE-12, TM-32. In Java this ends an idempotent producer, although no broker has seen the batch.
+/// In Java this is fatal to an idempotent producer, although no broker has received the batch (SE-12, TM-32).
 ///
 /// Java: SenderTest#testUnsupportedVersionInProduceRequest
 #[test]
-fn a_broker_that_cannot_take_a_batch_fails_it_alone_and_its_numbers_are_not_missed() {
+fn a_batch_with_an_unsupported_version_fails_alone_and_the_next_begins_a_new_epoch() {
     let mut rig = Setup::idempotent().start();
     rig.client()
         .prepare(None, None, Outcome::UnsupportedVersion("too old".into()));
@@ -143,7 +143,7 @@ fn a_broker_that_cannot_take_a_batch_fails_it_alone_and_its_numbers_are_not_miss
 /// Java: SenderTest#testClusterAuthorizationExceptionInProduceRequest, #testCancelInFlightRequestAfterFatalError;
 /// TransactionManagerTest#testFailIfNotReadyForSendIdempotentProducerFatalError
 #[test]
-fn a_batch_refused_for_the_whole_cluster_ends_all_sending() {
+fn a_cluster_authorization_failure_is_fatal_to_the_producer() {
     let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
@@ -158,7 +158,7 @@ fn a_batch_refused_for_the_whole_cluster_ends_all_sending() {
         error(&third).code(),
         Some(ErrorCode::ClusterAuthorizationFailed)
     );
-    // What is in flight may still be answered.
+    // Batches in flight may still be acknowledged.
     assert_pending(&[&second]);
     rig.respond(ErrorCode::NoError, 1);
     assert_eq!(offset(&second), Some(1));
@@ -167,7 +167,7 @@ fn a_batch_refused_for_the_whole_cluster_ends_all_sending() {
 
 /// Java: SenderTest#testIdempotenceWithMultipleInflights
 #[test]
-fn several_batches_of_a_partition_are_in_flight_with_sequences_that_go_on() {
+fn several_batches_of_a_partition_are_in_flight_with_consecutive_sequences() {
     let mut rig = Setup::idempotent().start_known();
     let futures = [rig.launch(0, "a"), rig.launch(0, "b"), rig.launch(1, "c")];
     assert_eq!(
@@ -286,7 +286,7 @@ fn a_second_batch_that_succeeds_first_leaves_the_first_to_be_tried_again() {
     assert_eq!((offset(&first), offset(&second)), (Some(0), Some(1)));
 }
 
-/// Whether its records were deleted by retention, or not.
+/// The same whether retention has deleted the acknowledged records or not.
 ///
 /// Java: SenderTest#testIdempotentUnknownProducerHandlingWhenRetentionLimitReached,
 /// #testShouldRaiseOutOfOrderSequenceExceptionToUserIfLogWasNotTruncated
@@ -308,7 +308,7 @@ fn an_unknown_producer_id_with_a_log_start_offset_begins_a_new_epoch() {
 
 /// Java: SenderTest#testUnknownProducerErrorShouldBeRetriedWhenLogStartOffsetIsUnknown
 #[test]
-fn an_unknown_producer_without_log_start_is_tried_again_as_it_was() {
+fn a_batch_is_retried_unchanged_after_an_unknown_producer_id_without_a_log_start_offset() {
     let mut rig = Setup::idempotent().start();
     let _first = rig.launch(0, "a");
     rig.respond(ErrorCode::NoError, 1000);
@@ -358,7 +358,7 @@ fn a_retried_batch_keeps_its_sequence() {
     assert_eq!(offset(&future), Some(0));
 }
 
-/// What is retried keeps the epoch that it was numbered in.
+/// A retried batch keeps the epoch in which it was numbered.
 ///
 /// Java: SenderTest#testRetryWhenProducerIdChanges, #testBatchesDrainedWithOldProducerIdShouldSucceedOnSubsequentRetry;
 /// TransactionManagerTest#testHealthyPartitionRetriesDuringEpochBump, #testFailedInflightBatchAfterEpochBump
@@ -389,11 +389,11 @@ fn a_new_epoch_for_one_partition_leaves_the_retries_of_another_as_they_were() {
     assert_eq!(offset(&next), Some(1));
 }
 
-/// TM-40: an idempotent producer raises its epoch itself, and asks for a new id after the last one; only partitions
-/// that need it are renumbered.
-/// TM-52: after a new id partitions keep what is known of them until they take it.
+/// An idempotent producer bumps its epoch itself, and requests a new id when all epochs are used up; only partitions
+/// that need it are renumbered (TM-40). After a new id, partitions keep their sequence state until they adopt it
+/// (TM-52).
 #[test]
-fn when_the_epochs_are_used_up_another_producer_id_is_asked_for() {
+fn when_the_epochs_are_used_up_another_producer_id_is_requested() {
     let mut rig = Setup::idempotent().build();
     rig.client()
         .prepare_response(init_response(ErrorCode::NoError, PRODUCER_ID, i16::MAX));
@@ -417,7 +417,7 @@ fn when_the_epochs_are_used_up_another_producer_id_is_asked_for() {
 }
 
 #[test]
-fn retries_that_are_used_up_leave_the_sequence_open_until_a_new_epoch() {
+fn a_batch_that_fails_without_a_response_is_unresolved_and_begins_a_new_epoch() {
     let mut rig = Setup::idempotent().with(|o| o.retries = 0).start();
     let lost = rig.launch(0, "a");
     rig.lose(0, true);
@@ -429,7 +429,7 @@ fn retries_that_are_used_up_leave_the_sequence_open_until_a_new_epoch() {
     assert_eq!(offset(&next), Some(0));
 }
 
-/// TM-42. Java renumbers here, and the second batch, which is in the log, is written once more.
+/// Java renumbers here, and the second batch, which is in the log, is written twice (TM-42).
 #[test]
 fn a_refusal_after_a_lost_attempt_does_not_renumber_batches_that_may_be_written() {
     let mut rig = Setup::idempotent().start_known();
@@ -455,7 +455,7 @@ fn a_refusal_after_a_lost_attempt_does_not_renumber_batches_that_may_be_written(
         1,
         "the third waits for what comes of the others"
     );
-    // The broker knows it already: both were written.
+    // The broker has the batch already: both were written.
     rig.respond(ErrorCode::DuplicateSequenceNumber, 1);
     assert!(second.get().is_ok());
     rig.run();
@@ -464,10 +464,10 @@ fn a_refusal_after_a_lost_attempt_does_not_renumber_batches_that_may_be_written(
     assert_eq!(offset(&third), Some(2));
 }
 
-/// TM-40: the other outcome of the same. Under another number the second could be written twice: the broker may
-/// still come to the attempt that it did not answer.
+/// As above, but the second batch is not in the log yet (TM-40). Under another number it could be written twice: the
+/// broker may still process the attempt that got no response.
 #[test]
-fn a_batch_that_got_no_answer_is_not_numbered_again_although_numbers_are_missing_before_it() {
+fn a_batch_without_a_response_is_not_renumbered_behind_a_gap() {
     let mut rig = Setup::idempotent().start_known();
     let _first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
@@ -489,7 +489,7 @@ fn a_batch_that_got_no_answer_is_not_numbered_again_although_numbers_are_missing
     rig.assert_memory_is_back();
 }
 
-/// Where all attempts were answered, "out of order" proves that none was written.
+/// If all attempts got a response, "out of order" proves that none of them was written.
 #[test]
 fn a_batch_whose_attempts_all_got_a_response_gets_new_sequence_numbers_once_the_gap_is_certain() {
     let mut rig = Setup::idempotent().start_known();
@@ -511,7 +511,7 @@ fn a_batch_whose_attempts_all_got_a_response_gets_new_sequence_numbers_once_the_
     assert_eq!(offset(&second), Some(0));
 }
 
-/// TM-40. Java gives the first another number as soon as the second is refused, and it stands in the log twice.
+/// Java renumbers the first batch as soon as the second is refused, and the first is written twice (TM-40).
 #[test]
 fn a_batch_that_may_be_written_keeps_its_number_when_one_behind_it_is_refused_for_good() {
     for lost in [false, true] {
@@ -560,7 +560,8 @@ fn a_gap_waits_for_the_responses_of_later_batches_in_flight() {
         "the answer to the third is for its old number"
     );
     assert_eq!(rig.transactions().producer().epoch, 0);
-    // No answer: a broker that has forgotten the producer may have taken it. The second would come after it.
+    // The third batch gets no response: a broker that has lost the producer state may have accepted it. The second
+    // would then be written after it.
     rig.lose(0, true);
     rig.run();
     let error = error(&third);
@@ -574,10 +575,10 @@ fn a_gap_waits_for_the_responses_of_later_batches_in_flight() {
     rig.assert_memory_is_back();
 }
 
-/// A topic that is deleted and made again while batches are in flight: the new leader takes the second, because
-/// it knows nothing of the first, and does not say so.
+/// The topic is deleted and recreated while batches are in flight. The new leader has no state of the producer and
+/// accepts the second batch, but its response is lost or ambiguous.
 #[test]
-fn a_batch_that_may_be_written_behind_one_that_is_out_of_order_gets_no_other_number() {
+fn a_batch_that_may_be_written_is_not_renumbered_behind_one_that_is_out_of_order() {
     for code in [
         Some(ErrorCode::RequestTimedOut),
         Some(ErrorCode::NotEnoughReplicasAfterAppend),
@@ -607,11 +608,11 @@ fn a_batch_that_may_be_written_behind_one_that_is_out_of_order_gets_no_other_num
     }
 }
 
-/// TM-46. Java asks for one new epoch only, and repeats the batch as it is until it times out.
+/// Java bumps the epoch only once, and retries the batch unchanged until it times out (TM-46).
 ///
 /// Java: SenderTest#testBumpEpochWhenOutOfOrderSequenceReceived
 #[test]
-fn a_batch_that_is_out_of_order_again_in_its_new_epoch_gets_another() {
+fn a_batch_that_is_out_of_order_in_its_new_epoch_too_gets_another_epoch() {
     let mut rig = Setup::idempotent().start();
     let future = rig.launch(0, "a");
     for epoch in 1..4 {
@@ -624,10 +625,10 @@ fn a_batch_that_is_out_of_order_again_in_its_new_epoch_gets_another() {
     assert_eq!(offset(&future), Some(9));
 }
 
-/// The leader has forgotten the producer while nothing was in flight: the topic was deleted and made again, or
-/// `producer.id.expiration.ms` has passed. It takes any sequence for the first then.
+/// The leader has lost the producer state while nothing was in flight: the topic was deleted and recreated, or
+/// `producer.id.expiration.ms` has passed. It then accepts any first sequence number.
 #[test]
-fn the_first_batch_after_the_line_ran_empty_goes_alone_until_it_is_acknowledged() {
+fn the_first_batch_of_an_idle_partition_is_sent_alone_until_it_is_acknowledged() {
     let mut rig = Setup::idempotent().start();
     let before = rig.launch(0, "before");
     rig.respond(ErrorCode::NoError, 0);
@@ -644,7 +645,7 @@ fn the_first_batch_after_the_line_ran_empty_goes_alone_until_it_is_acknowledged(
     rig.run();
     assert_eq!((rig.waiting(), rig.last_sent().sequence), (1, 1));
     rig.respond(ErrorCode::NoError, 1);
-    // The line has not run empty: now there may be several.
+    // The partition is not idle: several batches may be in flight now.
     rig.run();
     let third = rig.launch(0, "c");
     assert_eq!(rig.waiting(), 2);
@@ -657,7 +658,7 @@ fn the_first_batch_after_the_line_ran_empty_goes_alone_until_it_is_acknowledged(
 }
 
 #[test]
-fn a_batch_that_is_tried_again_goes_alone_until_it_is_acknowledged() {
+fn a_retried_batch_is_sent_alone_until_it_is_acknowledged() {
     let mut rig = Setup::idempotent().start();
     let first = rig.launch(0, "a");
     rig.respond(ErrorCode::NotEnoughReplicas, -1);
@@ -672,9 +673,9 @@ fn a_batch_that_is_tried_again_goes_alone_until_it_is_acknowledged() {
     assert_eq!([&first, &second].map(offset), [Some(0), Some(1)]);
 }
 
-/// Neither would it ever be taken under its number, nor may it be written after what was sent later.
+/// The broker would never accept the batch under its number, and it must not be written after later records.
 #[test]
-fn only_the_batch_that_others_overtook_at_a_forgetful_broker_fails_and_at_once() {
+fn only_a_batch_that_a_later_one_has_overtaken_fails_and_it_fails_at_once() {
     let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
@@ -693,9 +694,9 @@ fn only_the_batch_that_others_overtook_at_a_forgetful_broker_fails_and_at_once()
     rig.assert_memory_is_back();
 }
 
-/// A broker that knows nothing of a producer takes whatever sequence comes first. Were the first batch
-/// refused for a moment, as while a leader is elected, and the second in flight already, the second would be
-/// taken, and the first never again.
+/// A broker without state of a producer accepts any first sequence number. If the first batch were refused for a
+/// moment, as during a leader election, while the second is in flight, the second would be accepted, and the first
+/// never.
 #[test]
 fn the_first_batch_of_a_partition_and_epoch_is_answered_before_the_next_is_sent() {
     let mut rig = Setup::idempotent().start();
@@ -713,7 +714,7 @@ fn the_first_batch_of_a_partition_and_epoch_is_answered_before_the_next_is_sent(
     rig.respond(ErrorCode::NoError, 7);
     rig.run();
     assert_eq!((rig.waiting(), rig.last_sent().sequence), (1, 1));
-    // From now on there may be several.
+    // From now on several batches may be in flight.
     let third = rig.launch(0, "d");
     assert_eq!(rig.waiting(), 2);
     rig.respond(ErrorCode::NoError, 8);
@@ -726,7 +727,7 @@ fn the_first_batch_of_a_partition_and_epoch_is_answered_before_the_next_is_sent(
 /// Java: SenderTest#testEpochBumpOnOutOfOrderSequenceForNextBatchWhenThereIsNoBatchInFlight,
 /// #testEpochBumpOnOutOfOrderSequenceForNextBatchWhenBatchInFlightFails
 #[test]
-fn another_partition_comes_to_the_new_epoch_with_its_next_batch_once_nothing_of_it_is_under_way() {
+fn another_partition_adopts_the_new_epoch_when_it_has_no_batches_in_flight() {
     for is_under_way in [false, true] {
         let mut rig = Setup::idempotent().with(|o| o.retries = 1).start_known();
         rig.lead_by(&[0, 1]);
@@ -736,7 +737,7 @@ fn another_partition_comes_to_the_new_epoch_with_its_next_batch_once_nothing_of_
         rig.run();
         assert_eq!(rig.transactions().producer().epoch, 1);
         if let Some(other) = other {
-            // In the old epoch until its retries are used up.
+            // It is retried in the old epoch until its retries are used up.
             for _ in 0..2 {
                 assert_pending(&[&other]);
                 let requests = rig.client().requests().iter();
@@ -772,8 +773,7 @@ fn another_partition_comes_to_the_new_epoch_with_its_next_batch_once_nothing_of_
 /// Java: SenderTest#testCloseWithProducerIdReset, #testForceCloseWithProducerIdReset,
 /// #testResetOfProducerStateShouldAllowQueuedBatchesToDrain
 #[test]
-fn a_producer_that_is_closed_while_another_id_is_asked_for_delivers_what_waits_unless_it_is_forced()
-{
+fn a_close_during_a_request_for_another_id_delivers_queued_batches_unless_it_is_forced() {
     for forced in [false, true] {
         let mut rig = Setup::idempotent().build();
         rig.client()
@@ -822,7 +822,7 @@ fn a_producer_that_is_closed_while_another_id_is_asked_for_delivers_what_waits_u
 
 /// Java: SenderTest#testUnsupportedForMessageFormatInProduceRequest
 #[test]
-fn a_batch_that_a_broker_refuses_for_its_format_is_not_the_end_of_the_producer() {
+fn a_batch_refused_for_its_format_is_not_fatal_to_the_producer() {
     let mut rig = Setup::idempotent().start();
     let refused = rig.launch(0, "a");
     let code = ErrorCode::UnsupportedForMessageFormat;
@@ -835,11 +835,11 @@ fn a_batch_that_a_broker_refuses_for_its_format_is_not_the_end_of_the_producer()
     assert_eq!(offset(&next), Some(0));
 }
 
-/// As while each has a request for metadata in flight, and takes one at a time.
+/// For example because each node has a metadata request in flight and accepts one request at a time.
 ///
 /// Java: SenderTest#testIdempotentInitProducerIdWithMaxInFlightOne, #testInitProducerIdWithMaxInFlightOne
 #[test]
-fn while_no_node_takes_another_request_an_id_is_waited_for_without_holding_up_the_loop() {
+fn while_no_node_accepts_a_request_an_id_is_awaited_without_blocking_the_sender() {
     for id in [None, Some("tx")] {
         let mut rig = Setup {
             transactional_id: id.map(Into::into),
@@ -854,7 +854,7 @@ fn while_no_node_takes_another_request_an_id_is_waited_for_without_holding_up_th
             rig.run();
             assert_eq!(rig.waiting(), 0, "{id:?}");
         }
-        // The answer that frees a place ends the poll.
+        // A response makes room for another request, and ends the poll.
         rig.client().set_max_in_flight(1);
         rig.run();
         assert_eq!(rig.waiting(), 1, "{id:?}");

@@ -1,4 +1,4 @@
-//! What is recorded, when, and with which value.
+//! The sender's metrics: when values are recorded, and which.
 
 use super::*;
 use crate::clock::Deadline;
@@ -104,7 +104,7 @@ fn each_request_records_its_batches_its_records_and_its_topics() {
 }
 
 #[test]
-fn a_batch_that_is_sent_again_is_recorded_again_and_its_records_as_tried_again() {
+fn a_retried_batch_is_recorded_again_and_its_records_as_retries() {
     let mut rig = Setup::default().start();
     let _future = rig.launch(0, VALUE);
     rig.advance(MS(7));
@@ -128,7 +128,7 @@ fn a_batch_that_is_sent_again_is_recorded_again_and_its_records_as_tried_again()
 
 /// Java: SenderMetrics#recordErrors, which finds no sensor of a topic that was never drained.
 #[test]
-fn records_that_fail_are_counted_and_by_topic_once_it_was_sent_to() {
+fn failed_records_are_counted_and_by_topic_after_the_topic_was_sent_to() {
     let mut rig = roomy(|_| {});
     let unreachable = rig.now() + DELIVERY_TIMEOUT;
     rig.client().set_unreachable(0, unreachable);
@@ -163,9 +163,9 @@ fn a_split_batch_is_counted_once_and_its_pieces_as_batches() {
     ]);
 }
 
-/// Java: SenderMetrics#recordLatency: only of answers, and of the node if it was connected to.
+/// Java: SenderMetrics#recordLatency, for responses only, and for the node only if it was connected.
 #[test]
-fn an_answer_to_a_produce_request_has_a_latency_and_neither_silence_nor_a_lost_connection_has() {
+fn only_a_response_to_a_produce_request_has_a_latency() {
     let mut rig = Setup::default().start();
     let latency = |rig: &Rig| {
         let node = [("node-id", "node-0")];
@@ -201,7 +201,7 @@ fn an_answer_to_a_produce_request_has_a_latency_and_neither_silence_nor_a_lost_c
 }
 
 #[test]
-fn the_compression_rate_is_of_the_records_and_sizes_are_those_on_the_wire() {
+fn the_compression_rate_excludes_the_batch_header_and_sizes_are_those_on_the_wire() {
     let mut rig = Setup {
         batch_size: 10_000,
         codec: CompressionType::Gzip,
@@ -233,9 +233,9 @@ fn the_compression_rate_is_of_the_records_and_sizes_are_those_on_the_wire() {
     );
 }
 
-/// In the format of brokers before 0.11 the bound is another.
+/// The upper bound of a record's size depends on the message format.
 #[test]
-fn the_largest_record_of_an_old_format_is_measured_in_that() {
+fn the_largest_record_of_an_old_format_has_its_size_in_that_format() {
     let mut rig = Setup {
         magic: Magic::V1,
         ..Setup::default()
@@ -245,9 +245,9 @@ fn the_largest_record_of_an_old_format_is_measured_in_that() {
     rig.assert_metrics([("record-size-max", 12.0 + 22.0 + 6.0)]);
 }
 
-/// MT-7; in Kafka they stay.
+/// Differs from Kafka, which keeps the metrics (MT-7).
 #[test]
-fn the_metrics_of_a_topic_go_when_the_metadata_forgets_it_and_come_back_from_zero() {
+fn the_metrics_of_an_expired_topic_are_removed_and_begin_again_at_zero() {
     let mut rig = Setup::default().start();
     rig.shared.metadata.add_topic(&"u".into(), rig.now());
     let both = || vec![topic(TOPIC, &[0, 0]), topic("u", &[0])];
@@ -261,7 +261,7 @@ fn the_metrics_of_a_topic_go_when_the_metadata_forgets_it_and_come_back_from_zer
     let kept = rig
         .metrics()
         .get(OF_TOPIC, "record-send-total", &[("topic", "u")]);
-    // One full answer after another, with only one topic in use.
+    // Three full metadata responses, while only one topic is in use.
     for _ in 0..3 {
         rig.advance(Duration::from_secs(200));
         rig.shared.metadata.add_topic(&TOPIC.into(), rig.now());
@@ -316,9 +316,9 @@ fn gauges_show_the_current_state_and_keep_no_object_alive() {
 }
 
 #[test]
-fn metadata_is_as_old_as_its_producer_until_the_first_full_answer() {
+fn the_age_of_the_metadata_is_that_of_the_producer_until_the_first_full_response() {
     let rig = Setup::default().build();
-    // The rig's own snapshot is one.
+    // The rig's own snapshot counts as a full response.
     rig.assert_metrics([("metadata-age", 0.0)]);
     let metadata = Arc::new(ProducerMetadata::new(
         ProducerMetadataOptions {

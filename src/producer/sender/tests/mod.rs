@@ -1,4 +1,4 @@
-//! The sender, stepped by hand against brokers that are a script.
+//! Tests of the sender: its steps are run by hand, and its brokers return scripted responses.
 
 mod calls;
 mod closing;
@@ -56,7 +56,7 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(120);
 const TOPIC: &str = "t";
 const PRODUCER_ID: i64 = 7;
 
-/// A batch as it went out.
+/// A batch as it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct OnWire {
     partition: i32,
@@ -74,14 +74,15 @@ struct Rig {
     sender: Sender<MockClient<Completion>>,
 }
 
-/// How a rig differs from the usual one.
+/// The configuration of a rig.
 struct Setup {
     options: SenderOptions,
     idempotent: bool,
-    /// Its batches are parts of transactions under this name.
+    /// The `transactional.id`, if all batches are parts of transactions.
     transactional_id: Option<Arc<str>>,
-    /// Room for one record a batch unless it is made larger.
+    /// `batch.size` in bytes; with the default, a batch has room for one record.
     batch_size: usize,
+    /// `buffer.memory` in bytes.
     memory: usize,
     listener: Option<Arc<dyn AcknowledgementListener>>,
     codec: CompressionType,
@@ -205,7 +206,7 @@ impl Setup {
         rig
     }
 
-    /// A rig whose producer has an id already, when it is to have one.
+    /// A rig whose producer has received its producer id, if it is idempotent.
     fn start(self) -> Rig {
         let mut rig = self.build();
         if rig.sender.transactions.is_some() {
@@ -218,8 +219,8 @@ impl Setup {
         rig
     }
 
-    /// The same, and each leader has acknowledged a batch of one record, number 0: as long as no time passes while
-    /// the line is empty, several batches may be in flight, the first with number 1.
+    /// As `start`, and each leader has acknowledged a batch of one record with sequence number 0. As long as no time
+    /// passes while the queue is empty, several batches may be in flight; the first of them has number 1.
     fn start_known(self) -> Rig {
         let mut rig = self.start();
         for partition in [0, 1] {
@@ -263,7 +264,7 @@ fn produce_response(partitions: Vec<PartitionProduceResponse>) -> Response {
     })
 }
 
-/// A topic each of whose partitions is led by that node, or by none (-1).
+/// A topic with one partition per entry of `leaders`: the node that leads it, or -1 if no node does.
 fn topic(name: &str, leaders: &[NodeId]) -> MetadataTopic {
     let partition = |(index, leader): (i32, &NodeId)| MetadataPartition {
         error: if *leader < 0 {
@@ -289,7 +290,7 @@ fn answer(index: i32, error: ErrorCode, base_offset: i64) -> Response {
     produce_response(vec![partition_response(index, error, base_offset)])
 }
 
-/// What a future says now, without waiting.
+/// The result of a future, if it is ready.
 fn poll(future: &mut FutureRecordMetadata) -> Option<Result<RecordMetadata, ProduceError>> {
     match Pin::new(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => Some(answer),
@@ -357,12 +358,13 @@ impl Rig {
             .expect("an idempotent producer")
     }
 
-    /// A cluster snapshot in which each partition is led by that node, or by none (-1).
+    /// Installs a cluster snapshot with one partition per entry of `leaders`: the node that leads it, or -1 if no node
+    /// does.
     fn lead_by(&self, leaders: &[NodeId]) {
         self.show(vec![topic(TOPIC, leaders)]);
     }
 
-    /// A cluster snapshot with these topics.
+    /// Installs a cluster snapshot with these topics.
     fn show(&self, topics: Vec<MetadataTopic>) {
         let plan = self.shared.metadata.new_request(self.now());
         let broker = |id: NodeId, host: &str| MetadataBroker {
@@ -406,7 +408,7 @@ impl Rig {
         append(&self.shared, partition, value, callback)
     }
 
-    /// Sends a record and steps, so that it is in flight.
+    /// Sends a record and runs a step, so that the record is in flight.
     fn launch(&mut self, partition: i32, value: &str) -> FutureRecordMetadata {
         let before = self.client().sent().len();
         let future = self.send(partition, value);
@@ -423,7 +425,7 @@ impl Rig {
         self.client().requests().len()
     }
 
-    /// Answers the oldest request and steps; the request was for one partition.
+    /// Answers the oldest request, which is for one partition, and runs a step.
     fn respond(&mut self, error: ErrorCode, base_offset: i64) {
         self.respond_with(0, error, base_offset, -1);
     }
@@ -477,7 +479,7 @@ impl Rig {
             .expect("a batch was sent")
     }
 
-    /// All memory is back.
+    /// Asserts that all memory was returned to the pool.
     fn assert_memory_is_back(&mut self) {
         self.client().forget_sent();
         assert_eq!(self.pool.available_bytes(), self.pool.total_bytes());

@@ -1,4 +1,4 @@
-//! What answers, and the lack of them, do to batches of a producer that is not idempotent.
+//! The outcome of a batch for each response or lost request, for a producer that is not idempotent.
 
 use super::*;
 use crate::protocol::BatchIndexAndErrorMessage;
@@ -25,8 +25,8 @@ fn a_record_is_sent_acknowledged_and_its_memory_comes_back() {
     assert_eq!(rig.shared.counters.snapshot().records_acknowledged, 1);
 }
 
-/// PB-15: the outcome is published before callbacks run, and waiters are released after them; so a callback has
-/// run before `get` returns.
+/// The outcome is published before callbacks run, and waiters are released after them: a callback has run before `get`
+/// returns (PB-15).
 #[test]
 fn a_wait_for_a_record_ends_after_its_callback_has_run() {
     let mut rig = Setup::default().start();
@@ -77,9 +77,9 @@ fn a_lost_batch_is_tried_again_after_the_backoff_until_its_retries_are_used_up()
     rig.assert_memory_is_back();
 }
 
-/// The delivery of a record that no socket was given.
+/// A batch of which a byte was given to a socket may be written, and the attempt is counted.
 #[test]
-fn a_batch_of_which_not_one_byte_was_handed_over_is_certainly_not_written() {
+fn a_batch_of_which_no_byte_was_given_to_a_socket_is_not_written() {
     for (handed_over, delivery) in [
         (false, Delivery::NotWritten),
         (true, Delivery::MaybeWritten),
@@ -114,7 +114,7 @@ fn an_earlier_attempt_that_may_be_written_is_remembered_when_a_later_one_is_refu
 }
 
 #[test]
-fn only_answers_that_can_follow_an_append_leave_the_delivery_open() {
+fn only_errors_that_can_follow_an_append_leave_the_delivery_unknown() {
     for (code, acks, delivery) in [
         (ErrorCode::NotEnoughReplicas, -1, Delivery::NotWritten),
         (
@@ -140,7 +140,7 @@ fn only_answers_that_can_follow_an_append_leave_the_delivery_open() {
 
 /// Java: SenderTest#testCanRetryWithoutIdempotence
 #[test]
-fn a_retriable_answer_is_tried_again_and_an_out_of_date_leader_asks_for_metadata() {
+fn a_retriable_error_leads_to_a_retry_and_a_stale_leader_to_a_metadata_request() {
     let mut rig = Setup::default().start();
     let future = rig.launch(0, "v");
     assert!(!rig.wants_metadata());
@@ -155,10 +155,10 @@ fn a_retriable_answer_is_tried_again_and_an_out_of_date_leader_asks_for_metadata
     assert_eq!(offset(&future), Some(0));
 }
 
-/// SE-13: an answer for a batch means: divide it, else send it again, else a duplicate is a success, else it fails;
-/// then the metadata is refreshed if the error says so, and the partition unmuted.
+/// By its response, a batch is split, or else retried; otherwise a duplicate is a success, and any other error fails
+/// the batch. Then metadata is requested if the error indicates stale metadata, and the partition is unmuted (SE-13).
 #[test]
-fn a_refusal_by_a_broker_that_is_not_the_leader_asks_for_metadata_also_when_it_is_final() {
+fn a_refusal_by_a_stale_leader_leads_to_a_metadata_request_even_if_it_is_final() {
     let mut rig = Setup::default().with(|o| o.retries = 0).start();
     let future = rig.launch(0, "v");
     rig.respond(ErrorCode::UnknownTopicOrPartition, -1);
@@ -169,10 +169,10 @@ fn a_refusal_by_a_broker_that_is_not_the_leader_asks_for_metadata_also_when_it_i
     assert!(rig.wants_metadata());
 }
 
-/// SE-17: errors of authorization name the topic, or say that it is the cluster; others have the code's words, and
-/// the broker's if it sent any.
+/// Authorization errors name the topic, or the cluster. Other errors contain the description of the code, and the
+/// broker's message if there is one (SE-17).
 #[test]
-fn topics_that_may_not_be_written_to_get_an_error_of_their_own() {
+fn an_unauthorized_topic_has_its_own_kind_of_error() {
     for (code, kind) in [
         (
             ErrorCode::TopicAuthorizationFailed,
@@ -195,10 +195,9 @@ fn topics_that_may_not_be_written_to_get_an_error_of_their_own() {
     }
 }
 
-/// SE-18: of a broker's words for a record, its own count before the partition's; a single record at fault gets the
-/// partition's kind of error.
-/// PB-16: when a broker names the records that were at fault, those get its words, and the others of the batch a
-/// general error.
+/// The broker's message for a record takes precedence over the message for the partition; a single refused record gets
+/// the partition's kind of error (SE-18). If the response names refused records, these get its messages, and the other
+/// records of the batch a general error (PB-16).
 #[test]
 fn records_named_in_an_error_get_its_message_and_the_others_the_reason_why_they_failed_with_them() {
     let named = |at, words: &str| BatchIndexAndErrorMessage {
@@ -246,7 +245,7 @@ fn records_named_in_an_error_get_its_message_and_the_others_the_reason_why_they_
     }
 }
 
-/// Each batch's in the order of sending; batches in the order in which they end.
+/// The callbacks of one batch run in the order of sending, those of several batches in the order of completion.
 #[test]
 fn callbacks_of_a_batch_that_fails_run_before_those_of_an_earlier_one_that_is_tried_again() {
     let mut rig = Setup::default().start();
@@ -267,7 +266,7 @@ fn callbacks_of_a_batch_that_fails_run_before_those_of_an_earlier_one_that_is_tr
     assert_eq!(*order.lock(), ["second", "first"]);
 }
 
-/// Has these records refused by these names, and gives their errors.
+/// Sends records that the broker refuses with these errors, and returns the error of each.
 fn refused(records: usize, names: Vec<BatchIndexAndErrorMessage>) -> Vec<ProduceError> {
     let mut rig = Setup {
         batch_size: 1 << 20,
@@ -301,7 +300,7 @@ fn name(batch_index: i32, words: String) -> BatchIndexAndErrorMessage {
 }
 
 #[test]
-fn a_record_is_refused_by_the_first_name_that_it_has_and_names_of_none_are_passed_over() {
+fn the_first_error_for_a_record_counts_and_errors_for_unknown_records_are_ignored() {
     let names = [(7, "a"), (1, "b"), (-1, "c"), (2, "d"), (1, "e"), (0, "f")];
     let names = names.map(|(at, words)| name(at, words.to_owned()));
     let words: Vec<_> = refused(2, names.to_vec())
@@ -310,7 +309,7 @@ fn a_record_is_refused_by_the_first_name_that_it_has_and_names_of_none_are_passe
         .map(str::to_owned)
         .collect();
     assert_eq!(words, ["f", "b"]);
-    // As if none had been named.
+    // The response is treated as if it named no record.
     let errors = refused(2, vec![name(2, "nobody".to_owned())]);
     assert_eq!(words_of(&errors[0]), "the batch is bad");
     assert!(
@@ -331,7 +330,7 @@ fn stored_error_messages_are_bounded_by_the_batch_size_and_equal_ones_are_stored
             error.broker_error().unwrap().message.as_ref().unwrap(),
         )
     }));
-    // Each in its own words: as many are kept as are small beside the records, and a little more.
+    // All messages differ: only as many are kept as the bound allows.
     let unlike = refused(1000, (0..1000).map(|at| name(at, long(at))).collect());
     let own = unlike
         .iter()
@@ -363,7 +362,7 @@ fn the_error_of_a_timeout_contains_the_error_of_the_last_attempt() {
 }
 
 #[test]
-fn an_answer_with_an_error_is_newer_than_an_attempt_that_got_none() {
+fn an_error_response_replaces_the_failure_of_an_earlier_attempt_without_a_response() {
     let mut rig = Setup::default().with(|o| o.retries = 1).start();
     let future = rig.launch(0, "v");
     rig.lose(0, true);
@@ -373,10 +372,10 @@ fn an_answer_with_an_error_is_newer_than_an_attempt_that_got_none() {
     assert_eq!(error(&future).last_failure(), None);
 }
 
-/// SE-35: a partition in an answer that was not asked for would have been a null pointer.
-/// SE-36: a batch whose partition an answer lacks stayed in flight until it expired.
+/// In Java, a partition in the response that was not requested would have been a null pointer (SE-35), and a batch
+/// whose partition the response lacked stayed in flight until it expired (SE-36).
 #[test]
-fn a_partition_that_the_answer_does_not_name_is_tried_again_and_a_strange_one_is_ignored() {
+fn a_partition_missing_in_the_response_is_retried_and_an_unrequested_one_is_ignored() {
     let mut rig = Setup::default().start();
     let (first, second) = (rig.send(0, "v"), rig.send(1, "v"));
     rig.run();
@@ -410,8 +409,8 @@ fn partitions_of_a_response_are_matched_in_any_order() {
     assert_eq!((offset(&first), offset(&second)), (Some(10), Some(11)));
 }
 
-/// SE-11: with acks=0 no answer comes: a request is done when it is written, and its records succeed without
-/// offsets.
+/// With acks=0 there is no response: a request is complete when it is written, and its records succeed without offsets
+/// (SE-11).
 #[test]
 fn without_acknowledgements_a_record_is_done_once_it_is_written_to_the_socket() {
     let mut rig = Setup::default().with(|o| o.acks = 0).start();
@@ -421,10 +420,10 @@ fn without_acknowledgements_a_record_is_done_once_it_is_written_to_the_socket() 
     rig.assert_memory_is_back();
 }
 
-/// SE-12: a lost connection is an error of the network for each batch of its requests; a version that does not fit
-/// is an unsupported one.
+/// A lost connection is a network error for each batch of its requests, and an unsupported version is an error of that
+/// kind (SE-12).
 #[test]
-fn a_broker_that_cannot_take_the_request_or_the_client_ends_the_batch_unwritten() {
+fn an_unsupported_version_or_refused_credentials_fail_the_batch_as_not_written() {
     for (outcome, kind) in [
         (
             Outcome::UnsupportedVersion("too old".into()),
@@ -450,7 +449,7 @@ fn a_broker_that_cannot_take_the_request_or_the_client_ends_the_batch_unwritten(
 
 /// Java: SenderTest#testSendInOrder
 #[test]
-fn with_one_request_in_flight_a_partition_has_one_batch_under_way() {
+fn with_one_request_in_flight_a_partition_has_one_batch_in_flight() {
     let mut rig = Setup::default().with(|o| o.guarantee_order = true).start();
     let first = rig.launch(0, "a");
     rig.lead_by(&[1, 0]);
@@ -470,9 +469,10 @@ fn with_one_request_in_flight_a_partition_has_one_batch_under_way() {
     assert_eq!(offset(&second), Some(1));
 }
 
-/// SE-22: with one request in flight a partition is muted from drain until its batch has ended in any way.
+/// With one request in flight, a partition is muted from the drain of its batch until that batch has ended in any way
+/// (SE-22).
 #[test]
-fn with_one_request_in_flight_a_retried_batch_goes_before_the_next() {
+fn with_one_request_in_flight_a_retry_is_sent_before_the_next_batch() {
     let mut rig = Setup::default().with(|o| o.guarantee_order = true).start();
     let (first, second) = (rig.launch(0, "a"), rig.send(0, "b"));
     rig.lose(0, true);
@@ -492,13 +492,13 @@ fn with_one_request_in_flight_a_retried_batch_goes_before_the_next() {
 }
 
 #[test]
-fn a_node_that_is_not_ready_keeps_its_batches_and_ends_the_poll_when_it_may_be() {
+fn batches_of_a_node_that_is_not_ready_stay_queued_and_the_poll_ends_when_it_may_be() {
     let mut rig = Setup::default().start();
     let until = rig.now() + MS(50);
     rig.client().set_unreachable(0, until);
     let future = rig.send(0, "v");
     rig.run();
-    rig.run(); // the notification of the append is used up
+    rig.run(); // consumes the wake-up of the append
     assert_eq!(rig.client().poll_timeouts().last(), Some(&MS(50)));
     rig.advance(MS(50));
     rig.run();
@@ -506,14 +506,14 @@ fn a_node_that_is_not_ready_keeps_its_batches_and_ends_the_poll_when_it_may_be()
     assert_eq!(offset(&future), Some(0));
 }
 
-/// SE-5: the poll waits until the next partition is ready, a node may be connected, or a batch expires; not at all
-/// if a node was ready.
+/// The poll waits until the next partition is ready, a node may be connected to, or a batch expires. It does not wait
+/// if a node was ready (SE-5).
 #[test]
 fn a_partition_with_several_full_batches_is_drained_again_at_once() {
     let mut rig = Setup::default().start();
     let futures = [rig.send(0, "a"), rig.send(0, "b"), rig.send(0, "c")];
     rig.run();
-    rig.run(); // the notification of the appends is used up
+    rig.run(); // consumes the wake-up of the appends
     assert_eq!(rig.client().poll_timeouts().last(), Some(&Duration::ZERO));
     rig.run();
     assert_eq!(rig.waiting(), 3);
@@ -558,10 +558,10 @@ fn a_batch_that_is_not_full_waits_for_its_linger() {
     assert_eq!(offset(&future), Some(0));
 }
 
-/// MD-28: topics with batches but no known leader are added again by the sender, so that one that was forgotten
-/// comes back.
+/// The sender adds topics that have batches but no known leader to the metadata again, so that an expired topic is
+/// requested (MD-28).
 #[test]
-fn a_partition_without_leader_asks_for_metadata_and_its_batch_goes_when_there_is_one() {
+fn a_partition_without_a_leader_requests_metadata_and_its_batch_waits_for_a_leader() {
     let mut rig = Setup::default().start();
     rig.lead_by(&[-1, 0]);
     let future = rig.send(0, "v");

@@ -1,12 +1,12 @@
-//! What each answer of a broker does to a batch, found out by giving it, and written into
+//! The effect of each error code of a broker on a batch. It is determined by running the sender, and written into
 //! `docs/RELIABILITY.md`.
 
 use std::fmt::Write as _;
 
 use super::*;
 
-/// The codes with which a broker may answer for a batch, and what the application should do when the
-/// record has failed with it.
+/// The error codes with which a broker may answer for a batch, and the advice to an application whose record has failed
+/// with one.
 const ADVICE: &[(ErrorCode, &str)] = &[
     (
         ErrorCode::CorruptMessage,
@@ -120,14 +120,14 @@ const WAIT: &str = "look at the cluster; raise `delivery.timeout.ms` if election
 const REPLICAS: &str =
     "bring back replicas; `min.insync.replicas` of the topic says how many it takes";
 
-/// What one kind of producer does about a code.
+/// The reaction of one kind of producer to an error code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Does {
     Written,
-    /// Sent again; what is said of it when no retry is left.
+    /// The batch is retried. If no retry is left, its error has this delivery.
     Retries(Delivery),
     Fails(Delivery),
-    /// The producer fails as a whole.
+    /// The producer fails as a whole; the batch's error has this delivery.
     Ends(Delivery),
 }
 
@@ -195,7 +195,7 @@ fn table() -> String {
     out
 }
 
-/// SE-13 to SE-19: the document says what the code does.
+/// The document agrees with the code (SE-13 to SE-19).
 #[test]
 fn reliability_doc_agrees_with_the_sender() {
     const BEGIN: &str = "<!-- answers: begin -->\n";
@@ -216,9 +216,9 @@ fn reliability_doc_agrees_with_the_sender() {
     }
 }
 
-/// Retriable is what is retried, for every code there is.
+/// Checked for every error code, except those with a meaning of their own.
 #[test]
-fn codes_that_are_not_for_batches_are_treated_by_their_kind() {
+fn exactly_the_retriable_codes_are_retried() {
     let special = [
         ErrorCode::NoError,
         ErrorCode::DuplicateSequenceNumber,

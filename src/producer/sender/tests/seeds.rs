@@ -1,9 +1,9 @@
-//! An idempotent producer against brokers that write and answer otherwise, that answer late, not at all, or
-//! long after the connection is gone, that refuse for good, and that forget producers: in an order drawn from
-//! a seed. Whatever they do, no record is in the log twice, acknowledged ones are there in the order of
-//! sending, and what is called not written is not there.
+//! An idempotent producer against simulated brokers, whose faults are drawn from a seed. Brokers write a batch and
+//! respond with an error; respond late, not at all, or after the connection is lost; refuse batches for good; and lose
+//! the state of producers. In every run, no record is in the log twice, acknowledged records are there in the order of
+//! sending, and no record is there that was reported as not written.
 //!
-//! `SEEDS=10000 cargo test --lib seeds` runs as many, `SEED=17` one of them.
+//! `SEEDS=10000 cargo test --lib seeds` runs that many seeds, `SEED=17` only that one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -12,26 +12,26 @@ use crate::testing::sim::producer_state::{ProducerStateEntry, Verdict, WrittenBa
 
 const PARTITIONS: usize = 2;
 const NODES: [NodeId; 2] = [0, 1];
-/// As many seeds in every run of the tests; `SEEDS` asks for more.
+/// The number of seeds in a usual run of the tests; `SEEDS` sets another number.
 const USUAL_SEEDS: u64 = 400;
 
-/// A partition as its leader has it.
+/// A partition on its leader.
 #[derive(Default)]
 struct Partition {
     log: Vec<String>,
-    /// What was in the log when the topic was deleted.
+    /// The records that were in the log when the topic was deleted.
     gone: BTreeSet<String>,
     producers: BTreeMap<i64, ProducerStateEntry>,
 }
 
-/// One node's requests that were read and not answered yet, and those that a lost connection left behind.
+/// The responses of one node that are not sent yet, and the requests that a lost connection left unread.
 #[derive(Default)]
 struct Connection {
     answers: VecDeque<Response>,
     left_behind: VecDeque<ProduceRequest>,
 }
 
-/// How likely each fault is, in thousandths, drawn for each seed.
+/// The faults of a run, drawn for each seed. Numbers are probabilities in thousandths.
 struct Faults {
     refuses_for_a_moment: u32,
     refuses_after_append: u32,
@@ -63,7 +63,7 @@ struct Run {
     is_healed: bool,
 }
 
-/// The codes of an answer.
+/// The error codes of a response.
 fn codes(answer: &Response) -> String {
     let Response::Produce(produce) = answer else {
         return "a producer id".to_owned();
@@ -127,7 +127,7 @@ impl Run {
         }
     }
 
-    /// With a single seed, the events are printed.
+    /// Prints an event, if only a single seed is run.
     fn trace(&self, what: impl FnOnce() -> String) {
         if number_from("SEED").is_some() {
             println!("{:?} {}", self.rig.now(), what());
@@ -151,7 +151,8 @@ impl Run {
 
     fn step(&mut self) {
         let now = self.rig.now();
-        // The client would end these itself; the brokers must know.
+        // The client would fail these requests itself. The connection is closed here, so that the simulated brokers
+        // notice it.
         for node in NODES {
             let is_late =
                 self.rig.client().requests().iter().any(|request| {
@@ -165,7 +166,7 @@ impl Run {
         self.rig.client().forget_sent();
     }
 
-    /// The node reads its oldest request that it has not read yet.
+    /// The node processes its oldest unread request.
     fn read_request(&mut self, node: NodeId) {
         let already = self.connections[node as usize].answers.len();
         let requests = self.rig.client().requests().iter();
@@ -200,7 +201,7 @@ impl Run {
         self.rig.client().finish(at, Outcome::Response(answer), now);
     }
 
-    /// What the node has not read yet it may come back to later.
+    /// Closes the connection to a node. The node may later process requests that it has not read.
     fn lose_connection(&mut self, node: NodeId) {
         let connection = &mut self.connections[node as usize];
         let read = std::mem::take(&mut connection.answers).len();
@@ -224,7 +225,7 @@ impl Run {
         self.rig.client().disconnect(node, newest_untouched, now);
     }
 
-    /// A node that was paused reads what an old connection still holds.
+    /// A node that was paused processes requests that a lost connection has left unread.
     fn come_back(&mut self, node: NodeId) {
         for _ in 0..self.random.u32(1..5) {
             let Some(old) = self.connections[node as usize].left_behind.pop_front() else {
@@ -273,7 +274,7 @@ impl Run {
             );
             return partition_response(index, code, -1);
         }
-        // Before it looks for duplicates.
+        // Brokers check the size of a batch before they look for duplicates.
         if self.happens(self.faults.lowers_limit) {
             return partition_response(index, ErrorCode::MessageTooLarge, -1);
         }
@@ -281,7 +282,7 @@ impl Run {
         let log_end = partition.log.len() as i64;
         let known = partition.producers.get(&batch.producer_id());
         let verdict = known.cloned().unwrap_or_default().check(batch);
-        // Brokers before 2.5 do not take just any sequence of a producer that they do not know.
+        // Brokers before 2.5 refuse an unknown producer whose first sequence number is not 0.
         if self.faults.tells_of_unknown_producers && known.is_none() && batch.base_sequence() != 0 {
             let code = ErrorCode::UnknownProducerId;
             return PartitionProduceResponse {
@@ -334,8 +335,8 @@ impl Run {
         state.written(batch.producer_epoch(), written);
     }
 
-    /// A leader that forgets a producer which has nothing in flight: its id has expired, or the topic was
-    /// deleted and made again.
+    /// The leader loses the state of producers, if nothing is in flight to it: their ids have expired, or the topic was
+    /// deleted and recreated.
     fn forget(&mut self, partition: usize) {
         let is_idle = self
             .sent
@@ -350,7 +351,7 @@ impl Run {
         }
     }
 
-    /// The topic is deleted and made again, whatever is in flight.
+    /// Deletes and recreates the topic, also while batches are in flight.
     fn make_again(&mut self, partition: usize) {
         self.trace(|| format!("{partition} is made again"));
         self.assert_written_once(partition);
@@ -372,7 +373,7 @@ impl Run {
         places
     }
 
-    /// Nothing is sent for a while.
+    /// Runs for a while without sending records.
     fn lull(&mut self) {
         for _ in 0..self.random.u32(5..40) {
             for node in NODES {
@@ -415,7 +416,7 @@ impl Run {
         }
     }
 
-    /// Whether nothing is done to the producer that a record could fail for.
+    /// Whether the run has no fault that could make a record fail.
     fn must_deliver_all(&self) -> bool {
         let options = &self.rig.sender.options;
         self.faults.refuses_for_good == 0
@@ -426,7 +427,7 @@ impl Run {
             && options.delivery_timeout == DELIVERY_TIMEOUT
     }
 
-    /// From now on nothing goes wrong: every future must end.
+    /// Ends all faults, and runs until every future has completed.
     fn heal(&mut self) {
         self.is_healed = true;
         for _ in 0..20_000 {
@@ -467,7 +468,7 @@ impl Run {
                             "SEED={seed}: {} at {place:?} was sent after what is at {last:?}",
                             sent.value
                         );
-                        // Where it was before the topic was made again says nothing.
+                        // The offset of a record in the deleted topic is not compared.
                         let told = Some(metadata.offset()).filter(|at| *at >= 0 && !is_gone);
                         assert!(
                             told.is_none_or(|told| Some(told as usize) == place),
@@ -487,7 +488,7 @@ impl Run {
                 }
             }
         }
-        // Requests of batches that have expired hold their memory until their connection ends.
+        // Requests of batches that have expired hold their memory until their connection is closed.
         for node in NODES {
             self.lose_connection(node);
             self.connections[node as usize].left_behind.clear();

@@ -1,10 +1,10 @@
-//! Batches that the broker calls too large.
+//! Splitting of batches that the broker refuses as too large.
 
 use super::*;
 
 const TWELVE: &str = "twelve bytes";
 
-/// Batches of up to 1,000 bytes: some dozens of records.
+/// A rig with batches of up to 1,000 bytes: some dozens of records.
 fn roomy(setup: Setup) -> Rig {
     Setup {
         batch_size: 1000,
@@ -18,7 +18,7 @@ fn counts(request: &[OnWire]) -> Vec<i32> {
 }
 
 impl Rig {
-    /// The batch whose answer is due first.
+    /// The batch of the oldest request in flight.
     fn oldest(&mut self) -> OnWire {
         match &self.client().requests()[0].request {
             Request::Produce(produce) => batches_of(produce)[0],
@@ -33,14 +33,14 @@ impl Rig {
 
 /// Java: RecordAccumulatorTest#testSplitAndReenqueue, SenderTest#testIdempotentSplitBatchAndSend
 #[test]
-fn a_batch_that_is_too_large_goes_in_halves_and_each_future_knows_its_own() {
+fn a_batch_that_is_too_large_is_split_in_halves_and_each_future_gets_its_own_offset() {
     let mut rig = roomy(Setup::idempotent());
     let futures = rig.send_many(8);
     rig.run();
     rig.respond(ErrorCode::MessageTooLarge, -1);
     assert_pending(&futures.iter().collect::<Vec<_>>());
     rig.run();
-    // 61 + 8 · 19 bytes: half is room for two records.
+    // The batch has 61 + 8 · 19 bytes: half of that has room for two records.
     let mut base = 100;
     for at in 0..4 {
         assert_eq!(rig.waiting(), 1, "pieces go one at a time, in order");
@@ -60,7 +60,7 @@ fn a_batch_that_is_too_large_goes_in_halves_and_each_future_knows_its_own() {
 
 /// KAFKA-8350: `batch.size` is above the broker's limit, so splitting by it changes nothing.
 #[test]
-fn splits_go_on_until_the_broker_takes_the_pieces_and_then_end() {
+fn a_batch_is_split_until_the_broker_accepts_the_pieces() {
     let mut rig = roomy(Setup::default());
     let futures = rig.send_many(40);
     rig.run();
@@ -82,7 +82,7 @@ fn splits_go_on_until_the_broker_takes_the_pieces_and_then_end() {
     rig.assert_memory_is_back();
 }
 
-/// SE-14: the only record of a batch cannot be split.
+/// The only record of a batch cannot be split (SE-14).
 #[test]
 fn a_single_record_that_is_too_large_fails_and_is_not_written() {
     let mut rig = roomy(Setup::idempotent());
@@ -97,7 +97,7 @@ fn a_single_record_that_is_too_large_fails_and_is_not_written() {
     assert_eq!(error.delivery(), Delivery::NotWritten);
     assert_eq!(error.attempts(), 2, "the whole batch's attempt counts too");
     assert!(error.to_string().contains("max.message.bytes"), "{error}");
-    // Its number is missing now, so the next piece begins an epoch.
+    // The record's sequence number is missing now, so the next piece begins a new epoch.
     rig.run();
     let next = rig.last_sent();
     assert_eq!((next.epoch, next.sequence, next.records), (1, 0, 1));
@@ -120,7 +120,7 @@ fn other_refusals_of_size_do_not_split() {
     assert_eq!(rig.shared.counters.snapshot().batches_split, 0);
 }
 
-/// Retries are not used up by a split (SE-14), and those of the pieces are their own (PB-21).
+/// A split uses up no retry (SE-14), and each piece has retries of its own (PB-21).
 #[test]
 fn a_split_uses_up_no_retry() {
     let mut rig = roomy(Setup::default().with(|o| (o.retries, o.guarantee_order) = (1, true)));
@@ -141,7 +141,7 @@ fn a_split_uses_up_no_retry() {
     rig.advance(BACKOFF);
     rig.run();
     rig.respond(ErrorCode::CorruptMessage, -1);
-    // The whole batch was lost once: so may any part of it have been written.
+    // The whole batch was lost once, so any part of it may be written.
     let error = error(&futures[1]);
     assert_eq!(error.delivery(), Delivery::MaybeWritten);
     assert_eq!(error.attempts(), 4);
@@ -185,7 +185,7 @@ fn pieces_expire_when_the_whole_would_have() {
     rig.assert_memory_is_back();
 }
 
-/// TM-50: batches behind the one that is split are refused as out of order and follow its pieces.
+/// Batches behind the split one are refused as out of order, and retried after its pieces (TM-50).
 #[test]
 fn later_batches_in_flight_follow_the_pieces_with_their_own_sequences() {
     let mut rig = Setup {
@@ -235,7 +235,7 @@ fn pieces_are_renumbered_when_an_epoch_begins() {
     rig.assert_memory_is_back();
 }
 
-/// With one request in flight a partition waits for its batch, in pieces too (SE-22).
+/// With one request in flight, a partition waits for its batch, also for the pieces of a split one (SE-22).
 #[test]
 fn a_muted_partition_is_unmuted_by_a_split() {
     let mut rig = roomy(Setup::default().with(|o| o.guarantee_order = true));
@@ -252,7 +252,7 @@ fn a_muted_partition_is_unmuted_by_a_split() {
     assert_eq!(offsets, [Some(0), Some(1), Some(2)]);
 }
 
-/// PB-21: callbacks move to the pieces.
+/// Callbacks move to the pieces (PB-21).
 #[test]
 fn callbacks_of_a_split_batch_run_once_each_with_their_records_offset() {
     let mut rig = roomy(Setup::default());
@@ -260,7 +260,7 @@ fn callbacks_of_a_split_batch_run_once_each_with_their_records_offset() {
     let mut futures = Vec::new();
     for at in 0..6 {
         let seen = Arc::clone(&seen);
-        // Some have none: a callback stays with its record.
+        // Some records have no callback, which shows that each callback stays with its record.
         let mut callback = (at % 2 == 1).then_some({
             move |told: Result<&RecordMetadata, &ProduceError>| {
                 let offset = told.map(RecordMetadata::offset).ok();
@@ -284,7 +284,7 @@ fn callbacks_of_a_split_batch_run_once_each_with_their_records_offset() {
     assert_eq!(*seen.lock(), expected);
 }
 
-/// KAFKA-19479
+/// Regression of Kafka (KAFKA-19479).
 #[test]
 fn a_flush_ends_after_the_pieces_also_when_it_began_before_the_split() {
     let mut rig = roomy(Setup::default());
@@ -308,7 +308,7 @@ fn a_flush_ends_after_the_pieces_also_when_it_began_before_the_split() {
     assert_eq!(offset(&futures[1]), Some(1));
 }
 
-/// The end of the producer finds pieces too.
+/// A forced close fails pieces in flight and in the queue.
 #[test]
 fn pieces_are_failed_by_a_forced_close() {
     let mut rig = roomy(Setup::default());
@@ -319,16 +319,16 @@ fn pieces_are_failed_by_a_forced_close() {
     rig.sender.abort_everything();
     let errors: Vec<_> = futures.iter().map(error).collect();
     assert!(errors.iter().all(|e| *e.kind() == ProduceErrorKind::Closed));
-    // One piece was on its way.
+    // One piece was in flight.
     let maybe = errors.iter().filter(|e| e.may_be_written()).count();
     assert_eq!(maybe, 2);
     assert_eq!(rig.shared.accumulator.incomplete_count(), 0);
 }
 
-/// The whole is in the log, and was called too large after that, as when `max.message.bytes` is lowered: the broker knows no
-/// piece by its numbers.
+/// The whole batch is in the log, and its retry is refused as too large, because `max.message.bytes` was lowered: the
+/// broker does not recognize the sequence numbers of the pieces.
 #[test]
-fn pieces_of_a_batch_that_may_be_written_get_no_other_numbers() {
+fn pieces_of_a_batch_that_may_be_written_are_not_renumbered() {
     for code in [
         Some(ErrorCode::RequestTimedOut),
         Some(ErrorCode::NotLeaderOrFollower),

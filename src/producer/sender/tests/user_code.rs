@@ -1,4 +1,4 @@
-//! User code that takes its time: what a step does goes by no moment that was read before it.
+//! Slow user code: a step uses no time that was read before user code ran.
 
 use super::*;
 use crate::metrics::{Metric, MetricsObserver};
@@ -6,7 +6,7 @@ use crate::sync::{Mutex, Rank};
 
 const LONG: Duration = Duration::from_secs(10);
 
-/// A reporter that is slow for each group of metrics, and records its calls.
+/// A slow metrics reporter, which records its calls.
 struct Slow {
     clock: Arc<MockClock>,
     told: Mutex<Vec<String>>,
@@ -45,16 +45,16 @@ impl MetricsObserver for Slow {
 }
 
 impl Rig {
-    /// When the requests that wait were made.
+    /// The creation times of the requests in flight.
     fn made(&mut self) -> Vec<Instant> {
         let requests = self.client().requests().iter();
         requests.map(|request| request.created).collect()
     }
 }
 
-/// Of two nodes, so that there is something to send after the first request.
+/// The records are for two nodes, so that a second request follows the first.
 #[test]
-fn a_request_has_all_its_time_however_long_reporters_take_for_the_metrics_of_its_topic() {
+fn slow_reporters_of_topic_metrics_do_not_shorten_the_timeout_of_a_request() {
     let mut rig = Setup::default().start();
     rig.shared.metadata.add_topic(&"u".into(), rig.now());
     rig.show(vec![topic(TOPIC, &[0, 0]), topic("u", &[1])]);
@@ -89,7 +89,7 @@ fn a_batch_that_expires_while_reporters_run_is_not_sent() {
     let now = rig.now();
     let late = append_to(&rig.shared, "u", 0, "v", None);
     rig.run();
-    // The metrics of the topic are reported when the request is in flight already.
+    // The metrics of the topic are reported after the request was sent.
     assert_eq!(rig.made().last(), Some(&now));
     assert_eq!(slow.take_told(), ["added u"]);
     rig.run();
@@ -103,9 +103,9 @@ fn a_batch_that_expires_while_reporters_run_is_not_sent() {
     }
 }
 
-/// Answers are dated by when they came, what follows by when it is begun.
+/// A response is handled at the time of its arrival; later steps use the time at which they begin.
 #[test]
-fn callbacks_that_take_long_take_no_time_from_requests_that_are_sent_beside_them() {
+fn slow_callbacks_do_not_shorten_the_timeout_of_requests_sent_in_the_same_step() {
     let mut rig = Setup::default().start();
     let forever = rig.now() + 10 * DELIVERY_TIMEOUT;
     rig.client().set_unreachable(0, forever);
@@ -127,7 +127,7 @@ fn callbacks_that_take_long_take_no_time_from_requests_that_are_sent_beside_them
     assert_eq!(offset(&sent), Some(3));
 }
 
-/// In the order in which their partitions' records were sent, be they written or not.
+/// Written and failed batches alike.
 #[test]
 fn callbacks_run_in_the_order_in_which_their_batches_completed() {
     let mut rig = Setup::default().start();

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Lets the clock go on until the call has returned.
+/// Advances the clock until the call has returned.
 fn until_time_is_up<T: Send>(clock: &MockClock, call: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let waiter = scope.spawn(call);
@@ -14,7 +14,7 @@ fn until_time_is_up<T: Send>(clock: &MockClock, call: impl FnOnce() -> T + Send)
     })
 }
 
-/// It used to sleep in real time and to look how long on the producer's clock, which stood.
+/// Regression: the thread slept in real time, but its time-out was measured on the producer's clock, which stood still.
 #[test]
 fn a_wait_for_memory_times_out_by_the_producers_clock() {
     let mut hand = Hand::short_of_memory();
@@ -43,13 +43,13 @@ fn all_other_waits_time_out_by_the_producers_clock() {
     );
     assert!(until_time_is_up(clock, || producer.partitions_for("new")).is_err());
     assert!(until_time_is_up(clock, || producer.flush_timeout(MS(200))).is_err());
-    // Forced close, and after its grace of 10 s.
+    // The close is forced after its time-out, and gives up after a grace period of 10 s.
     let error = until_time_is_up(clock, || producer.close_timeout(MS(200))).unwrap_err();
     assert!(error.to_string().contains("did not end"), "{error}");
     drop(hand.running);
 }
 
-/// Without a limit there is no time to look at.
+/// A wait without a time-out does not depend on the clock.
 #[test]
 fn a_thread_that_waits_without_a_timeout_is_woken_by_its_event() {
     let mut hand = Hand::start(Setup::default());

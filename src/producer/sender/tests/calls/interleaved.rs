@@ -1,8 +1,8 @@
-//! Every call that an application can make, many at a time, and the sender, on one thread, in an order drawn from
-//! a seed. Each call ends, whatever brokers answer and whenever the producer is closed, and nothing of it sleeps:
-//! no other thread could end the sleep.
+//! All calls of an application, many at a time, interleaved with the sender on one thread, in an order drawn from a
+//! seed. Each call ends, whatever brokers respond and whenever the producer is closed. No step may sleep, because no
+//! other thread could end the sleep.
 //!
-//! `SEEDS=10000 cargo test --lib interleaved` runs as many.
+//! `SEEDS=10000 cargo test --lib interleaved` runs that many seeds.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -12,14 +12,14 @@ use crate::client::metadata::MetadataFailure;
 use crate::error::FlushError;
 use crate::producer::sender::tests::seeds::number_from;
 
-/// As many seeds in every run of the tests.
+/// The number of seeds in a usual run of the tests; `SEEDS` sets another number.
 const USUAL_SEEDS: u64 = 300;
-/// Turns before the producer is closed at the latest, and its brokers are well.
+/// The turns before all faults end, and before the producer is closed at the latest.
 const TURNS: usize = 250;
-/// More turns than any ending takes.
+/// An upper bound of the turns that open calls take to end.
 const TURNS_TO_END: usize = 3000;
 const RECORDS: usize = 60;
-/// Topics that are sent to: one that is known, one that may come to be, and one that there never is.
+/// The topics that are sent to: one that exists, one that may be created, and one that never exists.
 const TOPICS: [&str; 5] = [TOPIC, TOPIC, TOPIC, "new", "never"];
 
 /// A call in progress: runs a step, and returns the result when the call is over.
@@ -29,12 +29,12 @@ struct Run<'p> {
     random: fastrand::Rng,
     producer: &'p Producer,
     records: &'p [ProducerRecord<'static, str, str>],
-    /// Of the records that were taken or have failed.
+    /// The futures of records that were accepted or have failed.
     futures: &'p [OnceCell<FutureRecordMetadata>],
     sent: usize,
     clock: Arc<MockClock>,
     shared: SenderShared,
-    /// Until the sender has ended.
+    /// `None` after the sender has ended.
     sender: Option<(Rig, Running)>,
     has_new_topic: bool,
     is_closed: bool,
@@ -53,7 +53,7 @@ fn open<'p, C: BlockingCall + 'p>(
     Box::new(move || step(&mut call).map(&tell))
 }
 
-/// The name of an error's kind, without what is in it.
+/// The name of an error's kind, without its fields.
 fn kind(error: &impl std::fmt::Debug) -> String {
     let whole = format!("{error:?}");
     let end = whole.find(|c: char| !c.is_alphanumeric());
@@ -148,7 +148,7 @@ impl Run<'_> {
         }
     }
 
-    /// What the sender's thread does in one turn, its end included.
+    /// One turn of the sender's thread, or its end.
     fn step_sender(&mut self) {
         let Some((rig, _)) = &mut self.sender else {
             return;
@@ -160,7 +160,7 @@ impl Run<'_> {
             return;
         }
         rig.run();
-        // As when sockets have taken it.
+        // As if sockets had written the requests.
         rig.client().forget_sent();
     }
 
@@ -180,7 +180,7 @@ impl Run<'_> {
         rig.client().forget_sent();
     }
 
-    /// An answer to what metadata is asked for, or why there is none.
+    /// Answers or fails a metadata request.
     fn tell_of_topics(&mut self) {
         let Some((rig, _)) = &self.sender else {
             return;
@@ -246,13 +246,13 @@ impl Run<'_> {
     }
 }
 
-/// Why the record has failed, if it has.
+/// The error of the record, if it has failed.
 fn poll_failed(future: &FutureRecordMetadata) -> Option<ProduceError> {
     let outcome = future.is_done().then(|| future.get())?;
     outcome.err()
 }
 
-/// What the calls came to, in the order in which they ended.
+/// Runs a seed. Returns the outcomes of the calls, in the order in which they ended.
 fn run(seed: u64) -> Vec<String> {
     let mut random = fastrand::Rng::with_seed(seed);
     let linger = one_of(&mut random, &[MS(0), MS(30)]);
@@ -312,7 +312,7 @@ fn all_calls_interleaved_with_the_sender_in_any_order_end_without_a_thread_of_th
         let ended = std::panic::catch_unwind(|| run(seed));
         outcomes.extend(ended.unwrap_or_else(|_| panic!("seed {seed}")));
     }
-    // What this is worth nothing without.
+    // The test is only meaningful if each of these outcomes occurs.
     for expected in [
         "send taken",
         "send failed BufferExhausted",

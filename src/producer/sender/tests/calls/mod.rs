@@ -1,5 +1,5 @@
-//! Calls of the application, stepped by hand beside the sender, all of them on one thread: whatever waits, waits
-//! without a thread.
+//! Calls of the application and steps of the sender, all run by hand on one thread: a call that waits does not block
+//! the thread.
 
 mod driven;
 mod interleaved;
@@ -28,7 +28,7 @@ pub(super) type Producer = KafkaProducer<str, str>;
 /// `max.block.ms`
 pub(super) const MAX_BLOCK: Duration = Duration::from_millis(500);
 
-/// The face of a producer whose sender is that of a rig, and what says that this one runs.
+/// A producer that uses the sender of a rig, and the token that marks this sender as running.
 pub(super) fn face_of(rig: &Rig, values: Box<dyn Serializer<str>>) -> (Producer, Running) {
     let shared = &rig.shared;
     let transactions = rig.sender.transactions.as_ref();
@@ -75,9 +75,9 @@ pub(super) fn strings() -> Box<dyn Serializer<str>> {
     str::stock_serializer(str::JAVA_CLASSES[0]).expect("strings have one")
 }
 
-/// A producer that is moved by hand.
+/// A producer whose sender is stepped by hand.
 pub(super) struct Hand {
-    /// First: a producer that is dropped waits until its sender has ended.
+    /// Dropped first: the drop of a producer waits until its sender has ended.
     pub(super) running: Running,
     pub(super) rig: Rig,
     pub(super) producer: Producer,
@@ -97,7 +97,7 @@ impl Hand {
         }
     }
 
-    /// With room for one batch of one record.
+    /// A producer with memory for one batch of one record.
     fn short_of_memory() -> Self {
         Self::start(Setup {
             batch_size: 100,
@@ -107,7 +107,7 @@ impl Hand {
     }
 }
 
-/// Ends the sender as its thread does.
+/// Ends the sender as the sender thread does.
 pub(super) fn end(rig: Rig, running: Running) {
     let Rig { sender, .. } = rig;
     sender.run();
@@ -118,12 +118,12 @@ fn record(topic: &str) -> ProducerRecord<'_, str, str> {
     ProducerRecord::new(topic, "value").with_partition(0)
 }
 
-/// Takes one step; whether the call is over, and with what.
+/// Runs one step of a call; returns the result if the call is over.
 pub(super) fn step<C: BlockingCall>(call: &mut C) -> Option<C::Output> {
     call.step().done()
 }
 
-/// When the time of a call that has to wait is up.
+/// The deadline of a call that has to wait.
 fn waits_until<C: BlockingCall>(call: &mut C) -> Deadline {
     match call.step() {
         Step::Done(_) => panic!("the call is over"),
@@ -151,7 +151,7 @@ fn a_send_that_waits_for_a_topic_goes_on_when_it_is_known() {
 }
 
 #[test]
-fn a_send_and_a_question_for_partitions_end_when_the_topic_is_not_known_in_time() {
+fn send_and_partitions_for_time_out_if_the_topic_stays_unknown() {
     let hand = Hand::start(Setup::default());
     let record = record("new");
     let mut send = hand.producer.send_call(&record, Headers::new(), None);
@@ -172,7 +172,7 @@ fn a_send_and_a_question_for_partitions_end_when_the_topic_is_not_known_in_time(
     assert_eq!(waited, MAX_BLOCK);
 }
 
-/// Both errors come from the brokers, and are returned by the call.
+/// The error is the brokers' refusal of the topic, or an invalid topic name.
 #[test]
 fn partitions_for_returns_known_partitions_or_the_refusal() {
     let hand = Hand::start(Setup::default());
@@ -216,7 +216,7 @@ fn a_send_that_waits_for_memory_goes_on_when_a_batch_has_ended() {
 }
 
 #[test]
-fn a_send_that_gets_no_memory_in_time_leaves_the_line_before_its_callback_runs() {
+fn a_send_that_gets_no_memory_in_time_leaves_the_wait_queue_before_its_callback_runs() {
     let mut hand = Hand::short_of_memory();
     let records = [record(TOPIC), record(TOPIC)];
     let _first = hand.producer.send(records[0].clone()).unwrap();
@@ -243,7 +243,7 @@ fn a_send_that_gets_no_memory_in_time_leaves_the_line_before_its_callback_runs()
     assert_eq!(*told.lock(), Some((exhausted, 0)));
 }
 
-/// A serializer that takes its time.
+/// A slow serializer.
 struct Slow {
     clock: Arc<MockClock>,
     takes: Duration,
@@ -277,7 +277,7 @@ fn the_time_of_a_serializer_does_not_count_towards_max_block() {
     let records = [record(TOPIC), record("new")];
     let _first = producer.send(records[0].clone()).unwrap();
     rig.run();
-    // First it waits for its topic, then is serialized, then waits for memory.
+    // The call waits for its topic, serializes the record, and then waits for memory.
     let mut send = producer.send_call(&records[1], Headers::new(), None);
     assert!(step(&mut send).is_none());
     rig.advance(MS(490));
@@ -319,7 +319,7 @@ fn a_flush_ends_with_the_last_batch_that_was_there_when_it_began() {
 }
 
 #[test]
-fn a_get_ends_with_its_record_or_with_its_time_and_can_be_made_again() {
+fn a_get_returns_when_its_record_is_done_or_its_time_is_up_and_can_be_repeated() {
     let mut hand = Hand::start(Setup::default());
     let future = hand.producer.send(record(TOPIC)).unwrap();
     let (mut get, mut impatient) = (future.get_call(None), future.get_call(Some(MS(5))));
@@ -340,7 +340,7 @@ fn a_get_ends_with_its_record_or_with_its_time_and_can_be_made_again() {
 }
 
 #[test]
-fn calls_without_any_time_are_refused_inside_a_callback_and_not_told_of_the_time() {
+fn calls_with_a_timeout_of_zero_inside_a_callback_are_misuse_and_not_timeouts() {
     let hand = Hand::start(Setup::default());
     let future = hand.producer.send(record(TOPIC)).unwrap();
     let _scope = callback_scope::enter(hand.rig.instance.id());
@@ -357,7 +357,7 @@ fn calls_without_any_time_are_refused_inside_a_callback_and_not_told_of_the_time
 }
 
 #[test]
-fn a_close_waits_for_the_sender_and_several_end_with_it() {
+fn several_closes_wait_for_the_sender_and_return_when_it_has_ended() {
     let mut hand = Hand::start(Setup::default());
     let future = hand.producer.send(record(TOPIC)).unwrap();
     let mut closes = [None, Some(MS(1000))].map(|timeout| hand.producer.close_call(timeout));

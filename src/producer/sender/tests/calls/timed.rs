@@ -22,7 +22,7 @@ fn assert_same(left: f64, right: f64) {
 /// Java: BufferPoolTest#testStressfulSituation and others (bufferpool-wait-time), `RecordAccumulator`
 /// (buffer-exhausted)
 #[test]
-fn the_time_in_line_for_memory_is_recorded_when_it_ends_whether_or_not_there_is_memory() {
+fn the_wait_for_memory_is_recorded_when_it_ends_with_or_without_memory() {
     let mut hand = Hand::short_of_memory();
     let records = [(); 3].map(|()| record(TOPIC));
     let _first = hand.producer.send(records[0].clone()).unwrap();
@@ -104,7 +104,7 @@ fn calls_are_recorded_with_the_time_they_take() {
     assert_same(number(&hand, "txn-begin-time-ns-total"), 0.0);
 }
 
-/// Java: KafkaProducer#doSend: what it counts of what it catches.
+/// Java: KafkaProducer#doSend, the exceptions that it counts.
 #[test]
 fn refused_records_are_counted_unless_the_call_or_user_code_was_to_blame() {
     let hand = Hand::start(Setup::default());

@@ -1,4 +1,4 @@
-//! Requests of every kind that a transaction needs, made by the sender, which knows none of them.
+//! Transactional requests of every kind, sent by the sender, with handlers that the test defines.
 
 mod queue;
 
@@ -17,10 +17,10 @@ use crate::sync::{Mutex, Rank};
 
 const TRANSACTION_COORDINATOR: NodeId = 5;
 const GROUP_COORDINATOR: NodeId = 6;
-/// How long a request waits that meets the end of another transaction (TM-15).
+/// The wait before a retry while the coordinator still ends another transaction (TM-15).
 const CONCURRENT_WAIT: Duration = Duration::from_millis(20);
 
-/// The calls of handlers in order, with the kind of request.
+/// A recorded call of a handler, with the kind of its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Told {
     Code(ApiKey, ErrorCode),
@@ -38,7 +38,7 @@ fn read(diary: &Diary) -> Vec<Told> {
     diary.lock().clone()
 }
 
-/// A handler as those of transactions will be: what it does about an answer depends on the code in it.
+/// A handler that records its calls. Like the real handlers, it decides by the error code of a response.
 #[derive(Debug)]
 struct Asked {
     request: Request,
@@ -46,7 +46,7 @@ struct Asked {
     is_awaited: bool,
 }
 
-/// One that does without an answer what is usual.
+/// A handler that treats an attempt without a response by the default.
 #[derive(Debug)]
 struct Usual(Asked);
 
@@ -227,7 +227,7 @@ fn end() -> Request {
     })
 }
 
-/// The answer to a request of that kind.
+/// The response to a request of that kind.
 fn answer_to(kind: ApiKey, error: ErrorCode) -> Response {
     let throttle_time_ms = 0;
     let topics = vec![TopicResult {
@@ -279,7 +279,7 @@ impl Rig {
         self.transactions().push_request(handler);
     }
 
-    /// The transactional request that is in flight: where, of which kind, and its place among those in flight.
+    /// The transactional request in flight: its node, its kind, and its index among all requests in flight.
     fn transactional(&mut self) -> Option<(NodeId, ApiKey, usize)> {
         let requests = self.client().requests().iter().enumerate();
         let mut found = requests.filter_map(|(at, request)| {
@@ -291,7 +291,7 @@ impl Rig {
         only
     }
 
-    /// That request was sent, and to that node; any will do for a look-up.
+    /// Asserts that a request of that kind is in flight, to `node` if that is given. Returns its index.
     fn assert_asked(&mut self, kind: ApiKey, node: Option<NodeId>) -> usize {
         let (to, is, at) = self.transactional().expect("a request under way");
         assert_eq!(is, kind);
@@ -306,7 +306,7 @@ impl Rig {
         self.run();
     }
 
-    /// Answers the look-up that is in flight, which is for this.
+    /// Answers the look-up in flight, which must be for this key.
     fn find(&mut self, kind: CoordinatorType, key: &str, node: NodeId) {
         self.assert_looks_up(kind, key);
         self.find_with(vec![coordinator(node, ErrorCode::NoError)]);
@@ -326,13 +326,13 @@ impl Rig {
         assert_eq!(request.keys, [Arc::from(key)]);
     }
 
-    /// That request is in flight to that node, and is answered with the code.
+    /// Asserts that a request of that kind is in flight to that node, and answers it with the code.
     fn answer(&mut self, kind: ApiKey, node: NodeId, code: ErrorCode) {
         let at = self.assert_asked(kind, Some(node));
         self.finish(at, Outcome::Response(answer_to(kind, code)));
     }
 
-    /// Batches that do not need the request go on.
+    /// Asserts that batches are still sent and acknowledged.
     fn assert_batches_go_on(&mut self, value: &str) {
         let future = self.launch(0, value);
         let at = self.waiting() - 1;
@@ -340,7 +340,7 @@ impl Rig {
         assert_eq!(offset(&future), Some(3), "{value}");
     }
 
-    /// No transactional request is sent until `wait` has passed, to the millisecond.
+    /// Asserts that no transactional request is sent until `wait` has passed, to the millisecond.
     fn assert_waits(&mut self, wait: Duration) {
         self.run();
         assert_eq!(self.transactional(), None);
@@ -362,7 +362,7 @@ const TRANSACTION: CoordinatorType = CoordinatorType::TRANSACTION;
 const GROUP: CoordinatorType = CoordinatorType::GROUP;
 const OK: ErrorCode = ErrorCode::NoError;
 
-/// A rig that knows the coordinator of the producer's transactions.
+/// A rig that has found the coordinator of the producer's transactions.
 fn knowing_the_coordinator(diary: &Diary) -> Rig {
     let mut rig = Setup::idempotent().start();
     rig.ask(add_partitions(), diary);
@@ -373,10 +373,9 @@ fn knowing_the_coordinator(diary: &Diary) -> Rig {
     rig
 }
 
-/// SE-27: a request goes to its coordinator, which is looked up if it is not known, or to the least loaded node.
-/// TM-9: requests go by priority: coordinators, producer ids, partitions and offsets, the end, and the raise of an
-/// epoch last.
-/// TM-11: the end of a transaction waits for its batches.
+/// A request is sent to its coordinator, which is looked up if it is unknown, or to the least loaded node (SE-27).
+/// Requests are sent by priority: coordinator lookups, producer ids, partitions and offsets, the end, and epoch bumps
+/// last (TM-9). The end of a transaction waits for its batches (TM-11).
 #[test]
 fn each_kind_of_request_is_sent_to_its_coordinator_once_found_and_gets_the_response() {
     let mut rig = Setup::idempotent().start();
@@ -393,7 +392,7 @@ fn each_kind_of_request_is_sent_to_its_coordinator_once_found_and_gets_the_respo
     rig.run();
     rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
     rig.answer(ApiKey::AddPartitionsToTxn, TRANSACTION_COORDINATOR, OK);
-    // The coordinator is known now; another's is looked up.
+    // The transaction coordinator is known now; the group coordinator is looked up.
     rig.answer(ApiKey::AddOffsetsToTxn, TRANSACTION_COORDINATOR, OK);
     rig.find(GROUP, "group", GROUP_COORDINATOR);
     rig.answer(ApiKey::TxnOffsetCommit, GROUP_COORDINATOR, OK);
@@ -420,7 +419,7 @@ fn each_kind_of_request_is_sent_to_its_coordinator_once_found_and_gets_the_respo
     rig.assert_memory_is_back();
 }
 
-/// TM-14, TM-17, SE-29. In Java no batch is sent meanwhile, and the backoff is slept through.
+/// In Java no batch is sent during the back-off, because the sender sleeps (TM-14, TM-17, SE-29).
 #[test]
 fn a_coordinator_that_is_lost_is_looked_up_again_after_the_backoff_while_batches_go_on() {
     for (kind, key, request) in [
@@ -458,7 +457,7 @@ fn a_coordinator_that_is_lost_is_looked_up_again_after_the_backoff_while_batches
     }
 }
 
-/// TM-15: the coordinator stays the same.
+/// The coordinator stays the same (TM-15).
 #[test]
 fn a_request_is_sent_again_when_its_own_wait_is_over_and_nothing_overtakes_it() {
     let diary = diary();
@@ -479,7 +478,7 @@ fn a_request_is_sent_again_when_its_own_wait_is_over_and_nothing_overtakes_it() 
     assert_eq!(read(&diary).len(), 4);
 }
 
-/// SE-27. In Java the thread waits here for as long as `request.timeout.ms`.
+/// In Java the sender thread waits here for up to `request.timeout.ms` (SE-27).
 ///
 /// Java: SenderTest#testNodeNotReady
 #[test]
@@ -496,7 +495,7 @@ fn a_connecting_coordinator_blocks_no_other_request_and_an_unreachable_one_is_lo
         rig.advance(BACKOFF);
     }
     assert_eq!(read(&diary), []);
-    // The attempt fails.
+    // The connection attempt fails.
     rig.client()
         .delay_connection(TRANSACTION_COORDINATOR, false);
     let long = rig.now() + Duration::from_secs(1000);
@@ -510,7 +509,7 @@ fn a_connecting_coordinator_blocks_no_other_request_and_an_unreachable_one_is_lo
         )]
     ));
     rig.assert_waits(BACKOFF);
-    // Brokers do not know yet; asking them goes at the pace of the backoff.
+    // Brokers still return the old coordinator: the lookup is repeated after the back-off.
     rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
     rig.assert_waits(BACKOFF);
     rig.find(TRANSACTION, "tx", 1);
@@ -519,7 +518,7 @@ fn a_connecting_coordinator_blocks_no_other_request_and_an_unreachable_one_is_lo
 }
 
 #[test]
-fn a_coordinator_that_asks_for_a_pause_or_is_busy_stays_the_coordinator() {
+fn a_coordinator_that_throttles_or_is_busy_stays_the_coordinator() {
     let diary = diary();
     let mut rig = knowing_the_coordinator(&diary);
     let pause = rig.now() + MS(300);
@@ -527,7 +526,8 @@ fn a_coordinator_that_asks_for_a_pause_or_is_busy_stays_the_coordinator() {
     rig.ask(add_partitions(), &diary);
     rig.assert_waits(MS(300));
     rig.answer(ApiKey::AddPartitionsToTxn, TRANSACTION_COORDINATOR, OK);
-    // It has as many unanswered requests as may be: its slot is the next one's, not another batch's.
+    // The coordinator has as many requests in flight as are allowed. The next free slot is for the transactional
+    // request, not for another batch.
     rig.client().set_max_in_flight(1);
     rig.ask(commit_offsets("group"), &diary);
     rig.run();
@@ -550,7 +550,7 @@ fn a_coordinator_that_asks_for_a_pause_or_is_busy_stays_the_coordinator() {
     assert_eq!(read(&diary), told);
 }
 
-/// TM-16: a coordinator's look-up may be asked of any node.
+/// A coordinator lookup may be sent to any node (TM-16).
 #[test]
 fn a_look_up_response_without_a_usable_coordinator_repeats_the_look_up() {
     let broken = |change: fn(&mut Coordinator)| {
@@ -599,8 +599,8 @@ impl Rig {
     }
 }
 
-/// The request that needs it says what that means: in a transaction it may be aborted for a group, and is at its end
-/// for the producer's own.
+/// The requests that need the coordinator decide: a missing group coordinator makes the transaction abortable, a
+/// missing transaction coordinator is fatal.
 #[test]
 fn a_missing_coordinator_fails_only_the_requests_that_need_it() {
     let diary = diary();
@@ -628,9 +628,9 @@ fn a_missing_coordinator_fails_only_the_requests_that_need_it() {
     rig.assert_batches_go_on("afterwards");
 }
 
-/// Java would send it to the coordinator of the group before.
+/// Java would send the offsets to the coordinator of the previous group.
 #[test]
-fn another_groups_coordinator_is_looked_up_for_itself() {
+fn the_coordinator_of_another_group_is_looked_up() {
     let diary = diary();
     let mut rig = Setup::idempotent().start();
     for (group, node) in [("a", 7), ("b", 8), ("a", 7)] {
@@ -665,9 +665,9 @@ fn a_coordinator_that_is_too_old_or_refuses_the_client_is_reported_by_kind() {
     rig.assert_batches_go_on("afterwards");
 }
 
-/// TM-5, TM-12, TM-14, SE-3: what a handler does that has nothing of its own to say.
+/// The default handling of an attempt without a response (TM-5, TM-12, TM-14, SE-3).
 #[test]
-fn usually_such_an_end_is_the_end_of_the_producer_and_of_all_that_waits() {
+fn by_default_an_unsupported_version_or_refused_credentials_are_fatal() {
     for (ends, code) in [
         (
             Outcome::UnsupportedVersion("too old".into()),
@@ -680,7 +680,7 @@ fn usually_such_an_end_is_the_end_of_the_producer_and_of_all_that_waits() {
     ] {
         let diary = diary();
         let mut rig = knowing_the_coordinator(&diary);
-        // One that loses its connection looks its coordinator up, as usual.
+        // By default, a request that loses its connection is retried after a lookup of its coordinator.
         let usual = Box::new(Usual(Asked::new(add_offsets(), &diary)));
         rig.transactions().push_request(usual);
         rig.run();
@@ -710,7 +710,7 @@ fn usually_such_an_end_is_the_end_of_the_producer_and_of_all_that_waits() {
 
 /// A graceful close ends the open transaction; a forced close fails the waiting calls.
 #[test]
-fn closing_waits_for_requests_that_somebody_waits_for_unless_it_is_forced() {
+fn a_close_waits_for_awaited_requests_unless_it_is_forced() {
     let diary = diary();
     let mut rig = knowing_the_coordinator(&diary);
     rig.ask(add_offsets(), &diary);
@@ -740,11 +740,10 @@ fn closing_waits_for_requests_that_somebody_waits_for_unless_it_is_forced() {
         ),
         "{told:?}"
     );
-    // A late response belongs to no request.
 }
 
 #[test]
-fn where_no_node_can_be_asked_the_look_up_waits_without_holding_up_the_loop() {
+fn a_look_up_without_a_reachable_node_waits_without_blocking_the_sender() {
     let diary = diary();
     let mut rig = Setup::idempotent().start();
     let until = rig.now() + BACKOFF;
@@ -757,8 +756,8 @@ fn where_no_node_can_be_asked_the_look_up_waits_without_holding_up_the_loop() {
     rig.assert_asked(ApiKey::AddPartitionsToTxn, Some(TRANSACTION_COORDINATOR));
 }
 
-/// Whatever brokers answer, each request ends once, one is in flight at a time, and batches go on; and once brokers
-/// are well again, all that is asked for ends soon.
+/// For any responses of the brokers, each request ends once, one is in flight at a time, and batches are still sent.
+/// When the faults have ended, all requests end soon.
 #[test]
 fn in_any_order_of_faults_each_request_ends_once_and_soon_after_they_are_over() {
     for seed in 0..300 {

@@ -1,19 +1,19 @@
-//! The queue of requests where brokers, handlers or the producer itself fail, and where requests are given up.
+//! The request queue: failing brokers, handlers and producers, and requests that are given up.
 
 use super::*;
 use crate::producer::waiting::{Event, Latch, Nap};
 use crate::util::backoff::SHORTEST_BACKOFF;
 
-/// What a handler of a test does apart from the usual.
+/// The behaviour of a test's handler that differs from the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
-    /// Its request is sent again after this time when it failed.
+    /// The request is retried after this time when it has failed.
     RetriesAfter(Duration),
-    /// It panics when it is answered.
+    /// The handler panics when its request is answered.
     PanicsWhenAnswered,
-    /// It panics when it is answered, and again when it is given up.
+    /// The handler panics when its request is answered, and again when it is given up.
     PanicsAlways,
-    /// It is needed only as long as the producer has an id.
+    /// The request is needed only as long as the producer has an id.
     NeedsAnId,
 }
 
@@ -90,14 +90,14 @@ impl Rig {
         self.transactions().push_request(Box::new(awaited));
     }
 
-    /// How long the last poll might have waited.
+    /// The time-out of the last poll.
     fn sleeps(&mut self) -> Duration {
         let last = self.client().poll_timeouts().last().copied();
         last.expect("it has polled")
     }
 }
 
-/// SE-3: when credentials are refused, all requests of the transaction fail for good.
+/// When credentials are refused, all transactional requests fail for good (SE-3).
 #[test]
 fn a_request_without_a_coordinator_fails_if_every_broker_refuses_the_client() {
     let diary = diary();
@@ -118,9 +118,9 @@ fn a_request_without_a_coordinator_fails_if_every_broker_refuses_the_client() {
     assert_eq!(read(&diary), [failed]);
 }
 
-/// TM-44: after a fatal error failures of batches change nothing more.
+/// After a fatal error, failures of batches have no further effect (TM-44).
 #[test]
-fn a_request_that_comes_after_a_fatal_error_is_given_up_at_once_and_holds_up_no_close() {
+fn a_request_pushed_after_a_fatal_error_is_given_up_at_once_and_delays_no_close() {
     let diary = diary();
     let mut rig = knowing_the_coordinator(&diary);
     let batch = rig.launch(0, "v");
@@ -133,9 +133,9 @@ fn a_request_that_comes_after_a_fatal_error_is_given_up_at_once_and_holds_up_no_
     assert!(!rig.sender.has_work());
 }
 
-/// TM-11. A batch fails unsent, after the step has looked for a request to make.
+/// The batch fails without being sent, after the step has already checked the request queue (TM-11).
 #[test]
-fn a_request_that_waits_for_batches_is_made_in_the_step_that_gives_up_the_last() {
+fn a_request_that_waits_for_batches_is_sent_in_the_step_that_fails_the_last_batch() {
     let diary = diary();
     let mut rig = knowing_the_coordinator(&diary);
     let pause = rig.now() + MS(100);
@@ -153,7 +153,7 @@ fn a_request_that_waits_for_batches_is_made_in_the_step_that_gives_up_the_last()
 }
 
 #[test]
-fn a_request_that_is_to_be_made_again_at_once_waits_for_the_shortest_backoff() {
+fn a_retry_without_a_wait_waits_for_the_shortest_backoff() {
     let diary = diary();
     let mut rig = knowing_the_coordinator(&diary);
     let long = rig.now() + Duration::from_secs(1000);
@@ -168,9 +168,9 @@ fn a_request_that_is_to_be_made_again_at_once_waits_for_the_shortest_backoff() {
     }
 }
 
-/// An id that was refused is asked for again only for batches.
+/// A refused producer id is requested again only when batches wait.
 #[test]
-fn a_request_that_waits_for_batches_to_come_lets_others_by() {
+fn a_request_that_waits_for_batches_to_arrive_does_not_block_others() {
     let diary = diary();
     let mut rig = Setup::idempotent().build();
     let refused = init_response(ErrorCode::ClusterAuthorizationFailed, -1, -1);
@@ -188,7 +188,7 @@ fn a_request_that_waits_for_batches_to_come_lets_others_by() {
     rig.assert_asked(ApiKey::InitProducerId, None);
 }
 
-/// "Every waiter gets its message."
+/// No call may wait for ever after a panic.
 #[test]
 fn requests_whose_handlers_panic_and_the_other_requests_fail_with_the_sender() {
     for manner in [Manner::PanicsWhenAnswered, Manner::PanicsAlways] {
@@ -229,8 +229,7 @@ fn the_coordinators_supported_versions_are_kept_while_it_stays_the_coordinator()
 }
 
 #[test]
-fn a_request_that_is_not_needed_any_more_when_its_turn_comes_is_not_made_and_needs_no_coordinator()
-{
+fn an_unneeded_request_is_not_sent_and_needs_no_coordinator() {
     let diary = diary();
     let mut rig = Setup::idempotent().build();
     rig.ask_mannered(end(), Manner::NeedsAnId, &diary);
@@ -249,7 +248,7 @@ fn a_request_that_is_not_needed_any_more_when_its_turn_comes_is_not_made_and_nee
 }
 
 #[test]
-fn some_of_those_that_wait_can_be_given_up_without_the_others() {
+fn some_queued_requests_can_be_given_up_without_the_others() {
     let diary = diary();
     let mut rig = knowing_the_coordinator(&diary);
     for request in [add_partitions(), add_offsets(), end()] {
@@ -269,7 +268,7 @@ fn some_of_those_that_wait_can_be_given_up_without_the_others() {
 
 // ---- requests of application threads
 
-/// Tells the call that it was made for.
+/// A handler that sets the result of the call that it was created for.
 #[derive(Debug)]
 struct ForACall {
     asked: Asked,

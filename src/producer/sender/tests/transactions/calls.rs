@@ -1,4 +1,4 @@
-//! What each call asks for, in which state, and what becomes of a call whose time is up.
+//! The requests of each call, the states in which it is allowed, and the outcome of calls that time out.
 
 use super::*;
 
@@ -56,7 +56,7 @@ fn a_commit_sends_lingering_batches_and_waits_for_them() {
     });
     assert_eq!(committed, Some(Ok(())));
     assert_eq!(offset(&record), Some(0));
-    // The next one lingers again.
+    // A batch of the next transaction lingers again.
     tx.hand.producer.begin_transaction().expect("it is ready");
     tx.put(0, "next");
     tx.answer(ApiKey::AddPartitionsToTxn, OK);
@@ -71,7 +71,7 @@ fn a_commit_sends_lingering_batches_and_waits_for_them() {
 /// #testFailIfNotReadyForSendNoOngoingTransaction, #testNotReadyForSendBeforeInitTransactions,
 /// #testNotReadyForSendBeforeBeginTransaction
 #[test]
-fn a_record_is_taken_only_while_a_transaction_is_open() {
+fn a_record_is_accepted_only_while_a_transaction_is_open() {
     let mut tx = Tx::new();
     let refused = |tx: &Tx| match tx.send(0, "v").expect_err("refused") {
         SendError::Transaction(error) => error,
@@ -92,7 +92,7 @@ fn a_record_is_taken_only_while_a_transaction_is_open() {
 
 /// TM-13. Java: KafkaProducerTest#testAbortTransaction
 #[test]
-fn a_transaction_in_which_nothing_happened_ends_without_a_request() {
+fn an_empty_transaction_ends_without_a_request() {
     for operation in [Operation::Commit, Operation::Abort] {
         let mut tx = Tx::begun();
         assert_eq!(tx.run_call(operation), Ok(()));
@@ -194,7 +194,7 @@ fn a_call_repeated_after_a_timeout_resumes_the_first_one() {
     }
 }
 
-/// Offsets whose call timed out do not keep the transaction from its end.
+/// Offsets whose call timed out do not prevent the end of the transaction.
 #[test]
 fn a_transaction_can_be_committed_or_aborted_after_sending_offsets_timed_out() {
     for operation in [Operation::Commit, Operation::Abort] {
@@ -207,7 +207,7 @@ fn a_transaction_can_be_committed_or_aborted_after_sending_offsets_timed_out() {
     }
 }
 
-/// TM-2, TM-6: each call in each state that is not for it.
+/// Each call in each state in which it is not allowed (TM-2, TM-6).
 ///
 /// Java: TransactionManagerTest#testInitializeTransactionsTwiceRaisesError
 #[test]
@@ -241,7 +241,7 @@ fn a_call_in_a_wrong_state_is_refused_and_changes_nothing() {
 
 /// Java: KafkaProducerTest#testInvalidGenerationIdAndMemberIdCombinedInSendOffsets
 #[test]
-fn offsets_of_no_partition_are_committed_without_a_request_and_odd_ones_are_refused() {
+fn offsets_of_no_partition_need_no_request_and_invalid_offsets_are_refused() {
     let tx = Tx::begun();
     let producer = &tx.hand.producer;
     let name = || TopicPartition::new("input", 0);
@@ -290,10 +290,10 @@ fn a_producer_that_is_closed_aborts_the_transaction_that_is_open() {
     assert!(!end.committed);
 }
 
-/// TM-35: after an error about the id, the end was sent although it could not succeed, and parts of the old
-/// transaction stayed.
+/// In Java an EndTxn was sent after an error about the id, although it could not succeed, and partitions of the old
+/// transaction stayed (TM-35).
 #[test]
-fn a_partition_of_the_transaction_before_waits_until_it_is_added_to_the_next() {
+fn a_partition_of_the_previous_transaction_waits_until_it_is_added_to_the_next() {
     let mut tx = Tx::begun();
     for _ in 0..2 {
         tx.put(0, "v");
@@ -306,7 +306,7 @@ fn a_partition_of_the_transaction_before_waits_until_it_is_added_to_the_next() {
     }
 }
 
-/// Another thread may close the producer while a commit whose time was up goes on.
+/// Another thread may close the producer while a commit that timed out is still in progress.
 #[test]
 fn a_repeated_commit_of_a_closing_producer_returns_the_outcome_of_the_first() {
     let mut tx = Tx::begun();

@@ -1,4 +1,4 @@
-//! What happens while a transaction is being ended.
+//! Failures, records and closes while a transaction is being ended.
 
 use std::sync::mpsc;
 
@@ -60,7 +60,7 @@ fn after_an_end_that_timed_out_only_the_same_call_is_accepted() {
 
 /// Java: TransactionManagerTest#testDropCommitOnBatchExpiry
 #[test]
-fn a_commit_ends_with_the_time_of_a_record_that_was_not_sent() {
+fn a_commit_fails_when_an_unsent_record_expires() {
     let mut tx = Tx::begun();
     let record = tx.send(0, "v").expect("taken");
     tx.answer(ApiKey::AddPartitionsToTxn, OK);
@@ -173,7 +173,7 @@ fn a_transaction_is_open_until_it_has_ended_or_the_producer_has_failed() {
     assert!(!tx.rig().sender.has_work(), "there is nothing to be ended");
 }
 
-// ---- what a commit waits for
+// ---- conditions of a commit
 
 /// Java: TransactionManagerTest#testCommitTransactionWithInFlightProduceRequest;
 /// SenderTest#testAwaitPendingRecordsBeforeCommittingTransaction
@@ -200,7 +200,7 @@ fn a_commit_waits_for_batches_in_flight_and_for_batches_queued_behind_them() {
 
 /// Java: TransactionManagerTest#testDisallowCommitOnProduceFailure
 #[test]
-fn a_commit_ends_with_a_record_that_is_refused_and_can_be_followed_by_an_abort_only() {
+fn a_commit_fails_when_a_record_is_refused_and_only_an_abort_can_follow() {
     let mut tx = Tx::begun();
     let record = tx.send(0, "v").expect("taken");
     let code = ErrorCode::OutOfOrderSequenceNumber;
@@ -280,7 +280,7 @@ fn a_commit_that_was_called_before_the_producer_is_closed_is_carried_out() {
 
 /// Java: `RecordAccumulator#abortUndrainedBatches`, which records no metric.
 #[test]
-fn records_that_are_given_up_with_their_transaction_are_not_counted_as_failed() {
+fn records_aborted_with_their_transaction_are_not_counted_as_failed() {
     let mut tx = Tx::begun();
     let record = tx.send(0, "v").expect("taken");
     assert_eq!(tx.run_call(Operation::Abort), Ok(()));

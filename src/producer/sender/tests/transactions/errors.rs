@@ -1,4 +1,4 @@
-//! What brokers' errors mean: for the transaction, and for the producer.
+//! The effect of brokers' errors on the transaction and on the producer.
 
 use super::*;
 use crate::error::Misuse;
@@ -14,7 +14,7 @@ enum Meaning {
 
 use Meaning::*;
 
-/// What the state is after an answer.
+/// The effect of a response, judged by the state after it.
 fn meaning(tx: &Tx) -> Meaning {
     match tx.state() {
         TransactionManagerState::AbortableError => Abortable,
@@ -26,7 +26,7 @@ fn meaning(tx: &Tx) -> Meaning {
     }
 }
 
-/// TM-18 to TM-24, KAFKA-14417, KIP-890
+/// The error codes of transactional requests (TM-18 to TM-24, KAFKA-14417, KIP-890).
 ///
 /// Java: TransactionManagerTest#testUnsupportedForMessageFormatInTxnOffsetCommit,
 /// #testFencedInstanceIdInTxnOffsetCommitByGroupMetadata, #testUnknownMemberIdInTxnOffsetCommitByGroupMetadata,
@@ -179,7 +179,7 @@ fn an_unauthorized_transactional_id_is_fatal_and_the_error_names_the_missing_per
     );
 }
 
-/// TM-32, KAFKA-9279: what failed of the transaction keeps it from being committed.
+/// A failed record of a transaction prevents its commit (TM-32, KAFKA-9279).
 ///
 /// Java: TransactionManagerTest#testFailIfNotReadyForSendAfterAbortableError, #testNotReadyForSendAfterAbortableError
 #[test]
@@ -204,7 +204,7 @@ fn a_record_that_failed_keeps_the_transaction_from_being_committed_until_it_is_a
 }
 
 #[test]
-fn a_record_that_was_not_taken_keeps_the_transaction_from_being_committed() {
+fn a_record_that_was_not_accepted_keeps_the_transaction_from_being_committed() {
     let tx = Tx::begun();
     let huge = "v".repeat(2 << 20);
     let refused = tx.send(0, &huge).expect("the future tells");
@@ -214,7 +214,7 @@ fn a_record_that_was_not_taken_keeps_the_transaction_from_being_committed() {
     assert!(commit.is_abortable(), "{commit}");
 }
 
-/// One rule for both: the record is not in the transaction that it was sent in.
+/// The same for `send` and `try_send`: the record is not part of its transaction.
 #[test]
 fn a_record_that_send_or_try_send_refuses_keeps_the_transaction_from_being_committed() {
     let huge = "v".repeat(2 << 20);
@@ -243,7 +243,7 @@ fn a_record_that_send_or_try_send_refuses_keeps_the_transaction_from_being_commi
 
 /// `try_send` has returned the record, and the caller may try again.
 #[test]
-fn a_record_that_try_send_does_not_take_just_now_leaves_the_transaction_as_it_was() {
+fn a_record_that_try_send_returns_for_a_retry_does_not_affect_the_transaction() {
     let mut tx = Tx::of(|setup| {
         setup.batch_size = 100;
         setup.memory = 100;
@@ -262,13 +262,14 @@ fn a_record_that_try_send_does_not_take_just_now_leaves_the_transaction_as_it_wa
     assert_eq!(tx.run_call(Operation::Commit), Ok(()));
 }
 
-/// The callback gets the error of the record that it forwards; the commit fails without asking the callback.
+/// The error of the record is returned to the callback that has sent it; the commit fails even if the callback ignores
+/// the error.
 #[test]
 fn a_record_that_is_refused_inside_a_callback_keeps_the_transaction_from_being_committed() {
     for (misuse, spoils) in [
         (Misuse::InsideCallback, true),
         (Misuse::NestedTooDeep, true),
-        // The transaction is that of the process which was forked.
+        // The transaction belongs to the parent process.
         (Misuse::Forked, false),
     ] {
         let mut tx = Tx::begun();
@@ -350,7 +351,7 @@ fn a_producer_that_a_coordinator_fences_fails_in_every_call_and_with_every_recor
     }
 }
 
-/// TM-32: the codes of Produce that are the end of the producer.
+/// The error codes of Produce that are fatal to the producer (TM-32).
 #[test]
 fn a_producer_that_a_leader_fences_has_failed_for_good() {
     for (code, means) in [
@@ -362,7 +363,7 @@ fn a_producer_that_a_leader_fences_has_failed_for_good() {
         (ErrorCode::InvalidTxnState, Abortable),
         (ErrorCode::TopicAuthorizationFailed, Abortable),
         (ErrorCode::OutOfOrderSequenceNumber, Abortable),
-        // Nothing was acknowledged that could still be there.
+        // No acknowledged record can still be in the log.
         (ErrorCode::UnknownProducerId, Retried),
         (ErrorCode::NotEnoughReplicas, Retried),
     ] {
@@ -374,9 +375,9 @@ fn a_producer_that_a_leader_fences_has_failed_for_good() {
     }
 }
 
-/// A commit whose response was lost, and that the coordinator refuses when it is sent again: the outcome is unknown.
+/// The response of a commit is lost, and its retry is refused by the coordinator: the outcome is unknown.
 #[test]
-fn a_commit_that_got_no_answer_and_is_refused_then_may_have_been_carried_out() {
+fn a_commit_without_a_response_that_is_refused_on_its_retry_may_have_been_executed() {
     let mut tx = Tx::begun();
     tx.put(0, "v");
     tx.settle();
@@ -386,7 +387,7 @@ fn a_commit_that_got_no_answer_and_is_refused_then_may_have_been_carried_out() {
     });
     let error = outcome.expect("it has ended").expect_err("refused");
     assert!(error.is_fenced() && error.may_be_committed(), "{error}");
-    // Whichever call is made then: the producer will never know, and does not forget that.
+    // Every later call reports that the outcome is unknown.
     let begin = tx.hand.producer.begin_transaction().expect_err("fenced");
     let later = [Operation::Commit, Operation::Abort, offsets(1)].map(|it| tx.refused(it));
     for error in later.iter().chain([&begin]) {
@@ -394,9 +395,9 @@ fn a_commit_that_got_no_answer_and_is_refused_then_may_have_been_carried_out() {
     }
 }
 
-/// The same with an abort afterwards: the coordinator may have committed the transaction that the client aborts.
+/// As above, followed by an abort: the coordinator may have committed the transaction that the client aborts.
 #[test]
-fn a_commit_that_got_no_answer_and_that_is_to_be_aborted_then_may_have_been_carried_out() {
+fn a_commit_without_a_response_that_must_be_aborted_may_have_been_executed() {
     let mut tx = Tx::begun();
     tx.put(0, "v");
     tx.settle();
@@ -412,7 +413,7 @@ fn a_commit_that_got_no_answer_and_that_is_to_be_aborted_then_may_have_been_carr
         .begin_transaction()
         .expect_err("it is open");
     assert!(begin.is_abortable() && begin.may_be_committed(), "{begin}");
-    // A coordinator that carries the abort out has not committed it.
+    // A coordinator that executes the abort has not committed the transaction.
     assert_eq!(tx.run_call(Operation::Abort), Ok(()));
     tx.hand.producer.begin_transaction().expect("it goes on");
     let huge = "v".repeat(2 << 20);
@@ -424,7 +425,7 @@ fn a_commit_that_got_no_answer_and_that_is_to_be_aborted_then_may_have_been_carr
     );
 }
 
-/// It was committed, and so cannot be aborted: the doubt is not over with the call that was asked to abort it.
+/// The transaction was committed, so its abort fails: the error of the abort must say that it may be committed.
 #[test]
 fn a_fatal_abort_after_a_commit_in_doubt_reports_the_doubt() {
     let mut tx = Tx::begun();
@@ -442,11 +443,10 @@ fn a_fatal_abort_after_a_commit_in_doubt_reports_the_doubt() {
     assert!(error.is_fatal() && error.may_be_committed(), "{error}");
 }
 
-/// A coordinator that loses its log while it writes there calls itself none, and what it wrote may be there for the
-/// next.
+/// A coordinator that loses leadership of its log during a write answers `NOT_COORDINATOR`, and the next coordinator
+/// may find the write in the log.
 #[test]
-fn a_commit_that_a_coordinator_may_have_written_and_that_is_refused_then_may_have_been_carried_out()
-{
+fn a_commit_that_is_refused_after_an_ambiguous_response_may_have_been_executed() {
     for code in [
         ErrorCode::NotCoordinator,
         ErrorCode::CoordinatorNotAvailable,
@@ -467,9 +467,9 @@ fn a_commit_that_a_coordinator_may_have_written_and_that_is_refused_then_may_hav
     }
 }
 
-/// What cannot be committed can always be aborted, or the producer is of no use any more: no call waits for ever.
+/// A transaction that cannot be committed can be aborted, or the error is fatal: no call waits for ever.
 #[test]
-fn an_abort_that_the_coordinator_refuses_ends_well_or_ends_the_producer() {
+fn an_abort_that_the_coordinator_refuses_succeeds_or_is_fatal() {
     for (code, is_fatal) in [
         (ErrorCode::TransactionAbortable, true),
         (ErrorCode::InvalidTxnState, true),
@@ -490,7 +490,8 @@ fn an_abort_that_the_coordinator_refuses_ends_well_or_ends_the_producer() {
     }
 }
 
-/// TM-14: a lost connection means: look the coordinator up and ask again; a version that does not fit is fatal.
+/// After a lost connection the coordinator is looked up again and the request is retried; an unsupported version is
+/// fatal (TM-14).
 #[test]
 fn a_request_whose_connection_is_lost_is_sent_again_to_the_coordinator_found_afterwards() {
     for kind in [
@@ -516,7 +517,7 @@ fn a_request_whose_connection_is_lost_is_sent_again_to_the_coordinator_found_aft
     }
 }
 
-/// Left open at the coordinator, it would be timed out there, and the producer fenced.
+/// If it were left open, the transaction would time out at the coordinator, which would fence the producer.
 #[test]
 fn a_transaction_that_fails_while_its_first_partition_is_added_is_ended_at_the_coordinator() {
     let mut tx = Tx::begun();
@@ -531,8 +532,8 @@ fn a_transaction_that_fails_while_its_first_partition_is_added_is_ended_at_the_c
     assert!(tx.kinds().contains(&ApiKey::EndTxn), "{:?}", tx.kinds());
 }
 
-/// A coordinator that loses its log while it writes there calls itself none, and what it wrote may be there for the
-/// next.
+/// A coordinator that loses leadership of its log during a write answers `NOT_COORDINATOR`, and the next coordinator
+/// may find the write in the log.
 #[test]
 fn a_transaction_that_a_coordinator_may_have_begun_is_ended_there() {
     for kind in [ApiKey::AddPartitionsToTxn, ApiKey::AddOffsetsToTxn] {
@@ -560,10 +561,10 @@ fn a_transaction_that_a_coordinator_may_have_begun_is_ended_there() {
     }
 }
 
-/// The coordinator never heard of the transaction: the request that would have begun it was lost. Java does not end it
-/// then, and leaves it open if it was begun all the same.
+/// The request that would have begun the transaction was lost, and may have reached the coordinator. Java does not end
+/// the transaction then, and leaves it open if it was begun.
 #[test]
-fn a_transaction_that_perhaps_was_begun_is_aborted_whether_it_was_or_not() {
+fn a_transaction_that_may_have_begun_is_aborted_whether_it_has_or_not() {
     for code in [OK, ErrorCode::InvalidTxnState] {
         let mut tx = Tx::begun();
         tx.put(0, "v");
@@ -574,11 +575,11 @@ fn a_transaction_that_perhaps_was_begun_is_aborted_whether_it_was_or_not() {
     }
 }
 
-/// TM-15: in Java the first pause is as long as the others.
+/// In Java the first wait is as long as the others (TM-15).
 ///
 /// Java: TransactionManagerTest#testAddPartitionToTransactionOverridesRetryBackoffForConcurrentTransactions
 #[test]
-fn the_end_of_the_transaction_before_is_waited_for_shortly_and_then_longer() {
+fn the_first_wait_for_the_end_of_the_previous_transaction_is_shorter_than_the_others() {
     let mut tx = Tx::begun();
     tx.put(0, "v");
     for wait in [MS(10), MS(20), MS(20)] {

@@ -1,11 +1,11 @@
-//! How a transactional producer gets its id.
+//! Initialization of a transactional producer: the request for its producer id.
 
 use super::*;
 
 /// Java: TransactionManagerTest#testDisconnectAndRetry, #testLookupCoordinatorOnDisconnectAfterSend,
 /// #testLookupCoordinatorOnNotCoordinatorError
 #[test]
-fn an_id_is_asked_for_until_it_is_given_and_its_coordinator_is_looked_up_again_when_that_is_lost() {
+fn init_producer_id_is_retried_and_a_lost_coordinator_is_looked_up_again() {
     use ApiKey::{FindCoordinator, InitProducerId};
     let refused = |code| Outcome::Response(init_response(code, -1, -1));
     for (kind, outcome) in [
@@ -36,7 +36,7 @@ fn an_id_is_asked_for_until_it_is_given_and_its_coordinator_is_looked_up_again_w
 
 /// Java: TransactionManagerTest#testLookupCoordinatorOnDisconnectBeforeSend
 #[test]
-fn a_coordinator_that_cannot_be_connected_to_is_looked_up_again_before_it_is_asked_for_an_id() {
+fn an_unreachable_coordinator_is_looked_up_again_before_init_producer_id_is_sent() {
     use ApiKey::{FindCoordinator, InitProducerId};
     let mut tx = Tx::new();
     let initialized = tx.try_call(Operation::Init, |tx| {
@@ -54,7 +54,7 @@ fn a_coordinator_that_cannot_be_connected_to_is_looked_up_again_before_it_is_ask
 
 /// Java: KafkaProducerTest#testInitTransactionWhileThrottled
 #[test]
-fn a_coordinator_that_asks_for_a_pause_is_asked_for_an_id_after_it() {
+fn init_producer_id_is_sent_after_the_throttle_time_of_the_coordinator() {
     let mut tx = Tx::new();
     let initialized = tx.try_call(Operation::Init, |tx| {
         let at = tx.until_asked(ApiKey::FindCoordinator);
@@ -75,7 +75,7 @@ fn a_coordinator_that_asks_for_a_pause_is_asked_for_an_id_after_it() {
 
 /// Java: TransactionManagerTest#testUnsupportedFindCoordinator, #testUnsupportedInitTransactions
 #[test]
-fn brokers_that_know_no_transactions_are_the_end_of_the_producer() {
+fn brokers_that_do_not_support_transactions_are_fatal_to_the_producer() {
     for kind in [ApiKey::FindCoordinator, ApiKey::InitProducerId] {
         let mut tx = Tx::new();
         let outcome = tx.try_call(Operation::Init, |tx| {

@@ -1,4 +1,4 @@
-//! Records that are held up on their way until the transaction that they were sent in has ended.
+//! Records whose `send` is delayed until the transaction that they were sent in has ended.
 
 use super::super::calls::{face_of, strings};
 use super::*;
@@ -24,7 +24,7 @@ fn is_refused(tx: &mut Tx, sent: Option<Result<FutureRecordMetadata, SendError>>
 
 const ENDS: [Operation; 2] = [Operation::Commit, Operation::Abort];
 
-/// With records of their own in the next transaction, the partition takes records; without, it does not.
+/// The next transaction does not contain the partition.
 #[test]
 fn a_record_that_waits_for_its_topic_until_the_next_transaction_is_refused() {
     for ends_by in ENDS {
@@ -67,9 +67,9 @@ fn a_record_that_waits_for_memory_until_the_next_transaction_is_refused_and_give
     }
 }
 
-/// The time of a record is up, or its topic is refused, when its transaction is over.
+/// The `send` of a record times out after the record's transaction has ended.
 #[test]
-fn a_record_that_fails_when_the_next_transaction_is_open_does_not_spoil_that() {
+fn a_record_that_fails_during_the_next_transaction_does_not_affect_it() {
     for ends_by in ENDS {
         let mut tx = Tx::begun();
         let (producer, _running) = face_of(&tx.hand.rig, strings());

@@ -1,5 +1,5 @@
-//! Transactions: the calls of an application, stepped by hand beside the sender, over a client that answers by hand.
-//! Counterparts of Kafka's `TransactionManagerTest`.
+//! Transactions: the calls of an application and the sender are stepped by hand, with a client that returns scripted
+//! responses. Counterparts of Kafka's `TransactionManagerTest`.
 
 mod calls;
 mod ending;
@@ -33,7 +33,7 @@ struct Tx {
 }
 
 impl Tx {
-    /// One that was not initialized yet.
+    /// A producer that is not initialized yet.
     fn new() -> Self {
         Self::of(|_| {})
     }
@@ -50,7 +50,7 @@ impl Tx {
         }
     }
 
-    /// One that has its id and is ready.
+    /// An initialized producer.
     fn ready() -> Self {
         Self::new().initialized()
     }
@@ -62,7 +62,7 @@ impl Tx {
         self
     }
 
-    /// One with a transaction open.
+    /// A producer with an open transaction.
     fn begun() -> Self {
         let tx = Self::ready();
         assert_eq!(tx.hand.producer.begin_transaction(), Ok(()));
@@ -86,12 +86,12 @@ impl Tx {
         step(&mut call).expect("it has nothing to wait for")
     }
 
-    /// As `send`, without a future.
+    /// As `send`, but drops the future.
     fn put(&self, partition: i32, value: &str) {
         drop(self.send(partition, value).expect("taken"));
     }
 
-    /// The request in flight that is no Produce.
+    /// The transactional request in flight: its kind, its node, and its index among all requests in flight.
     fn asked(&mut self) -> Option<(ApiKey, NodeId, usize)> {
         let requests = self.rig().client().requests().iter().enumerate();
         let mut found = requests.filter_map(|(at, request)| {
@@ -103,7 +103,7 @@ impl Tx {
         first
     }
 
-    /// Steps until a request of that kind is in flight, answering what comes before it well.
+    /// Steps until a request of that kind is in flight; all requests before it succeed.
     fn until_asked(&mut self, kind: ApiKey) -> usize {
         for _ in 0..30 {
             match self.asked() {
@@ -117,7 +117,7 @@ impl Tx {
         panic!("{kind} was not asked for; state {:?}", self.state());
     }
 
-    /// Answers the request of that kind, when it comes, with the code.
+    /// Steps until a request of that kind is in flight, and answers it with the code.
     fn answer(&mut self, kind: ApiKey, code: ErrorCode) {
         let at = self.until_asked(kind);
         self.answer_at(at, code);
@@ -133,7 +133,7 @@ impl Tx {
         self.finish(at, Outcome::Response(response));
     }
 
-    /// Answers the request of that kind, when it comes, with a code for each of its partitions.
+    /// Steps until a request of that kind is in flight, and answers it with a code for each of its partitions.
     fn answer_each(&mut self, kind: ApiKey, codes: &[ErrorCode]) {
         let at = self.until_asked(kind);
         let epoch = self.epoch;
@@ -161,7 +161,7 @@ impl Tx {
         self.rig().run();
     }
 
-    /// Which requests in flight are Produce.
+    /// The indices of the Produce requests in flight.
     fn produces(&mut self) -> Vec<usize> {
         let requests = self.rig().client().requests().iter().enumerate();
         let produces = requests.filter(|(_, it)| matches!(it.tag, Completion::Produce(_)));
@@ -173,7 +173,7 @@ impl Tx {
         self.respond_from(code, offset, 0);
     }
 
-    /// The same, of a partition whose log begins there.
+    /// As `respond`, with the log start offset of the partition.
     fn respond_from(&mut self, code: ErrorCode, offset: i64, log_start: i64) {
         let at = self.produces()[0];
         let mut answer = partition_response(0, code, offset);
@@ -181,7 +181,7 @@ impl Tx {
         self.finish(at, Outcome::Response(produce_response(vec![answer])));
     }
 
-    /// Answers the oldest Produce in flight well.
+    /// Acknowledges the oldest Produce in flight.
     fn acknowledge(&mut self) {
         let at = self.produces()[0];
         let Request::Produce(request) = &self.rig().client().requests()[at].request else {
@@ -204,7 +204,7 @@ impl Tx {
         self.rig().run();
     }
 
-    /// Answers well whatever is asked, Produce too, until nothing is in flight.
+    /// Lets all requests succeed, also Produce, until none is in flight.
     fn settle(&mut self) {
         for _ in 0..30 {
             self.rig().run();
@@ -221,13 +221,13 @@ impl Tx {
         }
     }
 
-    /// Makes a call, and answers well whatever it asks for.
+    /// Runs a call whose requests all succeed.
     fn run_call(&mut self, operation: Operation) -> Result<(), TransactionError> {
         let result = self.try_call(operation, Self::settle);
         result.expect("the call ends")
     }
 
-    /// Begins a call, lets `meanwhile` happen, and says what the call came to, if anything.
+    /// Begins a call, runs `meanwhile`, and returns the result of the call, if it has ended.
     fn try_call(
         &mut self,
         operation: Operation,
@@ -238,17 +238,17 @@ impl Tx {
             return first;
         }
         meanwhile(self);
-        // Made again, it picks up what the first has begun.
+        // A repeated call resumes the first one.
         step(&mut self.hand.producer.transaction_call(operation, None))
     }
 
-    /// A call that is refused at once.
+    /// The error of a call that is refused at once.
     fn refused(&self, operation: Operation) -> TransactionError {
         let outcome = step(&mut self.hand.producer.transaction_call(operation, None));
         outcome.expect("at once").expect_err("it is refused")
     }
 
-    /// What was asked since that was forgotten, in order.
+    /// The kinds of the requests sent since the last `forget_sent`, in order.
     fn kinds(&mut self) -> Vec<ApiKey> {
         let sent = self.rig().client().sent().iter();
         sent.map(|(_, request)| request.api_key()).collect()
@@ -263,7 +263,7 @@ impl Tx {
     }
 }
 
-/// The connection is gone, and with it the answer.
+/// The outcome of a request whose connection was lost.
 fn lost() -> Outcome {
     Outcome::Disconnected {
         handed_over: true,

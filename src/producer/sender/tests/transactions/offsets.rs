@@ -42,7 +42,7 @@ fn committed(tx: &mut Tx) -> (ConsumerGroupMetadata, Vec<i32>) {
 /// #testHandlingOfUnknownTopicPartitionErrorOnTxnOffsetCommit, #testHandlingOfCoordinatorLoadingErrorOnTxnOffsetCommit;
 /// KafkaProducerTest#testSendTxnOffsetsWithGroupId, #testSendTxnOffsetsWithGroupMetadata
 #[test]
-fn offsets_name_their_reader_and_those_that_were_not_taken_are_sent_again_until_they_are() {
+fn offsets_are_sent_with_their_group_metadata_and_only_refused_ones_are_retried() {
     for group in [ConsumerGroupMetadata::new("group"), member()] {
         for code in [
             ErrorCode::UnknownTopicOrPartition,
@@ -71,7 +71,7 @@ fn offsets_name_their_reader_and_those_that_were_not_taken_are_sent_again_until_
 /// #testHandlingOfInvalidProducerEpochErrorOnTxnOffsetCommit,
 /// #testHandlingOfUnsupportedForMessageFormatErrorOnTxnOffsetCommit
 #[test]
-fn an_offset_that_is_refused_for_good_ends_the_producer_though_others_were_taken() {
+fn an_offset_with_a_fatal_error_fails_the_producer_although_others_were_accepted() {
     for (code, is_fenced) in [
         (ErrorCode::ProducerFenced, true),
         (ErrorCode::InvalidProducerEpoch, true),
@@ -120,14 +120,14 @@ fn an_unauthorized_group_makes_the_transaction_abortable_and_the_error_names_the
         "{text}"
     );
     assert_eq!(tx.run_call(Operation::Abort), Ok(()));
-    // The coordinator of the transaction has added them.
+    // The transaction coordinator had added the offsets, so an EndTxn is sent.
     assert!(tx.kinds().contains(&ApiKey::EndTxn));
     assert_eq!(tx.state(), TransactionManagerState::Ready);
 }
 
 /// Java: TransactionManagerTest#shouldNotSendAbortTxnRequestWhenOnlyAddOffsetsRequestFailed
 #[test]
-fn offsets_that_were_not_added_are_no_reason_to_end_the_transaction_at_its_coordinator() {
+fn no_end_txn_is_sent_for_offsets_that_were_not_added() {
     for is_refused in [false, true] {
         let mut tx = Tx::begun();
         let sent = tx.try_call(offsets(1), |tx| {
@@ -145,7 +145,7 @@ fn offsets_that_were_not_added_are_no_reason_to_end_the_transaction_at_its_coord
 
 /// Java: TransactionManagerTest#shouldFailAbortIfAddOffsetsFailsWithFatalError
 #[test]
-fn an_abort_fails_when_the_answer_for_offsets_under_way_ends_the_producer() {
+fn an_abort_fails_when_offsets_in_flight_get_a_fatal_error() {
     let mut tx = Tx::begun();
     let sent = tx.try_call(offsets(1), |_| {});
     assert!(sent.is_none());
@@ -159,10 +159,9 @@ fn an_abort_fails_when_the_answer_for_offsets_under_way_ends_the_producer() {
     assert_eq!(tx.state(), TransactionManagerState::FatalError);
 }
 
-/// A thread may wait for offsets for as long as it likes: the one that ends the transaction does not wait for that.
+/// A thread may wait for the offsets without a limit; the thread that ends the transaction does not wait for them.
 #[test]
-fn a_commit_gives_up_offsets_of_a_partition_that_does_not_exist_though_another_thread_waits_for_them()
- {
+fn a_commit_gives_up_offsets_of_an_unknown_partition_that_another_thread_waits_for() {
     let mut tx = Tx::begun();
     let (waiting, _running) = face_of(&tx.hand.rig, strings());
     let mut sent = waiting.transaction_call(offsets(1), None);
@@ -198,10 +197,10 @@ fn an_abort_gives_up_offsets_that_another_thread_waits_for() {
     assert!(error.is_abortable(), "{error}");
 }
 
-/// Differs from Java, which ends the producer: the coordinator has kept nothing of them, and what it keeps of others
-/// goes with the transaction.
+/// Differs from Java, where this error is fatal: the coordinator has not stored these offsets, and drops the other ones
+/// when the transaction is aborted.
 #[test]
-fn offsets_that_are_more_than_the_coordinator_keeps_end_the_transaction_and_not_the_producer() {
+fn offsets_too_large_for_the_coordinator_fail_the_transaction_and_not_the_producer() {
     for code in [
         ErrorCode::OffsetMetadataTooLarge,
         ErrorCode::InvalidCommitOffsetSize,
@@ -223,9 +222,10 @@ fn offsets_that_are_more_than_the_coordinator_keeps_end_the_transaction_and_not_
     }
 }
 
-/// Whatever a user may put into them: that is no matter of the brokers' age, and no reason to give the producer up.
+/// Texts in the offsets come from the user. If they are too long for a request, the brokers are not too old, and the
+/// producer can still be used.
 #[test]
-fn offsets_that_no_request_can_carry_end_the_transaction_and_not_the_producer() {
+fn offsets_that_cannot_be_encoded_fail_the_transaction_and_not_the_producer() {
     for kind in [ApiKey::AddOffsetsToTxn, ApiKey::TxnOffsetCommit] {
         let mut tx = Tx::begun();
         let sent = tx.try_call(two(member()), |tx| {

@@ -4,7 +4,7 @@ use super::*;
 
 /// Java: TransactionManagerTest#testMultipleAddPartitionsPerForOneProduce, #testNoDrainWhenPartitionsPending
 #[test]
-fn a_partition_that_comes_while_another_is_added_is_added_for_itself_before_it_takes_records() {
+fn a_partition_used_while_another_is_being_added_is_added_by_the_next_request() {
     let mut tx = Tx::begun();
     let first = tx.send(0, "v").expect("taken");
     let at = tx.until_asked(ApiKey::AddPartitionsToTxn);
@@ -30,13 +30,14 @@ fn a_partition_that_comes_while_another_is_added_is_added_for_itself_before_it_t
     assert_eq!([&first, &second].map(offset), [Some(0), Some(0)]);
 }
 
-/// The pause of `CONCURRENT_TRANSACTIONS` is shorter only where the transaction before may be what is waited for.
+/// The wait is shorter only after `CONCURRENT_TRANSACTIONS` for the first partition: the coordinator may still be
+/// ending the previous transaction then.
 ///
 /// Java: TransactionManagerTest#testAddPartitionToTransactionRetainsRetryBackoffForRegularRetriableError,
 /// #testAddPartitionToTransactionRetainsRetryBackoffWhenPartitionsAlreadyAdded,
 /// #testHandlingOfUnknownTopicPartitionErrorOnAddPartitions
 #[test]
-fn partitions_that_were_not_added_are_asked_for_again_after_the_usual_backoff() {
+fn partitions_that_were_not_added_are_requested_again_after_the_usual_backoff() {
     for (is_first, code) in [
         (true, ErrorCode::CoordinatorNotAvailable),
         (true, ErrorCode::CoordinatorLoadInProgress),
@@ -73,7 +74,7 @@ fn partitions_that_were_not_added_are_asked_for_again_after_the_usual_backoff() 
 /// #testCommitWithTopicAuthorizationFailureInAddPartitionsInFlight,
 /// #shouldNotAddPartitionsToTransactionWhenTopicAuthorizationFailed
 #[test]
-fn a_partition_that_may_not_be_written_to_fails_its_transaction_with_all_records_that_wait() {
+fn an_unauthorized_partition_fails_its_transaction_with_all_queued_records() {
     for commits in [false, true] {
         let mut tx = Tx::begun();
         let records = [0, 1].map(|partition| tx.send(partition, "v").expect("taken"));
@@ -111,7 +112,7 @@ fn a_partition_that_may_not_be_written_to_fails_its_transaction_with_all_records
 /// Java: TransactionManagerTest#testRecoveryFromAbortableErrorTransactionNotStarted,
 /// #testRecoveryFromAbortableErrorTransactionStarted, #shouldNotSendAbortTxnRequestWhenOnlyAddPartitionsRequestFailed
 #[test]
-fn a_transaction_with_a_refused_partition_is_ended_where_it_was_begun_and_the_next_is_good() {
+fn a_transaction_with_a_refused_partition_is_aborted_and_the_next_one_succeeds() {
     for is_begun in [false, true] {
         let mut tx = Tx::begun();
         let now = tx.rig().now();
@@ -145,12 +146,12 @@ fn a_transaction_with_a_refused_partition_is_ended_where_it_was_begun_and_the_ne
     }
 }
 
-/// In Java what was not added for a passing reason is asked for once more, to be aborted then.
+/// In Java, partitions that were not added because of a retriable error are requested once more, only to be aborted.
 ///
 /// Java: TransactionManagerTest#testCancelUnsentAddPartitionsAndProduceOnAbort,
 /// #testAbortResendsAddPartitionErrorIfRetried
 #[test]
-fn a_partition_that_is_not_added_when_its_transaction_is_aborted_never_is() {
+fn a_partition_that_is_not_added_before_an_abort_is_never_added() {
     for is_asked in [false, true] {
         let mut tx = Tx::begun();
         let record = tx.send(0, "v").expect("taken");
@@ -168,7 +169,7 @@ fn a_partition_that_is_not_added_when_its_transaction_is_aborted_never_is() {
     }
 }
 
-/// In Java it is looked up at once.
+/// In Java the coordinator is looked up at once.
 ///
 /// Java: TransactionManagerTest#testFindCoordinatorAllowedInAbortableErrorState
 #[test]
@@ -188,9 +189,9 @@ fn a_coordinator_that_is_lost_while_a_transaction_fails_is_looked_up_by_the_next
     assert_eq!(tx.run_call(Operation::Commit), Ok(()));
 }
 
-// ---- what is not sent any more
+// ---- records that are no longer sent
 
-/// How far the partition of a record has come.
+/// Whether the partition of a record was added to the transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Partition {
     Waits,
@@ -204,7 +205,7 @@ enum Partition {
 /// #testIsSendToPartitionAllowedWithInFlightPartitionAddAfterFatalError,
 /// #testIsSendToPartitionAllowedWithAddedPartitionAfterFatalError, #testAllowDrainInAbortableErrorState
 #[test]
-fn nothing_new_is_sent_in_a_transaction_that_has_failed_however_far_its_partition_has_come() {
+fn no_new_batch_is_sent_in_a_failed_transaction_even_if_its_partition_was_added() {
     for is_fatal in [false, true] {
         for partition in [
             Partition::Waits,
@@ -230,7 +231,7 @@ fn nothing_new_is_sent_in_a_transaction_that_has_failed_however_far_its_partitio
                 tx.answer_at(at, OK);
             }
             assert_eq!(tx.asked(), None, "{what}");
-            // What is in flight may still be acknowledged.
+            // The batch in flight may still be acknowledged.
             tx.acknowledge();
             assert_eq!(offset(&first), Some(0), "{what}");
             assert!(!error(&record).may_be_written(), "{what}");

@@ -1,8 +1,8 @@
-//! Numbers and epochs across the end of transactions.
+//! Sequence numbers and epochs across the end of transactions.
 
 use super::*;
 
-/// One of brokers before 2.5, which cannot raise a producer's epoch.
+/// A producer with brokers before 2.5, which cannot bump epochs.
 fn old_brokers() -> Tx {
     let mut tx = Tx::new();
     let version = Some(1);
@@ -23,7 +23,7 @@ fn commit(tx: &mut Tx) {
 }
 
 #[test]
-fn numbers_go_on_from_one_transaction_to_the_next() {
+fn sequence_numbers_continue_from_one_transaction_to_the_next() {
     let mut tx = Tx::ready();
     for sequence in 0..3 {
         tx.hand.producer.begin_transaction().expect("it is ready");
@@ -34,12 +34,12 @@ fn numbers_go_on_from_one_transaction_to_the_next() {
     }
 }
 
-/// KIP-360, TM-33, TM-34
+/// The epoch bump by the coordinator (KIP-360, TM-33, TM-34).
 ///
 /// Java: TransactionManagerTest#testInvalidProducerEpochFromProduce, #testAllowAbortOnProduceFailure,
 /// #testBumpTransactionalEpochOnAbortableError, #testBumpTransactionalEpochOnUnknownProducerIdError
 #[test]
-fn after_a_loss_the_coordinator_raises_the_epoch_when_the_transaction_is_aborted() {
+fn after_a_sequence_gap_the_coordinator_bumps_the_epoch_when_the_transaction_is_aborted() {
     for code in [
         ErrorCode::InvalidRecord,
         ErrorCode::TopicAuthorizationFailed,
@@ -79,7 +79,7 @@ fn after_a_loss_the_coordinator_raises_the_epoch_when_the_transaction_is_aborted
     }
 }
 
-/// TM-43: brokers before 2.5.
+/// Brokers before 2.5 (TM-43).
 ///
 /// Java: TransactionManagerTest#testAbortTransactionAndReuseSequenceNumberOnError
 #[test]
@@ -126,7 +126,7 @@ fn without_epoch_bumps_a_batch_that_may_be_written_is_fatal() {
     }
 }
 
-/// In Java the producer is at its end as soon as a batch that was sent is given up, whatever its leader has said.
+/// In Java the failure of a batch that was sent is always fatal here, whatever its leader has responded.
 ///
 /// Java: TransactionManagerTest#testTransitionToFatalErrorWhenRetriedBatchIsExpired
 #[test]
@@ -173,7 +173,7 @@ fn without_epoch_bumps_a_retried_batch_that_expires_is_fatal_if_it_may_be_writte
 
 /// Java: TransactionManagerTest#testAbortTransactionAndResetSequenceNumberOnUnknownProducerId
 #[test]
-fn without_brokers_that_raise_epochs_numbers_begin_again_where_the_producer_was_forgotten() {
+fn without_epoch_bumps_sequences_restart_at_zero_if_the_producer_state_was_lost() {
     let mut tx = old_brokers();
     tx.hand.producer.begin_transaction().expect("it is ready");
     for partition in [1, 0, 0] {
@@ -196,7 +196,7 @@ fn without_brokers_that_raise_epochs_numbers_begin_again_where_the_producer_was_
     commit(&mut tx);
 }
 
-/// A batch that waits to be sent again is sent again though the transaction is aborted: its number would be missing.
+/// Retries are sent although the transaction is being aborted: otherwise the sequence would have a gap.
 ///
 /// Java: TransactionManagerTest#testAbortResendsProduceRequestIfRetried
 #[test]
@@ -252,7 +252,7 @@ fn batches_that_wait_for_their_retry_are_retried_in_a_failed_transaction_and_the
 
 /// Java: SenderTest#testTransactionalSplitBatchAndSend, #testTooLargeBatchesAreSafelyRemoved
 #[test]
-fn a_batch_that_is_too_large_goes_in_pieces_in_a_transaction_too() {
+fn a_batch_that_is_too_large_is_split_in_a_transaction_too() {
     let mut tx = Tx::of(|setup| setup.batch_size = 1000).initialized();
     tx.hand.producer.begin_transaction().expect("it is ready");
     let records = ["first", "second"].map(|value| tx.send(0, value).expect("taken"));
@@ -274,7 +274,7 @@ fn a_batch_that_is_too_large_goes_in_pieces_in_a_transaction_too() {
     commit(&mut tx);
 }
 
-/// A transaction in which a record was acknowledged at offset 1000, with coordinators that raise epochs or not.
+/// A transaction in which a record was acknowledged at offset 1000. `bumps` is true if its coordinator can bump epochs.
 fn acknowledged_at_1000(bumps: bool) -> Tx {
     let mut tx = Tx::new();
     if !bumps {
@@ -303,7 +303,7 @@ fn sequence_numbers_of_a_transaction_start_again_after_retention_deleted_the_ack
         if goes_on {
             assert_eq!(tx.state(), TransactionManagerState::InTransaction);
             tx.pass_pauses();
-            // Log start unknown: the answer is to be had by asking again.
+            // If the log start offset is unknown, the batch is retried unchanged.
             let sequence = i32::from(log_start == -1);
             assert_eq!(newest(&mut tx), (0, sequence), "{log_start}");
             tx.respond(OK, 1011);
@@ -320,10 +320,9 @@ fn sequence_numbers_of_a_transaction_start_again_after_retention_deleted_the_ack
 }
 
 #[test]
-fn all_batches_under_way_are_numbered_again_in_their_order_where_retention_has_deleted_the_others()
-{
+fn all_unacknowledged_batches_are_renumbered_in_order_if_retention_deleted_the_others() {
     let mut tx = acknowledged_at_1000(true);
-    // The first goes alone, as its line had run empty.
+    // The first is sent alone, because the partition was idle.
     tx.put(0, "b");
     tx.rig().run();
     tx.respond(OK, 1001);
@@ -345,9 +344,9 @@ fn all_batches_under_way_are_numbered_again_in_their_order_where_retention_has_d
     assert_eq!(tx.epoch, 1, "no number is missing");
 }
 
-/// Differs from Java, which sends it again under another number.
+/// Differs from Java, which renumbers and retries the batch.
 #[test]
-fn a_batch_that_may_be_written_is_not_numbered_again_although_retention_has_deleted_the_others() {
+fn a_batch_that_may_be_written_is_not_renumbered_if_retention_deleted_the_others() {
     let mut tx = acknowledged_at_1000(true);
     let lost = tx.send(0, "b").expect("taken");
     tx.rig().run();
@@ -370,8 +369,7 @@ fn a_batch_that_may_be_written_is_not_numbered_again_although_retention_has_dele
 }
 
 #[test]
-fn a_batch_that_waits_for_its_new_number_is_given_up_with_its_transaction_and_the_next_begins_at_0()
-{
+fn a_batch_that_waits_for_its_new_number_is_aborted_and_the_next_one_starts_at_0() {
     for bumps in [true, false] {
         let mut tx = acknowledged_at_1000(bumps);
         let given_up = tx.send(0, "b").expect("taken");
