@@ -137,7 +137,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "FencedCalledAbortable",
         Some((
             "lib",
-            "producer::sender::tests::transactions::errors::each_error_of_each_request_is_retried_ends_the_transaction_or_the_producer",
+            "producer::sender::tests::transactions::errors::each_error_of_each_request_is_retriable_abortable_fencing_or_fatal",
         )),
     ),
     (
@@ -151,7 +151,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "OffsetsToldEarly",
         Some((
             "lib",
-            "producer::sender::tests::transactions::errors::each_error_of_each_request_is_retried_ends_the_transaction_or_the_producer",
+            "producer::sender::tests::transactions::errors::each_error_of_each_request_is_retriable_abortable_fencing_or_fatal",
         )),
     ),
     (
@@ -270,7 +270,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "MutedAfterExpiry",
         Some((
             "lib",
-            "producer::sender::tests::expiry::with_one_request_in_flight_an_expired_batch_does_not_hold_the_next_from_another_leader",
+            "producer::sender::tests::expiry::with_one_request_in_flight_an_expired_batch_does_not_block_the_next_to_another_leader",
         )),
     ),
     (
@@ -425,7 +425,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "BatchNeverForgotten",
         Some((
             "lib",
-            "producer::sender::tests::outcomes::a_lost_batch_is_tried_again_after_the_backoff_until_its_retries_are_used_up",
+            "producer::sender::tests::outcomes::a_lost_batch_is_retried_after_the_backoff_until_its_retries_are_used_up",
         )),
     ),
     (

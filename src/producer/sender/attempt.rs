@@ -120,7 +120,7 @@ pub(super) fn note_attempt(
 /// Whether a broker may respond with this code after it has appended the batch to its log.
 ///
 /// With acks=all a broker writes first and then waits for its replicas. If the wait fails, or leadership moves
-/// meanwhile, the response is an error, and the batch may stay in the log all the same.
+/// meanwhile, the response is an error, and the batch may nevertheless stay in the log.
 fn may_follow_append(code: ErrorCode, acks: i16) -> bool {
     match code {
         ErrorCode::UnknownServerError

@@ -1,4 +1,4 @@
-//! A sender without a thread: the caller takes its steps, for deterministic tests.
+//! A sender without a thread: the caller runs its steps, for deterministic tests.
 
 use super::attempt::{Attempt, PartitionResponse, note_attempt};
 use super::errors::error_for;

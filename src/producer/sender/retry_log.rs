@@ -54,7 +54,7 @@ impl RetryLog {
         index: EntryIndex,
         now: Instant,
     ) -> Option<RecoveredPartition> {
-        // Every acknowledged batch comes through here: no lookup while nothing is retried.
+        // Called for every acknowledged batch: no lookup while nothing is retried.
         if self.troubled.is_empty() {
             return None;
         }

@@ -1,5 +1,5 @@
-//! Sends the transaction manager's requests and applies their effects on batches. The manager decides what to send and
-//! what a response means.
+//! Sends the transaction manager's requests and applies their effects on batches. The manager chooses the requests and
+//! interprets the responses.
 
 use super::errors::error_for;
 use super::{Completion, Sender, has_queued_batches, has_unfinished_batches};
@@ -118,7 +118,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 
     /// Sends to the least loaded node. While authentication fails with all nodes, the request fails with that error.
-    /// Connecting goes on all the same: a retried request may find that the credentials are accepted.
+    /// Connection attempts continue: a retried request may find that the credentials are accepted.
     fn send_to_any_node(&mut self, now: Instant) -> Option<Deadline> {
         // Read first: `ready` may begin to connect, after which the client reports no failure.
         let refused = self.client.authentication_failure();

@@ -1,6 +1,6 @@
 //! Idempotence and transactions: producer id and epoch, sequence numbers, fencing, and the requests of a transaction.
 //!
-//! | file | what is in it |
+//! | file | contents |
 //! |---|---|
 //! | `mod` | the manager |
 //! | `batches` | sequence bookkeeping for the sender: drain gate, completed and failed batches, epoch bump |

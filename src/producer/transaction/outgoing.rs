@@ -93,7 +93,7 @@ impl TransactionManager {
         waiting.any(|it| it.condition(self) == Condition::BatchesEnded)
     }
 
-    /// Moves the next request to in flight: its outcome must come back to [`handle_outcome`](Self::handle_outcome).
+    /// Moves the next request to in flight. Its outcome must be passed to [`handle_outcome`](Self::handle_outcome).
     /// `version_of` returns the version of a request that the node supports.
     pub(crate) fn begin_request(
         &mut self,
@@ -156,7 +156,7 @@ impl TransactionManager {
             self.requests.push(handler);
         }
         if let Some(transactions) = &self.transactions {
-            // Before the in-flight request is taken: `commit_is_out` looks at it.
+            // Before the in-flight request is taken: `commit_is_out` reads it.
             transactions.close(why, self.commit_is_out());
             self.state_seen = transactions.state();
         }

@@ -179,7 +179,8 @@ impl PartitionSequences {
         record_count: u32,
         created: Instant,
     ) -> ProducerState {
-        // The partition was idle: the leader may have expired this producer's state meanwhile, so the batch goes alone.
+        // The partition was idle: the leader may have expired this producer's state meanwhile, so the batch is sent
+        // alone.
         if self.in_flight.is_empty() && created > self.acknowledged_at {
             self.is_known = false;
         }

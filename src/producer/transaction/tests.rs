@@ -85,7 +85,9 @@ fn sequence(batch: &BatchSummary) -> i32 {
     batch.state.base_sequence.as_i32()
 }
 
-/// PB-26. Java: TransactionManagerTest#testSequenceNumberOverflow, #testDefaultSequenceNumber
+/// Some comparisons of sequence numbers in Kafka ignore the wrap-around (PB-26).
+///
+/// Java: TransactionManagerTest#testSequenceNumberOverflow, #testDefaultSequenceNumber
 #[test]
 fn sequence_numbers_wrap_without_changing_the_order_of_batches() {
     let mut manager = manager(0);
@@ -223,7 +225,9 @@ fn another_id_restarts_a_partition_with_a_gap_at_once_and_others_after_their_bat
     assert!(!manager.partitions[&1].all_acknowledged());
 }
 
-/// TM-47, TM-48. Java: TransactionManagerTest#testEpochBumpAfterLastInflightBatchFails
+/// A batch that expired in flight is unresolved (TM-47) until nothing is in flight (TM-48).
+///
+/// Java: TransactionManagerTest#testEpochBumpAfterLastInflightBatchFails
 #[test]
 fn a_batch_with_an_unknown_outcome_begins_a_new_epoch_when_the_last_batch_behind_it_fails() {
     let mut manager = manager(1);
@@ -258,7 +262,9 @@ fn a_batch_that_a_later_one_has_overtaken_is_not_renumbered() {
     assert_eq!((rewrites[0].batch, rewrites[0].state), (first.id, None));
 }
 
-/// TM-44. Java: TransactionManagerTest#testNoFailedBatchHandlingWhenTxnManagerIsInFatalError
+/// After a fatal error, failures of batches have no further effect (TM-44).
+///
+/// Java: TransactionManagerTest#testNoFailedBatchHandlingWhenTxnManagerIsInFatalError
 #[test]
 fn a_fatal_error_is_kept_and_nothing_is_drained_after_it() {
     let mut manager = manager(0);

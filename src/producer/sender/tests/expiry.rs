@@ -120,7 +120,7 @@ fn a_batch_that_has_expired_when_its_error_response_arrives_is_not_retried() {
 
 /// Java: SenderTest#testExpiredBatchDoesNotSplitOnMessageTooLargeError
 #[test]
-fn an_expired_batch_is_not_touched_by_a_final_refusal() {
+fn a_final_refusal_does_not_change_the_outcome_of_an_expired_batch() {
     let mut rig = Setup::default()
         .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
         .start();
@@ -134,7 +134,7 @@ fn an_expired_batch_is_not_touched_by_a_final_refusal() {
 
 /// Java: SenderTest#testWhenFirstBatchExpireNoSendSecondBatchIfGuaranteeOrder
 #[test]
-fn with_one_request_in_flight_an_expired_batch_holds_the_next_until_its_answer_or_disconnect() {
+fn with_one_request_in_flight_an_expired_batch_blocks_the_next_until_its_request_has_completed() {
     let mut rig = Setup::default()
         .with(|o| (o.guarantee_order, o.request_timeout) = (true, DELIVERY_TIMEOUT * 2))
         .start();
@@ -156,7 +156,7 @@ fn with_one_request_in_flight_an_expired_batch_holds_the_next_until_its_answer_o
 /// The next batch of the same leader waits for the connection, which has one request in flight at most, and not for the
 /// expired batch. In Java the partition stays muted until the request to the old leader times out.
 #[test]
-fn with_one_request_in_flight_an_expired_batch_does_not_hold_the_next_from_another_leader() {
+fn with_one_request_in_flight_an_expired_batch_does_not_block_the_next_to_another_leader() {
     for idempotent in [false, true] {
         let mut rig = Setup {
             idempotent,
@@ -258,7 +258,10 @@ fn a_batch_expired_in_flight_begins_a_new_epoch_when_those_behind_it_are_out_of_
     assert_eq!(offset(&second), Some(0));
 }
 
-/// SE-9, TM-48. Java: TransactionManagerTest#testBumpEpochAfterTimeoutWithoutPendingInflightRequests
+/// Differs from Java: the batch is unresolved also after its first attempt (SE-9). It is resolved when nothing is in
+/// flight, here by an epoch bump (TM-48).
+///
+/// Java: TransactionManagerTest#testBumpEpochAfterTimeoutWithoutPendingInflightRequests
 #[test]
 fn a_single_batch_expired_in_flight_begins_a_new_epoch_and_its_late_response_is_ignored() {
     let mut rig = Setup::idempotent()
@@ -298,7 +301,7 @@ fn a_batch_that_was_sent_and_expires_in_the_queue_is_unresolved() {
 
 /// Java: SenderTest#testResetOfProducerStateShouldAllowQueuedBatchesToDrain
 #[test]
-fn a_gap_that_no_broker_has_seen_lets_the_other_partition_go_on() {
+fn a_batch_out_of_order_in_one_partition_does_not_block_another_partition() {
     let mut rig = Setup::idempotent().with(|o| o.retries = 0).start();
     let failed = rig.send(0, "a");
     let written = rig.send(1, "b");

@@ -185,7 +185,7 @@ fn several_batches_of_a_partition_are_in_flight_with_consecutive_sequences() {
 
 /// Java: SenderTest#testIdempotenceWithMultipleInflightsRetriedInOrder
 #[test]
-fn batches_that_failed_together_are_tried_again_one_at_a_time_and_in_order() {
+fn batches_that_failed_together_are_retried_one_at_a_time_and_in_order() {
     let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
@@ -273,7 +273,7 @@ fn answers_that_come_out_of_order_do_not_reorder_the_retries() {
 
 /// Java: SenderTest#testCorrectHandlingOfOutOfOrderResponsesWhenSecondSucceeds
 #[test]
-fn a_second_batch_that_succeeds_first_leaves_the_first_to_be_tried_again() {
+fn a_second_batch_that_succeeds_first_leaves_the_first_to_be_retried() {
     let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");

@@ -47,7 +47,7 @@ fn a_wait_for_a_record_ends_after_its_callback_has_run() {
 
 /// Java: SenderTest#testRetries
 #[test]
-fn a_lost_batch_is_tried_again_after_the_backoff_until_its_retries_are_used_up() {
+fn a_lost_batch_is_retried_after_the_backoff_until_its_retries_are_used_up() {
     let mut rig = Setup::default().with(|o| o.retries = 1).start();
     let first = rig.launch(0, "v");
     rig.lose(0, true);
@@ -199,7 +199,7 @@ fn an_unauthorized_topic_has_its_own_kind_of_error() {
 /// the partition's kind of error (SE-18). If the response names refused records, these get its messages, and the other
 /// records of the batch a general error (PB-16).
 #[test]
-fn records_named_in_an_error_get_its_message_and_the_others_the_reason_why_they_failed_with_them() {
+fn records_named_in_a_response_get_its_message_and_the_others_a_general_error() {
     let named = |at, words: &str| BatchIndexAndErrorMessage {
         batch_index: at,
         message: Some(words.into()),
@@ -247,7 +247,7 @@ fn records_named_in_an_error_get_its_message_and_the_others_the_reason_why_they_
 
 /// The callbacks of one batch run in the order of sending, those of several batches in the order of completion.
 #[test]
-fn callbacks_of_a_batch_that_fails_run_before_those_of_an_earlier_one_that_is_tried_again() {
+fn callbacks_of_a_batch_that_fails_run_before_those_of_an_earlier_one_that_is_retried() {
     let mut rig = Setup::default().start();
     let order = Arc::new(Mutex::new(Rank::LEAF, Vec::new()));
     let _futures = ["first", "second"].map(|name| {
@@ -593,7 +593,7 @@ fn a_request_names_each_topic_and_partition_once() {
 }
 
 #[test]
-fn without_a_backoff_a_batch_is_tried_again_a_hundred_times_a_second_at_most() {
+fn without_a_backoff_a_batch_is_retried_a_hundred_times_a_second_at_most() {
     for idempotent in [false, true] {
         let mut rig = Setup {
             idempotent,
@@ -623,7 +623,7 @@ fn without_a_backoff_a_batch_is_tried_again_a_hundred_times_a_second_at_most() {
 }
 
 #[test]
-fn partitions_that_are_refused_at_different_moments_are_tried_again_in_one_request() {
+fn partitions_that_are_refused_at_different_moments_are_retried_in_one_request() {
     let mut rig = Setup::default()
         .with(|o| (o.retry_backoff, o.retry_backoff_max) = (MS(0), MS(0)))
         .start();

@@ -58,7 +58,7 @@ fn a_batch_that_is_too_large_is_split_in_halves_and_each_future_gets_its_own_off
     rig.assert_memory_is_back();
 }
 
-/// KAFKA-8350: `batch.size` is above the broker's limit, so splitting by it changes nothing.
+/// `batch.size` is above the broker's limit, so splitting by it changes nothing (KAFKA-8350).
 #[test]
 fn a_batch_is_split_until_the_broker_accepts_the_pieces() {
     let mut rig = roomy(Setup::default());

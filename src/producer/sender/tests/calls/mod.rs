@@ -172,7 +172,7 @@ fn send_and_partitions_for_time_out_if_the_topic_stays_unknown() {
     assert_eq!(waited, MAX_BLOCK);
 }
 
-/// The error is the brokers' refusal of the topic, or an invalid topic name.
+/// An error is the brokers' refusal of the topic, or says that the topic's name is invalid.
 #[test]
 fn partitions_for_returns_known_partitions_or_the_refusal() {
     let hand = Hand::start(Setup::default());

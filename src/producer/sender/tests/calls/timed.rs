@@ -57,7 +57,7 @@ fn the_wait_for_memory_is_recorded_when_it_ends_with_or_without_memory() {
     assert_same(number(&hand, "record-error-total"), 1.0);
 }
 
-/// KIP-761, KAFKA-13692
+/// The wait-time metric of the metadata (KIP-761, KAFKA-13692).
 #[test]
 fn the_wait_for_metadata_is_recorded_also_when_it_is_in_vain() {
     let hand = Hand::start(Setup::default());

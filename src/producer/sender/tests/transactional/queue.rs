@@ -214,7 +214,9 @@ fn requests_whose_handlers_panic_and_the_other_requests_fail_with_the_sender() {
     }
 }
 
-/// KIP-360. Java: TransactionManagerTest#testCanBumpEpochDuringCoordinatorDisconnect
+/// The version of InitProducerId shows whether the coordinator can bump epochs (KIP-360).
+///
+/// Java: TransactionManagerTest#testCanBumpEpochDuringCoordinatorDisconnect
 #[test]
 fn the_coordinators_supported_versions_are_kept_while_it_stays_the_coordinator() {
     let diary = diary();

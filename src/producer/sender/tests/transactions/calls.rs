@@ -33,7 +33,9 @@ fn a_transaction_adds_its_partitions_sends_its_records_and_offsets_and_is_commit
     assert_eq!((end.producer_id, end.producer_epoch), (PRODUCER_ID, 0));
 }
 
-/// TM-11, TM-31. Java: TransactionManagerTest#testEndTxnNotSentIfIncompleteBatches,
+/// The end of a transaction waits for its batches (TM-11), which do not linger meanwhile (TM-31).
+///
+/// Java: TransactionManagerTest#testEndTxnNotSentIfIncompleteBatches,
 /// #testFlushPendingPartitionsOnCommit,
 /// #testCommitTransactionWithUnsentProduceRequest; SenderTest#testRecordsFlushedImmediatelyOnTransactionCompletion
 #[test]
@@ -67,7 +69,9 @@ fn a_commit_sends_lingering_batches_and_waits_for_them() {
     assert_eq!(tx.produces().len(), 1);
 }
 
-/// TM-7. Java: TransactionManagerTest#testFailIfNotReadyForSendNoProducerId,
+/// A `send` outside of a transaction is refused, also after an error (TM-7).
+///
+/// Java: TransactionManagerTest#testFailIfNotReadyForSendNoProducerId,
 /// #testFailIfNotReadyForSendNoOngoingTransaction, #testNotReadyForSendBeforeInitTransactions,
 /// #testNotReadyForSendBeforeBeginTransaction
 #[test]
@@ -90,7 +94,9 @@ fn a_record_is_accepted_only_while_a_transaction_is_open() {
     assert_eq!(refused(&tx).kind(), TransactionErrorKind::WrongState);
 }
 
-/// TM-13. Java: KafkaProducerTest#testAbortTransaction
+/// The coordinator has not begun a transaction without partitions and offsets (TM-13).
+///
+/// Java: KafkaProducerTest#testAbortTransaction
 #[test]
 fn an_empty_transaction_ends_without_a_request() {
     for operation in [Operation::Commit, Operation::Abort] {
@@ -101,7 +107,9 @@ fn an_empty_transaction_ends_without_a_request() {
     }
 }
 
-/// TM-30. Java: SenderTest#testTransactionAbortedExceptionOnAbortWithoutError
+/// An abort drops partitions that were not added yet (TM-30).
+///
+/// Java: SenderTest#testTransactionAbortedExceptionOnAbortWithoutError
 #[test]
 fn an_abort_fails_unsent_batches_and_waits_for_those_in_flight() {
     let mut tx = Tx::begun();
@@ -126,9 +134,11 @@ fn an_abort_fails_unsent_batches_and_waits_for_those_in_flight() {
     assert!(!end.committed);
 }
 
-/// TM-10. Java: TransactionManagerTest#testMaybeAddPartitionToTransaction
+/// Partitions that are new to the transaction are added in one request (TM-10).
+///
+/// Java: TransactionManagerTest#testMaybeAddPartitionToTransaction
 #[test]
-fn partitions_that_come_together_are_added_in_one_request_and_those_that_come_later_in_the_next() {
+fn partitions_used_together_are_added_in_one_request_and_later_ones_in_the_next() {
     let mut tx = Tx::begun();
     let records = [0, 1].map(|partition| tx.send(partition, "v").expect("taken"));
     let at = tx.until_asked(ApiKey::AddPartitionsToTxn);
@@ -154,7 +164,9 @@ fn partitions_that_come_together_are_added_in_one_request_and_those_that_come_la
     assert_eq!(added(tx.kinds()), 2, "to the next transaction, too");
 }
 
-/// KAFKA-13412, TM-26. Java: KafkaProducerTest#testInitTransactionTimeout,
+/// A call that timed out may be repeated, and returns the result of the first, once (KAFKA-13412, TM-26).
+///
+/// Java: KafkaProducerTest#testInitTransactionTimeout,
 /// #testOnlyCanExecuteCloseAfterInitTransactionsTimeout
 #[test]
 fn a_call_repeated_after_a_timeout_resumes_the_first_one() {
@@ -340,7 +352,9 @@ fn a_repeated_commit_of_a_closing_producer_returns_the_outcome_of_the_first() {
     assert_eq!(error.kind(), TransactionErrorKind::Closed);
 }
 
-/// TM-25. Java: SenderTest#testForceShutdownWithIncompleteTransaction
+/// A forced close fails queued requests and the calls that wait for them (TM-25).
+///
+/// Java: SenderTest#testForceShutdownWithIncompleteTransaction
 #[test]
 fn a_call_that_waits_for_the_end_of_a_transaction_fails_when_the_producer_is_closed_by_force() {
     for asked in [ApiKey::AddPartitionsToTxn, ApiKey::EndTxn] {

@@ -256,7 +256,7 @@ fn records_that_expire_before_they_are_sent_fail_their_transaction() {
 /// Java: TransactionManagerTest#testSenderShutdownWithPendingTransactions,
 /// SenderTest#testTransactionalRequestsSentOnShutdown
 #[test]
-fn a_commit_that_was_called_before_the_producer_is_closed_is_carried_out() {
+fn a_commit_that_was_called_before_the_producer_is_closed_is_executed() {
     let mut tx = Tx::begun();
     let record = tx.send(0, "v").expect("taken");
     let committed = tx.try_call(Operation::Commit, |tx| {

@@ -37,7 +37,7 @@ fn meaning(tx: &Tx) -> Meaning {
 /// #testBumpTransactionalEpochOnRecoverableAddPartitionRequestError,
 /// #testBumpTransactionalEpochOnRecoverableAddOffsetsRequestError
 #[test]
-fn each_error_of_each_request_is_retried_ends_the_transaction_or_the_producer() {
+fn each_error_of_each_request_is_retriable_abortable_fencing_or_fatal() {
     use ErrorCode as Code;
     let common = [
         (Code::NotCoordinator, Retried),
@@ -125,9 +125,11 @@ fn each_error_of_each_request_is_retried_ends_the_transaction_or_the_producer() 
     }
 }
 
-/// TM-22, TM-24. Java: TransactionManagerTest#testTransactionalIdAuthorizationFailureInInitProducerId
+/// An old epoch is fencing (TM-22); errors that may pass are retried, which are fatal in Java (TM-24).
+///
+/// Java: TransactionManagerTest#testTransactionalIdAuthorizationFailureInInitProducerId
 #[test]
-fn an_error_of_init_is_retried_or_ends_the_producer() {
+fn each_error_of_init_producer_id_is_retriable_or_fatal() {
     use ErrorCode as Code;
     for (code, means) in [
         (Code::NotCoordinator, Retried),
@@ -295,7 +297,7 @@ fn a_record_that_is_refused_inside_a_callback_keeps_the_transaction_from_being_c
 /// #testInvalidProducerEpochConvertToProducerFencedInEndTxn, #testFailIfNotReadyForSendAfterFatalError,
 /// #testNotReadyForSendAfterFatalError
 #[test]
-fn a_producer_that_a_coordinator_fences_fails_in_every_call_and_with_every_record_that_waits() {
+fn a_producer_fenced_by_a_coordinator_fails_in_every_call_and_with_every_queued_record() {
     use ApiKey::{AddOffsetsToTxn, AddPartitionsToTxn, EndTxn, InitProducerId, TxnOffsetCommit};
     for code in [ErrorCode::ProducerFenced, ErrorCode::InvalidProducerEpoch] {
         for kind in [
@@ -351,9 +353,9 @@ fn a_producer_that_a_coordinator_fences_fails_in_every_call_and_with_every_recor
     }
 }
 
-/// The error codes of Produce that are fatal to the producer (TM-32).
+/// The error codes of Produce (TM-32).
 #[test]
-fn a_producer_that_a_leader_fences_has_failed_for_good() {
+fn each_error_of_produce_is_retriable_abortable_fencing_or_fatal() {
     for (code, means) in [
         (ErrorCode::ProducerFenced, Fenced),
         (ErrorCode::TransactionalIdAuthorizationFailed, Fatal),

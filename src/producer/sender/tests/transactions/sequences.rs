@@ -101,7 +101,9 @@ fn without_epoch_bumps_sequence_numbers_of_refused_batches_are_reused() {
     commit(&mut tx);
 }
 
-/// TM-48. Java: TransactionManagerTest#testBumpTransactionalEpochOnTimeout;
+/// A batch that may be written is resolved when nothing is in flight (TM-48).
+///
+/// Java: TransactionManagerTest#testBumpTransactionalEpochOnTimeout;
 /// SenderTest#testUnresolvedSequencesAreNotFatal
 #[test]
 fn without_epoch_bumps_a_batch_that_may_be_written_is_fatal() {
