@@ -757,6 +757,36 @@ fn work_that_ends_its_transaction_itself_gets_the_outcome() {
     assert_eq!(committed(&cluster), ["kept"]);
 }
 
+/// The request may be carried out at any moment, and the transaction is then open.
+#[test]
+fn a_close_reports_a_transaction_whose_first_request_is_not_answered() {
+    let cluster = cluster(3);
+    let limit = Duration::from_millis(300);
+    let producer = producer(config(&cluster).transactional_id(ID).max_block(limit));
+    producer.init_transactions_timeout(LONG).unwrap();
+    while producer.partitions_for("t").is_err() {}
+    let late = cluster
+        .script(
+            Rule::on(Api::AddPartitionsToTxn)
+                .never_answer()
+                .after_applying(),
+        )
+        .unwrap();
+    producer.begin_transaction().unwrap();
+    drop(producer.send(record("v")).unwrap());
+    let began = Instant::now();
+    while late.fired() == 0 {
+        assert!(began.elapsed() < LONG);
+        std::thread::yield_now();
+    }
+    let closed = producer.close();
+    assert!(
+        matches!(closed, Err(CloseError::TransactionOpen)),
+        "{closed:?}"
+    );
+    assert_eq!(state(&cluster), TransactionState::Ongoing);
+}
+
 #[test]
 fn work_may_fail_with_any_error_also_where_errors_are_passed_on() {
     fn passed_on(producer: &Text) -> Result<(), Box<dyn std::error::Error>> {

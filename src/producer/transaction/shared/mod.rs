@@ -255,16 +255,6 @@ impl Transactions {
         self.shared.lock()
     }
 
-    /// Whether a transaction is open, being ended, or must be aborted.
-    pub(super) fn is_open(&self) -> bool {
-        let shared = self.shared.lock();
-        shared.state.is_aborting()
-            || matches!(
-                shared.state,
-                TransactionManagerState::InTransaction | TransactionManagerState::Committing
-            )
-    }
-
     /// Starts a call's operation, or finds the pending one of an earlier call; with `of`, only while that transaction
     /// is the newest. `make` builds the request for the sender, which the caller wakes.
     pub(crate) fn ask(
