@@ -338,6 +338,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// committed, and never if it is aborted. Each is that of the record to be read next. `group` may be a group's name
     /// (`"my-group"`); better is what the consumer says of itself, [`ConsumerGroupMetadata`].
     ///
+    /// Calls of several threads, and other offsets after a timeout, are carried out one after the other, in the order
+    /// in which they were made. The same offsets are sent once: the call resumes waiting for the earlier one.
+    ///
     /// # Errors
     /// [`TimedOut`](TransactionErrorKind::TimedOut): call it again with the same offsets, or end the transaction.
     /// [`Abortable`](TransactionErrorKind::Abortable) if the group has left the consumer behind, may not be committed

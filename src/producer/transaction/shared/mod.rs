@@ -73,8 +73,10 @@ struct SharedTransactionState {
     number: TransactionNumber,
     /// Why, in an error state.
     failure: Option<TransactionFailure>,
-    /// The pending operation, until its call has returned the result.
+    /// The pending operation, until its call has returned the result; offset commits are in `offsets`.
     pending: Option<PendingTransition>,
+    /// The pending offset commits of the transaction, each until its call has returned the result.
+    offsets: Vec<PendingTransition>,
     /// The last retriable error of a transactional request, for the error of a call that times out.
     trouble: Option<Arc<str>>,
     /// Partitions entered into the transaction: their queues accept records.
@@ -158,6 +160,7 @@ impl Transactions {
                     number: TransactionNumber::NONE,
                     failure: None,
                     pending: None,
+                    offsets: Vec::new(),
                     trouble: None,
                     entered: Vec::new(),
                     known: 0,
@@ -235,7 +238,7 @@ impl Transactions {
     /// Begins a transaction (`beginTransaction`); needs no request and no sender.
     pub(crate) fn begin(&self) -> Result<TransactionNumber, TransactionFailure> {
         let mut shared = self.shared.lock();
-        shared.check_pending(None, None)?;
+        shared.check_pending(None)?;
         shared.check_state(None, TransactionManagerState::InTransaction)?;
         // A new number even if nothing is sent: a call that is late for the transaction before must not reach this one.
         shared.number.0 += 1;
@@ -277,7 +280,7 @@ impl Transactions {
         if let Some(result) = shared.begun_before(&operation) {
             return Ok(result);
         }
-        shared.check_pending(of, Some(&operation))?;
+        shared.check_pending(of)?;
         let next = match operation {
             Operation::Init => Some(TransactionManagerState::Initializing),
             Operation::Commit => Some(TransactionManagerState::Committing),
@@ -297,10 +300,19 @@ impl Transactions {
         if self.inbox.push_unwoken(handler).is_err() {
             return Err(shared.refused(of, closed()));
         }
-        shared.pending = Some(PendingTransition {
+        let is_of_offsets = matches!(operation, Operation::SendOffsets(_));
+        let pending = PendingTransition {
             operation,
             result: Arc::clone(&result),
-        });
+        };
+        if is_of_offsets {
+            shared.offsets.push(pending);
+        } else {
+            // Pending offsets do not keep a transaction from being ended. Their handlers still set the results; the
+            // entries only serve a repeated call.
+            shared.offsets.clear();
+            shared.pending = Some(pending);
+        }
         Ok(result)
     }
 
@@ -318,9 +330,9 @@ impl Transactions {
     /// Clears the pending operation, whose call returns with its result.
     pub(crate) fn told(&self, result: &Arc<TransactionResult>) {
         let mut shared = self.shared.lock();
-        shared
-            .pending
-            .take_if(|pending| Arc::ptr_eq(&pending.result, result));
+        let is_it = |pending: &PendingTransition| Arc::ptr_eq(&pending.result, result);
+        shared.pending.take_if(|pending| is_it(pending));
+        shared.offsets.retain(|pending| !is_it(pending));
     }
 
     /// The last retriable error, which explains why a call takes so long.
@@ -604,26 +616,16 @@ impl SharedTransactionState {
 
     /// The pending result of the same operation.
     fn begun_before(&self, operation: &Operation) -> Option<Arc<TransactionResult>> {
-        let pending = self.pending.as_ref();
-        let same = pending.filter(|it| it.operation == *operation)?;
+        let mut all = self.pending.iter().chain(&self.offsets);
+        let same = all.find(|it| it.operation == *operation)?;
         Some(Arc::clone(&same.result))
     }
 
-    /// Fails if another operation is pending. Pending offsets do not keep a transaction from being ended.
-    fn check_pending(
-        &mut self,
-        of: Option<TransactionNumber>,
-        asked: Option<&Operation>,
-    ) -> Result<(), TransactionFailure> {
+    /// Fails if an operation is pending: its call must return its result first. Offset commits are no obstacle.
+    fn check_pending(&self, of: Option<TransactionNumber>) -> Result<(), TransactionFailure> {
         let Some(pending) = &self.pending else {
             return Ok(());
         };
-        let ends = matches!(asked, Some(Operation::Commit | Operation::Abort));
-        // Their handler still sets the result; the pending entry only serves a repeated call.
-        if ends && matches!(pending.operation, Operation::SendOffsets(_)) {
-            self.pending = None;
-            return Ok(());
-        }
         Err(self.wrong_state(
             of,
             format!(
@@ -636,9 +638,7 @@ impl SharedTransactionState {
     /// Sets the result of the pending call. Offsets are left out: their request handlers set it themselves.
     fn release(&self, outcome: Result<(), TransactionFailure>) {
         if let Some(pending) = &self.pending {
-            if !matches!(pending.operation, Operation::SendOffsets(_)) {
-                pending.result.set(outcome);
-            }
+            pending.result.set(outcome);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What each call asks for, in which state, and what becomes of a call whose time is up.
 
+use super::super::calls::{face_of, strings};
 use super::*;
 use crate::error::Misuse;
 use crate::producer::waiting::BlockingCall;
@@ -443,4 +444,30 @@ fn an_abort_that_times_out_after_a_commit_in_doubt_reports_the_doubt() {
     assert_eq!(tx.run_call(Operation::Abort), Ok(()));
     let none = tx.refused(Operation::Abort);
     assert!(!none.may_be_committed(), "{none}");
+}
+
+/// Two threads, or one that did not wait for the first: both calls are carried out, as in Kafka.
+///
+/// Kafka: `TransactionManager#sendOffsetsToTransaction`, which queues a request for each call.
+#[test]
+fn offsets_that_are_sent_while_others_are_under_way_are_committed_after_them() {
+    let mut tx = Tx::begun();
+    let (another, _running) = face_of(&tx.hand.rig, strings());
+    let mut first = tx.hand.producer.transaction_call(offsets(1), None);
+    let mut second = another.transaction_call(offsets(2), None);
+    assert!(step(&mut first).is_none());
+    assert!(step(&mut second).is_none());
+    drop(first);
+    tx.settle();
+    assert_eq!(step(&mut second), Some(Ok(())));
+    // Picked up by the same offsets, not begun anew.
+    assert_eq!(tx.run_call(offsets(1)), Ok(()));
+    let kinds = tx.kinds();
+    let count = |kind| kinds.iter().filter(|it| **it == kind).count();
+    assert_eq!(count(ApiKey::TxnOffsetCommit), 2);
+    let Request::TxnOffsetCommit(last) = tx.last(ApiKey::TxnOffsetCommit) else {
+        unreachable!("of that kind");
+    };
+    assert_eq!(last.topics[0].partitions[0].offset, 2);
+    assert_eq!(tx.run_call(Operation::Commit), Ok(()));
 }
