@@ -130,6 +130,11 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
         false
     }
 
+    /// Whether the coordinator begins the transaction with it, unless it has begun it before.
+    fn begins_transaction(&self) -> bool {
+        false
+    }
+
     /// Whether it is an EndTxn that commits: once sent, the transaction may be committed.
     fn commits(&self) -> bool {
         false

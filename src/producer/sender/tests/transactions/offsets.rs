@@ -218,6 +218,7 @@ fn offsets_that_are_more_than_the_coordinator_keeps_end_the_transaction_and_not_
             text.contains("input-1") && text.contains("offset.metadata.max.bytes"),
             "{text}"
         );
+        assert!(!text.contains("  "), "{text}");
         assert_eq!(tx.run_call(Operation::Abort), Ok(()));
         tx.hand.producer.begin_transaction().expect("it goes on");
     }
