@@ -581,3 +581,30 @@ fn a_module_beside_its_folder_is_found() {
     );
     assert!(misplaced_modules(&files(&["src/a/mod.rs", "src/a/b.rs", "src/b.rs"])).is_empty());
 }
+
+/// A line of a text that lost the backslash before its line break, and was joined with the next one's indentation.
+fn gap_violations(file: &str, _module: &str, text: &str) -> Vec<String> {
+    let lines = text.lines().zip(1..);
+    let has_gap = |line: &str| {
+        let line = line.trim();
+        !line.starts_with("//") && line.contains('"') && line.contains("        ")
+    };
+    lines
+        .filter(|(line, _)| has_gap(line))
+        .map(|(_, number)| format!("{file}:{number}: a text has a gap of blanks"))
+        .collect()
+}
+
+#[test]
+fn no_text_has_a_gap_of_blanks() {
+    check_tree(gap_violations);
+}
+
+#[test]
+fn a_gap_of_blanks_is_found() {
+    let text = "    let text = \"it is to be             done\";\n    // a   table          \n";
+    assert_eq!(
+        gap_violations("f.rs", "f", text),
+        ["f.rs:1: a text has a gap of blanks"]
+    );
+}

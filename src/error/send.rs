@@ -343,7 +343,10 @@ pub enum CloseError {
     /// The sender thread was asked to stop and is still running: a callback, an interceptor or the compression of a
     /// batch has not returned.
     ThreadRunning,
-    /// A transaction was open, or its result was unknown, and the coordinator did not confirm its end in time. An open
+    /// A transaction was open, or its result was unknown, and the coordinator did not confirm its end in time: also one
+    /// whose first request was sent and not answered, and one of a producer that has failed for good
+    /// ([`Fatal`](crate::TransactionErrorKind::Fatal)). Not returned after
+    /// [`Fenced`](crate::TransactionErrorKind::Fenced): that transaction is not this producer's any more. An open
     /// transaction stays open until `transaction.timeout.ms` has passed, or another producer with the same
     /// `transactional.id` is initialized; consumers with `isolation.level=read_committed` wait for it.
     TransactionOpen,

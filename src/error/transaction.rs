@@ -12,7 +12,7 @@ use super::{ErrorCode, Misuse};
 /// | [`TimedOut`](TransactionErrorKind::TimedOut) | retry the same call: it resumes waiting for the operation that the first one started |
 /// | [`Abortable`](TransactionErrorKind::Abortable) | `abort_transaction`, then begin the next |
 /// | [`Fenced`](TransactionErrorKind::Fenced), [`Fatal`](TransactionErrorKind::Fatal) | close the producer and build another |
-/// | [`WrongState`](TransactionErrorKind::WrongState), [`InvalidOffsets`](TransactionErrorKind::InvalidOffsets), [`Misuse`](TransactionErrorKind::Misuse) | fix the program: nothing has changed |
+/// | [`WrongState`](TransactionErrorKind::WrongState), [`InvalidOffsets`](TransactionErrorKind::InvalidOffsets), [`Misuse`](TransactionErrorKind::Misuse) | fix the program: the call has changed nothing |
 /// | [`Closed`](TransactionErrorKind::Closed) | nothing: the producer is closed |
 ///
 /// Cheap to clone.
@@ -90,6 +90,14 @@ impl TransactionError {
         Self { call, failure }
     }
 
+    /// The same error of the call, with another failure.
+    pub(crate) fn map(self, change: impl FnOnce(TransactionFailure) -> TransactionFailure) -> Self {
+        Self {
+            failure: change(self.failure),
+            ..self
+        }
+    }
+
     /// What kind of failure it was.
     pub fn kind(&self) -> TransactionErrorKind {
         self.failure.kind
@@ -131,8 +139,10 @@ impl TransactionError {
     }
 
     /// Whether the transaction may be committed all the same: EndTxn with commit was sent, or may have been, and the
-    /// coordinator has not responded; or the call timed out, and the commit goes on. A producer that has failed says so
-    /// in each later call too.
+    /// coordinator has not responded; or a commit goes on that timed out, or that another thread waits for. Every error
+    /// says so for as long as that is so, whatever the call and the kind of the error; a producer that has failed says
+    /// so in each later call too. The errors of a [`Transaction`](crate::Transaction) also say so if another call has
+    /// committed it, and may say so of one that is older than the last that was committed.
     pub fn may_be_committed(&self) -> bool {
         self.failure.may_be_committed
     }

@@ -20,6 +20,8 @@ use super::quick_send::send_quickly;
 use super::record::ProducerRecord;
 use super::record_metadata::RecordMetadata;
 use super::send_attempt::{SendAttempt, SendProgress};
+#[cfg(feature = "testing")]
+use super::send_errors::spoil_by_set_error;
 use super::send_errors::spoil_transaction;
 use super::thunks::{AnyCallback, NoCallback, UntakenCallback};
 use super::try_send::{TrySendError, TrySendReason};
@@ -254,10 +256,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         mut record: ProducerRecord<'_, K, V>,
         callback: Option<&mut AnyCallback>,
     ) -> Result<FutureRecordMetadata, Box<SendError>> {
-        #[cfg(feature = "testing")]
-        self.core.check_call(|set| &set.send)?;
         // Before interceptors and waits: the record belongs to the transaction that is open now, not to a later one.
         let of = of.unwrap_or_else(|| self.transaction_number());
+        #[cfg(feature = "testing")]
+        self.check_set_error(of)?;
         record = self.intercept(of, record)?;
         // Serializers change the headers while they borrow the record.
         let headers = std::mem::take(&mut record.headers);
@@ -284,6 +286,13 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             return Ok(record);
         }
         Ok(self.plugins.interceptors.on_send(record))
+    }
+
+    /// Returns the error that a test has set for `send`. The record is lost, as with any other refusal.
+    #[cfg(feature = "testing")]
+    fn check_set_error(&self, of: TransactionNumber) -> Result<(), SendError> {
+        let checked = self.core.check_call(|set| &set.send);
+        checked.inspect_err(|error| spoil_by_set_error(&self.core, of, error))
     }
 
     fn check_depth(&self, of: TransactionNumber) -> Result<(), SendError> {
@@ -360,7 +369,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         record: ProducerRecord<'a, K, V>,
     ) -> Result<FutureRecordMetadata, TrySendError<'a, K, V>> {
         #[cfg(feature = "testing")]
-        if let Err(error) = self.core.check_call(|set| &set.send) {
+        if let Err(error) = self.check_set_error(self.transaction_number()) {
             let reason = TrySendReason::Call(error);
             return Err(TrySendError { record, reason });
         }

@@ -541,7 +541,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 
     /// The error that metadata already has for the topic, for `try_send`, which does not wait. The topic is requested
-    /// again all the same.
+    /// again all the same. `None` also if the topic or partition has appeared since it was looked for.
     pub(crate) fn known_hindrance(&mut self) -> Option<SendRefusal> {
         match self.lookup.obstacle_so_far(&self.record.topic) {
             Err(why) => Some(self.errors().topic_not_had(why)),

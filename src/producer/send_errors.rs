@@ -160,10 +160,20 @@ const ZSTD_AND_OLD_BROKERS: &str = "compression.type=zstd needs brokers of 2.1 o
 /// not affected.
 #[cold]
 pub(super) fn spoil_transaction(core: &Core, of: TransactionNumber, refusal: &SendRefusal) {
+    spoil_by(core, of, refusal.spoils_transaction());
+}
+
+/// The same for an error that a test has set.
+#[cfg(feature = "testing")]
+pub(super) fn spoil_by_set_error(core: &Core, of: TransactionNumber, error: &SendError) {
+    spoil_by(core, of, SendRefusal::set_error_spoils(error));
+}
+
+fn spoil_by(core: &Core, of: TransactionNumber, failure: Option<TransactionFailure>) {
     let Some(transactions) = &core.transactions else {
         return;
     };
-    if let Some(failure) = refusal.spoils_transaction() {
+    if let Some(failure) = failure {
         if !planted!(RefusedRecordCommitted) {
             // The sender must stop sending batches of a transaction that can only be aborted.
             transactions.spoil(of, &failure);

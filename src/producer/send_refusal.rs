@@ -42,19 +42,33 @@ impl SendRefusal {
     /// `KafkaProducer#doSend`, which calls `maybeTransitionToErrorState` for an `ApiException`, that is for errors of
     /// the future. Differs: also for errors that the call throws.
     pub(super) fn spoils_transaction(&self) -> Option<TransactionFailure> {
-        let (message, code) = match self {
+        match self {
             Self::Call(
                 SendError::Transaction(_)
                 | SendError::Closed
                 | SendError::ProducerFailed(_)
                 | SendError::Misuse(Misuse::Forked),
-            ) => return None,
+            ) => None,
+            _ => Some(self.as_lost_record()),
+        }
+    }
+
+    /// The failure for a transaction that lacks the record.
+    fn as_lost_record(&self) -> TransactionFailure {
+        let (message, code) = match self {
             Self::Call(error) => (in_words(error), None),
             Self::Record(error) => (error.to_string(), error.code()),
         };
         let message = format!("a record was not taken: {message}");
-        let kind = TransactionErrorKind::Abortable;
-        Some(TransactionFailure::new(kind, code, message))
+        TransactionFailure::new(TransactionErrorKind::Abortable, code, message)
+    }
+
+    /// The failure for the transaction of a record that is refused with an error which a test has set. The producer of
+    /// the test goes on whatever the error says, so `Closed` spoils the transaction as well.
+    #[cfg(feature = "testing")]
+    pub(super) fn set_error_spoils(error: &SendError) -> Option<TransactionFailure> {
+        let is_outside = matches!(error, SendError::Transaction(_));
+        (!is_outside).then(|| Self::Call(error.clone()).as_lost_record())
     }
 }
 

@@ -60,6 +60,13 @@ impl<'c> TopicLookup<'c> {
         topic: &str,
         time: &Stopwatch,
     ) -> Result<bool, TopicLookupError> {
+        if self.awaited.is_none() {
+            return Ok(false);
+        }
+        // Read before the look: metadata that arrives in between is used, and never called missing.
+        let timed_out = time
+            .is_over(&*self.core.clock)
+            .then(|| self.timed_out(topic));
         let Some(awaited) = &self.awaited else {
             return Ok(false);
         };
@@ -71,8 +78,10 @@ impl<'c> TopicLookup<'c> {
             Lookout::Closed => Err(TopicLookupError::Closed),
             Lookout::Fatal(fatal) => Err(TopicLookupError::Fatal(fatal)),
             // Only if nothing newer came: an update that arrived just before the timeout is used.
-            Lookout::Same if time.is_over(&*self.core.clock) => Err(self.timed_out(topic)),
-            Lookout::Same => return Ok(true),
+            Lookout::Same => match timed_out {
+                Some(error) => Err(error),
+                None => return Ok(true),
+            },
         };
         self.record_wait();
         outcome
@@ -136,6 +145,8 @@ impl<'c> TopicLookup<'c> {
     /// The error that metadata has for the topic, without waiting; else the state of the topic.
     pub(crate) fn obstacle_so_far(&mut self, topic: &str) -> Result<TopicState, TopicLookupError> {
         let (core, start) = (self.core, self.start());
+        #[cfg(test)]
+        held_up::before_state();
         let state = core.metadata.topic_state(topic, start, core.clock.now());
         if let Some(error) = state.refused() {
             return Err(TopicLookupError::Refused(error));
@@ -157,5 +168,28 @@ impl<'c> TopicLookup<'c> {
     fn start(&mut self) -> WaitStart {
         let begin = || self.core.metadata.begin_wait();
         *self.start.get_or_insert_with(begin)
+    }
+}
+
+/// Test hook: runs code before the state of a topic is read, to force a race.
+#[cfg(test)]
+pub(crate) mod held_up {
+    use std::cell::RefCell;
+
+    type Meanwhile = Box<dyn FnOnce()>;
+
+    thread_local! {
+        static MEANWHILE: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
+    }
+
+    /// Holds up this thread the next time that it reads a topic's state, for as long as `meanwhile` takes.
+    pub(crate) fn once(meanwhile: impl FnOnce() + 'static) {
+        MEANWHILE.set(Some(Box::new(meanwhile)));
+    }
+
+    pub(super) fn before_state() {
+        if let Some(meanwhile) = MEANWHILE.take() {
+            meanwhile();
+        }
     }
 }

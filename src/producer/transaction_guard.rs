@@ -93,7 +93,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
     pub fn send(&self, record: ProducerRecord<'_, K, V>) -> Result<(), SendError> {
         let none = None::<&mut NoCallback>;
         let sent = self.producer.send_calling(self.number, record, none);
-        sent.map(drop)
+        sent.map(drop).map_err(|error| match error {
+            SendError::Transaction(error) => {
+                SendError::Transaction(self.producer.error_of(self.number, error))
+            }
+            other => other,
+        })
     }
 
     /// Commits offsets of a consumer group with the transaction.
@@ -174,8 +179,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
             Ok(Some(TransactionEnd::Aborted)) => TransactionFailure::wrong_state(
                 "the transaction was aborted by a call of the producer's",
             ),
-            // A later transaction has begun; how this one ended is not known any more.
-            Err(failure) => failure.in_doubt(true),
+            // A later transaction has begun.
+            Err(failure) => failure,
         };
         let call = TransactionCall::CommitTransaction;
         Some(Err(TransactionError::new(call, failure)))

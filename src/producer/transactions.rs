@@ -55,7 +55,7 @@ impl<'c> OperationCall<'c> {
     }
 
     fn ask(&self) -> Result<Arc<TransactionResult>, TransactionFailure> {
-        let (id, transactions) = match transactions_of(self.core) {
+        let (id, transactions) = match transactions_of(self.core, self.of) {
             Ok(found) => found,
             // A producer that is being closed goes on with what an earlier call has begun.
             Err(failure) => return self.begun_before().ok_or(failure),
@@ -101,7 +101,7 @@ impl BlockingCall for OperationCall<'_> {
             let asked = if self.is_empty {
                 let of = self.of;
                 let check = |(_, it): (_, &Arc<Transactions>)| it.check_offsets(of);
-                match transactions_of(self.core).and_then(check) {
+                match transactions_of(self.core, of).and_then(check) {
                     Ok(()) => return Step::Done(Ok(())),
                     Err(failure) => Err(failure),
                 }
@@ -129,15 +129,14 @@ impl BlockingCall for OperationCall<'_> {
         // After the result: an answer that came together with the timeout counts.
         if self.time.is_over(clock) {
             if planted!(TimedOutCallForgotten) {
-                if let Ok((_, transactions)) = transactions_of(self.core) {
+                if let Some(transactions) = &self.core.transactions {
                     transactions.told(result);
                 }
             }
             // The operation stays pending, so a repeated call waits for the same result and starts no second one.
-            let why = match transactions_of(self.core) {
-                Ok((_, transactions)) => transactions.trouble(),
-                Err(_) => None,
-            };
+            let transactions = self.core.transactions.as_ref();
+            let running = transactions.filter(|_| self.core.control.is_running());
+            let why = running.and_then(|transactions| transactions.trouble());
             let why = why.map_or_else(String::new, |why| format!(" ({why})"));
             let message = format!(
                 "it took longer than it may (max.block.ms, or the timeout that was given){why}; what it began goes \
@@ -146,7 +145,8 @@ impl BlockingCall for OperationCall<'_> {
             let failure = TransactionFailure::new(TransactionErrorKind::TimedOut, None, message);
             // A commit that times out here may still be carried out.
             let commits = self.operation == Operation::Commit;
-            return Step::Done(self.failed(failure.in_doubt(commits)));
+            let failure = refused(self.core, self.of, failure.in_doubt(commits));
+            return Step::Done(self.failed(failure));
         }
         Step::Wait(Wait {
             event: &**result,
@@ -155,11 +155,27 @@ impl BlockingCall for OperationCall<'_> {
     }
 
     fn refuse(&mut self, why: Misuse) -> Self::Output {
-        self.failed(TransactionFailure::misuse(why))
+        let failure = TransactionFailure::misuse(why);
+        self.failed(refused(self.core, self.of, failure))
     }
 }
 
-fn transactions_of(core: &Core) -> Result<(&Arc<str>, &Arc<Transactions>), TransactionFailure> {
+/// The failure of a refused call, with whether the transaction may be committed.
+fn refused(
+    core: &Core,
+    of: Option<TransactionNumber>,
+    failure: TransactionFailure,
+) -> TransactionFailure {
+    match &core.transactions {
+        Some(transactions) => transactions.refused(of, failure),
+        None => failure,
+    }
+}
+
+fn transactions_of(
+    core: &Core,
+    of: Option<TransactionNumber>,
+) -> Result<(&Arc<str>, &Arc<Transactions>), TransactionFailure> {
     let Some(transactions) = &core.transactions else {
         return Err(TransactionFailure::wrong_state(
             "the producer has no transactional.id, so it has no transactions: set transactional.id in its \
@@ -174,7 +190,7 @@ fn transactions_of(core: &Core) -> Result<(&Arc<str>, &Arc<Transactions>), Trans
             None => closed(),
         };
         // An EndTxn request may have reached the coordinator before the producer was closed.
-        return Err(failure.in_doubt(transactions.may_be_committed()));
+        return Err(transactions.refused(of, failure));
     }
     Ok((transactions.transactional_id(), transactions))
 }
@@ -233,6 +249,15 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         let mut call = OperationCall::new(&self.core, operation, timeout).of(of);
         self.core
             .timed(sensor, || self.core.driver().run(&mut call))
+    }
+
+    /// The error of a call about the transaction with this number, with whether that may be committed.
+    pub(super) fn error_of(
+        &self,
+        of: TransactionNumber,
+        error: TransactionError,
+    ) -> TransactionError {
+        error.map(|failure| refused(&self.core, Some(of), failure))
     }
 
     /// Commits or aborts the transaction with this number.
@@ -304,7 +329,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         #[cfg(feature = "testing")]
         self.core.check_call(|set| &set.begin_transaction)?;
         let begun = self.core.timed(CallSensor::TransactionBegin, || {
-            transactions_of(&self.core).and_then(|(_, transactions)| transactions.begin())
+            transactions_of(&self.core, None).and_then(|(_, transactions)| transactions.begin())
         });
         begun.map_err(|failure| TransactionError::new(TransactionCall::BeginTransaction, failure))
     }
@@ -312,6 +337,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// Commits offsets of a consumer group with the transaction: they are visible to the group when the transaction is
     /// committed, and never if it is aborted. Each is that of the record to be read next. `group` may be a group's name
     /// (`"my-group"`); better is what the consumer says of itself, [`ConsumerGroupMetadata`].
+    ///
+    /// Calls of several threads, and other offsets after a timeout, are carried out one after the other, in the order
+    /// in which they were made. The same offsets are sent once: the call resumes waiting for the earlier one.
     ///
     /// # Errors
     /// [`TimedOut`](TransactionErrorKind::TimedOut): call it again with the same offsets, or end the transaction.
@@ -353,11 +381,13 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         group: ConsumerGroupMetadata,
         timeout: Option<Duration>,
     ) -> Result<(), TransactionError> {
-        let operation = Self::offsets_operation(offsets, group)?;
+        let operation = self.offsets_operation(of, offsets, group)?;
         self.run_call_of(of, operation, timeout)
     }
 
     fn offsets_operation(
+        &self,
+        of: Option<TransactionNumber>,
         offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>,
         group: ConsumerGroupMetadata,
     ) -> Result<Operation, TransactionError> {
@@ -370,7 +400,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
                 let failure = TransactionFailure::new(kind, None, fault);
                 Err(TransactionError::new(
                     TransactionCall::SendOffsetsToTransaction,
-                    failure,
+                    refused(&self.core, of, failure),
                 ))
             }
         }

@@ -250,6 +250,7 @@ fn a_timed_out_commit_is_resumed_by_a_retry_and_made_once() {
     assert!(error.is_retriable() && error.may_be_committed(), "{error}");
     let other = producer.abort_transaction().unwrap_err();
     assert_eq!(other.kind(), TransactionErrorKind::WrongState, "{other}");
+    assert!(other.may_be_committed(), "{other}");
     producer.commit_transaction().unwrap();
     assert_eq!(slow.fired(), 1);
     assert_eq!(cluster.request_count(Api::EndTxn), 1);
@@ -755,6 +756,91 @@ fn work_that_ends_its_transaction_itself_gets_the_outcome() {
     assert_eq!(error.kind(), TransactionErrorKind::WrongState);
     assert!(!error.may_be_committed());
     assert_eq!(committed(&cluster), ["kept"]);
+}
+
+/// Also when the producer has begun another transaction since, or is closed.
+#[test]
+fn a_guard_whose_transaction_was_committed_by_another_call_reports_that_it_may_be_committed() {
+    type Next = fn(&Text);
+    let nexts: [Next; 3] = [
+        |_| {},
+        |producer| producer.begin_transaction().unwrap(),
+        |producer| producer.close().unwrap(),
+    ];
+    for commits in [true, false] {
+        for (at, next) in nexts.into_iter().enumerate() {
+            for call in ["commit", "abort", "send", "offsets"] {
+                let cluster = cluster(3);
+                let producer = transactional(&cluster);
+                let guard = producer.transaction().unwrap();
+                guard.send(record("v")).unwrap();
+                if commits {
+                    producer.commit_transaction().unwrap();
+                } else {
+                    producer.abort_transaction().unwrap();
+                }
+                next(&producer);
+                let error = match call {
+                    "commit" => guard.commit().unwrap_err(),
+                    "abort" => guard.abort().unwrap_err(),
+                    "offsets" => guard.send_offsets(input(1), "readers").unwrap_err(),
+                    _ => match guard.send(record("late")) {
+                        Err(SendError::Transaction(error)) => error,
+                        Err(SendError::Closed) => continue,
+                        other => panic!("{other:?}"),
+                    },
+                };
+                assert_eq!(error.may_be_committed(), commits, "{call} {at}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn work_that_fails_after_it_has_committed_its_transaction_reports_that_it_may_be_committed() {
+    let cluster = cluster(3);
+    let producer = transactional(&cluster);
+    let failed = producer.run_transaction(|it| {
+        it.send(record("kept")).unwrap();
+        it.producer().commit_transaction().unwrap();
+        Err::<(), _>("no")
+    });
+    let Err(TransactionRunError::Work { abort_error, .. }) = failed else {
+        panic!("{failed:?}");
+    };
+    let abort = abort_error.expect("there is nothing to abort");
+    assert!(abort.may_be_committed(), "{abort}");
+    assert_eq!(committed(&cluster), ["kept"]);
+}
+
+/// The request may be carried out at any moment, and the transaction is then open.
+#[test]
+fn a_close_reports_a_transaction_whose_first_request_is_not_answered() {
+    let cluster = cluster(3);
+    let limit = Duration::from_millis(300);
+    let producer = producer(config(&cluster).transactional_id(ID).max_block(limit));
+    producer.init_transactions_timeout(LONG).unwrap();
+    while producer.partitions_for("t").is_err() {}
+    let late = cluster
+        .script(
+            Rule::on(Api::AddPartitionsToTxn)
+                .never_answer()
+                .after_applying(),
+        )
+        .unwrap();
+    producer.begin_transaction().unwrap();
+    drop(producer.send(record("v")).unwrap());
+    let began = Instant::now();
+    while late.fired() == 0 {
+        assert!(began.elapsed() < LONG);
+        std::thread::yield_now();
+    }
+    let closed = producer.close();
+    assert!(
+        matches!(closed, Err(CloseError::TransactionOpen)),
+        "{closed:?}"
+    );
+    assert_eq!(state(&cluster), TransactionState::Ongoing);
 }
 
 #[test]

@@ -107,3 +107,32 @@ fn calls_of_transactions_that_are_to_fail_change_nothing() {
     producer.abort_transaction().unwrap();
     assert!(mock.transaction_aborted());
 }
+
+/// The record is lost, whatever the error that was set says of the producer.
+#[test]
+fn a_send_that_is_to_fail_keeps_its_transaction_from_being_committed() {
+    let out_of_range = SendError::PartitionOutOfRange {
+        topic: TOPIC.into(),
+        partition: 9,
+        count: 1,
+    };
+    for error in [SendError::Closed, out_of_range] {
+        for how in ["send", "try_send", "guard"] {
+            let rig = Rig::initialized(true);
+            let guard = rig.producer.transaction().unwrap();
+            rig.mock.set_send_error(error.clone());
+            match how {
+                "send" => drop(rig.producer.send(record("key")).unwrap_err()),
+                "try_send" => drop(rig.producer.try_send(record("key")).unwrap_err()),
+                _ => drop(guard.send(record("key")).unwrap_err()),
+            }
+            rig.mock.set_send_error(None);
+            let refused = guard.commit().unwrap_err();
+            assert!(refused.is_abortable(), "{how}: {refused}");
+            assert!(rig.mock.transaction_aborted(), "{how}");
+            rig.producer.begin_transaction().unwrap();
+            let _taken = rig.send("key");
+            rig.producer.commit_transaction().unwrap();
+        }
+    }
+}

@@ -672,6 +672,8 @@ fn a_partition_that_a_topic_does_not_have_is_missing_once_that_has_been_asked() 
     harness.update();
     for _ in 0..3 {
         assert!(is_missing());
+        let state = metadata.topic_state("t", metadata.begin_wait(), harness.now());
+        assert!(!state.is_missing(Some(0)), "the topic has that one");
         metadata.request_update_for_topic("t", Some(7));
     }
     metadata.handle_failure(harness.now(), MetadataFailure::NoBrokers);

@@ -37,9 +37,15 @@ impl TopicState {
     pub(crate) fn is_missing(&self, wanted: Option<PartitionId>) -> bool {
         let is_missing = match self.last_code {
             Some(code) => code == ErrorCode::UnknownTopicOrPartition,
-            None => wanted.is_some() && self.are_all_known,
+            None => self.are_all_known && wanted.is_some_and(|wanted| !self.has(wanted)),
         };
         is_missing && self.last_failure.is_none()
+    }
+
+    /// Whether the partition is known.
+    fn has(&self, partition: PartitionId) -> bool {
+        let index = usize::try_from(partition);
+        index.is_ok_and(|index| self.partitions.is_some_and(|count| index < count))
     }
 
     /// The topic's error, if it is not retriable.

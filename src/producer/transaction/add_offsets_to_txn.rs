@@ -90,6 +90,10 @@ impl RequestHandler for AddOffsetsToTxn {
         self.is_needed(manager)
     }
 
+    fn begins_transaction(&self) -> bool {
+        true
+    }
+
     fn request(&self, manager: &TransactionManager) -> Request {
         let (transactional_id, producer) = manager.named_producer();
         Request::AddOffsetsToTxn(Box::new(AddOffsetsToTxnRequest {

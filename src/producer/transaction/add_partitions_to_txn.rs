@@ -65,6 +65,10 @@ impl RequestHandler for AddPartitionsToTxn {
         manager.contents.is_adding = false;
     }
 
+    fn begins_transaction(&self) -> bool {
+        true
+    }
+
     fn request(&self, manager: &TransactionManager) -> Request {
         let mut topics: Vec<AddPartitionsToTxnTopic> = Vec::new();
         let mut partitions: Vec<&TopicPartition> = manager

@@ -100,13 +100,13 @@ impl RequestHandler for EndTxn {
     }
 
     fn is_needed(&self, manager: &TransactionManager) -> bool {
-        let is_told = manager.contents.begun != Begun::No;
-        self.is_expected(manager) && (is_told || !planted!(UntoldEndOvertakesPacking))
+        self.is_expected(manager)
+            && (manager.may_have_begun() || !planted!(UntoldEndOvertakesPacking))
     }
 
     /// No EndTxn is sent for a transaction that the coordinator has not begun (TM-13).
     fn asks_broker(&self, manager: &TransactionManager) -> bool {
-        manager.contents.begun != Begun::No
+        manager.may_have_begun()
     }
 
     fn handle_unneeded(&mut self, manager: &mut TransactionManager, _now: Instant) {

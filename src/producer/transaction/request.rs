@@ -132,6 +132,11 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
         false
     }
 
+    /// Whether the coordinator begins the transaction when it receives this request, unless it has begun it before.
+    fn begins_transaction(&self) -> bool {
+        false
+    }
+
     /// Whether the request is an EndTxn that commits: once it is sent, the transaction may be committed.
     fn commits(&self) -> bool {
         false

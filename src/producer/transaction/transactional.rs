@@ -180,10 +180,22 @@ impl TransactionManager {
         }
     }
 
-    /// Whether the coordinator may have a transaction open, or one whose end is not known.
+    /// Whether the coordinator may have a transaction open, or one whose end is not known: from the moment at which the
+    /// first request of the transaction is sent, until the coordinator has confirmed the end.
+    pub(super) fn may_have_begun(&self) -> bool {
+        self.contents.begun != Begun::No
+            || self
+                .requests
+                .in_flight()
+                .is_some_and(RequestHandler::begins_transaction)
+    }
+
+    /// Whether a producer that ends now leaves a transaction to its coordinator. A fenced producer does not: its
+    /// transaction was aborted by the coordinator, or belongs to the producer that has taken over.
     pub(crate) fn leaves_transaction(&self) -> bool {
-        let is_open = self.transactions.as_ref().is_some_and(|it| it.is_open());
-        is_open && self.contents.begun != Begun::No
+        let failure = self.abort_reason();
+        let is_fenced = failure.is_some_and(|it| it.kind == TransactionErrorKind::Fenced);
+        self.may_have_begun() && !is_fenced
     }
 
     /// The close timeout: how long a closing producer waits for awaited requests, as a coordinator may be unreachable.

@@ -87,7 +87,8 @@ impl TxnOffsetCommit {
                     code @ (ErrorCode::OffsetMetadataTooLarge
                     | ErrorCode::InvalidCommitOffsetSize) => {
                         let message = format!(
-                            "the coordinator of group {group} does not keep as much as the offset of {name} is to be                              committed with (offset.metadata.max.bytes of the brokers): {}",
+                            "the coordinator of group {group} does not keep as much as the offset of {name} is to be \
+                             committed with (offset.metadata.max.bytes of the brokers): {}",
                             super::identity::describe(code)
                         );
                         manager.fail_transaction(Some(code), message);

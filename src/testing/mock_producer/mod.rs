@@ -245,7 +245,8 @@ impl MockProducer {
 
     // ---- errors of calls
 
-    /// Makes `send` and `try_send` fail immediately with this error, until it is set to `None`.
+    /// Makes `send` and `try_send` fail immediately with this error, until it is set to `None`. An open transaction can
+    /// then only be aborted, as after any other refused record, unless the error is a [`SendError::Transaction`].
     pub fn set_send_error(&self, error: impl Into<Option<SendError>>) {
         self.call_errors.set(|set| &mut set.send, error.into());
     }

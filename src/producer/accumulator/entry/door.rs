@@ -2,7 +2,7 @@
 
 /// The number of a producer's transaction. Records carry it, so that a record of an earlier transaction is not admitted
 /// to a later one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TransactionNumber(pub(crate) u64);
 
 impl TransactionNumber {

@@ -264,6 +264,25 @@ fn produce_response(partitions: Vec<PartitionProduceResponse>) -> Response {
     })
 }
 
+/// Installs a cluster snapshot with these topics.
+fn show_to(metadata: &ProducerMetadata, now: Instant, topics: Vec<MetadataTopic>) {
+    let plan = metadata.new_request(now);
+    let broker = |id: NodeId, host: &str| MetadataBroker {
+        node_id: id,
+        host: host.into(),
+        port: 9092,
+        rack: None,
+    };
+    let response = MetadataResponse {
+        throttle_time_ms: 0,
+        brokers: vec![broker(0, "a"), broker(1, "b")],
+        cluster_id: None,
+        controller_id: 0,
+        topics,
+    };
+    let _ = metadata.handle_response(plan.planned, 9, response, now);
+}
+
 /// A topic with one partition per entry of `leaders`: the node that leads it, or -1 if no node does.
 fn topic(name: &str, leaders: &[NodeId]) -> MetadataTopic {
     let partition = |(index, leader): (i32, &NodeId)| MetadataPartition {
@@ -366,24 +385,7 @@ impl Rig {
 
     /// Installs a cluster snapshot with these topics.
     fn show(&self, topics: Vec<MetadataTopic>) {
-        let plan = self.shared.metadata.new_request(self.now());
-        let broker = |id: NodeId, host: &str| MetadataBroker {
-            node_id: id,
-            host: host.into(),
-            port: 9092,
-            rack: None,
-        };
-        let response = MetadataResponse {
-            throttle_time_ms: 0,
-            brokers: vec![broker(0, "a"), broker(1, "b")],
-            cluster_id: None,
-            controller_id: 0,
-            topics,
-        };
-        let _ = self
-            .shared
-            .metadata
-            .handle_response(plan.planned, 9, response, self.now());
+        show_to(&self.shared.metadata, self.now(), topics);
     }
 
     fn wants_metadata(&self) -> bool {

@@ -73,8 +73,10 @@ struct SharedTransactionState {
     number: TransactionNumber,
     /// Why, in an error state.
     failure: Option<TransactionFailure>,
-    /// The pending operation, until its call has returned the result.
+    /// The pending operation, until its call has returned the result; offset commits are in `offsets`.
     pending: Option<PendingTransition>,
+    /// The pending offset commits of the transaction, each until its call has returned the result.
+    offsets: Vec<PendingTransition>,
     /// The last retriable error of a transactional request, for the error of a call that times out.
     trouble: Option<Arc<str>>,
     /// Partitions entered into the transaction: their queues accept records.
@@ -83,6 +85,10 @@ struct SharedTransactionState {
     known: usize,
     /// How the newest transaction has ended.
     end: Option<TransactionEnd>,
+    /// The newest transaction that was committed.
+    committed: Option<TransactionNumber>,
+    /// An EndTxn(commit) of the newest transaction was sent, and its result is not known.
+    commit_in_doubt: bool,
     #[cfg(feature = "testing")]
     tally: TransactionTally,
 }
@@ -154,10 +160,13 @@ impl Transactions {
                     number: TransactionNumber::NONE,
                     failure: None,
                     pending: None,
+                    offsets: Vec::new(),
                     trouble: None,
                     entered: Vec::new(),
                     known: 0,
                     end: None,
+                    committed: None,
+                    commit_in_doubt: false,
                     #[cfg(feature = "testing")]
                     tally: TransactionTally::default(),
                 },
@@ -193,7 +202,7 @@ impl Transactions {
     /// # Kafka
     /// `TransactionManager#failIfNotReadyForSend` (TM-7).
     pub(crate) fn check_send(&self, of: TransactionNumber) -> Result<(), TransactionFailure> {
-        self.lock().check_send(Some(of))
+        self.lock().check_record(of)
     }
 
     /// The same check for `send_offsets_to_transaction` without offsets.
@@ -201,7 +210,9 @@ impl Transactions {
         &self,
         of: Option<TransactionNumber>,
     ) -> Result<(), TransactionFailure> {
-        self.lock().check_send(of)
+        let shared = self.lock();
+        shared.check_number(of)?;
+        shared.check_open(of)
     }
 
     /// Opens the partition's queue for records of the transaction, if that is open. True if the sender is to be woken,
@@ -215,7 +226,7 @@ impl Transactions {
         entry: &Arc<PartitionEntry>,
     ) -> Result<bool, TransactionFailure> {
         let mut shared = self.lock();
-        shared.check_send(Some(of))?;
+        shared.check_record(of)?;
         // Under this lock, so that no commit or abort comes between the state check and the opening of the queue.
         let enters = entry.enter_transaction(of);
         if enters {
@@ -228,7 +239,7 @@ impl Transactions {
     pub(crate) fn begin(&self) -> Result<TransactionNumber, TransactionFailure> {
         let mut shared = self.shared.lock();
         shared.check_pending(None)?;
-        shared.check_state(TransactionManagerState::InTransaction)?;
+        shared.check_state(None, TransactionManagerState::InTransaction)?;
         // A new number even if nothing is sent: a call that is late for the transaction before must not reach this one.
         shared.number.0 += 1;
         shared.transition(TransactionManagerState::InTransaction, None);
@@ -255,16 +266,6 @@ impl Transactions {
         self.shared.lock()
     }
 
-    /// Whether a transaction is open, being ended, or must be aborted.
-    pub(super) fn is_open(&self) -> bool {
-        let shared = self.shared.lock();
-        shared.state.is_aborting()
-            || matches!(
-                shared.state,
-                TransactionManagerState::InTransaction | TransactionManagerState::Committing
-            )
-    }
-
     /// Starts a call's operation, or finds the pending one of an earlier call; with `of`, only while that transaction
     /// is the newest. `make` builds the request for the sender, which the caller wakes.
     pub(crate) fn ask(
@@ -276,9 +277,10 @@ impl Transactions {
         let mut shared = self.lock();
         // The number is checked under the lock: another thread may have ended the transaction and begun the next.
         shared.check_number(of)?;
-        if let Some(result) = shared.check_pending(Some(&operation))? {
+        if let Some(result) = shared.begun_before(&operation) {
             return Ok(result);
         }
+        shared.check_pending(of)?;
         let next = match operation {
             Operation::Init => Some(TransactionManagerState::Initializing),
             Operation::Commit => Some(TransactionManagerState::Committing),
@@ -287,21 +289,30 @@ impl Transactions {
         };
         match next {
             Some(next) => {
-                shared.check_state(next)?;
+                shared.check_state(of, next)?;
                 shared.transition(next, None);
             }
-            None => shared.check_send(of)?,
+            None => shared.check_open(of)?,
         }
         let result = Arc::new(Latch::new());
         let handler = make(&result);
         // Still under the lock, so that the sender takes the new state and its request in one `take_news`.
         if self.inbox.push_unwoken(handler).is_err() {
-            return Err(closed());
+            return Err(shared.refused(of, closed()));
         }
-        shared.pending = Some(PendingTransition {
+        let is_of_offsets = matches!(operation, Operation::SendOffsets(_));
+        let pending = PendingTransition {
             operation,
             result: Arc::clone(&result),
-        });
+        };
+        if is_of_offsets {
+            shared.offsets.push(pending);
+        } else {
+            // Pending offsets do not keep a transaction from being ended. Their handlers still set the results; the
+            // entries only serve a repeated call.
+            shared.offsets.clear();
+            shared.pending = Some(pending);
+        }
         Ok(result)
     }
 
@@ -313,20 +324,15 @@ impl Transactions {
     ) -> Option<Arc<TransactionResult>> {
         let shared = self.lock();
         shared.check_number(of).ok()?;
-        let pending = shared.pending.as_ref();
-        let same = pending.filter(|it| it.operation == *operation)?;
-        Some(Arc::clone(&same.result))
+        shared.begun_before(operation)
     }
 
     /// Clears the pending operation, whose call returns with its result.
     pub(crate) fn told(&self, result: &Arc<TransactionResult>) {
-        let pending = &mut self.shared.lock().pending;
-        if pending
-            .as_ref()
-            .is_some_and(|it| Arc::ptr_eq(&it.result, result))
-        {
-            *pending = None;
-        }
+        let mut shared = self.shared.lock();
+        let is_it = |pending: &PendingTransition| Arc::ptr_eq(&pending.result, result);
+        shared.pending.take_if(|pending| is_it(pending));
+        shared.offsets.retain(|pending| !is_it(pending));
     }
 
     /// The last retriable error, which explains why a call takes so long.
@@ -338,7 +344,7 @@ impl Transactions {
     /// longer open: the record is then not part of it.
     pub(crate) fn spoil(&self, of: TransactionNumber, failure: &TransactionFailure) {
         let mut shared = self.lock();
-        if shared.check_send(Some(of)).is_ok() {
+        if shared.check_record(of).is_ok() {
             let failure = Some(failure.clone());
             shared.transition(TransactionManagerState::AbortableError, failure);
         }
@@ -380,7 +386,8 @@ impl Transactions {
             // Only a pending commit is ended here: in InTransaction only an offset call can be pending, which its
             // handler ends.
             let was_committing = shared.state == TransactionManagerState::Committing;
-            let failure = failure.in_doubt(commit_is_out);
+            shared.commit_in_doubt |= commit_is_out;
+            let failure = failure.in_doubt(shared.commit_in_doubt);
             if was_committing {
                 shared.release(Err(failure.clone()));
             }
@@ -393,7 +400,11 @@ impl Transactions {
     pub(super) fn fail_for_good(&self, failure: TransactionFailure, commit_is_out: bool) {
         let mut shared = self.shared.lock();
         if shared.state.may_become(TransactionManagerState::FatalError) {
-            let failure = failure.in_doubt(commit_is_out);
+            shared.commit_in_doubt |= commit_is_out;
+            // The next epoch may be refused after the transaction was committed, before its call has returned.
+            let is_committed =
+                shared.is_pending_commit() && shared.end == Some(TransactionEnd::Committed);
+            let failure = failure.in_doubt(shared.commit_in_doubt || is_committed);
             shared.release(Err(failure.clone()));
             shared.transition(TransactionManagerState::FatalError, Some(failure));
         }
@@ -441,13 +452,14 @@ impl Transactions {
         self.fail_for_good(failure, commit_is_out);
     }
 
-    /// Whether the fatal error leaves open that the transaction was committed.
-    pub(crate) fn may_be_committed(&self) -> bool {
-        let shared = self.shared.lock();
-        shared
-            .failure
-            .as_ref()
-            .is_some_and(|it| it.may_be_committed)
+    /// The failure of a call about the transaction `of`, or the newest one, that is not refused by the checks above:
+    /// with whether that transaction may be committed.
+    pub(crate) fn refused(
+        &self,
+        of: Option<TransactionNumber>,
+        failure: TransactionFailure,
+    ) -> TransactionFailure {
+        self.shared.lock().refused(of, failure)
     }
 
     /// Why, in an error state.
@@ -479,11 +491,16 @@ impl SharedTransactionState {
                 TransactionManagerState::Ready | TransactionManagerState::Initializing,
             ) => {
                 self.end = Some(TransactionEnd::Committed);
+                self.committed = Some(self.number);
+                self.commit_in_doubt = false;
             }
             (
                 TransactionManagerState::Aborting,
                 TransactionManagerState::Ready | TransactionManagerState::Initializing,
-            ) => self.end = Some(TransactionEnd::Aborted),
+            ) => {
+                self.end = Some(TransactionEnd::Aborted);
+                self.commit_in_doubt = false;
+            }
             (_, TransactionManagerState::InTransaction) => self.end = None,
             _ => {}
         }
@@ -502,79 +519,126 @@ impl SharedTransactionState {
         }
     }
 
+    /// The failure of a refused call, with whether the transaction may be committed: all refusals are made here.
+    fn refused(
+        &self,
+        of: Option<TransactionNumber>,
+        failure: TransactionFailure,
+    ) -> TransactionFailure {
+        let may_be_committed = failure.may_be_committed || self.may_be_committed(of);
+        failure.in_doubt(may_be_committed)
+    }
+
+    fn wrong_state(
+        &self,
+        of: Option<TransactionNumber>,
+        message: impl Into<Arc<str>>,
+    ) -> TransactionFailure {
+        self.refused(of, TransactionFailure::wrong_state(message))
+    }
+
+    /// Whether the transaction may be committed: the newest one, as long as no call has returned how its commit ended,
+    /// or a certain one (`of`: a guard's), also if it is known to be committed.
+    fn may_be_committed(&self, of: Option<TransactionNumber>) -> bool {
+        if let Some(of) = of {
+            if of != self.number || self.end.is_some() {
+                // Only the newest commit is remembered: earlier transactions may have been committed, later ones not.
+                return self.committed.is_some_and(|committed| of <= committed);
+            }
+        }
+        let untold = self.pending.as_ref().filter(|_| self.is_pending_commit());
+        let may_be_untold = untold.is_some_and(|commit| match commit.result.get() {
+            None | Some(Ok(())) => true,
+            Some(Err(failure)) => failure.may_be_committed,
+        });
+        may_be_untold || self.commit_in_doubt || self.state == TransactionManagerState::Committing
+    }
+
+    fn is_pending_commit(&self) -> bool {
+        let pending = self.pending.as_ref();
+        pending.is_some_and(|it| it.operation == Operation::Commit)
+    }
+
     /// Fails if `of` is not the newest transaction: a late call must not affect the next one.
     fn check_number(&self, of: Option<TransactionNumber>) -> Result<(), TransactionFailure> {
         if of.is_none_or(|of| of == self.number) {
             return Ok(());
         }
-        Err(TransactionFailure::wrong_state(
+        Err(self.wrong_state(
+            of,
             "it is for an earlier transaction, which has ended, and another was begun since",
         ))
     }
 
-    fn check_send(&self, of: Option<TransactionNumber>) -> Result<(), TransactionFailure> {
-        self.check_number(of)?;
+    /// The check for a record. One that is sent after a commit is of no transaction, unless a guard sends it, which
+    /// says so itself.
+    fn check_record(&self, of: TransactionNumber) -> Result<(), TransactionFailure> {
+        self.check_number(Some(of))?;
+        self.check_open(None)
+    }
+
+    fn check_open(&self, of: Option<TransactionNumber>) -> Result<(), TransactionFailure> {
         match (self.state, &self.failure) {
             (TransactionManagerState::InTransaction, _) => Ok(()),
-            (_, Some(failure)) => Err(failure.clone()),
-            (state, None) => Err(TransactionFailure::wrong_state(format!(
-                "it needs an open transaction, and {state}"
-            ))),
+            (_, Some(failure)) => Err(self.refused(of, failure.clone())),
+            (state, None) => {
+                Err(self.wrong_state(of, format!("it needs an open transaction, and {state}")))
+            }
         }
     }
 
     /// TM-6: in an error state calls fail with that error; after an abortable one, abort is allowed.
-    fn check_state(&self, next: TransactionManagerState) -> Result<(), TransactionFailure> {
+    fn check_state(
+        &self,
+        of: Option<TransactionNumber>,
+        next: TransactionManagerState,
+    ) -> Result<(), TransactionFailure> {
         if self.state.may_become(next) {
             return Ok(());
         }
-        match &self.failure {
-            Some(failure) => Err(failure.clone()),
-            None => Err(TransactionFailure::wrong_state(match next {
-                TransactionManagerState::Initializing => {
-                    format!("it is for once, at the beginning, and {}", self.state)
-                }
-                TransactionManagerState::InTransaction => {
-                    format!(
-                        "it needs a producer without an open transaction, and {}",
-                        self.state
-                    )
-                }
-                _ => format!("it needs an open transaction, and {}", self.state),
-            })),
-        }
+        let state = self.state;
+        Err(match &self.failure {
+            Some(failure) => self.refused(of, failure.clone()),
+            None => self.wrong_state(
+                of,
+                match next {
+                    TransactionManagerState::Initializing => {
+                        format!("it is for once, at the beginning, and {state}")
+                    }
+                    TransactionManagerState::InTransaction => {
+                        format!("it needs a producer without an open transaction, and {state}")
+                    }
+                    _ => format!("it needs an open transaction, and {state}"),
+                },
+            ),
+        })
     }
 
-    /// The pending result of the same operation; an error if another operation is pending. Pending offsets do not keep
-    /// a transaction from being ended.
-    fn check_pending(
-        &mut self,
-        asked: Option<&Operation>,
-    ) -> Result<Option<Arc<TransactionResult>>, TransactionFailure> {
+    /// The pending result of the same operation.
+    fn begun_before(&self, operation: &Operation) -> Option<Arc<TransactionResult>> {
+        let mut all = self.pending.iter().chain(&self.offsets);
+        let same = all.find(|it| it.operation == *operation)?;
+        Some(Arc::clone(&same.result))
+    }
+
+    /// Fails if an operation is pending: its call must return its result first. Offset commits are no obstacle.
+    fn check_pending(&self, of: Option<TransactionNumber>) -> Result<(), TransactionFailure> {
         let Some(pending) = &self.pending else {
-            return Ok(None);
+            return Ok(());
         };
-        if asked == Some(&pending.operation) {
-            return Ok(Some(Arc::clone(&pending.result)));
-        }
-        let ends = matches!(asked, Some(Operation::Commit | Operation::Abort));
-        // Their handler still sets the result; the pending entry only serves a repeated call.
-        if ends && matches!(pending.operation, Operation::SendOffsets(_)) {
-            self.pending = None;
-            return Ok(None);
-        }
-        Err(TransactionFailure::wrong_state(format!(
-            "{} was called before, and how that ends is not known yet: wait for it, or call that again first",
-            pending.operation.call()
-        )))
+        Err(self.wrong_state(
+            of,
+            format!(
+                "{} was called before, and how that ends is not known yet: wait for it, or call that again first",
+                pending.operation.call()
+            ),
+        ))
     }
 
     /// Sets the result of the pending call. Offsets are left out: their request handlers set it themselves.
     fn release(&self, outcome: Result<(), TransactionFailure>) {
         if let Some(pending) = &self.pending {
-            if !matches!(pending.operation, Operation::SendOffsets(_)) {
-                pending.result.set(outcome);
-            }
+            pending.result.set(outcome);
         }
     }
 }

@@ -108,3 +108,49 @@ fn a_refused_record_fails_its_transaction_only_while_that_is_open() {
         Ok(Some(TransactionEnd::Committed))
     );
 }
+
+/// Ends the open transaction with a call that is told so.
+fn end_with(transactions: &Transactions, operation: Operation) {
+    let ending = ask(transactions, None, operation).expect("it is open");
+    transactions.ended(false);
+    transactions.told(&ending);
+}
+
+/// Whether the refusal of a guard's call says that its transaction may be committed.
+fn is_said_to_be_committed(transactions: &Transactions, of: TransactionNumber) -> bool {
+    let refused = ask(transactions, Some(of), Operation::Abort).expect_err("it has ended");
+    refused.may_be_committed
+}
+
+#[test]
+fn a_transaction_that_was_begun_after_the_last_commit_is_not_said_to_be_committed() {
+    let (transactions, committed) = begun();
+    end_with(&transactions, Operation::Commit);
+    assert!(is_said_to_be_committed(&transactions, committed));
+    let aborted = transactions.begin().expect("it is ready");
+    assert!(is_said_to_be_committed(&transactions, committed));
+    end_with(&transactions, Operation::Abort);
+    assert!(!is_said_to_be_committed(&transactions, aborted));
+    let open = transactions.begin().expect("it is ready");
+    assert!(is_said_to_be_committed(&transactions, committed));
+    assert!(!is_said_to_be_committed(&transactions, aborted));
+    let failure = TransactionFailure::new(Abortable, None, "a record was not taken");
+    transactions.spoil(open, &failure);
+    let refused = ask(&transactions, Some(open), Operation::Commit).expect_err("it is spoilt");
+    assert!(!refused.may_be_committed);
+}
+
+/// The call returns only when the next epoch is there, and its error must not deny the commit.
+#[test]
+fn a_commit_after_which_the_next_epoch_is_refused_reports_that_it_may_be_committed() {
+    for (operation, is_committed) in [(Operation::Commit, true), (Operation::Abort, false)] {
+        let (transactions, _) = begun();
+        let ending = ask(&transactions, None, operation).expect("it is open");
+        transactions.ended(true);
+        let kind = TransactionErrorKind::Fatal;
+        transactions.fail_for_good(TransactionFailure::new(kind, None, "refused"), false);
+        let outcome = ending.get().expect("it has ended").clone();
+        let failure = outcome.expect_err("the producer has failed");
+        assert_eq!(failure.may_be_committed, is_committed);
+    }
+}

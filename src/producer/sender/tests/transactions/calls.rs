@@ -1,6 +1,9 @@
 //! The requests of each call, the states in which it is allowed, and the outcome of calls that time out.
 
+use super::super::calls::{face_of, strings};
 use super::*;
+use crate::error::Misuse;
+use crate::producer::waiting::BlockingCall;
 
 /// Java: TransactionManagerTest#testBasicTransaction, #testIsSendToPartitionAllowedWithPartitionNotAdded
 #[test]
@@ -385,4 +388,100 @@ fn a_call_that_waits_for_the_end_of_a_transaction_fails_when_the_producer_is_clo
             );
         }
     }
+}
+
+/// A commit whose time was up goes on: each error of another call says so, whatever it is about.
+#[test]
+fn every_error_says_so_while_a_commit_is_in_doubt() {
+    let mut tx = Tx::begun();
+    tx.put(0, "v");
+    tx.settle();
+    let no_time = Some(Duration::ZERO);
+    let mut call = tx
+        .hand
+        .producer
+        .transaction_call(Operation::Commit, no_time);
+    let commit = step(&mut call).expect("at once");
+    let producer = &tx.hand.producer;
+    let bad = (TopicPartition::new("input", 0), (-1).into());
+    let mut errors = vec![
+        commit.expect_err("there is no time"),
+        producer.begin_transaction().expect_err("one is open"),
+        producer
+            .send_offsets_to_transaction([bad], "group")
+            .expect_err("they are bad"),
+        producer
+            .transaction_call(Operation::Abort, None)
+            .refuse(Misuse::InsideCallback)
+            .expect_err("it is refused"),
+    ];
+    errors.extend([Operation::Init, Operation::Abort, offsets(1)].map(|it| tx.refused(it)));
+    match tx.send(0, "late") {
+        Err(SendError::Transaction(error)) => errors.push(error),
+        other => panic!("{other:?}"),
+    }
+    for error in &errors {
+        assert!(error.may_be_committed(), "{:?} {error}", error.kind());
+    }
+    // It has ended, and nobody was told.
+    tx.settle();
+    let unaware = tx.refused(Operation::Abort);
+    assert!(unaware.may_be_committed(), "{unaware}");
+    assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+    // Whoever was told knows better than a later call, which is about no transaction.
+    let told = tx.refused(Operation::Abort);
+    assert!(!told.may_be_committed(), "{told}");
+}
+
+/// The abort of a transaction that may be committed has not come to its end: it still may be.
+#[test]
+fn an_abort_that_times_out_after_a_commit_in_doubt_reports_the_doubt() {
+    let mut tx = Tx::begun();
+    tx.put(0, "v");
+    tx.settle();
+    let outcome = tx.try_call(Operation::Commit, |tx| {
+        tx.lose(ApiKey::EndTxn);
+        tx.answer(ApiKey::EndTxn, ErrorCode::TransactionAbortable);
+    });
+    outcome.expect("it has ended").expect_err("refused");
+    let no_time = Some(Duration::ZERO);
+    let mut call = tx.hand.producer.transaction_call(Operation::Abort, no_time);
+    let timed_out = step(&mut call).expect("at once").expect_err("no time");
+    let begin = tx
+        .hand
+        .producer
+        .begin_transaction()
+        .expect_err("it is open");
+    for error in [timed_out, begin, tx.refused(offsets(1))] {
+        assert!(error.may_be_committed(), "{error}");
+    }
+    assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+    let none = tx.refused(Operation::Abort);
+    assert!(!none.may_be_committed(), "{none}");
+}
+
+/// Two threads, or one that did not wait for the first: both calls are carried out, as in Kafka.
+///
+/// Kafka: `TransactionManager#sendOffsetsToTransaction`, which queues a request for each call.
+#[test]
+fn offsets_that_are_sent_while_others_are_under_way_are_committed_after_them() {
+    let mut tx = Tx::begun();
+    let (another, _running) = face_of(&tx.hand.rig, strings());
+    let mut first = tx.hand.producer.transaction_call(offsets(1), None);
+    let mut second = another.transaction_call(offsets(2), None);
+    assert!(step(&mut first).is_none());
+    assert!(step(&mut second).is_none());
+    drop(first);
+    tx.settle();
+    assert_eq!(step(&mut second), Some(Ok(())));
+    // Picked up by the same offsets, not begun anew.
+    assert_eq!(tx.run_call(offsets(1)), Ok(()));
+    let kinds = tx.kinds();
+    let count = |kind| kinds.iter().filter(|it| **it == kind).count();
+    assert_eq!(count(ApiKey::TxnOffsetCommit), 2);
+    let Request::TxnOffsetCommit(last) = tx.last(ApiKey::TxnOffsetCommit) else {
+        unreachable!("of that kind");
+    };
+    assert_eq!(last.topics[0].partitions[0].offset, 2);
+    assert_eq!(tx.run_call(Operation::Commit), Ok(()));
 }

@@ -302,3 +302,75 @@ fn an_abort_without_a_coordinator_request_ends_after_the_callbacks_of_its_record
     });
     assert_eq!(ended, Some(Ok(())), "and the call with it");
 }
+
+/// The coordinator may have begun the transaction from the moment at which the request was sent.
+#[test]
+fn a_close_reports_a_transaction_that_the_coordinator_may_have_begun() {
+    for kind in [ApiKey::AddPartitionsToTxn, ApiKey::AddOffsetsToTxn] {
+        for aborts in [false, true] {
+            let refused = ErrorCode::TopicAuthorizationFailed;
+            for (answer, leaves) in [(None, true), (Some(OK), true), (Some(refused), false)] {
+                let mut tx = Tx::begun();
+                if kind == ApiKey::AddPartitionsToTxn {
+                    tx.put(0, "v");
+                } else {
+                    assert!(tx.try_call(offsets(1), |_| {}).is_none());
+                }
+                let leaves_one = |tx: &mut Tx| {
+                    let manager = tx.rig().sender.transactions.as_ref();
+                    manager.is_some_and(TransactionManager::leaves_transaction)
+                };
+                assert!(!leaves_one(&mut tx), "{kind} was not sent yet");
+                let at = tx.until_asked(kind);
+                if aborts {
+                    assert!(tx.try_call(Operation::Abort, |_| {}).is_none());
+                }
+                if let Some(code) = answer {
+                    tx.answer_at(at, code);
+                }
+                assert_eq!(leaves_one(&mut tx), leaves, "{kind} {aborts} {answer:?}");
+                tx.close_by_force();
+                let has_left = tx.rig().shared.control.has_left_transaction();
+                assert_eq!(has_left, leaves, "{kind} {aborts} {answer:?}");
+            }
+        }
+    }
+}
+
+/// A producer that failed for good cannot end its transaction. One that was fenced has none: its id belongs to another,
+/// or the coordinator has aborted it.
+#[test]
+fn a_close_reports_the_transaction_of_a_producer_that_has_failed_unless_it_was_fenced() {
+    for loses in [false, true] {
+        for (code, leaves) in [
+            (ErrorCode::TransactionalIdAuthorizationFailed, true),
+            (ErrorCode::InvalidTxnState, true),
+            (ErrorCode::ProducerFenced, false),
+        ] {
+            let mut tx = Tx::begun();
+            tx.put(0, "v");
+            tx.settle();
+            let outcome = tx.try_call(Operation::Commit, |tx| {
+                if loses {
+                    tx.lose(ApiKey::EndTxn);
+                }
+                tx.answer(ApiKey::EndTxn, code);
+            });
+            let error = outcome.expect("it has ended").expect_err("refused");
+            assert_eq!((error.is_fatal(), error.may_be_committed()), (true, loses));
+            tx.rig().shared.control.close();
+            tx.rig().sender.run_until_closed();
+            let has_left = tx.rig().shared.control.has_left_transaction();
+            assert_eq!(has_left, leaves, "{code}");
+        }
+    }
+    // It has begun none.
+    let mut tx = Tx::new();
+    let code = ErrorCode::TransactionalIdAuthorizationFailed;
+    let init = tx.try_call(Operation::Init, |tx| {
+        tx.answer(ApiKey::InitProducerId, code)
+    });
+    init.expect("it has ended").expect_err("refused");
+    tx.close_by_force();
+    assert!(!tx.rig().shared.control.has_left_transaction());
+}

@@ -598,3 +598,43 @@ fn the_first_wait_for_the_end_of_the_previous_transaction_is_shorter_than_the_ot
         assert_eq!(asked, Some(ApiKey::AddPartitionsToTxn), "{wait:?}");
     }
 }
+
+/// Lets the brokers answer, as soon as the call looks at what is known of the topic, that "new" has two partitions.
+fn answer_in_the_last_moment(tx: &Tx) {
+    let metadata = Arc::clone(&tx.hand.rig.shared.metadata);
+    let now = tx.hand.rig.now();
+    let topics = || vec![topic(TOPIC, &[0, 1]), topic("new", &[0, 1])];
+    crate::producer::topic_lookup::held_up::once(move || show_to(&metadata, now, topics()));
+}
+
+/// The partition exists, and only came to be known while `try_send` looked for the reason why it was not.
+#[test]
+fn a_partition_that_appears_while_try_send_gives_up_is_not_reported_missing() {
+    for (partition, exists) in [(0, true), (1, true), (2, false)] {
+        let tx = Tx::begun();
+        let record = ProducerRecord::new("new", "v").with_partition(partition);
+        answer_in_the_last_moment(&tx);
+        let refused = tx.hand.producer.try_send(record.clone());
+        let error = refused.expect_err("it was not known");
+        assert_eq!(error.reason().would_block(), exists, "{error}");
+        if exists {
+            drop(tx.hand.producer.try_send(record).expect("it is known"));
+            assert_eq!(tx.state(), TransactionManagerState::InTransaction);
+        }
+    }
+}
+
+/// The same for `send`, whose time is up at that very moment: metadata that is there in time is used.
+#[test]
+fn a_partition_that_appears_while_send_times_out_takes_the_record() {
+    let tx = Tx::begun();
+    let record = ProducerRecord::new("new", "v").with_partition(1);
+    let mut send = tx.hand.producer.send_call(&record, Headers::new(), None);
+    assert!(step(&mut send).is_none());
+    answer_in_the_last_moment(&tx);
+    tx.hand.rig.clock.advance(MAX_BLOCK);
+    let future = step(&mut send).expect("it ends").expect("it is taken");
+    drop(send);
+    assert!(!future.is_done(), "it is in a batch");
+    assert_eq!(tx.state(), TransactionManagerState::InTransaction);
+}

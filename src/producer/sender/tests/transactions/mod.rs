@@ -248,6 +248,14 @@ impl Tx {
         outcome.expect("at once").expect_err("it is refused")
     }
 
+    /// Closes the producer as a `close` that has timed out does.
+    fn close_by_force(&mut self) {
+        let control = &self.rig().shared.control;
+        control.close();
+        control.force();
+        self.rig().sender.run_until_closed();
+    }
+
     /// The kinds of the requests sent since the last `forget_sent`, in order.
     fn kinds(&mut self) -> Vec<ApiKey> {
         let sent = self.rig().client().sent().iter();

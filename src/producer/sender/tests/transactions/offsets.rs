@@ -217,6 +217,7 @@ fn offsets_too_large_for_the_coordinator_fail_the_transaction_and_not_the_produc
             text.contains("input-1") && text.contains("offset.metadata.max.bytes"),
             "{text}"
         );
+        assert!(!text.contains("  "), "{text}");
         assert_eq!(tx.run_call(Operation::Abort), Ok(()));
         tx.hand.producer.begin_transaction().expect("it goes on");
     }
