@@ -12,8 +12,8 @@ use crate::error::ErrorCode;
 use crate::planted::planted;
 use crate::protocol::{EndTxnRequest, Request, Response};
 
-/// Commits or aborts the open transaction, once all its batches have completed. It is not sent if the coordinator has
-/// received no request of the transaction (TM-13).
+/// Commits or aborts the open transaction, once all its batches have completed. It is not sent if the coordinator
+/// cannot have begun the transaction (TM-13).
 ///
 /// # Kafka
 /// `TransactionManager.EndTxnHandler`. Differs: every retriable code is retried, and an abort succeeds if the
@@ -104,7 +104,7 @@ impl RequestHandler for EndTxn {
             && (manager.may_have_begun() || !planted!(UntoldEndOvertakesPacking))
     }
 
-    /// No EndTxn is sent for a transaction that the coordinator has not begun (TM-13).
+    /// No EndTxn is sent for a transaction that the coordinator cannot have begun (TM-13).
     fn asks_broker(&self, manager: &TransactionManager) -> bool {
         manager.may_have_begun()
     }

@@ -118,7 +118,7 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
     }
 
     /// Whether the request has to be sent, once its [condition](Self::condition) is met. A transaction that the
-    /// coordinator has not begun ends without a request, but not before its batches.
+    /// coordinator cannot have begun ends without a request, but not before its batches.
     fn asks_broker(&self, _manager: &TransactionManager) -> bool {
         true
     }

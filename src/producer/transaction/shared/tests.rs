@@ -109,21 +109,21 @@ fn a_refused_record_fails_its_transaction_only_while_that_is_open() {
     );
 }
 
-/// Ends the open transaction with a call that is told so.
+/// Ends the open transaction, and returns the result from its call.
 fn end_with(transactions: &Transactions, operation: Operation) {
     let ending = ask(transactions, None, operation).expect("it is open");
     transactions.ended(false);
     transactions.told(&ending);
 }
 
-/// Whether the refusal of a guard's call says that its transaction may be committed.
+/// Whether the error of a refused call of a guard reports that the guard's transaction may be committed.
 fn is_said_to_be_committed(transactions: &Transactions, of: TransactionNumber) -> bool {
     let refused = ask(transactions, Some(of), Operation::Abort).expect_err("it has ended");
     refused.may_be_committed
 }
 
 #[test]
-fn a_transaction_that_was_begun_after_the_last_commit_is_not_said_to_be_committed() {
+fn a_transaction_begun_after_the_last_commit_is_not_reported_as_committed() {
     let (transactions, committed) = begun();
     end_with(&transactions, Operation::Commit);
     assert!(is_said_to_be_committed(&transactions, committed));
@@ -140,9 +140,10 @@ fn a_transaction_that_was_begun_after_the_last_commit_is_not_said_to_be_committe
     assert!(!refused.may_be_committed);
 }
 
-/// The call returns only when the next epoch is there, and its error must not deny the commit.
+/// The call returns after the epoch bump that follows the commit. If the bump fails, the call's error must report that
+/// the transaction may be committed.
 #[test]
-fn a_commit_after_which_the_next_epoch_is_refused_reports_that_it_may_be_committed() {
+fn a_commit_whose_epoch_bump_fails_reports_that_the_transaction_may_be_committed() {
     for (operation, is_committed) in [(Operation::Commit, true), (Operation::Abort, false)] {
         let (transactions, _) = begun();
         let ending = ask(&transactions, None, operation).expect("it is open");

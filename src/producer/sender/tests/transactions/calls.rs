@@ -390,9 +390,10 @@ fn a_call_that_waits_for_the_end_of_a_transaction_fails_when_the_producer_is_clo
     }
 }
 
-/// A commit whose time was up goes on: each error of another call says so, whatever it is about.
+/// While a commit that timed out is in progress, each error of another call reports that the transaction may be
+/// committed.
 #[test]
-fn every_error_says_so_while_a_commit_is_in_doubt() {
+fn every_error_reports_the_doubt_while_a_commit_is_in_doubt() {
     let mut tx = Tx::begun();
     tx.put(0, "v");
     tx.settle();
@@ -423,17 +424,17 @@ fn every_error_says_so_while_a_commit_is_in_doubt() {
     for error in &errors {
         assert!(error.may_be_committed(), "{:?} {error}", error.kind());
     }
-    // It has ended, and nobody was told.
+    // The commit has ended, but no call has returned its result.
     tx.settle();
     let unaware = tx.refused(Operation::Abort);
     assert!(unaware.may_be_committed(), "{unaware}");
     assert_eq!(tx.run_call(Operation::Commit), Ok(()));
-    // Whoever was told knows better than a later call, which is about no transaction.
+    // After a call has returned the result, a later call is not about this transaction.
     let told = tx.refused(Operation::Abort);
     assert!(!told.may_be_committed(), "{told}");
 }
 
-/// The abort of a transaction that may be committed has not come to its end: it still may be.
+/// The abort has not ended, so the transaction may still be committed.
 #[test]
 fn an_abort_that_times_out_after_a_commit_in_doubt_reports_the_doubt() {
     let mut tx = Tx::begun();
@@ -460,11 +461,11 @@ fn an_abort_that_times_out_after_a_commit_in_doubt_reports_the_doubt() {
     assert!(!none.may_be_committed(), "{none}");
 }
 
-/// Two threads, or one that did not wait for the first: both calls are carried out, as in Kafka.
+/// Two threads send offsets, or one thread whose first call has timed out: both calls are executed, as in Kafka.
 ///
 /// Kafka: `TransactionManager#sendOffsetsToTransaction`, which queues a request for each call.
 #[test]
-fn offsets_that_are_sent_while_others_are_under_way_are_committed_after_them() {
+fn offsets_that_are_sent_while_others_are_in_flight_are_committed_after_them() {
     let mut tx = Tx::begun();
     let (another, _running) = face_of(&tx.hand.rig, strings());
     let mut first = tx.hand.producer.transaction_call(offsets(1), None);
@@ -474,7 +475,7 @@ fn offsets_that_are_sent_while_others_are_under_way_are_committed_after_them() {
     drop(first);
     tx.settle();
     assert_eq!(step(&mut second), Some(Ok(())));
-    // Picked up by the same offsets, not begun anew.
+    // A call with the same offsets resumes the first one.
     assert_eq!(tx.run_call(offsets(1)), Ok(()));
     let kinds = tx.kinds();
     let count = |kind| kinds.iter().filter(|it| **it == kind).count();

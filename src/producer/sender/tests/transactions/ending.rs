@@ -303,7 +303,7 @@ fn an_abort_without_a_coordinator_request_ends_after_the_callbacks_of_its_record
     assert_eq!(ended, Some(Ok(())), "and the call with it");
 }
 
-/// The coordinator may have begun the transaction from the moment at which the request was sent.
+/// The coordinator may have begun the transaction as soon as the request is sent.
 #[test]
 fn a_close_reports_a_transaction_that_the_coordinator_may_have_begun() {
     for kind in [ApiKey::AddPartitionsToTxn, ApiKey::AddOffsetsToTxn] {
@@ -337,8 +337,8 @@ fn a_close_reports_a_transaction_that_the_coordinator_may_have_begun() {
     }
 }
 
-/// A producer that failed for good cannot end its transaction. One that was fenced has none: its id belongs to another,
-/// or the coordinator has aborted it.
+/// A producer that failed for good cannot end its transaction. A fenced producer has no open transaction: the
+/// coordinator has aborted it, or it belongs to the producer that has taken over the id.
 #[test]
 fn a_close_reports_the_transaction_of_a_producer_that_has_failed_unless_it_was_fenced() {
     for loses in [false, true] {
@@ -364,7 +364,7 @@ fn a_close_reports_the_transaction_of_a_producer_that_has_failed_unless_it_was_f
             assert_eq!(has_left, leaves, "{code}");
         }
     }
-    // It has begun none.
+    // A producer that was not initialized has no transaction.
     let mut tx = Tx::new();
     let code = ErrorCode::TransactionalIdAuthorizationFailed;
     let init = tx.try_call(Operation::Init, |tx| {

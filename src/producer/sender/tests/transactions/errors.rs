@@ -599,7 +599,7 @@ fn the_first_wait_for_the_end_of_the_previous_transaction_is_shorter_than_the_ot
     }
 }
 
-/// Lets the brokers answer, as soon as the call looks at what is known of the topic, that "new" has two partitions.
+/// Installs a cluster snapshot in which topic "new" has two partitions, just before a call reads the topic's state.
 fn answer_in_the_last_moment(tx: &Tx) {
     let metadata = Arc::clone(&tx.hand.rig.shared.metadata);
     let now = tx.hand.rig.now();
@@ -607,7 +607,7 @@ fn answer_in_the_last_moment(tx: &Tx) {
     crate::producer::topic_lookup::held_up::once(move || show_to(&metadata, now, topics()));
 }
 
-/// The partition exists, and only came to be known while `try_send` looked for the reason why it was not.
+/// The partition becomes known while `try_send` determines the reason why it is unknown.
 #[test]
 fn a_partition_that_appears_while_try_send_gives_up_is_not_reported_missing() {
     for (partition, exists) in [(0, true), (1, true), (2, false)] {
@@ -624,9 +624,9 @@ fn a_partition_that_appears_while_try_send_gives_up_is_not_reported_missing() {
     }
 }
 
-/// The same for `send`, whose time is up at that very moment: metadata that is there in time is used.
+/// As above, for a `send` that times out at that moment: it uses the metadata.
 #[test]
-fn a_partition_that_appears_while_send_times_out_takes_the_record() {
+fn a_record_is_accepted_if_its_partition_appears_while_send_times_out() {
     let tx = Tx::begun();
     let record = ProducerRecord::new("new", "v").with_partition(1);
     let mut send = tx.hand.producer.send_call(&record, Headers::new(), None);
