@@ -256,7 +256,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "ReenqueuedLast",
         Some((
             "lib",
-            "producer::accumulator::drain::tests::batches_come_back_in_the_order_they_were_opened",
+            "producer::accumulator::drain::tests::retries_are_queued_in_the_order_in_which_they_were_opened",
         )),
     ),
     (
@@ -277,7 +277,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "StaleLeader",
         Some((
             "lib",
-            "producer::accumulator::drain::tests::a_partition_follows_its_leader_and_one_without_is_news_once_for_each_picture",
+            "producer::accumulator::drain::tests::a_partition_moves_to_its_new_leader_and_a_leaderless_topic_is_reported_once_per_snapshot",
         )),
     ),
     (
@@ -291,14 +291,14 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "DrainIndexShared",
         Some((
             "lib",
-            "producer::accumulator::drain::tests::a_drain_goes_on_where_the_last_one_of_that_node_was_cut",
+            "producer::accumulator::drain::tests::a_drain_starts_at_the_partition_where_the_last_drain_of_its_node_stopped",
         )),
     ),
     (
         "GatedPartitionEndsTurn",
         Some((
             "lib",
-            "producer::accumulator::drain::tests::a_partition_that_the_gate_holds_does_not_hold_the_others",
+            "producer::accumulator::drain::tests::a_partition_that_the_gate_holds_back_does_not_hold_back_others",
         )),
     ),
     (
@@ -375,7 +375,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "RetriedAtOnce",
         Some((
             "lib",
-            "producer::accumulator::drain::tests::a_retried_batch_waits_for_its_backoff_and_holds_those_behind_it",
+            "producer::accumulator::drain::tests::a_retry_waits_for_its_backoff_and_later_batches_of_its_partition_wait_behind_it",
         )),
     ),
     (
@@ -827,14 +827,14 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "BlindUnmutedByNewLeader",
         Some((
             "lib",
-            "producer::accumulator::drain::tests::a_muted_partition_stays_so_when_another_broker_leads_it",
+            "producer::accumulator::drain::tests::a_muted_partition_stays_muted_when_its_leader_changes",
         )),
     ),
     (
         "BlindLingerOverMemory",
         Some((
             "lib",
-            "producer::accumulator::tests::a_batch_that_is_opened_while_somebody_waits_for_everything_wakes_the_sender",
+            "producer::accumulator::tests::a_new_batch_wakes_the_sender_during_a_flush_or_while_a_thread_waits_for_memory",
         )),
     ),
     (
