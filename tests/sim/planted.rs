@@ -390,7 +390,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "MemoryRefundedTwice",
         Some((
             "lib",
-            "producer::buffer_pool::tests::memory_comes_back_and_buffers_of_the_usual_size_are_kept",
+            "producer::buffer_pool::tests::memory_is_returned_and_buffers_of_batch_size_are_pooled",
         )),
     ),
     (
