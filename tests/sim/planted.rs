@@ -474,7 +474,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "MetadataWaiterNotWoken",
         Some((
             "lib",
-            "producer::metadata::tests::a_wait_ends_when_a_newer_picture_is_there",
+            "producer::metadata::tests::a_wait_ends_when_a_newer_snapshot_is_published",
         )),
     ),
     ("WaiterNotWoken", None),
@@ -623,7 +623,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "BadTopicNameAskedFor",
         Some((
             "lib",
-            "producer::metadata::tests::a_name_that_cannot_be_written_gets_into_no_request",
+            "producer::metadata::tests::a_topic_name_that_cannot_be_encoded_is_not_tracked",
         )),
     ),
     (
@@ -644,7 +644,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "UnknownTopicAskedForAlways",
         Some((
             "lib",
-            "producer::metadata::tests::a_topic_that_does_not_exist_is_asked_for_as_long_as_somebody_asks",
+            "producer::metadata::tests::a_topic_that_does_not_exist_is_requested_only_when_a_call_needs_it",
         )),
     ),
     (
