@@ -482,7 +482,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "TaskNotWoken",
         Some((
             "lib",
-            "producer::future::tests::a_task_that_waits_for_records_in_a_row_is_woken_once_and_each_of_several_tasks",
+            "producer::future::tests::a_task_is_woken_once_for_consecutive_records",
         )),
     ),
     (
@@ -531,7 +531,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "PanicEndsCallbacks",
         Some((
             "lib",
-            "producer::thunks::tests::a_callback_that_panics_is_the_only_one_of_its_type_that_has_not_run",
+            "producer::thunks::tests::a_panic_of_one_callback_does_not_stop_the_others",
         )),
     ),
     (
@@ -545,7 +545,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "WakerDroppedUnderLock",
         Some((
             "lib",
-            "producer::future::tests::a_waker_that_is_let_go_of_may_ask_the_batch",
+            "producer::future::tests::the_destructor_of_a_waker_may_lock_its_batch",
         )),
     ),
     (
