@@ -34,7 +34,7 @@ impl CallErrors {
         }
     }
 
-    /// Sets or takes back the error of a call.
+    /// Sets or clears the error of a call.
     pub(crate) fn set<E>(&self, of: impl FnOnce(&mut Set) -> &mut Option<E>, error: Option<E>) {
         let before = std::mem::replace(of(&mut self.0.lock()), error);
         // An error may hold one of the user's: not dropped under the lock.

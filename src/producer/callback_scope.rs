@@ -1,5 +1,5 @@
-//! Reentrancy detection: a thread-local mark "this thread runs user code of producer X". Calls that would wait for the
-//! sender thread are refused there instead of deadlocking.
+//! Reentrancy detection: a thread-local mark "this thread runs user code of producer X". Inside such code, calls that
+//! would wait for the sender thread are refused instead of deadlocking.
 //!
 //! It is a mark and no comparison of thread ids, because callbacks also run on application threads (for a record that
 //! fails at once), and because a simulator runs every part on one thread.
@@ -21,7 +21,7 @@ const MAX_DEPTH: usize = 8;
 const MARKS: usize = MAX_DEPTH + 16;
 
 thread_local! {
-    // Need no drop, so they are there also for the last of a thread's locals that are dropped.
+    // These have no destructor, so destructors of other thread-locals can use them until the thread has ended.
     static INSIDE: Inside = const { Inside::nowhere() };
     /// The producer whose sender thread this is.
     static SENDER_OF: Cell<Option<InstanceId>> = const { Cell::new(None) };
@@ -54,7 +54,7 @@ impl Inside {
         self.depth.set(self.depth.get() - 1);
     }
 
-    /// Whether the producer is on the stack. After an overflow of the stack all producers are: a refused wait is better
+    /// Whether the producer is on the stack. True for all producers while the stack overflows: a refused wait is better
     /// than a deadlock.
     fn contains(&self, instance: InstanceId) -> bool {
         let marks = self.instances.get(..self.depth.get());
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_senders_thread_is_inside_for_all_its_life_and_another_never() {
+    fn the_sender_thread_stays_marked_and_no_other_thread_is() {
         let (mine, other) = (InstanceId::next(), InstanceId::next());
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn deeper_than_there_are_marks_a_thread_is_inside_of_all_producers_until_it_has_come_back() {
+    fn a_thread_nested_deeper_than_the_stack_of_marks_counts_as_inside_all_producers() {
         let (mine, other) = (InstanceId::next(), InstanceId::next());
         let mut scopes = Vec::new();
         while scopes.len() < MARKS {

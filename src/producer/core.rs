@@ -70,7 +70,7 @@ pub(crate) struct Plugins<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     pub(crate) instance: Instance,
 }
 
-/// A size limit of the configuration that a record exceeds.
+/// A size limit of the configuration that a record exceeds, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Excess {
     pub(crate) size: usize,
@@ -174,7 +174,7 @@ impl Core {
 }
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
-    /// Zero-copy serialization: key and value as borrowed bytes, if neither needs a serializer's run.
+    /// Zero-copy serialization: key and value as borrowed bytes, if no serializer has to run for them.
     #[inline]
     pub(super) fn borrow_bytes<'r>(
         &self,
@@ -249,7 +249,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
             app_info: _,
             instance,
         } = self;
-        // Contained by themselves.
+        // The reporters contain the panics of their own destructors.
         drop(reporters);
         let dropped = [
             let_go(

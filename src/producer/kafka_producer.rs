@@ -43,8 +43,8 @@ use crate::types::PartitionInfo;
 /// [`send`](Self::send) returns as soon as its record is in a batch. The future that it returns resolves to the
 /// record's metadata or an error.
 ///
-/// `K` and `V` are the types of keys and values; unsized ones are natural: a
-/// `KafkaProducer<str, [u8]>` sends borrowed strings and bytes without copying them first.
+/// `K` and `V` are the types of keys and values; they may be unsized: a `KafkaProducer<str, [u8]>` sends borrowed
+/// strings and bytes without copying them first.
 ///
 /// # Examples
 /// ```
@@ -78,15 +78,15 @@ use crate::types::PartitionInfo;
 /// panicked: it is logged, or fails the call to `send` that a serializer or partitioner was needed for. In a program
 /// that is built with `panic=abort` a panic cannot be contained and ends the process.
 ///
-/// Waiting for *another* producer there is not refused. Two producers whose callbacks wait for each other stand still
-/// together, and `delivery.timeout.ms` of neither ends that: hand such work to another thread.
+/// Waiting for *another* producer there is not refused. Two producers whose callbacks wait for each other deadlock, and
+/// `delivery.timeout.ms` does not end that: leave such work to another thread.
 ///
 /// # Fork
 /// A process that was forked after the producer was built has no thread that sends: calls that would wait are refused
 /// with [`Misuse::Forked`]. Build a producer after the fork. As with any program that has threads, locks that other
-/// threads hold at the moment of the fork stay held in the child, so calls on the parent's producer may then stand
-/// still: fork while no other thread is in a call. A callback that forks must end the child (`exec`, `_exit`) and not
-/// return in it: the child would go on as a second thread on the parent's connections.
+/// threads hold at the moment of the fork stay held in the child, so calls on the parent's producer may then block for
+/// ever: fork while no other thread is in a call. A callback that forks must end the child (`exec`, `_exit`) and not
+/// return in it: the child would go on to use the parent's connections.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.KafkaProducer`.
@@ -94,6 +94,7 @@ pub struct KafkaProducer<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     pub(super) core: Core,
     plugins: Plugins<K, V>,
     thread: SenderThread,
+    /// Whether a call has begun to close the plug-ins.
     plugins_closing: AtomicBool,
     /// Latch: set when the plug-ins are closed.
     plugins_closed: Latch<()>,
@@ -135,12 +136,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// failed. All other errors are returned by the future, whether they occur at once (the topic cannot be found, the
     /// record is too large, the memory is exhausted) or later.
     ///
-    /// In a process forked after the producer was built nothing is sent: a record that needs a new batch is
-    /// refused with [`Misuse::Forked`]. One that still fits into a batch open since before the fork is
-    /// taken, and its future says [`Misuse`](crate::ProduceErrorKind::Misuse) when it is waited for.
+    /// In a process forked after the producer was built nothing is sent: a record that needs a new batch is refused
+    /// with [`Misuse::Forked`]. A record that still fits into a batch that was opened before the fork is accepted, and
+    /// its future returns [`Misuse`](crate::ProduceErrorKind::Misuse) when it is waited for.
     ///
     /// With a `transactional.id` the record becomes part of the transaction that is open now, or is refused with
-    /// [`SendError::Transaction`], however long it is held up. A record that is refused for any other reason, by this
+    /// [`SendError::Transaction`], however long the call waits. A record that is refused for any other reason, by this
     /// call or by the future, keeps that transaction from being committed.
     ///
     /// # Blocking
@@ -161,8 +162,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         self.send_calling(AnyTransaction, record, None::<&mut NoCallback>)
     }
 
-    /// As [`send`](Self::send), and calls `callback` once with the record's metadata or error. The callback borrows it,
-    /// and clones what it keeps.
+    /// As [`send`](Self::send), and calls `callback` once with the record's metadata or error. The callback borrows the
+    /// result: clone the parts that are to be kept.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -297,7 +298,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 
     fn check_depth(&self, of: TransactionNumber) -> Result<(), SendError> {
         check_depth().map_err(|misuse| {
-            // Also this record was meant for the transaction: committing without it would lose it silently.
+            // The refused record was meant for the transaction, too: a commit without it would lose it silently.
             let error = SendError::Misuse(misuse);
             spoil_transaction(&self.core, of, &error.clone().into());
             error
@@ -428,7 +429,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// been acknowledged or has failed.
     ///
     /// # Errors
-    /// Inside a callback of the same producer, where the call would wait for its own thread, and after a fork.
+    /// [`FlushError::Misuse`] inside a callback of the same producer, where the call would wait for its own thread, and
+    /// after a fork.
     ///
     /// # Blocking
     /// Until all are done; `delivery.timeout.ms` bounds that.
@@ -508,12 +510,13 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// them at once. The errors of their futures say whether they may have been written.
     ///
     /// # Errors
-    /// As [`close`](Self::close), and [`CloseError::Undelivered`] with how many records were given up.
+    /// As [`close`](Self::close), and [`CloseError::Undelivered`] with the number of aborted records.
     ///
     /// # Blocking
-    /// Up to `timeout`, and for as long as a callback that is running, or the compression of a batch, takes (10 s
-    /// at most). Then for as long as your code takes: interceptors, serializers and the partitioner being closed, by
-    /// whichever thread, and what callbacks have left in thread-locals of the producer's thread.
+    /// Up to `timeout`, and for as long as a callback that is running, or the compression of a batch, takes (10 s at
+    /// most). Then for as long as your code takes: the `close` methods of interceptors, metrics reporters, serializers
+    /// and the partitioner, on whichever thread they run, and the destructors of thread-locals that callbacks have used
+    /// on the producer's thread.
     pub fn close_timeout(&self, timeout: Duration) -> Result<(), CloseError> {
         #[cfg(feature = "testing")]
         self.core.check_call(|set| &set.close)?;
@@ -567,15 +570,17 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         Metrics::new(Arc::clone(&self.core.metrics))
     }
 
-    /// Reconfigures metrics reporters while the producer runs: each reporter one of whose
-    /// [`reconfigurable_configs`](crate::MetricsReporter::reconfigurable_configs) has another value than before
-    /// is asked whether it accepts the whole configuration, and if all do, each takes it over. Keys whose values
-    /// are as before do not matter, so all of a file may be given.
+    /// Reconfigures metrics reporters while the producer runs. Affected are the reporters one of whose
+    /// [`reconfigurable_configs`](crate::MetricsReporter::reconfigurable_configs) has another value than before. All of
+    /// them first validate the whole configuration; if none refuses it, each of them applies it. Keys with unchanged
+    /// values are ignored, so a whole configuration file may be given.
     ///
     /// # Errors
-    /// When a key has another value that no reporter takes, or a reporter refuses: nothing is changed then. When
-    /// one accepts and then fails; the same call may be tried again. When the producer is closed, or another
-    /// call is at it.
+    /// [`NotReconfigurable`](ReconfigureError::NotReconfigurable) if a changed key belongs to no reporter, and
+    /// [`Refused`](ReconfigureError::Refused) if a reporter refuses the configuration: no reporter is changed.
+    /// [`Failed`](ReconfigureError::Failed) if a reporter could not apply it: the same call may be repeated.
+    /// [`Closed`](ReconfigureError::Closed) if the producer is closed, and [`UnderWay`](ReconfigureError::UnderWay)
+    /// during another reconfiguration.
     ///
     /// # Blocking
     /// For as long as the reporters take.

@@ -39,7 +39,9 @@ pub(super) struct LastActHolder(Mutex<LastActState>);
 
 /// Whether the sender has ended.
 enum LastActState {
+    /// Not yet; with the action to run then, if one is registered.
     ToCome(Option<LastAct>),
+    /// It has ended.
     Reached,
 }
 
@@ -168,7 +170,7 @@ impl SenderThread {
     /// Joins the thread, if the sender has ended.
     ///
     /// # Blocking
-    /// Only for destructors of thread-locals that user code has left: the sender's last act is done.
+    /// Only for destructors of thread-locals that user code has used: the sender's last act has run.
     pub(crate) fn join_if_ended(&self) {
         if self.has_ended() {
             // Joined outside of the lock, and by one caller only.

@@ -16,7 +16,7 @@ use crate::types::ClusterResourceListener;
 ///
 /// use kafka_producer::{BoxError, KafkaProducer, Metric, MetricsContext, MetricsReporter, ProducerConfig};
 ///
-/// /// What a thread of the application's reads every ten seconds; of this one producer.
+/// /// The metrics of one producer, which a thread of the application reads every ten seconds.
 /// type Board = Arc<Mutex<BTreeMap<String, Metric>>>;
 ///
 /// struct ToBoard(Board);
@@ -38,7 +38,7 @@ use crate::types::ClusterResourceListener;
 ///         Ok(())
 ///     }
 ///
-///     /// No removal will come of what is still there.
+///     /// No removal is reported for the remaining metrics.
 ///     fn close(&self) -> Result<(), BoxError> {
 ///         self.0.lock().unwrap().clear();
 ///         Ok(())
@@ -72,11 +72,11 @@ use crate::types::ClusterResourceListener;
 /// reporter's `close`, which Java only logs; no method is called after `close`, whereas Java still reports the removal
 /// of `app-info`.
 pub trait MetricsReporter: Send + Sync {
-    /// Takes what it needs from the producer's configuration; called once, before anything else, for a reporter
+    /// Configures the reporter from the producer's configuration. Called once, before any other method, for a reporter
     /// that `metric.reporters` names.
     ///
     /// # Errors
-    /// Whatever is wrong with the configuration; the producer is not built then.
+    /// The configuration is invalid; the producer is not built.
     fn configure(&mut self, config: &PluginConfig) -> Result<(), BoxError> {
         let _ = config;
         Ok(())

@@ -106,11 +106,11 @@ pub(crate) struct Holder<'a> {
 }
 
 /// The latch of one batch, which its futures share: the outcome is published, then callbacks run, then waiters are
-/// released (`SealedBatch::end` has the whole order). So a `get` that has returned knows that its callback has
-/// run (PB-15).
+/// released (`SealedBatch::end` has the whole order). So when `get` has returned, the record's callback has run
+/// (PB-15).
 ///
-/// The latch of a batch that was split leads to those of its pieces. Every split at least halves a batch
-/// or ends with single records, so such a chain has no more links than a size has bits.
+/// The latch of a batch that was split leads to those of its pieces. Every split at least halves a batch or ends with
+/// single records, so a chain of splits is no longer than the number of bits of a batch's size.
 ///
 /// # Kafka
 /// `ProduceRequestResult`. Differs: the chain of splits is kept here, not in each record's future, and waiters of the
@@ -120,8 +120,8 @@ pub(crate) struct ProduceRequestResult {
     instance: Instance,
     end: OnceLock<BatchConclusion>,
     released: AtomicBool,
-    /// A task may be registered, here or, after a split, with a piece. Every handle that is dropped reads it, without
-    /// the lock.
+    /// Whether a task may be registered, here or, after a split, with a piece. Read without the lock whenever a handle
+    /// is dropped.
     has_tasks: AtomicBool,
     /// Wakers of waiting tasks, by the index of the record that each waits for.
     tasks: Mutex<BTreeMap<u32, Waker>>,
@@ -192,13 +192,13 @@ impl ProduceRequestResult {
             if !planted!(WaiterNotWoken) {
                 self.condvar.notify_all();
             }
-            // After a split it stays set: a dropped handle must look for its task with the piece.
+            // After a split the flag stays set: a dropped handle must look for its task with the piece.
             if matches!(self.end.get(), Some(BatchConclusion::Outcome(_))) {
                 self.has_tasks.store(false, Ordering::Relaxed);
             }
             std::mem::take(&mut *tasks)
         };
-        // After the lock was released: wakers are user code, and may come back here.
+        // After the lock was released: wakers are user code, and may call this type again.
         if !tasks.is_empty() {
             self.wake(tasks);
         }
@@ -246,7 +246,7 @@ impl ProduceRequestResult {
         );
     }
 
-    /// The outcome, once waiters have been released; none of a batch that was split.
+    /// The outcome, once waiters have been released; none for a batch that was split.
     #[inline]
     pub(crate) fn outcome(&self) -> Option<&BatchOutcome> {
         if self.is_released() {
@@ -311,8 +311,8 @@ impl ProduceRequestResult {
         }
     }
 
-    /// Registers the waker of the task that waits for the record at `index`, in place of the previous one; false when
-    /// the latch is open already.
+    /// Registers the waker of the task that waits for the record at `index`, in place of the previous one; returns
+    /// false if the latch is open already.
     ///
     /// A waker is cloned and dropped with no lock held: both are user code.
     pub(crate) fn register(&self, index: u32, waker: &Waker) -> bool {
@@ -371,7 +371,7 @@ impl ProduceRequestResult {
         self.let_go(waker);
     }
 
-    /// How many tasks it would wake.
+    /// The number of registered wakers.
     #[cfg(test)]
     pub(crate) fn waiting_tasks(&self) -> usize {
         self.tasks.lock().len()

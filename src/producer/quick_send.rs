@@ -1,8 +1,9 @@
 //! The fast path of `send`: appends to an open batch without waiting, opening a batch or running user code. Any other
 //! record takes the slow path, a [`SendAttempt`](super::send_attempt::SendAttempt).
 //!
-//! Values are passed in registers where possible. One that is assembled in memory and read back at once in larger
-//! pieces causes a store-forwarding stall: without such values records with callbacks took 11 % less CPU time.
+//! Values are passed in registers where possible. A value that is assembled in memory and read back at once in larger
+//! pieces causes a store-forwarding stall: without such values, sending a record with a callback took 11 % less CPU
+//! time.
 
 use super::accumulator::{Admission, Choice, TopicEntry};
 use super::core::{Core, Plugins};
@@ -57,7 +58,8 @@ fn append_quickly<C: UntakenCallback>(
     choice: Choice,
     callback: Option<&mut C>,
 ) -> Option<PlaceInBatch> {
-    // An error of the caller's: the slow path reports it, as it does for a record that is too large.
+    // A negative timestamp is an error of the caller: the slow path reports it, as it reports a record that is too
+    // large.
     if record.timestamp_ms < 0 {
         return None;
     }

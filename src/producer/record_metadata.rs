@@ -9,8 +9,9 @@ use crate::types::{PartitionId, TopicPartition};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RecordFacts {
     pub(crate) timestamp_ms: i64,
-    /// -1 for a null.
+    /// Size in bytes; -1 for null.
     pub(crate) key_size: i32,
+    /// Size in bytes; -1 for null.
     pub(crate) value_size: i32,
 }
 
@@ -49,7 +50,7 @@ pub struct RecordMetadata {
     topic_partition: TopicPartition,
     offset: i64,
     timestamp: i64,
-    /// -1 for a null key; kept as it is on the wire, so that a record's share stays small.
+    /// In bytes; -1 for a null key. Not an `Option<usize>`, which would take more memory.
     serialized_key_size: i32,
     serialized_value_size: i32,
 }
@@ -64,8 +65,8 @@ impl RecordMetadata {
     /// The size of a null.
     const NULL_SIZE: i32 = -1;
 
-    /// The `batch_index`-th record of a batch whose first record is at `base_offset`, which is -1 if
-    /// the broker did not say.
+    /// The `batch_index`-th record of a batch whose first record is at `base_offset`, which is -1 if the broker
+    /// returned none.
     pub(crate) fn new(
         topic_partition: TopicPartition,
         base_offset: i64,
@@ -83,7 +84,7 @@ impl RecordMetadata {
     pub(crate) fn move_on(&mut self, base_offset: i64, batch_index: u32, facts: RecordFacts) {
         self.offset = match base_offset {
             Self::UNKNOWN_OFFSET => Self::UNKNOWN_OFFSET,
-            // A broker's answer may be anything; an offset beyond i64 cannot be meant.
+            // A broker may return any offset: the sum must not overflow.
             base => base.saturating_add(i64::from(batch_index)),
         };
         self.timestamp = facts.timestamp_ms;
@@ -91,9 +92,8 @@ impl RecordMetadata {
         self.serialized_value_size = facts.value_size;
     }
 
-    /// What interceptors and callbacks get for a record that failed: the partition it was for, or
-    /// would have been for, and nothing else. The partition is
-    /// [`UNKNOWN_PARTITION`](Self::UNKNOWN_PARTITION) when none was chosen.
+    /// The metadata of a failed record, for interceptors and callbacks: only topic and partition. The partition is
+    /// [`UNKNOWN_PARTITION`](Self::UNKNOWN_PARTITION) if none was chosen.
     #[inline]
     pub(crate) fn placeholder(topic_partition: TopicPartition) -> Self {
         Self {
@@ -121,8 +121,8 @@ impl RecordMetadata {
         &self.topic_partition
     }
 
-    /// Whether the offset is known. It is not when the record failed, under `acks=0`, and when the
-    /// broker recognised the record as a repetition it no longer remembers the place of.
+    /// Whether the offset is known. It is not known if the record failed, with `acks=0`, and if the broker recognized
+    /// the record as a duplicate but no longer has its offset.
     pub fn has_offset(&self) -> bool {
         self.offset != Self::UNKNOWN_OFFSET
     }
@@ -137,8 +137,8 @@ impl RecordMetadata {
         self.timestamp != Self::NO_TIMESTAMP
     }
 
-    /// The record's timestamp in milliseconds since 1970, or -1 if there is none: the broker's, if the
-    /// topic's records bear the time at which they are appended, or else the record's own.
+    /// The record's timestamp in milliseconds since 1970, or -1 if there is none: the time at which the broker appended
+    /// the record, if the topic has `message.timestamp.type=LogAppendTime`, else the record's own.
     pub fn timestamp(&self) -> i64 {
         self.timestamp
     }
@@ -179,7 +179,7 @@ mod tests {
 
     /// Java: RecordMetadataTest#testConstructionWithRelativeOffset (PB-17)
     #[test]
-    fn a_records_offset_is_that_of_its_batch_plus_its_place() {
+    fn a_records_offset_is_the_base_offset_of_its_batch_plus_its_index() {
         let metadata = RecordMetadata::new(partition(), 15, 3, facts(2340, 3, 4));
         assert_eq!(metadata.topic(), "foo");
         assert_eq!(metadata.partition(), 3);
@@ -195,7 +195,7 @@ mod tests {
 
     /// Java: RecordMetadataTest#testConstructionWithMissingBatchIndex (PB-17)
     #[test]
-    fn a_records_place_is_ignored_when_the_batchs_offset_is_unknown() {
+    fn a_records_offset_is_unknown_when_that_of_its_batch_is() {
         let metadata = RecordMetadata::new(partition(), -1, 7, facts(2340, -1, 0));
         assert!(!metadata.has_offset());
         assert_eq!(metadata.offset(), -1);
@@ -211,10 +211,10 @@ mod tests {
         );
     }
 
-    /// KP-30: where no metadata exists, interceptors and callbacks get a placeholder: the partition if it is known,
-    /// and -1 for offset, timestamp and sizes.
+    /// For a failed record, interceptors and callbacks get a placeholder: the partition if it is known, and -1 for
+    /// offset, timestamp and sizes (KP-30).
     #[test]
-    fn a_placeholder_knows_its_partition_and_nothing_else() {
+    fn a_placeholder_has_a_partition_and_nothing_else() {
         let unknown = TopicPartition::new("foo", RecordMetadata::UNKNOWN_PARTITION);
         let metadata = RecordMetadata::placeholder(unknown);
         assert_eq!(metadata.partition(), -1);

@@ -21,20 +21,20 @@ use crate::types::PartitionId;
 pub(super) struct RefusedRecord<'r> {
     pub(super) core: &'r Core,
     pub(super) topic: &'r str,
-    /// The partition that it asks for.
+    /// The partition that the record names.
     pub(super) wanted: Option<PartitionId>,
     /// The chosen partition, or else `wanted`.
     pub(super) partition: Option<PartitionId>,
 }
 
 impl RefusedRecord<'_> {
-    /// Idempotence needs record format v2, which has sequence numbers (RA-7, PB-11).
+    /// The error if a broker lacks record format v2: idempotence needs its sequence numbers (RA-7, PB-11).
     pub(super) fn idempotence_and_old_brokers(&self) -> SendRefusal {
         let kind = ProduceErrorKind::UnsupportedVersion;
         self.error(kind, IDEMPOTENCE_AND_OLD_BROKERS.to_owned())
     }
 
-    /// zstd needs record format v2 (PB-9).
+    /// The error if a broker lacks record format v2, which zstd needs (PB-9).
     pub(super) fn zstd_and_old_brokers(&self) -> SendRefusal {
         let kind = ProduceErrorKind::UnsupportedCompressionType;
         self.error(kind, ZSTD_AND_OLD_BROKERS.to_owned())
@@ -56,7 +56,7 @@ impl RefusedRecord<'_> {
         self.broker_error(kind, message.to_owned(), Some(code))
     }
 
-    /// No metadata request can succeed.
+    /// The error if no metadata request can succeed.
     fn fatal_error(&self, fatal: &FatalMetadataError) -> SendRefusal {
         let (kind, why) = match fatal {
             FatalMetadataError::Authentication(why) => (ProduceErrorKind::Authentication, why),
@@ -71,7 +71,7 @@ impl RefusedRecord<'_> {
     #[cold]
     pub(super) fn topic_not_had(&self, why: TopicLookupError) -> SendRefusal {
         match why {
-            // Only here: a topic that is known has a name that is one.
+            // Only here: the name of a known topic is valid.
             TopicLookupError::Name(fault) => {
                 let message = format!("no topic can have this name: {fault}");
                 self.error(ProduceErrorKind::InvalidTopic, message)
@@ -87,7 +87,8 @@ impl RefusedRecord<'_> {
         }
     }
 
-    /// Metadata lacks the topic, or the partition that the record asks for. `within` names the timeout, if one expired.
+    /// The error if the metadata lacks the topic, or the partition that the record names. `within` names the timeout,
+    /// if one expired.
     pub(super) fn topic_not_found(&self, state: &TopicState, within: &str) -> SendRefusal {
         let wanted = self.wanted;
         let mut message = match (wanted, state.partitions) {
@@ -190,7 +191,8 @@ pub(super) fn outside_transaction(core: &Core, failure: TransactionFailure) -> S
     }
 }
 
-/// The partitioner returned a partition that the topic does not have. Java 3.0 does not check this (KP-35).
+/// The error for a partition that the partitioner returned and the topic does not have. Java 3.0 does not check this
+/// (KP-35).
 #[cold]
 pub(super) fn out_of_range(topic: &TopicEntry, partition: PartitionId) -> SendRefusal {
     let count = topic.partition_count();

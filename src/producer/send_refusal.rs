@@ -22,8 +22,9 @@ impl SendRefusal {
     /// are not counted.
     ///
     /// # Kafka
-    /// `KafkaProducer#doSend`, which counts an `ApiException` and any other `KafkaException`: a serializer's error is one,
-    /// a transaction that has failed too; that there is no transaction at all is an `IllegalStateException`.
+    /// `KafkaProducer#doSend`, which counts an `ApiException` and any other `KafkaException`, such as a serializer's
+    /// error or a failed transaction. A `send` without an open transaction is an `IllegalStateException`, which is not
+    /// counted.
     pub(super) fn is_counted(&self) -> bool {
         match self {
             Self::Record(_) | Self::Call(SendError::Serialization { .. }) => true,
@@ -80,7 +81,7 @@ impl From<SendError> for SendRefusal {
 
 /// The error that interceptors get for a record that the call itself refused.
 pub(super) fn not_taken(topic: &str, reason: &dyn fmt::Display) -> ProduceError {
-    // The words may be those of an error of a serializer or partitioner, which are user code.
+    // The text may come from an error of a serializer or partitioner, and formatting that is user code.
     let message = in_words(reason);
     ProduceErrorParts::new(
         ProduceErrorKind::NotTaken,

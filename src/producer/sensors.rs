@@ -52,7 +52,7 @@ impl ProducerSensors {
     /// Counts a refused record, which is in no batch that would count it.
     ///
     /// # Kafka
-    /// What `KafkaProducer#doSend` records of an `ApiException` and of any other `KafkaException`.
+    /// `KafkaProducer#doSend`, which records an `ApiException` and any other `KafkaException`.
     #[cold]
     pub(crate) fn record_refused(&self, now: Instant) {
         self.sender.record(SenderSensor::RecordErrors, 1.0, now);
@@ -69,8 +69,8 @@ fn sender_gauges(
     vec![
         Box::new(move |_| number(counters.snapshot().requests_in_flight as f64)),
         Box::new(move |now| {
-            // A producer that never reaches a broker is to be noticed as one that reaches none any more. In Kafka its
-            // metadata is as old as 1970.
+            // Without metadata the age counts from the time when the producer was built, so that a producer that never
+            // reaches a broker is noticed as well. In Kafka the age then counts from 1970.
             let age = metadata.upgrade();
             let age = age.map(|metadata| metadata.age(now).unwrap_or(now - built));
             number(age.map_or(f64::NAN, |age| age.as_secs_f64()))

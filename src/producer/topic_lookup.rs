@@ -14,7 +14,7 @@ use crate::types::topic_name::{self, TopicNameFault};
 
 /// A wait for the metadata of a topic, or of one of its partitions. Part of each call that needs metadata.
 ///
-/// It does not store the topic's name, which would be copied for every record although hardly any waits.
+/// It does not store the topic's name, which would be copied for every record although few records wait.
 ///
 /// # Kafka
 /// `KafkaProducer#waitOnMetadata`.
@@ -130,7 +130,7 @@ impl<'c> TopicLookup<'c> {
         Ok(None)
     }
 
-    /// What to wait for after a [look](Self::ask) that found nothing.
+    /// The event and the deadline to wait for, after [`ask`](Self::ask) has found nothing.
     pub(crate) fn wait(&self, time: &Stopwatch) -> Wait<'_> {
         let Some(event) = &self.awaited else {
             debug_assert!(false, "it was not asked for");
@@ -142,7 +142,7 @@ impl<'c> TopicLookup<'c> {
         }
     }
 
-    /// The error that metadata has for the topic, without waiting; else the state of the topic.
+    /// The topic's metadata error so far, without waiting. `Ok` with the state of the topic if there is no error.
     pub(crate) fn obstacle_so_far(&mut self, topic: &str) -> Result<TopicState, TopicLookupError> {
         let (core, start) = (self.core, self.start());
         #[cfg(test)]

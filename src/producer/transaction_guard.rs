@@ -12,16 +12,17 @@ use crate::error::{
 };
 use crate::types::{ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition};
 
-/// RAII guard of an open transaction: aborts it when dropped without a commit, so on an early return, an error, a
-/// panic.
+/// RAII guard of an open transaction: aborts it when dropped without a commit, that is, on an early return, an error or
+/// a panic.
 ///
 /// Records that the producer's other methods send meanwhile are part of it as well: a producer has one transaction at a
 /// time. A transaction that those methods end is over for this guard, too; the guard does not act on a later
 /// transaction.
 ///
 /// # Blocking
-/// Dropping it aborts the transaction, which takes up to `max.block.ms`, also while a panic unwinds. It does not panic.
-/// An error is logged, and returned by the next call: that of `begin_transaction` names the remedy.
+/// Dropping it aborts the transaction, which takes up to `max.block.ms`, also while a panic unwinds. The drop does not
+/// panic. If the abort fails, the error is logged, and the next transactional call fails: the error of
+/// `begin_transaction` names the remedy.
 #[must_use = "a transaction that is dropped is aborted"]
 pub struct Transaction<'p, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     producer: &'p KafkaProducer<K, V>,
@@ -80,13 +81,13 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 }
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
-    /// Sends a record as part of the transaction. Its outcome is that of the transaction. To get the
-    /// record's offset, send it by the [`producer`](Self::producer).
+    /// Sends a record as part of the transaction. The record is committed or aborted with the transaction. To get the
+    /// record's offset, send it with the [`producer`](Self::producer).
     ///
     /// # Errors
     /// As [`KafkaProducer::send`]: a record that is refused, for any reason and inside any code, or that fails later,
-    /// keeps the transaction from being committed. Where the transaction has ended, or is
-    /// being ended, the record is refused with [`SendError::Transaction`], and becomes part of no other.
+    /// keeps the transaction from being committed. If the transaction has ended, or is being ended, the record is
+    /// refused with [`SendError::Transaction`], and becomes part of no other transaction.
     ///
     /// # Blocking
     /// As [`KafkaProducer::send`].
@@ -126,11 +127,11 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
     /// Commits the transaction. One that cannot be committed is aborted, if it can be.
     ///
     /// # Errors
-    /// As [`KafkaProducer::commit_transaction`]; after [`TimedOut`](crate::TransactionErrorKind::TimedOut) call that to
-    /// learn how it ended.
+    /// As [`KafkaProducer::commit_transaction`]; after [`TimedOut`](crate::TransactionErrorKind::TimedOut) call that
+    /// method to learn the outcome.
     ///
     /// # Blocking
-    /// Up to `max.block.ms`, and as long again where it must be aborted.
+    /// Up to `max.block.ms`, and as long again if it must be aborted.
     pub fn commit(mut self) -> Result<(), TransactionError> {
         self.try_commit()
     }
@@ -194,7 +195,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for Transaction<'_, K, V> {
             return;
         }
         if let Err(error) = self.producer.end_transaction(self.number, false) {
-            // Unless others have ended it meanwhile.
+            // Logged only if no other call has ended the transaction meanwhile.
             if matches!(self.producer.end_of(self.number), Ok(None)) {
                 self.producer.note_failed_abort(&error);
             }
@@ -215,11 +216,11 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for Transaction<'_, K,
     reason = "it is the work or the transaction that fails"
 )]
 pub enum TransactionRunError<E> {
-    /// The work returned an error, and the transaction was aborted.
+    /// The work returned an error, and the transaction was aborted, unless `abort_error` is set.
     Work {
         /// The error that `work` returned.
         error: E,
-        /// Why the transaction could not be aborted, if so.
+        /// Why the transaction could not be aborted; `None` if it was aborted.
         abort_error: Option<TransactionError>,
     },
     /// The transaction could not be begun or committed.
@@ -245,6 +246,6 @@ impl<E: fmt::Display> fmt::Display for TransactionRunError<E> {
     }
 }
 
-/// The text of the work's error is part of this one's, so it is no source besides: hence it may also be one that is no
-/// [`Error`](std::error::Error) itself, such as `Box<dyn Error>`.
+/// The text includes the error of `work`, so `source` does not return it. Therefore `E` need not implement
+/// [`Error`](std::error::Error), which `Box<dyn Error>` does not.
 impl<E: fmt::Debug + fmt::Display> std::error::Error for TransactionRunError<E> {}

@@ -27,7 +27,7 @@ pub(crate) struct OperationCall<'c> {
     operation: Operation,
     /// If set, the call fails unless this is the newest transaction.
     of: Option<TransactionNumber>,
-    /// No offsets were given: only the state is checked.
+    /// Whether no offsets were given: then only the state is checked.
     is_empty: bool,
     time: Stopwatch,
     result: Option<Arc<TransactionResult>>,
@@ -57,7 +57,7 @@ impl<'c> OperationCall<'c> {
     fn ask(&self) -> Result<Arc<TransactionResult>, TransactionFailure> {
         let (id, transactions) = match transactions_of(self.core, self.of) {
             Ok(found) => found,
-            // A producer that is being closed goes on with what an earlier call has begun.
+            // While the producer is being closed, an operation that an earlier call has begun may still be awaited.
             Err(failure) => return self.begun_before().ok_or(failure),
         };
         let request = |result: &Arc<TransactionResult>| -> Box<dyn RequestHandler> {
@@ -97,7 +97,7 @@ impl BlockingCall for OperationCall<'_> {
         // Never stopped: a transactional call runs no user code that the timeout would have to leave out.
         self.time.start(clock);
         if self.result.is_none() {
-            // No offsets: no request. The state is checked all the same, so that a mistake shows.
+            // No request without offsets. The state is checked all the same, so that misuse is reported.
             let asked = if self.is_empty {
                 let of = self.of;
                 let check = |(_, it): (_, &Arc<Transactions>)| it.check_offsets(of);
@@ -126,7 +126,7 @@ impl BlockingCall for OperationCall<'_> {
                 Err(failure) => self.failed(failure.clone()),
             });
         }
-        // After the result: an answer that came together with the timeout counts.
+        // Checked after the result: a result that arrives together with the timeout counts.
         if self.time.is_over(clock) {
             if planted!(TimedOutCallForgotten) {
                 if let Some(transactions) = &self.core.transactions {
@@ -199,7 +199,8 @@ fn transactions_of(
 ///
 /// With a `transactional.id` records are sent in transactions: a consumer with `isolation.level=read_committed` sees
 /// all records of one that is committed, and none of one that is not. Offsets of a consumer group can be committed with
-/// them, so that a program which reads, computes and writes does each of it exactly once, whatever fails.
+/// them, so that a program that reads records, processes them and writes the results does so exactly once, whatever
+/// fails.
 ///
 /// ```no_run
 /// # use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
@@ -314,10 +315,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     ///
     /// # Errors
     /// [`WrongState`](TransactionErrorKind::WrongState) if one is open, or the producer is not ready.
-    /// [`Abortable`](TransactionErrorKind::Abortable) if the one before has failed and was not aborted.
+    /// [`Abortable`](TransactionErrorKind::Abortable) if the transaction before has failed and was not aborted.
     ///
     /// # Blocking
-    /// Never. The coordinator hears of the transaction with its first record.
+    /// Never. No request is sent before the transaction's first record.
     ///
     /// # Kafka
     /// `KafkaProducer#beginTransaction`.
@@ -335,18 +336,18 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     }
 
     /// Commits offsets of a consumer group with the transaction: they are visible to the group when the transaction is
-    /// committed, and never if it is aborted. Each is that of the record to be read next. `group` may be a group's name
-    /// (`"my-group"`); better is what the consumer says of itself, [`ConsumerGroupMetadata`].
+    /// committed, and never if it is aborted. Each offset is that of the next record to be read. `group` may be the
+    /// name of the group (`"my-group"`); better is the consumer's own [`ConsumerGroupMetadata`].
     ///
     /// Calls of several threads, and other offsets after a timeout, are carried out one after the other, in the order
     /// in which they were made. The same offsets are sent once: the call resumes waiting for the earlier one.
     ///
     /// # Errors
     /// [`TimedOut`](TransactionErrorKind::TimedOut): call it again with the same offsets, or end the transaction.
-    /// [`Abortable`](TransactionErrorKind::Abortable) if the group has left the consumer behind, may not be committed
-    /// for, or is to keep more with an offset than its brokers allow.
-    /// [`InvalidOffsets`](TransactionErrorKind::InvalidOffsets) if no broker could take them; the transaction is then
-    /// as before.
+    /// [`Abortable`](TransactionErrorKind::Abortable) if the consumer is no longer a member of the group's current
+    /// generation, access to the group is refused, or an offset's metadata is larger than the brokers allow.
+    /// [`InvalidOffsets`](TransactionErrorKind::InvalidOffsets) if no broker would accept the offsets; the transaction
+    /// is not changed then.
     ///
     /// # Blocking
     /// Up to `max.block.ms`.

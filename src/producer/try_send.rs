@@ -40,19 +40,19 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Display for TrySendError<'_,
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> std::error::Error for TrySendError<'_, K, V> {}
 
-/// Why a record could not be taken without waiting, or at all.
+/// Why [`try_send`](crate::KafkaProducer::try_send) did not accept a record.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum TrySendReason {
-    /// The topic's partitions are not known yet, or not the one that the record is for; they have been asked
-    /// for.
+    /// The topic's partitions, or the one that the record names, are not known yet. Their metadata has been requested.
     TopicNotKnown,
     /// `buffer.memory` is used up for now.
     MemoryFull,
     /// `send` would have returned this error.
     Call(SendError),
-    /// The future would have got this error. Also when the last answer of the brokers was that they have no
-    /// such topic or partition, or refuse it: they have been asked again, and a later attempt may succeed.
+    /// The future of `send` would have returned this error. Also if, by the last metadata response, the topic or
+    /// partition does not exist or access to it is refused: the metadata has been requested again, and a later attempt
+    /// may succeed.
     Record(ProduceError),
 }
 

@@ -3,12 +3,12 @@
 //!
 //! All of it runs inside a [`Fence`], which does three things. It asserts that no lock of the library is held. It marks
 //! the thread as inside the producer, so that calls that would wait for the sender thread are refused instead of
-//! deadlocking. It catches a panic and returns it as a [`UserCodeFailure`], which names the culprit. `tests/layers.rs`
+//! deadlocking. It catches a panic and returns it as a [`UserCodeFailure`], which names the plug-in. `tests/layers.rs`
 //! checks that panics of user code are caught nowhere else. The logger has a fence of its own, in `util/log.rs`,
 //! because it belongs to no producer.
 //!
-//! In a program that is built with `panic=abort` nothing can be contained: there a panic of the user's code ends the
-//! process, as any other does.
+//! In a program that is built with `panic=abort` nothing can be contained: there a panic of user code ends the process,
+//! as any other panic does.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ use crate::sync;
 use crate::util::log::LogContext;
 use crate::util::panic;
 
-/// Which user code is called.
+/// The kind of user code that is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UserCode {
     Callback,
@@ -77,7 +77,7 @@ impl<'a> Fence<'a> {
     /// Runs user code that may return an error. The error is reduced to its text.
     ///
     /// # Errors
-    /// When it panicked or returned one.
+    /// When the user code panicked or returned an error.
     pub(crate) fn try_call<T>(
         self,
         who: UserCode,
@@ -91,8 +91,8 @@ impl<'a> Fence<'a> {
         })
     }
 
-    /// Runs many callbacks in one fence, because a fence costs more than most callbacks.
-    /// `run_rest` returns when nothing is left; after a piece that panicked it is called again, for the rest.
+    /// Runs many callbacks in one fence, because a fence costs more than most callbacks. `run_rest` returns when
+    /// nothing is left; after a panic it is called again, for the rest.
     #[inline]
     pub(crate) fn call_all(
         self,
@@ -169,7 +169,7 @@ impl UserCodeFailure {
         self
     }
 
-    /// Adds what the call was about, such as a topic.
+    /// Adds the object of the call, such as a topic.
     pub(crate) fn about(mut self, what: impl fmt::Display) -> Self {
         self.about = Some(what.to_string());
         self
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     #[cfg(debug_assertions)]
-    fn user_code_that_would_run_under_a_lock_is_found() {
+    fn user_code_that_would_run_under_a_lock_is_detected() {
         use crate::sync::{Mutex, Rank};
         let lock = Mutex::new(Rank::LEAF, ());
         let _held = lock.lock();

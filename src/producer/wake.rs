@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sleeping_sender_is_woken_once_however_much_work_comes() {
+    fn a_sleeping_sender_is_woken_once_however_much_work_is_published() {
         let poller = Arc::new(CountingPoller::default());
         let waker = attached_to(&poller);
         assert!(waker.fall_asleep(Deadline::Never));

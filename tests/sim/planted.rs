@@ -256,7 +256,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "ReenqueuedLast",
         Some((
             "lib",
-            "producer::accumulator::drain::tests::batches_come_back_in_the_order_they_were_opened",
+            "producer::accumulator::drain::tests::retries_are_queued_in_the_order_in_which_they_were_opened",
         )),
     ),
     (
@@ -277,7 +277,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "StaleLeader",
         Some((
             "lib",
-            "producer::accumulator::drain::tests::a_partition_follows_its_leader_and_one_without_is_news_once_for_each_picture",
+            "producer::accumulator::drain::tests::a_partition_moves_to_its_new_leader_and_a_leaderless_topic_is_reported_once_per_snapshot",
         )),
     ),
     (
@@ -291,14 +291,14 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "DrainIndexShared",
         Some((
             "lib",
-            "producer::accumulator::drain::tests::a_drain_goes_on_where_the_last_one_of_that_node_was_cut",
+            "producer::accumulator::drain::tests::a_drain_starts_at_the_partition_where_the_last_drain_of_its_node_stopped",
         )),
     ),
     (
         "GatedPartitionEndsTurn",
         Some((
             "lib",
-            "producer::accumulator::drain::tests::a_partition_that_the_gate_holds_does_not_hold_the_others",
+            "producer::accumulator::drain::tests::a_partition_that_the_gate_holds_back_does_not_hold_back_others",
         )),
     ),
     (
@@ -375,7 +375,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "RetriedAtOnce",
         Some((
             "lib",
-            "producer::accumulator::drain::tests::a_retried_batch_waits_for_its_backoff_and_holds_those_behind_it",
+            "producer::accumulator::drain::tests::a_retry_waits_for_its_backoff_and_later_batches_of_its_partition_wait_behind_it",
         )),
     ),
     (
@@ -390,7 +390,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "MemoryRefundedTwice",
         Some((
             "lib",
-            "producer::buffer_pool::tests::memory_comes_back_and_buffers_of_the_usual_size_are_kept",
+            "producer::buffer_pool::tests::memory_is_returned_and_buffers_of_batch_size_are_pooled",
         )),
     ),
     (
@@ -474,7 +474,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "MetadataWaiterNotWoken",
         Some((
             "lib",
-            "producer::metadata::tests::a_wait_ends_when_a_newer_picture_is_there",
+            "producer::metadata::tests::a_wait_ends_when_a_newer_snapshot_is_published",
         )),
     ),
     ("WaiterNotWoken", None),
@@ -482,7 +482,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "TaskNotWoken",
         Some((
             "lib",
-            "producer::future::tests::a_task_that_waits_for_records_in_a_row_is_woken_once_and_each_of_several_tasks",
+            "producer::future::tests::a_task_is_woken_once_for_consecutive_records",
         )),
     ),
     (
@@ -531,7 +531,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "PanicEndsCallbacks",
         Some((
             "lib",
-            "producer::thunks::tests::a_callback_that_panics_is_the_only_one_of_its_type_that_has_not_run",
+            "producer::thunks::tests::a_panic_of_one_callback_does_not_stop_the_others",
         )),
     ),
     (
@@ -545,7 +545,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "WakerDroppedUnderLock",
         Some((
             "lib",
-            "producer::future::tests::a_waker_that_is_let_go_of_may_ask_the_batch",
+            "producer::future::tests::the_destructor_of_a_waker_may_lock_its_batch",
         )),
     ),
     (
@@ -623,7 +623,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "BadTopicNameAskedFor",
         Some((
             "lib",
-            "producer::metadata::tests::a_name_that_cannot_be_written_gets_into_no_request",
+            "producer::metadata::tests::a_topic_name_that_cannot_be_encoded_is_not_tracked",
         )),
     ),
     (
@@ -644,7 +644,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "UnknownTopicAskedForAlways",
         Some((
             "lib",
-            "producer::metadata::tests::a_topic_that_does_not_exist_is_asked_for_as_long_as_somebody_asks",
+            "producer::metadata::tests::a_topic_that_does_not_exist_is_requested_only_when_a_call_needs_it",
         )),
     ),
     (
@@ -827,14 +827,14 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "BlindUnmutedByNewLeader",
         Some((
             "lib",
-            "producer::accumulator::drain::tests::a_muted_partition_stays_so_when_another_broker_leads_it",
+            "producer::accumulator::drain::tests::a_muted_partition_stays_muted_when_its_leader_changes",
         )),
     ),
     (
         "BlindLingerOverMemory",
         Some((
             "lib",
-            "producer::accumulator::tests::a_batch_that_is_opened_while_somebody_waits_for_everything_wakes_the_sender",
+            "producer::accumulator::tests::a_new_batch_wakes_the_sender_during_a_flush_or_while_a_thread_waits_for_memory",
         )),
     ),
     (

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::packing::PackingStep;
 use super::{PartitionEntry, RecordAccumulator};
 
-/// A batch whose packing has begun. The simulated thread that began it must finish it before it does anything else.
+/// A batch whose packing has begun. The simulated thread that began the packing must finish it before it does anything
+/// else.
 #[derive(Debug)]
 pub(crate) struct Unfinished(Rc<Cell>);
 
@@ -27,7 +28,9 @@ struct BegunPacking {
 }
 
 thread_local! {
+    /// Packing begun by the part of a call that runs now; none if the simulator is running no such part.
     static BEGUN: RefCell<Option<BegunPacking>> = const { RefCell::new(None) };
+    /// All packing of this thread that has begun, of every accumulator.
     static ALL: RefCell<Vec<Weak<Cell>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -40,21 +43,23 @@ pub(crate) fn begin_in<T>(
         accumulator: Arc::clone(accumulator),
         unfinished: Vec::new(),
     };
-    // Restored afterwards: such calls may nest.
+    // The previous value is restored afterwards, since calls of this function may nest.
     let before = BEGUN.replace(Some(begun));
     let value = part();
     let begun = BEGUN.replace(before);
     (value, begun.map(|it| it.unfinished).unwrap_or_default())
 }
 
-/// Hands a step over to the simulator; returns it if none is stepping this accumulator.
+/// Hands a step of packing over to the simulator. Returns the step if the simulator is not running a part of a call on
+/// this accumulator.
 pub(super) fn leave(
     accumulator: &RecordAccumulator,
     entry: &Arc<PartitionEntry>,
     step: PackingStep,
 ) -> Option<PackingStep> {
     BEGUN.with_borrow_mut(|begun| {
-        // Not the packing of another producer, to which user code, such as a logger, may send meanwhile.
+        // The packing of another producer is not taken over: user code, such as a logger, may send to that producer
+        // during the call.
         let is_its_own =
             |begun: &&mut BegunPacking| std::ptr::eq(&raw const *begun.accumulator, accumulator);
         let Some(begun) = begun.as_mut().filter(is_its_own) else {
@@ -75,7 +80,7 @@ pub(super) fn leave(
 }
 
 impl Unfinished {
-    /// Runs the next step; false when none is left after it.
+    /// Runs the next step; returns whether another step is left.
     pub(crate) fn step(&self) -> bool {
         let Some(PackingWork {
             accumulator,

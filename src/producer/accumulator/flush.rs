@@ -21,7 +21,7 @@ pub(crate) struct Flush<'a> {
 /// The batches that a flush waits for.
 struct AwaitedBatches<'a> {
     accumulator: &'a RecordAccumulator,
-    /// Exclusive upper bound of their numbers.
+    /// Exclusive upper bound of the batches' numbers.
     below: u64,
     _flushing: Flushing<'a>,
     results: Vec<Arc<ProduceRequestResult>>,
@@ -56,8 +56,8 @@ impl<'a> AwaitedBatches<'a> {
         if planted!(FlushCountsLate) {
             accumulator.waker.wake();
         }
-        // Counted before the incomplete batches are collected: a batch that is opened after that sees the flush, and
-        // does not linger.
+        // The flush is counted before the incomplete batches are collected: a batch that is opened afterwards does not
+        // linger.
         let flushing = Flushing::begin(&accumulator.flushes);
         let (results, below) = {
             let incomplete = accumulator.incomplete.lock();
@@ -91,6 +91,7 @@ impl<'a> AwaitedBatches<'a> {
         None
     }
 
+    /// The number of batches that are not complete.
     fn left(&self) -> usize {
         let left = self.results.iter().skip(self.done);
         left.filter(|result| !result.is_done()).count()

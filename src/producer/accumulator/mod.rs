@@ -44,9 +44,9 @@ pub(crate) use topics::{Choice, TopicEntry, Topics};
 pub(crate) struct AccumulatorOptions {
     pub(crate) batch_size_bytes: usize,
     pub(crate) linger: Duration,
-    /// There are interceptors: they are called for every record, with or without callback.
+    /// Whether there are interceptors, which are called for every record, with or without a callback.
     pub(crate) track_all: bool,
-    /// Queues admit records only while their partition is part of a transaction.
+    /// Whether queues admit records only while their partition is part of a transaction.
     pub(crate) is_transactional: bool,
 }
 
@@ -75,8 +75,11 @@ pub(crate) struct RecordAccumulator {
     /// The id of the snapshot in `topics`, stored after the snapshot itself.
     snapshot: AtomicU64,
     registry: Mutex<Registry>,
+    /// Partitions whose queues the sender is to read.
     inbox: Mutex<Vec<Arc<PartitionEntry>>>,
+    /// Batches that are open, queued or in flight, by id.
     incomplete: Mutex<BTreeMap<BatchId, Arc<ProduceRequestResult>>>,
+    /// The number of flushes in progress.
     flushes: AtomicUsize,
     /// Batches below this number belong to a flush that timed out: they are still sent without linger. Zero if
     /// there are none.
@@ -154,7 +157,8 @@ impl RecordAccumulator {
         if planted!(SnapshotStays) && self.snapshot.load(Ordering::Acquire) != NO_SNAPSHOT {
             return;
         }
-        // From here on recent topics of other snapshots miss, and are looked up in the map that was stored above.
+        // From here on threads do not use cached topics of other snapshots: they look topics up in the map that was
+        // stored above.
         self.snapshot.store(id, Ordering::Release);
     }
 
@@ -317,7 +321,7 @@ impl RecordAccumulator {
             let Some(away) = by_hand::leave(self, entry, away) else {
                 return;
             };
-            // The steps in a row, on this thread; the simulator takes them one at a time (`by_hand`).
+            // All steps run in a row on this thread; the simulator runs them one at a time (`by_hand`).
             let mut step = Some(away);
             while let Some(next) = step {
                 step = self.pack_on(entry, next);
@@ -368,7 +372,7 @@ impl RecordAccumulator {
         }
     }
 
-    /// Puts the partition into the inbox, so that the sender looks at its queue when it wakes. Does not wake it.
+    /// Puts the partition into the inbox, so that the sender reads its queue when it wakes. Does not wake the sender.
     fn announce(&self, entry: &Arc<PartitionEntry>) {
         // The flag is still set, so the sender has not read the queue yet: it clears the flag first. It will see
         // whatever this thread has put into the queue.
@@ -399,7 +403,7 @@ impl RecordAccumulator {
     /// Waits until no thread is packing a batch.
     ///
     /// # Blocking
-    /// As long as packing one takes.
+    /// For as long as other threads pack the batches that they have taken out.
     pub(crate) fn wait_for_packing(&self) {
         #[cfg(all(feature = "testing", feature = "_internals"))]
         by_hand::finish_all(self);
@@ -465,7 +469,8 @@ impl RecordAccumulator {
     /// Closes all queues, present and future, to records, and closes the buffer pool, which fails its waiters.
     pub(crate) fn close(&self) {
         let entries = {
-            // One critical section: an entry made before it is in the list, one made after it gets the closed door.
+            // One critical section: entries that were created earlier are in the list, and entries that are created
+            // later are closed from the start.
             let mut registry = self.registry.lock();
             registry.door = Door::Closed;
             let topics = self.topics.load();
@@ -480,7 +485,7 @@ impl RecordAccumulator {
         self.pool.close();
     }
 
-    /// Every partition that was ever sent to: on close all queued batches must be found.
+    /// The entries of all partitions that were ever sent to: on close all queued batches must be found.
     pub(crate) fn all_entries(&self) -> Vec<Arc<PartitionEntry>> {
         self.registry.lock().all_entries()
     }
@@ -498,8 +503,8 @@ impl RecordAccumulator {
     }
 }
 
-/// For tests: what happens while a thread is held up between putting its batch into the queue and waking
-/// the sender, or while it packs one.
+/// Test hooks: code that runs while a thread is held up between putting a batch into its queue and waking the sender,
+/// or while it packs a batch.
 #[cfg(test)]
 pub(crate) mod held_up {
     use std::cell::RefCell;
@@ -511,12 +516,13 @@ pub(crate) mod held_up {
         static WHILE_PACKING: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
     }
 
-    /// Holds up this thread's next new batch, for as long as `meanwhile` takes.
+    /// Runs `meanwhile` once on this thread, after it has queued its next new or packed batch and before it wakes the
+    /// sender.
     pub(crate) fn once(meanwhile: impl FnOnce() + 'static) {
         MEANWHILE.set(Some(Box::new(meanwhile)));
     }
 
-    /// Holds up this thread while it packs its next batch, which is out of its queue.
+    /// Runs `meanwhile` once on this thread, while the next batch that it packs is out of its queue.
     pub(crate) fn once_while_packing(meanwhile: impl FnOnce() + 'static) {
         WHILE_PACKING.set(Some(Box::new(meanwhile)));
     }

@@ -13,7 +13,7 @@ pub(super) struct Packing {
     none: Condvar,
 }
 
-/// The guard that counts one such batch, until it is dropped.
+/// The guard that counts one batch in [`Packing`], until the guard is dropped.
 #[derive(Debug)]
 pub(super) struct PackingGuard(Arc<Packing>);
 
@@ -22,13 +22,13 @@ pub(super) struct PackingGuard(Arc<Packing>);
 /// If the sender has drained the batch before this thread could take it out, the steps run without a batch.
 #[derive(Debug)]
 pub(super) enum PackingStep {
-    /// Taken out of its queue.
+    /// The batch is out of its queue, and not packed yet.
     Away(Option<(FilledBatch, PackingGuard)>),
-    /// Packed, and back in its queue.
+    /// The batch is packed, and back in its queue.
     Back(Option<PackingGuard>),
-    /// In the sender's inbox.
+    /// The partition is in the sender's inbox.
     Announced(Option<PackingGuard>),
-    /// No longer counted; the sender is not woken yet.
+    /// The batch is no longer counted; the sender is not woken yet.
     CountedOut,
 }
 
@@ -40,12 +40,13 @@ impl Packing {
         })
     }
 
-    /// Counts a batch. To be called under the lock of the queue that it is taken from.
+    /// Counts a batch. To be called under the lock of the queue that the batch is taken from.
     pub(super) fn begin(self: &Arc<Self>) -> PackingGuard {
         *self.count.lock() += 1;
         PackingGuard(Arc::clone(self))
     }
 
+    /// Whether any batch is being packed.
     pub(super) fn is_any(&self) -> bool {
         *self.count.lock() > 0
     }

@@ -8,19 +8,21 @@ use std::sync::Arc;
 use super::topics::{NO_SNAPSHOT, SnapshotId, TopicEntry};
 use crate::sync::thread_local;
 
-/// The number of cache slots. A few are enough for most programs, and a cached topic may outlive its producer.
+/// The number of cache slots. Small, because most programs send to few topics, and because a cached topic stays in
+/// memory after its producer was dropped.
 const PLACES: usize = 8;
 
-/// A cached topic is evicted only after so many misses of its slot. Where more topics collide than there are slots, or
-/// several producers, most records then use the shared map, and few write the reference counts of shared entries.
+/// The number of misses of a slot after which its cached topic is evicted. If more topics are in use than there are
+/// slots, or several producers have topics of one slot, most records use the shared map, and few change the reference
+/// counts of shared entries.
 const MISSES_PER_CHANGE: u8 = 16;
 
 /// A cached topic of one snapshot. Keeps the topic's table of partitions alive until it is evicted or the thread ends.
 struct RecentTopic {
     snapshot: SnapshotId,
-    /// This thread's own copy. The entry's `Arc<str>` is next to its reference count, which the sender thread writes
-    /// for every record, since each callback is given the name: comparing with that would fetch the cache line from the
-    /// other core each time.
+    /// This thread's own copy. The entry's `Arc<str>` shares a cache line with its reference count, which other threads
+    /// change for every batch and every result that a future returns: comparing with that name would fetch the cache
+    /// line from another core each time.
     name: Box<str>,
     topic: Arc<TopicEntry>,
 }
@@ -28,6 +30,7 @@ struct RecentTopic {
 #[derive(Default)]
 struct RecentSlot {
     recent: Option<RecentTopic>,
+    /// Misses since the topic was cached.
     misses: u8,
 }
 
@@ -37,7 +40,7 @@ thread_local! {
     };
 }
 
-/// Calls `look` with the cached topic; a miss if it is not cached, or is of another snapshot.
+/// Calls `look` with the cached topic. A miss (none) if the topic is not cached, or was cached from another snapshot.
 #[inline]
 pub(super) fn with<R>(
     snapshot: SnapshotId,
@@ -80,7 +83,7 @@ pub(super) fn remember(snapshot: SnapshotId, topic: &Arc<TopicEntry>) {
         };
         place.recent.replace(recent)
     });
-    // Dropped after the borrow ends: the last reference may run destructors that come back here.
+    // Dropped after the borrow ends: the last reference may run destructors that use this cache.
     drop(forgotten);
 }
 
@@ -115,19 +118,19 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_remembered_for_its_snapshot_alone() {
+    fn a_cached_topic_is_found_only_with_its_own_snapshot() {
         assert!(!knows(SNAPSHOT, "a"));
         remember(SNAPSHOT, &topic("a"));
         assert!(knows(SNAPSHOT, "a"));
         assert!(!knows(SNAPSHOT + 1, "a"));
-        // Same length and end, hence the same place.
+        // The same length and last byte, hence the same slot.
         assert_eq!(place_of("xa"), place_of("ya"));
         remember(SNAPSHOT, &topic("xa"));
         assert!(!knows(SNAPSHOT, "ya"));
     }
 
     #[test]
-    fn of_two_topics_that_meet_one_is_found_until_the_other_was_missed_often() {
+    fn of_two_topics_with_one_slot_the_cached_one_is_evicted_after_enough_misses() {
         let (first, second) = (topic("xa"), topic("ya"));
         remember(SNAPSHOT, &first);
         for _ in 1..MISSES_PER_CHANGE {
@@ -140,13 +143,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_remembered_of_a_producer_that_is_closed() {
+    fn no_topic_of_a_closed_producer_is_cached() {
         remember(NO_SNAPSHOT, &topic("a"));
         assert!(!knows(NO_SNAPSHOT, "a"));
     }
 
     #[test]
-    fn who_looks_finds_nothing_else_changed_beneath() {
+    fn the_cache_does_not_change_while_an_entry_is_in_use() {
         remember(SNAPSHOT, &topic("a"));
         let seen = with(SNAPSHOT, "a", |_| {
             remember(SNAPSHOT, &topic("b"));

@@ -21,13 +21,13 @@ use crate::util::shared_map::SharedMap;
 pub(super) struct Registry {
     topics: FixedHashMap<Arc<str>, RegisteredTopic>,
     next_index: EntryIndex,
-    /// The door of entries that are created from now on.
+    /// The admission state of entries that are created from now on.
     pub(super) door: Door,
 }
 
 #[derive(Debug)]
 struct RegisteredTopic {
-    /// One slot for each partition the topic ever had. Shared with the topic's entry, unless that has fewer.
+    /// One slot for each partition the topic ever had. Shared with the topic's entry, unless the entry has fewer.
     slots: Arc<[PartitionSlot]>,
     sticky: Arc<StickyPartition>,
     ratio: Arc<CompressionRatio>,
@@ -72,7 +72,7 @@ impl Registry {
         topic: &Arc<str>,
         partition: PartitionId,
     ) -> Arc<PartitionEntry> {
-        // Under the registry's lock: an entry made after `close` gets the closed door.
+        // Under the registry's lock: an entry that is created after `close` is closed from the start.
         let (index, door) = (self.next_index, self.door);
         let at = partition as usize;
         let topic_of = self.topic(topic, at + 1);
@@ -99,7 +99,8 @@ impl RegisteredTopic {
         if count == self.slots.len() {
             return Arc::clone(&self.slots);
         }
-        // A copy: filled slots share their entry, an empty one is filled on its own later, with the registry's entry.
+        // A copy of the slots: a filled slot shares its entry with the registry's; an empty slot is filled separately
+        // later, with the registry's entry.
         let known = self.slots.iter().cloned();
         known
             .chain(std::iter::repeat_with(OnceLock::new))

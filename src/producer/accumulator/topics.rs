@@ -14,10 +14,11 @@ use crate::util::shared_map::SharedMap;
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     by_name: SharedMap<Arc<TopicEntry>>,
-    /// The cluster snapshot they are from, with the same partitions as here.
+    /// The cluster snapshot that the topics are from, with the same partitions as the topics.
     cluster: Arc<Cluster>,
     /// Topics with gaps in their partition numbers; `cluster` lacks the partitions after the gap.
     gapped: SharedMap<()>,
+    /// Whether the accumulator is closed.
     closed: bool,
     id: SnapshotId,
 }
@@ -27,7 +28,7 @@ pub(super) struct TopicChanges {
     pub(super) by_name: SharedMap<Arc<TopicEntry>>,
     pub(super) cluster: Arc<Cluster>,
     pub(super) gapped: SharedMap<()>,
-    /// A topic was replaced or removed.
+    /// Whether a topic was replaced or removed.
     pub(super) has_replaced: bool,
 }
 
@@ -94,7 +95,7 @@ impl Topics {
         )
     }
 
-    /// The id by which threads cache topics of this snapshot; none when it is closed.
+    /// The id by which threads cache topics of this snapshot; [`NO_SNAPSHOT`] when it is closed.
     pub(super) fn id(&self) -> SnapshotId {
         if self.closed { NO_SNAPSHOT } else { self.id }
     }
@@ -124,15 +125,15 @@ pub(crate) struct TopicEntry {
     name: Arc<str>,
     /// One for each partition. Filled by the accumulator alone.
     slots: Arc<[PartitionSlot]>,
-    /// Partitions that have a leader, by number.
+    /// Partitions that have a leader, in ascending order.
     available: Box<[PartitionId]>,
-    /// The topic was sent to since metadata last asked (`metadata.max.idle.ms`).
+    /// Whether records were sent to the topic since the metadata last checked for idle topics (`metadata.max.idle.ms`).
     used: AtomicBool,
     /// The sticky partition, for records without key; shared with the entry that replaces this one.
     sticky: Arc<StickyPartition>,
 }
 
-/// How a record's partition is chosen without asking a partitioner.
+/// How a record's partition is chosen without calling a partitioner.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Choice {
     Given(PartitionId),
@@ -185,8 +186,8 @@ impl TopicEntry {
         self.slots.get(place_of(partition))
     }
 
-    /// Marks the topic as used, so that metadata does not evict it. Writes only the first time after metadata
-    /// has asked: a store by every thread for every record would cost more than all the rest.
+    /// Marks the topic as used, so that metadata does not evict it. Stores only if the mark is not set: a store for
+    /// every record would move the cache line between all sending threads.
     #[inline]
     pub(crate) fn mark_used(&self) {
         if !self.used.load(Ordering::Relaxed) {
@@ -194,6 +195,7 @@ impl TopicEntry {
         }
     }
 
+    /// Clears the mark of use; returns whether it was set.
     pub(super) fn take_used(&self) -> bool {
         self.used.swap(false, Ordering::Relaxed)
     }
@@ -224,8 +226,8 @@ impl TopicEntry {
         self.next_sticky(current, random)
     }
 
-    /// A new batch of `previous` is about to be opened: if that is the sticky partition, another is
-    /// chosen (PT-5).
+    /// Chooses another sticky partition if `previous`, for which a new batch is about to be opened, is the sticky one
+    /// (PT-5).
     pub(crate) fn leave_sticky(&self, previous: PartitionId, random: &RandomSource) {
         if self.sticky.get() == previous {
             self.next_sticky(previous, random);
@@ -238,7 +240,7 @@ impl TopicEntry {
         let chosen = another(previous, &self.available, any, random);
         // Compare-and-swap: of several threads that fill a batch at the same time, one chooses, and all follow it.
         let current = self.sticky.move_on(previous, chosen);
-        // Shared with the entry that replaces this one, which may have more partitions.
+        // The sticky partition is shared with the entry that replaces this one, which may have more partitions.
         if self.has_partition(current) {
             current
         } else {

@@ -72,7 +72,7 @@ impl FilledBatch {
         self.size_bytes
     }
 
-    /// Whether it is still to be compressed or down-converted.
+    /// Whether the batch is still to be compressed or down-converted.
     pub(crate) fn needs_packing(&self) -> bool {
         matches!(self.body, FilledBody::Staged { .. })
     }

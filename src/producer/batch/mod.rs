@@ -19,7 +19,7 @@ pub(crate) use packer::{BatchFormat, Packer};
 pub(crate) use sealed::{BatchFate, BatchSummary, EncodedBatch, SealedBatch, SplitBatch};
 
 /// The id of a batch, unique in its producer. Later batches of a partition have larger ids. The pieces of a split batch
-/// sort in its place, in the order of their records.
+/// sort at its position, in the order of their records.
 // Invariant: of a batch and the pieces it was split into, at most one with the same id exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct BatchId {

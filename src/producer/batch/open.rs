@@ -23,9 +23,9 @@ pub(crate) struct NewBatch {
     pub(crate) created: Instant,
     /// Largest size of the batch, header included; a single record may exceed it (PB-2).
     pub(crate) limit_bytes: usize,
-    /// The format it is packed in; `None` for format v2 without compression.
+    /// The format that the batch is packed in; `None` for format v2 without compression.
     pub(crate) format: Option<BatchFormat>,
-    /// There are interceptors: they are called for every record, with or without callback.
+    /// Whether there are interceptors, which are called for every record, with or without a callback.
     pub(crate) track_all: bool,
 }
 
@@ -76,7 +76,7 @@ impl OpenBatch {
                 .is_none_or(|staging| staging.is_full(in_lease))
     }
 
-    /// Whether it must be packed (compressed or down-converted) after it is closed.
+    /// Whether the batch must be packed (compressed or down-converted) after it is closed.
     pub(crate) fn needs_packing(&self) -> bool {
         self.staging.is_some()
     }
@@ -122,7 +122,7 @@ impl OpenBatch {
         })
     }
 
-    /// Bytes the batch has on the wire, or will have by estimate.
+    /// Size on the wire, in bytes: an estimate if the batch is to be packed.
     pub(crate) fn size_bytes(&self) -> usize {
         match &self.staging {
             None => RECORD_BATCH_OVERHEAD + self.lease.len(),

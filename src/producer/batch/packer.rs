@@ -1,4 +1,4 @@
-//! The packer: compresses or down-converts batches that are not sent as plain ones of format v2.
+//! The packer: compresses or down-converts batches that are not sent uncompressed in format v2.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::util::panic;
 /// Compresses batches, with reused scratch buffers.
 ///
 /// # Threads
-/// Any number at a time; no lock is held while one compresses.
+/// Any number of threads at the same time; no lock is held while a batch is packed.
 pub(crate) struct Packer {
     log: LogContext,
     compressor: Option<Compressor>,
@@ -31,7 +31,7 @@ impl Packer {
         }
     }
 
-    /// With a codec at its default level.
+    /// A packer with this codec, at its default level.
     #[cfg(test)]
     pub(crate) fn of(codec: crate::compress::CompressionType) -> Self {
         use crate::compress::CompressionType;
@@ -91,7 +91,7 @@ impl Deref for PackingBuffer {
 impl Drop for PackingBuffer {
     fn drop(&mut self) {
         let mut buffer = self.take();
-        // Not one without capacity: its memory was taken by `take`.
+        // A buffer without capacity is not returned: `take` has moved its memory out.
         if (1..=LARGEST_SCRATCH).contains(&buffer.capacity()) {
             buffer.clear();
             self.packer.scratch.put(buffer);
@@ -108,10 +108,10 @@ impl std::fmt::Debug for Packer {
     }
 }
 
-/// Larger scratch buffers are freed: they are rare.
+/// The largest capacity, in bytes, of a scratch buffer that is kept. Larger ones are freed: they are rare.
 const LARGEST_SCRATCH: usize = 1 << 20;
 
-/// The format a batch is packed in, unless it is a plain one of format v2.
+/// The format that a batch is packed in. A batch of format v2 without compression has none.
 #[derive(Debug, Clone)]
 pub(crate) struct BatchFormat {
     pub(crate) magic: Magic,

@@ -109,7 +109,7 @@ impl Staging {
             return false;
         }
         if lease.len() + size.total_bytes() > lease.size_bytes() {
-            // None if threads wait for memory: the batch is closed instead.
+            // None if threads wait for memory, or too little is free: the batch is closed instead.
             let Some(next) = lease.another(size.total_bytes()) else {
                 return false;
             };
@@ -154,8 +154,8 @@ impl Staging {
     /// A conservative limit for the builder, which it applies to the lease alone: whatever it admits,
     /// [`Self::make_room`] would admit too.
     ///
-    /// With `b` bytes before the lease, `w` in it and a record of `s`, that asks for
-    /// `head + (b + w) · factor + s <= limit`, and of the builder's limit for `head + w + s <= quick`.
+    /// With `b` bytes in the full leases, `w` bytes in the batch's own lease and a record of `s` bytes, `make_room`
+    /// requires `head + (b + w) · factor + s <= limit`, and the builder requires `head + w + s <= quick`.
     fn quick_limit(&self, lease: &Lease) -> usize {
         // Zero makes every record after the first go through `make_room`, which counts message sizes.
         if self.legacy.is_some() {

@@ -1,11 +1,11 @@
 //! The buffer pool: `buffer.memory` bytes for batches. Memory is leased, and returns to the pool when the last
 //! reference to the lease is dropped, by the sender or by a socket that was still writing it.
 //!
-//! The pool is the back-pressure on `send`: without free memory it blocks up to `max.block.ms`, in FIFO order, and then
-//! fails with `BufferExhausted`. The time is measured by the caller.
+//! The pool is the back-pressure on `send`: without free memory `send` blocks up to `max.block.ms`, in FIFO order, and
+//! then fails with `BufferExhausted`. The caller measures the time.
 //!
-//! Because it is leased, memory is never reused while anything can still read it, even if its batch has expired
-//! meanwhile (in Java's 3.0.0 it could be: KAFKA-19012).
+//! A lease ends only when nothing can read its memory any more. So memory is never reused too early, even if its batch
+//! has expired meanwhile (in Kafka 3.0.0 it can be: KAFKA-19012).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ struct PoolState {
     owed_bytes: usize,
     /// The free list: empty buffers of `poolable_bytes`.
     free: Vec<Vec<u8>>,
-    /// Waiters, FIFO. Only the first one takes memory.
+    /// Waiters, in FIFO order. Only the first of them takes memory.
     waiters: VecDeque<Arc<Waiter>>,
     closed: bool,
 }
@@ -54,7 +54,7 @@ struct Waiter {
 /// Why memory was not allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Denied {
-    /// There is not enough at this moment.
+    /// Too little memory is free now.
     Exhausted,
     /// The pool is closed.
     Closed,
@@ -162,7 +162,7 @@ impl BufferPool {
         if state.closed {
             return Err(Denied::Closed);
         }
-        // Under the lock under which `closed` was checked: `close` notifies every waiter that got in before it.
+        // The waiter is added under the lock under which `closed` was checked, so that `close` notifies it.
         state.waiters.push_back(Arc::clone(&waiter));
         self.waiting.fetch_add(1, Ordering::AcqRel);
         drop(state);
@@ -195,8 +195,8 @@ impl BufferPool {
         }
     }
 
-    /// Turns free buffers back into plain bytes until `size_bytes` are available, or none is left.
-    /// The buffers are returned, to be dropped outside the lock.
+    /// Turns free buffers back into plain bytes until `size_bytes` are available. Does nothing if all of them together
+    /// would not be enough. The buffers are returned, to be dropped outside the lock.
     fn free_up(&self, state: &mut PoolState, size_bytes: usize) -> Vec<Vec<u8>> {
         // Nothing is freed in vain: the request is met already, or not even all free buffers would meet it.
         if state.available_bytes >= size_bytes
@@ -267,15 +267,15 @@ impl Lease {
         self.buffer.len()
     }
 
-    /// How much was leased.
+    /// The number of leased bytes.
     pub(crate) fn size_bytes(&self) -> usize {
         self.size_bytes
     }
 
     /// A second lease from the same pool, of the poolable size or `at_least_bytes`, whichever is more. None if threads
-    /// wait for memory, or there is not enough.
+    /// wait for memory, or too little is free.
     pub(crate) fn another(&self, at_least_bytes: usize) -> Option<Self> {
-        // A batch that could do without does not compete with threads that cannot go on without memory.
+        // An open batch can be closed instead, so it does not compete with threads that cannot go on without memory.
         if self.pool.waiting() > 0 {
             return None;
         }
@@ -330,11 +330,12 @@ pub(crate) struct Ticket {
 #[derive(Debug, Default)]
 struct Gathered {
     bytes: usize,
+    /// Whether the lease was created: then no bytes are to be returned.
     done: bool,
 }
 
 impl Ticket {
-    /// Gathers what is available: the lease once that is enough, else `Exhausted`.
+    /// Gathers available memory. Returns the lease once enough is gathered, else `Exhausted`.
     pub(crate) fn poll(&mut self) -> Result<Lease, Denied> {
         let pool = Arc::clone(&self.pool);
         // Declared before the lock guard, so freed after it, also on an early return.
@@ -347,7 +348,7 @@ impl Ticket {
             if !self.is_first(&state) {
                 return Err(Denied::Exhausted);
             }
-            // Not after bytes were gathered: they would be taken in addition to the pooled buffer.
+            // No pooled buffer after bytes were gathered: the lease would then take both.
             let pooled = if self.gathered.bytes == 0 {
                 pool.take_pooled(&mut state, self.size_bytes)
             } else {

@@ -10,12 +10,12 @@ use crate::clock::{Clock, SystemClock};
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// Enough for a thread to be woken in.
+/// The longest time in which a notified thread wakes up.
 const SOME: Duration = Duration::from_secs(20);
 
 /// Java: BufferPoolTest#testSimple
 #[test]
-fn memory_comes_back_and_buffers_of_the_usual_size_are_kept() {
+fn memory_is_returned_and_buffers_of_batch_size_are_pooled() {
     let pool = BufferPool::new(4096, 1024);
     let mut usual = pool.try_allocate(1024).unwrap();
     usual.buffer().extend_from_slice(b"old");
@@ -27,7 +27,7 @@ fn memory_comes_back_and_buffers_of_the_usual_size_are_kept() {
     let other = pool.try_allocate(3072).unwrap();
     assert_eq!(pool.try_allocate(1).unwrap_err(), Denied::Exhausted);
     drop((again, other));
-    // The kept buffer is turned back into plain bytes.
+    // The pooled buffer is turned back into plain bytes.
     let all = pool.try_allocate(4096).unwrap();
     assert_eq!(pool.available_bytes(), 0);
     drop(all);
@@ -90,9 +90,9 @@ fn a_dropped_ticket_returns_its_gathered_memory_to_the_next_waiter() {
     assert_eq!((pool.waiting(), pool.available_bytes()), (0, 20));
 }
 
-/// BP-7: a new allocation may take free memory although others wait.
+/// A new allocation may take free memory although other threads wait (BP-7).
 #[test]
-fn a_newcomer_may_take_memory_that_is_free_although_others_wait() {
+fn an_allocation_may_take_free_memory_although_other_threads_wait() {
     let pool = BufferPool::new(20, 10);
     let held = pool.try_allocate(10).unwrap();
     let waits = pool.enqueue(20).unwrap();
@@ -100,8 +100,8 @@ fn a_newcomer_may_take_memory_that_is_free_although_others_wait() {
     drop((held, waits));
 }
 
-/// Has a thread sleep until its ticket is told of something; it sleeps when this returns. The thread ends with its
-/// ticket, and fails if it wakes by itself.
+/// Starts a thread that sleeps until its ticket is notified; it is asleep when this function returns. The thread
+/// returns its ticket, and panics if its sleep times out.
 fn sleeper<'s>(scope: &'s Scope<'s, '_>, ticket: Ticket) -> ScopedJoinHandle<'s, Ticket> {
     let pool = Arc::clone(&ticket.pool);
     let (say, said) = channel();
@@ -115,7 +115,7 @@ fn sleeper<'s>(scope: &'s Scope<'s, '_>, ticket: Ticket) -> ScopedJoinHandle<'s,
         (ticket, clock.now())
     });
     let began = said.recv().expect("the thread runs");
-    // It has the lock until it sleeps.
+    // The thread holds the lock until it sleeps.
     drop(pool.state.lock());
     scope.spawn(move || {
         let (ticket, woken) = thread.join().expect("it only sleeps");
@@ -145,7 +145,7 @@ fn a_waiter_is_woken_by_memory_by_the_drop_of_an_earlier_ticket_and_by_close() {
 
 /// Java: BufferPoolTest#testDelayedAllocation
 #[test]
-fn a_waiting_thread_goes_on_when_memory_comes_back() {
+fn a_waiting_thread_continues_when_memory_is_returned() {
     let pool = BufferPool::new(10, 10);
     let held = pool.try_allocate(10).unwrap();
     std::thread::scope(|scope| {
@@ -167,7 +167,7 @@ fn a_waiting_thread_goes_on_when_memory_comes_back() {
 
 /// Java: BufferPoolTest#testCloseNotifyWaiters, #testCloseAllocations (BP-12)
 #[test]
-fn closing_refuses_newcomers_and_waiters_and_still_takes_memory_back() {
+fn a_closed_pool_refuses_allocations_and_waiters_and_still_accepts_returned_memory() {
     let pool = BufferPool::new(10, 10);
     let held = pool.try_allocate(10).unwrap();
     std::thread::scope(|scope| {
@@ -192,7 +192,7 @@ fn closing_refuses_newcomers_and_waiters_and_still_takes_memory_back() {
 
 /// Java: BufferPoolTest#testStressfulSituation
 #[test]
-fn many_threads_share_little_memory_and_all_of_it_comes_back() {
+fn many_threads_share_little_memory_and_all_of_it_is_returned() {
     const THREADS: u64 = 8;
     let pool = BufferPool::new(2000, 512);
     let overdrawn = AtomicBool::new(false);
@@ -228,7 +228,7 @@ fn many_threads_share_little_memory_and_all_of_it_comes_back() {
     assert_eq!((pool.available_bytes(), pool.waiting()), (2000, 0));
 }
 
-/// Memory of a batch that is divided is there twice for a moment.
+/// While a batch is split, its records are in memory twice.
 #[test]
 fn memory_adopted_beyond_the_total_is_repaid_before_any_waiter_gets_memory() {
     let pool = BufferPool::new(2048, 1024);
@@ -261,7 +261,8 @@ fn the_memory_of_a_waiter_that_gives_up_repays_the_excess_first() {
     assert_eq!(pool.available_bytes(), 2048);
 }
 
-/// An operation on a pool. Numbers select one of the existing tickets or leases.
+/// An operation on a pool. The number of `Allocate`, `Adopt` and `Enqueue` is a size in bytes; the number of the others
+/// selects one of the existing tickets or leases.
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Allocate(usize),
@@ -288,9 +289,9 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 }
 
 proptest! {
-    /// The two invariants that are written beside the pool's fields, after every step.
+    /// Checks after every step that the pool's two invariants hold: those documented at the fields of `PoolState`.
     #[test]
-    fn no_byte_is_lost_or_made_and_nothing_is_available_while_any_is_owed(acts in acts()) {
+    fn bytes_are_conserved_and_none_is_available_while_any_is_owed(acts in acts()) {
         const TOTAL: usize = 1000;
         let pool = BufferPool::new(TOTAL, 64);
         let mut leases: Vec<Lease> = Vec::new();
@@ -313,7 +314,7 @@ proptest! {
                 Act::Return(at) if !leases.is_empty() => {
                     leases.swap_remove(at % leases.len());
                 }
-                // Rarely, and late enough that something happens before.
+                // Only while many leases exist, so that the pool is used for a while before it is closed.
                 Act::Close if leases.len() > 12 => pool.close(),
                 Act::Poll(_) | Act::GiveUp(_) | Act::Return(_) | Act::Close => {}
             }

@@ -71,7 +71,7 @@ pub(crate) struct SteppedSeams<P> {
 }
 
 impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuilder<K, V> {
-    /// The same with these keys set, whatever was given for them.
+    /// Sets these configuration keys, in place of the values that the user gave.
     pub(crate) fn with_settings<'a>(
         mut self,
         settings: impl IntoIterator<Item = (&'a str, String)>,
@@ -161,8 +161,8 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         Ok((built.producer, built.sender, built.running))
     }
 
-    /// As [`build`](Self::build), on these connections and this clock. Nothing is sent but in the steps
-    /// of the sender that is returned, so calls that wait for it would wait for ever.
+    /// As [`build`](Self::build), with this selector and this clock, and without a thread. Only the steps of the
+    /// returned sender send anything: a blocking call on the thread that steps it would never return.
     #[cfg(feature = "_internals")]
     pub(crate) fn build_by_hand<S: Selectable + 'static>(
         self,
@@ -182,7 +182,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
             security,
         };
         let (core, sender) = assemble(&config, &plugins, surroundings, client)?;
-        // Closing it waits for no step.
+        // The guard is dropped at once, so closing the producer does not wait for the sender.
         let (thread, _) = SenderThread::without_thread(
             core.instance.log().clone(),
             Arc::clone(&core.control),

@@ -44,12 +44,13 @@ use crate::security::SecurityParts;
 use crate::security::sasl::outside::random_of_system;
 use crate::security::sasl::{FetchToken, TokenProvider};
 
-/// Builds a [`KafkaProducer`] with plug-ins of one's own.
+/// Builder of a [`KafkaProducer`], for plug-ins of your own.
 ///
-/// Plug-ins come in two ways: as instances, which are used as they are; or by name from the configuration
-/// (`key.serializer`, `value.serializer`, `partitioner.class`, `interceptor.classes`, `metric.reporters`), which are
-/// configured with all its keys. Names are those of Kafka's own Java classes, and those that were registered here. An
-/// instance wins over a name.
+/// A plug-in is given as an instance, which is used as it is, or named in the configuration (`key.serializer`,
+/// `value.serializer`, `partitioner.class`, `interceptor.classes`, `metric.reporters`): then it is created, and
+/// configured with all keys of the configuration. Valid names are those of Kafka's own Java classes, and those that
+/// were registered with this builder. An instance of a serializer or a partitioner takes precedence over a name;
+/// interceptors and reporters of both kinds are used.
 ///
 /// # Kafka
 /// The constructors of `KafkaProducer`.
@@ -76,8 +77,8 @@ where
     K: ?Sized + ToOwned + StockSerialize + 'static,
     V: ?Sized + ToOwned + StockSerialize + 'static,
 {
-    /// A producer for types that Kafka's own serializers know, such as `str`, `[u8]` or `i64`: with
-    /// the serializers that the configuration names, or those that fit the types.
+    /// Builds a producer for types that Kafka's own serializers support, such as `str`, `[u8]` or `i64`. The
+    /// serializers are those that the configuration names, else those that fit the types.
     ///
     /// # Errors
     /// As [`ProducerBuilder::build`].
@@ -90,7 +91,7 @@ where
 }
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
-    /// Begins to build a producer with serializers, a partitioner or interceptors of one's own.
+    /// Returns a builder, for serializers, a partitioner or interceptors of your own.
     pub fn builder(config: ProducerConfig) -> ProducerBuilder<K, V>
     where
         K: 'static,
@@ -135,16 +136,16 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         self
     }
 
-    /// Chooses partitions with this; it is not configured. A stock one costs no more than one that is named in
-    /// `partitioner.class`, unless it was given a seed.
+    /// Sets the partitioner, as an instance; its `configure` is not called. A stock partitioner is as fast as one named
+    /// in `partitioner.class`, unless it has a seed.
     #[must_use]
     pub fn partitioner(mut self, partitioner: impl Partitioner<K, V> + 'static) -> Self {
         self.partitioner = Some(Strategy::of(partitioner));
         self
     }
 
-    /// Adds an interceptor after those that were added before; it is not configured. Interceptors that
-    /// the configuration names come first.
+    /// Adds an interceptor, as an instance, after those that were added before; its `configure` is not called.
+    /// Interceptors that the configuration names come first.
     #[must_use]
     pub fn interceptor(mut self, interceptor: impl ProducerInterceptor<K, V> + 'static) -> Self {
         self.interceptors.push(Box::new(interceptor));
@@ -246,7 +247,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         }
     }
 
-    /// Uses Kafka's own serializers: those that the configuration names, or those that fit the types.
+    /// Uses Kafka's own serializers: those that the configuration names, else those that fit the types.
     #[must_use]
     pub fn stock_serializers(mut self) -> Self
     where
@@ -264,8 +265,8 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         self
     }
 
-    /// Uses this cryptography for TLS, instead of what the features of this build choose: one that is
-    /// certified, or that needs no C compiler. Has no effect where `security.protocol` does without TLS.
+    /// Sets the cryptography provider of TLS, in place of the one that the crate's features select: for example one
+    /// that is certified, or one that needs no C compiler. Has no effect if `security.protocol` does not use TLS.
     ///
     /// ```
     /// # #[cfg(feature = "tls")]
@@ -300,9 +301,9 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
     /// plug-ins are closed.
     ///
     /// # Blocking
-    /// For the look-up of host names in `bootstrap.servers`: as long as the system's name service takes, 30 s
-    /// at most, whatever `max.block.ms` says. No broker is connected to yet, and where all entries are
-    /// addresses nothing is waited for.
+    /// For the look-up of host names in `bootstrap.servers`: as long as the system's name service takes, 30 s at most,
+    /// independently of `max.block.ms`. No connection to a broker is awaited. If all entries are addresses, the call
+    /// does not block.
     pub fn build(self) -> Result<KafkaProducer<K, V>, ConstructError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         self.build_with(Seams {
@@ -326,7 +327,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
     {
         let config = self.config.clone();
         let instance = instance(&config, Arc::clone(&seams.clock));
-        // Before the first step that can fail: the log then shows what was configured.
+        // Before the first step that can fail: the log then shows the configuration.
         log_effective(&config, instance.log());
         let security = self.security_parts(&instance);
         let plugins = self.resolve_plugins(&instance)?;
@@ -344,20 +345,20 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
                 Ok(KafkaProducer::assemble(core, plugins, thread))
             }
             Err(error) => {
-                // The cause is what the caller wants to know; what closing says goes to the log (KP-2).
+                // The caller gets the original cause; errors of closing are only logged (KP-2).
                 let _ = plugins.close();
                 Err(error)
             }
         }
     }
 
-    /// Makes and configures the plug-ins. If one fails, those before it are closed.
+    /// Creates and configures the plug-ins. If one fails, those created before it are closed.
     fn resolve_plugins(self, instance: &Instance) -> Result<Plugins<K, V>, ConstructError> {
         let config = self.config;
         let view = config.plugin_config();
         let fence = Fence::of(instance);
         let metrics = registry(&config, instance);
-        // First of all plug-ins, as in Java: whatever is registered later is reported to them.
+        // The reporters are the first plug-ins, as in Java: all metrics that are registered later are reported to them.
         let reporters = self.reporters.start(&config, &view, instance, &metrics)?;
         // Errors of closing are only logged, here and below: `build` returns the original cause.
         let give_up = |_: &ConstructError| drop(reporters.close());

@@ -24,8 +24,8 @@ pub(super) struct GivenReporters {
 }
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerBuilder<K, V> {
-    /// Adds a metrics reporter after those that were added before; it is not configured. Reporters that the
-    /// configuration names come first.
+    /// Adds a metrics reporter, as an instance, after those that were added before; its `configure` is not called.
+    /// Reporters that the configuration names come first.
     #[must_use]
     pub fn metrics_reporter(mut self, reporter: impl MetricsReporter + 'static) -> Self {
         self.reporters.instances.push(Box::new(reporter));
@@ -60,7 +60,7 @@ const CONTEXT_PREFIX: &str = "metrics.context.";
 const NAMESPACE: &str = "kafka.producer";
 
 impl GivenReporters {
-    /// Makes and configures all reporters, and has them begin. If one fails, those that were made are closed.
+    /// Creates, configures and starts all reporters. If one fails, those created so far are closed.
     pub(super) fn start(
         self,
         config: &ProducerConfig,
@@ -99,7 +99,7 @@ impl GivenReporters {
         };
         match begun {
             Ok(()) => {
-                // After `begin`, so this metric is reported, too.
+                // After `begin`, so that this metric is reported, too.
                 register_count(metrics);
                 Ok(reporters)
             }

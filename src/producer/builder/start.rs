@@ -333,7 +333,7 @@ fn bootstrap_servers(config: &ProducerConfig) -> Result<Vec<(String, u16)>, Conf
     let mut servers: Vec<(String, u16)> = Vec::new();
     for entry in parse_bootstrap(config.bootstrap_servers())? {
         let server = (entry.host, entry.port);
-        // A node id is a place in this list: an address that is named twice must not become two nodes.
+        // A node id is a position in this list: an address that is listed twice must not become two nodes.
         if !servers.contains(&server) {
             servers.push(server);
         }
@@ -407,7 +407,7 @@ fn first_nodes(
 /// Options of rebootstrapping (KIP-899, KIP-1102).
 fn recovery(config: &ProducerConfig) -> RecoveryOptions {
     let servers = match config.metadata_recovery_strategy() {
-        // They were parsed before.
+        // `first_nodes` has parsed the same list before, so this cannot fail.
         MetadataRecoveryStrategy::Rebootstrap => bootstrap_servers(config).unwrap_or_default(),
         MetadataRecoveryStrategy::None => Vec::new(),
     };

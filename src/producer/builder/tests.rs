@@ -1,5 +1,5 @@
-//! Construction, failed at each of its steps in turn: what was built before is closed, nothing is left,
-//! and the cause is kept.
+//! Construction that fails at each of its steps in turn: the parts built so far are closed, no thread or file is left,
+//! and the cause is returned.
 
 use std::fs;
 use std::io;
@@ -21,7 +21,7 @@ use crate::record::header::Headers;
 use crate::types::PartitionId;
 use crate::util::process::Process;
 
-/// What happened to one kind of plug-in.
+/// How often a builder's plug-ins were configured and closed.
 #[derive(Debug, Default)]
 struct Life {
     configured: AtomicUsize,
@@ -247,11 +247,11 @@ fn a_failure_at_any_step_closes_the_parts_built_so_far_and_keeps_the_cause() {
     }
 }
 
-/// KP-2: if any step of the constructor fails, what was built before is closed without a word, and the cause is
-/// raised; errors in the configuration itself are raised as they are.
+/// If any step of the construction fails, the parts built so far are closed (KP-2).
 #[test]
 fn a_failed_construction_leaves_no_thread() {
-    // Other tests of this process may run producers of their own: what counts is that nothing stays.
+    // Other tests of this process may run producers at the same time, so the number of threads is only checked to be
+    // smaller than if each attempt had left one.
     for step in ["network client", "sender thread"] {
         let before = producer_threads();
         let life = Arc::new(Life::default());
@@ -265,7 +265,7 @@ fn a_failed_construction_leaves_no_thread() {
     }
 }
 
-/// KP-2: the selector's files are closed with it, twenty times over.
+/// A selector's files are closed with it (KP-2).
 #[test]
 fn a_failed_construction_leaves_no_file() {
     let life = Arc::new(Life::default());
@@ -274,7 +274,8 @@ fn a_failed_construction_leaves_no_file() {
     for _ in 0..50 {
         assert!(build("sender thread", Fault::None, &life).is_err());
     }
-    // Other tests open files at the same time, but not a hundred: two of each attempt would be.
+    // Other tests open files at the same time, but fewer than a hundred. If each attempt had left two, there would be a
+    // hundred.
     assert!(
         count() < before + 100,
         "{before} files before, {} after",
@@ -293,7 +294,7 @@ fn a_producer_that_was_built_closes_its_plug_ins_once() {
     assert_eq!(life.closed.load(Ordering::SeqCst), 7);
 }
 
-/// Each call says so at once instead of waiting for a thread that is not there.
+/// Each call fails at once, instead of waiting for the sender thread, which does not exist after a fork.
 #[test]
 fn a_producer_in_a_forked_process_fails_with_an_error_that_names_the_fork() {
     let life = Arc::new(Life::default());
@@ -313,7 +314,7 @@ fn a_producer_in_a_forked_process_fails_with_an_error_that_names_the_fork() {
             .contains("fork")
     );
     assert!(producer.close().unwrap_err().to_string().contains("fork"));
-    // So that the thread, which is here after all, is ended.
+    // Restored, so that `close` ends the sender thread, which does exist in this process.
     producer.replace_id(own);
     producer.close().unwrap();
 }
@@ -328,7 +329,7 @@ family! {
 
 /// Java: KafkaProducerTest#testMetricConfigRecordingLevel
 #[test]
-fn metrics_are_recorded_as_closely_as_the_configuration_says() {
+fn a_debug_metric_is_recorded_only_at_the_levels_debug_and_trace() {
     for (level, recorded) in [("INFO", 0.0), ("DEBUG", 1.0), ("TRACE", 1.0)] {
         let config = ProducerConfig::from_map([("metrics.recording.level", level)]).unwrap();
         let instance = instance(&config, Arc::new(SystemClock::new()));
@@ -357,9 +358,9 @@ fn a_factory_that_panics_fails_the_construction_and_closes_the_parts_built_so_fa
     assert_eq!(life.closed.load(Ordering::SeqCst), 6);
 }
 
-/// One request that cannot be written would take all its batches along.
+/// A request that is too large to be encoded would fail all its batches.
 #[test]
-fn batches_of_one_request_fit_into_a_frame_with_every_limit_of_a_batch() {
+fn a_request_with_several_batches_fits_into_a_frame_whatever_max_request_size_is() {
     for (limit, together) in [("1000000", 1_000_000), ("2147483647", 1 << 30)] {
         let config = ProducerConfig::builder()
             .set("max.request.size", limit)

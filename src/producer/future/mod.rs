@@ -105,8 +105,8 @@ impl FutureRecordMetadata {
     ///
     /// # Errors
     /// Why the record failed. Inside a callback or interceptor of the same producer, when the record is not complete:
-    /// [`ProduceErrorKind::Misuse`], since waiting there would be a deadlock. The same in a process forked after the
-    /// producer was built, which lacks the producer's thread.
+    /// [`ProduceErrorKind::Misuse`], since waiting there would be a deadlock. The same error in a process forked after
+    /// the producer was built, because the producer's thread does not exist there.
     ///
     /// # Blocking
     /// Until the record is acknowledged or has failed; `delivery.timeout.ms` bounds that, as long as callbacks
@@ -226,8 +226,9 @@ impl BlockingCall for Get<'_> {
 /// Ready when the record is acknowledged or has failed. Registers the task's waker with the batch: no thread, timer
 /// or runtime is involved.
 ///
-/// The producer's thread calls the waker; calls that would wait for that thread are refused there, and a panic is
-/// logged. The waker is dropped when the record is complete, the future is dropped, or another task polls it.
+/// The producer's thread calls the waker; calls that would wait for that thread are refused inside the waker, and a
+/// panic of the waker is logged. The waker is dropped when the record is complete, the future is dropped, or another
+/// task polls it.
 ///
 /// In a process forked after the producer was built that thread does not exist. A future that is polled there before
 /// its record is complete is ready at once with [`ProduceErrorKind::Misuse`], as

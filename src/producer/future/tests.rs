@@ -56,7 +56,7 @@ fn done(result: &ProduceRequestResult, outcome: BatchOutcome) {
 
 /// Java: RecordSendTest#testTimeout
 #[test]
-fn waiting_ends_when_its_time_is_over_and_may_be_begun_again() {
+fn get_timeout_returns_an_error_when_its_time_is_over_and_may_be_repeated() {
     let result = latch();
     let future = record(&result, 5);
     let error = future.get_timeout(SHORT).unwrap_err();
@@ -95,8 +95,8 @@ fn waiting_threads_are_released_by_the_outcome() {
     });
 }
 
-/// PB-17: the offset of a record is that of its batch plus its place, or none if the broker gave none.
-/// PB-18: the timestamp of a future's metadata is the log's if the broker returned one, else the record's own.
+/// A record's offset is its batch's base offset plus its index, or unknown if the broker returned none (PB-17). Its
+/// timestamp is the log append time if the broker returned one, else the record's own (PB-18).
 #[test]
 fn a_record_gets_the_brokers_time_if_there_is_one_and_no_offset_if_none_is_known() {
     for (base_offset, append_time, offset, timestamp) in
@@ -116,8 +116,7 @@ fn a_record_gets_the_brokers_time_if_there_is_one_and_no_offset_if_none_is_known
     }
 }
 
-/// KP-32: the future of a record that failed at once is done, cannot be cancelled, and gives the same error each
-/// time.
+/// The future of a record that failed at once is done, and returns the same error each time (KP-32).
 #[test]
 fn a_record_that_failed_at_once_is_done_and_returns_the_same_error_each_time() {
     let future = FutureRecordMetadata::failed(failure());
@@ -135,7 +134,7 @@ fn waiting_inside_a_callback_of_the_same_producer_is_refused() {
     // Another producer's record can be waited for.
     let error = record(&other, 0).get_timeout(SHORT).unwrap_err();
     assert_eq!(*error.kind(), ProduceErrorKind::Pending);
-    // The batch that is being completed has an answer already.
+    // The outcome of a batch that is being completed is published already.
     result.publish(WRITTEN);
     assert_eq!(record(&result, 0).get().unwrap().offset(), 45);
     drop(scope);
@@ -179,7 +178,7 @@ fn a_task_is_woken_once_after_the_callbacks_have_run() {
     assert_eq!(answer.unwrap().offset(), 46);
 }
 
-/// As a batch of a producer that was built in the process this one is a fork of.
+/// The result of a batch whose producer was built before a fork, in the parent process.
 fn latch_of_parent() -> Arc<ProduceRequestResult> {
     Arc::new(ProduceRequestResult::new(
         TopicPartition::new("t", 3),
@@ -221,7 +220,7 @@ fn poll_once(future: &mut FutureRecordMetadata, waker: &Waker) -> bool {
 }
 
 #[test]
-fn a_future_that_is_dropped_takes_its_task_back() {
+fn a_dropped_future_removes_its_waker() {
     let result = latch();
     let counting = Arc::new(Counting::default());
     let waker = Waker::from(Arc::clone(&counting));
@@ -256,9 +255,9 @@ fn a_replaced_waker_is_dropped_with_no_lock_held() {
     assert_eq!(woken, [0, 1]);
 }
 
-/// Where the order of locks is not checked it would wait for itself.
+/// If the waker were dropped with the lock held, its destructor would deadlock.
 #[test]
-fn a_waker_that_is_let_go_of_may_ask_the_batch() {
+fn the_destructor_of_a_waker_may_lock_its_batch() {
     struct Nosy(Arc<ProduceRequestResult>);
     impl Wake for Nosy {
         fn wake(self: Arc<Self>) {}
@@ -301,10 +300,9 @@ fn a_waker_that_panics_when_dropped_is_contained() {
     assert!(second.is_done());
 }
 
-/// PB-20: a future cannot be cancelled; waiting follows the batch's pieces when it is divided, with one deadline
-/// for all.
+/// A wait continues with the pieces of a batch that is split (PB-20).
 #[test]
-fn a_future_that_is_dropped_takes_its_task_back_from_the_piece_where_it_waits() {
+fn a_dropped_future_removes_its_waker_from_the_piece_of_a_split_batch() {
     let whole = latch();
     let counting = Arc::new(Counting::default());
     let waker = Waker::from(Arc::clone(&counting));
@@ -321,7 +319,7 @@ fn a_future_that_is_dropped_takes_its_task_back_from_the_piece_where_it_waits() 
 }
 
 #[test]
-fn a_task_that_waits_for_records_in_a_row_is_woken_once_and_each_of_several_tasks() {
+fn a_task_is_woken_once_for_consecutive_records() {
     let result = latch();
     let countings = [(); 2].map(|()| Arc::new(Counting::default()));
     let wakers = countings.clone().map(Waker::from);
@@ -334,9 +332,9 @@ fn a_task_that_waits_for_records_in_a_row_is_woken_once_and_each_of_several_task
     assert_eq!(woken, [2, 1]);
 }
 
-/// If each were compared with all others there would be 20 billion comparisons.
+/// Comparing each task with all others would take 20 billion comparisons.
 #[test]
-fn as_many_tasks_as_there_are_records_wait_for_a_batch_without_looking_at_each_other() {
+fn the_time_to_register_tasks_with_a_batch_is_not_quadratic() {
     const TASKS: u32 = 200_000;
     let result = latch();
     let counting = Arc::new(Counting::default());
@@ -365,7 +363,7 @@ impl Wake for Task {
     }
 }
 
-/// What a user of a million records in flight keeps for each.
+/// A program may keep the handles of a million records in flight.
 #[test]
 #[cfg(target_pointer_width = "64")]
 fn the_handle_of_a_record_is_small() {
@@ -383,8 +381,7 @@ fn split_in_two(whole: &ProduceRequestResult, first: u32) -> [Arc<ProduceRequest
     pieces
 }
 
-/// PB-20: a future cannot be cancelled; waiting follows the batch's pieces when it is divided, with one deadline
-/// for all.
+/// A wait continues with the pieces of a batch that is split (PB-20).
 #[test]
 fn a_future_follows_its_record_through_every_split() {
     let whole = latch();
@@ -405,8 +402,7 @@ fn a_future_follows_its_record_through_every_split() {
     assert!(whole.is_done());
 }
 
-/// PB-20: a future cannot be cancelled; waiting follows the batch's pieces when it is divided, with one deadline
-/// for all.
+/// A wait continues with the pieces of a batch that is split (PB-20).
 #[test]
 fn a_thread_and_a_task_that_wait_for_a_batch_go_on_to_wait_for_its_piece() {
     let whole = latch();

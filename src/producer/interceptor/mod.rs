@@ -48,10 +48,11 @@ use crate::util::log::warn;
 /// `org.apache.kafka.clients.producer.ProducerInterceptor`. Differs: the record is changed in place
 /// and not replaced.
 pub trait ProducerInterceptor<K: ?Sized + ToOwned, V: ?Sized + ToOwned>: Send + Sync {
-    /// Takes what it needs from the producer's configuration; called once, before anything else.
+    /// Configures the interceptor from the producer's configuration. Called once, before any other method, for an
+    /// interceptor that `interceptor.classes` names.
     ///
     /// # Errors
-    /// Whatever is wrong with the configuration; the producer is not built then.
+    /// The configuration is invalid; the producer is not built.
     fn configure(&mut self, config: &PluginConfig) -> Result<(), BoxError> {
         let _ = config;
         Ok(())
@@ -61,7 +62,7 @@ pub trait ProducerInterceptor<K: ?Sized + ToOwned, V: ?Sized + ToOwned>: Send + 
     /// Changes are visible to later interceptors, and are sent.
     ///
     /// # Errors
-    /// An error, or a panic, is logged; the record goes on as it was before this call.
+    /// An error, or a panic, is logged; the record continues as it was before this call.
     fn on_send(&self, record: &mut ProducerRecord<'_, K, V>) -> Result<(), BoxError>;
 
     /// Called when the cluster has acknowledged a record, or the record has failed with `error`; once for each record
@@ -73,7 +74,7 @@ pub trait ProducerInterceptor<K: ?Sized + ToOwned, V: ?Sized + ToOwned>: Send + 
         let _ = (metadata, error);
     }
 
-    /// The producer is being closed.
+    /// Closes the interceptor: the producer is being closed, or could not be built.
     ///
     /// # Errors
     /// Reported by the producer's `close`; the other interceptors and the producer are closed all the
@@ -150,11 +151,11 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
         mut record: ProducerRecord<'a, K, V>,
     ) -> ProducerRecord<'a, K, V> {
         for interceptor in &self.chain {
-            // A failing interceptor may have changed half of what it wanted to.
+            // An interceptor that fails may have changed a part of the record.
             let before = record.clone();
             let call = || interceptor.on_send(&mut record);
             if let Err(failure) = self.run("on_send", &**interceptor, call) {
-                // The partition only if the caller chose one: the partitioner has not been asked yet.
+                // The partition only if the caller chose one: the partitioner has not run yet.
                 let failure = match before.partition() {
                     Some(partition) => {
                         failure.about(format_args!("{}-{partition}", before.topic()))
@@ -231,7 +232,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
 
     #[cold]
     fn name_of(&self, interceptor: &dyn ProducerInterceptor<K, V>) -> String {
-        // Asked only after a failure. It is user code, so it is copied inside the fence.
+        // Called only after a failure. `name` is user code, so its result is copied inside the fence.
         let ask = || interceptor.name().to_owned();
         Fence::of(&self.instance)
             .call(UserCode::Plugin(PluginKind::Interceptor, "name"), ask)

@@ -25,7 +25,7 @@ impl Fault {
     }
 }
 
-/// What the interceptors of a chain saw.
+/// The calls that the interceptors of a chain have received.
 #[derive(Default)]
 struct Seen {
     sent: AtomicUsize,
@@ -47,7 +47,7 @@ impl Seen {
     }
 }
 
-/// Appends to the value, then acts as configured.
+/// Appends to the value, then fails as configured.
 struct Append {
     suffix: &'static str,
     fault: Fault,
@@ -120,7 +120,7 @@ fn after_a_failing_interceptor_the_chain_goes_on_with_the_last_good_record() {
         let sent = chain(&seen, [fault, Fault::None]).on_send(record());
         assert_eq!(seen.sent.load(Ordering::Relaxed), 2);
         assert_eq!(sent.value(), Some("valueTwo"));
-        // Nothing is left of what the failing one had done before it failed.
+        // The header that the failing interceptor added before it failed is gone.
         assert_eq!(sent.headers().len(), 1);
 
         let sent = chain(&seen, [Fault::None, fault]).on_send(record());
@@ -131,7 +131,7 @@ fn after_a_failing_interceptor_the_chain_goes_on_with_the_last_good_record() {
 
 /// Java: ProducerInterceptorsTest#testOnAcknowledgementChain (IN-2)
 #[test]
-fn all_interceptors_learn_of_a_records_fate_even_if_one_panics() {
+fn all_interceptors_are_notified_of_a_records_outcome_even_if_one_panics() {
     for faults in [
         [Fault::None; 2],
         [Fault::Panic, Fault::None],
@@ -163,7 +163,7 @@ fn a_refused_record_is_reported_with_its_partition_if_that_is_known() {
     }
 }
 
-/// IN-6: every interceptor is closed, even if one before it failed.
+/// Every interceptor is closed, even if one before it failed (IN-6).
 #[test]
 fn every_interceptor_is_closed_and_the_first_failure_is_reported() {
     let seen = Seen::new();
@@ -181,7 +181,7 @@ fn every_interceptor_is_closed_and_the_first_failure_is_reported() {
 }
 
 #[test]
-fn a_chain_of_none_does_nothing() {
+fn an_empty_chain_does_nothing() {
     let interceptors = ProducerInterceptors::<i32, str>::new(Vec::new(), Instance::for_tests());
     assert!(interceptors.is_empty());
     assert_eq!(interceptors.on_send(record()), record());

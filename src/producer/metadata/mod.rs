@@ -82,8 +82,9 @@ impl ProducerMetadata {
         }
     }
 
-    /// Calls the user's cluster listeners if a metadata response came since the last call. For the place where the
-    /// sender runs user code, not where the response is handled: that still uses the time at which the response came.
+    /// Calls the user's cluster listeners if a metadata response came since the last call. To be called where the
+    /// sender runs user code, not where it handles the response: that code goes on to use a clock reading from before
+    /// the call, and user code may take long.
     pub(crate) fn tell_listeners(&self) {
         if self.has_news.load(Ordering::Acquire) {
             self.has_news.store(false, Ordering::Release);
@@ -271,10 +272,10 @@ impl MetadataSource for ProducerMetadata {
         now: Instant,
     ) -> MetadataNews {
         let news = {
-            // Also while closing: what is left to send must find its leaders.
+            // Also while the producer closes: the remaining batches need their partitions' leaders.
             let mut state = self.state.lock();
             if !planned.is_partial {
-                // Before `update`, which expires idle topics: those that were sent to since the last full update stay.
+                // Before `update`, which expires idle topics: topics that were used since the last full update stay.
                 state.refresh_used(&*self.observer, now);
             }
             let update = state.update(planned, version, response, now);

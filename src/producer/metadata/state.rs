@@ -23,9 +23,9 @@ use crate::util::log::Level;
 pub(crate) enum Lookout {
     /// There is a newer cluster snapshot.
     Newer,
-    /// There is none.
+    /// There is no newer snapshot.
     Same,
-    /// There will be none: the producer was closed.
+    /// There will be no newer snapshot: the producer was closed.
     Closed,
     /// Fetching metadata failed with a fatal error, for all waiters.
     Fatal(FatalMetadataError),
@@ -51,7 +51,7 @@ struct TrackedTopic {
 /// The last metadata response that named a topic.
 #[derive(Debug, Clone, Copy)]
 struct Answered {
-    /// The update version of the snapshot that it went into.
+    /// The update version of the snapshot that contains the response.
     version: u32,
     at: Instant,
 }
@@ -59,9 +59,9 @@ struct Answered {
 /// A request for a partition that the known partition count does not include.
 #[derive(Debug, Clone, Copy)]
 struct Lacking {
-    /// The partition count at that time.
+    /// The partition count at the time of the request.
     count: usize,
-    /// The update version at that time.
+    /// The update version at the time of the request.
     since: u32,
 }
 
@@ -119,7 +119,7 @@ impl MetadataState {
                 lacking: None,
             },
         );
-        // Without back-off: the first `send` to the topic blocks until the answer.
+        // Without back-off: the first `send` to the topic blocks until the response.
         self.metadata.request_update_for_new_topics();
         self.ask(topic);
         self.metadata.update_version()

@@ -14,10 +14,11 @@ use crate::types::{ClusterResourceListener, ReplicaLists};
 const BACKOFF: Duration = Duration::from_millis(100);
 const MAX_AGE: Duration = Duration::from_secs(1);
 const MAX_IDLE: Duration = Duration::from_secs(3);
-/// As long as a test waits for what must happen.
+/// The longest time that a test waits for an event.
 const LONG: Duration = Duration::from_secs(60);
 
-/// An observer that reports all topics, or none, as used, and stores the version at each notification.
+/// An observer that reports all topics, or none, as used, and stores the partition count of topic "t" at each
+/// notification.
 #[derive(Default)]
 struct Observer {
     uses_all: AtomicBool,
@@ -81,7 +82,8 @@ impl Harness {
         self.metadata.add_topic(&topic.into(), self.now())
     }
 
-    /// What the next request would be for, and the answer to it, in which all topics exist.
+    /// Plans the next request and handles a response in which all requested topics exist. Returns the plan and the
+    /// topics.
     fn update(&self) -> (PlannedUpdate, Vec<Arc<str>>) {
         let plan = self.metadata.new_request(self.now());
         let topics = plan.request.topics.unwrap();
@@ -187,7 +189,7 @@ fn while_waiting<W: Send>(wait: impl FnOnce() -> W + Send, then: impl FnOnce()) 
 
 /// Java: ProducerMetadataTest#testMetadata, MD-21
 #[test]
-fn a_wait_ends_when_a_newer_picture_is_there() {
+fn a_wait_ends_when_a_newer_snapshot_is_published() {
     let harness = Harness::new();
     let version = harness.add("t");
     let metadata = &harness.metadata;
@@ -205,8 +207,8 @@ fn a_wait_ends_when_a_newer_picture_is_there() {
     assert!(harness.is_due());
 }
 
-/// Java: ProducerMetadataTest#testMetadataAwaitAfterClose, MD-21. Differs from MD-22: what is left to
-/// send while the producer closes must find its leaders.
+/// Java: ProducerMetadataTest#testMetadataAwaitAfterClose, MD-21. Differs from MD-22: while the producer closes, its
+/// remaining batches need their partitions' leaders.
 #[test]
 fn close_wakes_waiters_and_refuses_later_ones_but_updates_go_on() {
     let harness = Harness::new();
@@ -227,7 +229,7 @@ fn close_wakes_waiters_and_refuses_later_ones_but_updates_go_on() {
 
 /// Java: ProducerMetadataTest#testMetadataUpdateWaitTime
 #[test]
-fn a_wait_ends_when_its_time_is_up_also_when_that_is_none() {
+fn a_wait_ends_at_its_timeout_also_when_that_is_zero() {
     let harness = Harness::new();
     harness.update();
     for timeout in [Duration::ZERO, Duration::from_millis(20)] {
@@ -239,7 +241,7 @@ fn a_wait_ends_when_its_time_is_up_also_when_that_is_none() {
 }
 
 #[test]
-fn waking_up_for_no_reason_does_not_end_a_wait() {
+fn a_spurious_wakeup_does_not_end_a_wait() {
     let harness = Harness::new();
     let version = harness.add("t");
     let metadata = &harness.metadata;
@@ -255,7 +257,7 @@ fn waking_up_for_no_reason_does_not_end_a_wait() {
     assert_eq!(waited, Lookout::Newer);
 }
 
-/// A wait may be without end.
+/// A timeout may be `Duration::MAX`.
 #[test]
 fn the_longest_timeout_is_no_overflow() {
     let harness = Harness::new();
@@ -268,9 +270,9 @@ fn the_longest_timeout_is_no_overflow() {
     assert_eq!(waited, Lookout::Newer);
 }
 
-/// Java: ProducerMetadataTest#testMetadataWaitAbortedOnFatalException, MD-20; there one is told.
+/// Java: ProducerMetadataTest#testMetadataWaitAbortedOnFatalException, MD-20. In Kafka only one waiter gets the error.
 #[test]
-fn a_refusal_of_credentials_ends_the_waits_of_all_and_not_those_that_begin_later() {
+fn an_authentication_failure_ends_all_current_waits_and_no_later_ones() {
     let harness = Harness::new();
     let metadata = &harness.metadata;
     let refusal = || {
@@ -288,7 +290,7 @@ fn a_refusal_of_credentials_ends_the_waits_of_all_and_not_those_that_begin_later
     assert_eq!(await_update(metadata, 0, later, Duration::ZERO), timed_out);
     refusal();
     assert_eq!(await_update(metadata, 0, later, Duration::ZERO), told);
-    // It is over.
+    // After an update the error no longer ends waits.
     let version = metadata.update_version();
     harness.update();
     assert_eq!(
@@ -303,7 +305,7 @@ fn a_refusal_of_credentials_ends_the_waits_of_all_and_not_those_that_begin_later
 
 /// Java: ProducerMetadataTest#testTimeToNextUpdateOverwriteBackoff, MD-3
 #[test]
-fn a_new_topic_does_not_wait_for_the_backoff_and_a_known_one_asks_for_nothing() {
+fn a_new_topic_is_requested_without_backoff_and_a_known_one_is_not_requested() {
     let harness = Harness::new();
     harness.update();
     harness.add("t");
@@ -317,7 +319,7 @@ fn a_new_topic_does_not_wait_for_the_backoff_and_a_known_one_asks_for_nothing() 
 
 /// Java: ProducerMetadataTest#testTopicExpiry, MD-9
 #[test]
-fn a_topic_that_is_not_sent_to_is_forgotten() {
+fn an_idle_topic_expires() {
     let harness = Harness::new();
     harness.add("t");
     harness.update();
@@ -335,7 +337,7 @@ fn a_topic_that_is_not_sent_to_is_forgotten() {
         assert!(harness.metadata.contains_topic("t"));
         harness.add("t");
     }
-    // One that no answer has had yet stays, however long that takes.
+    // A topic that no response has named yet stays, however long that takes.
     harness.add("new");
     harness.clock.advance(MAX_IDLE * 2);
     let planned = PlannedUpdate {
@@ -346,7 +348,7 @@ fn a_topic_that_is_not_sent_to_is_forgotten() {
     assert!(harness.metadata.contains_topic("new") && !harness.metadata.contains_topic("t"));
 }
 
-/// KP-37: records that were sent meanwhile count as use.
+/// Records that were sent meanwhile count as use (KP-37).
 #[test]
 fn a_topic_in_use_is_kept_without_being_added_again() {
     let harness = Harness::new();
@@ -364,7 +366,7 @@ fn a_topic_in_use_is_kept_without_being_added_again() {
 
 /// Java: ProducerMetadataTest#testMetadataPartialUpdate, MD-6, MD-11, MD-27
 #[test]
-fn new_topics_alone_are_asked_for_while_the_rest_is_fresh() {
+fn only_new_topics_are_requested_while_the_other_metadata_is_fresh() {
     let harness = Harness::new();
     harness.add("one");
     let (planned, topics) = harness.update();
@@ -394,7 +396,7 @@ fn new_topics_alone_are_asked_for_while_the_rest_is_fresh() {
 
 /// Java: ProducerMetadataTest#testRequestUpdateForTopic, KP-39
 #[test]
-fn a_new_topic_is_asked_for_alone_and_a_known_one_with_all_others() {
+fn a_new_topic_is_requested_alone_and_a_known_one_with_all_others() {
     let harness = Harness::new();
     harness.add("known");
     harness.update();
@@ -417,7 +419,7 @@ fn a_new_topic_is_asked_for_alone_and_a_known_one_with_all_others() {
     );
 }
 
-/// KP-42; in Java it is for one of them.
+/// In Kafka only one of the waiters gets the error (KP-42).
 #[test]
 fn the_error_of_a_topic_is_returned_to_all_its_waiters_and_later_calls_request_it_again() {
     let harness = Harness::new();
@@ -430,7 +432,7 @@ fn the_error_of_a_topic_is_returned_to_all_its_waiters_and_later_calls_request_i
     };
     harness.answer(planned, &["t".into()], ErrorCode::TopicAuthorizationFailed);
     assert_eq!(metadata.topic_error("u", start), None);
-    // Another answer, which is for others.
+    // A response for other topics.
     harness.update();
     for _ in 0..20 {
         let told = metadata.topic_error("t", start);
@@ -493,7 +495,7 @@ fn the_state_of_a_topic_names_the_missing_metadata() {
     assert_eq!(state(), "the topic has 1 partitions");
 }
 
-/// An observer that checks at each notification that the snapshot is published and no lock is held.
+/// A cluster listener that checks that no lock is held, and stores the cluster id of each notification.
 #[derive(Default)]
 struct Listener {
     told: Leaf<Vec<Option<String>>>,
@@ -547,9 +549,9 @@ fn versions_are_compared_around_the_wrap() {
     assert!(!is_newer(3, 3));
 }
 
-/// A name that was requested once costs one request, not one per back-off.
+/// A missing topic costs one request for each call that needs it, not one per back-off.
 #[test]
-fn a_topic_that_does_not_exist_is_asked_for_as_long_as_somebody_asks() {
+fn a_topic_that_does_not_exist_is_requested_only_when_a_call_needs_it() {
     let harness = Harness::new();
     harness.add("known");
     harness.update();
@@ -566,7 +568,7 @@ fn a_topic_that_does_not_exist_is_asked_for_as_long_as_somebody_asks() {
     harness.clock.advance(BACKOFF);
     assert!(!harness.is_due(), "nobody waits for it");
     for _ in 0..3 {
-        // However often that is, before the answer.
+        // Several calls before the response cause one request.
         for _ in 0..5 {
             harness.add("missing");
             harness.metadata.request_update_for_topic("missing", None);
@@ -593,7 +595,7 @@ fn a_topic_that_does_not_exist_is_asked_for_as_long_as_somebody_asks() {
 
 /// The topic is found once it exists, and waiters are woken.
 #[test]
-fn an_answer_without_the_topic_that_was_asked_for_does_not_end_the_asking() {
+fn a_topic_that_a_response_lacks_is_requested_again() {
     let harness = Harness::new();
     harness.add("t");
     let plan = harness.metadata.new_request(harness.now());
@@ -652,7 +654,7 @@ fn a_topic_that_does_not_exist_is_distinguished_from_an_unknown_one() {
 }
 
 #[test]
-fn a_partition_that_a_topic_does_not_have_is_missing_once_that_has_been_asked() {
+fn a_partition_beyond_the_count_is_missing_once_a_response_has_confirmed_the_count() {
     let harness = Harness::new();
     let metadata = &harness.metadata;
     harness.add("t");
@@ -683,7 +685,7 @@ fn a_partition_that_a_topic_does_not_have_is_missing_once_that_has_been_asked() 
 /// The caller has checked the name. This is the last check: one invalid name would make every metadata request fail.
 #[test]
 #[cfg_attr(debug_assertions, should_panic(expected = "was not checked"))]
-fn a_name_that_cannot_be_written_gets_into_no_request() {
+fn a_topic_name_that_cannot_be_encoded_is_not_tracked() {
     let harness = Harness::new();
     harness.add(&"x".repeat(40_000));
     assert!(!harness.metadata.contains_topic(&"x".repeat(40_000)));

@@ -8,10 +8,10 @@ use crate::metrics::{MetricValue, Metrics};
 
 type Calls = Arc<Mutex<Vec<String>>>;
 
-/// What a reporter does when it is called, by the method.
+/// The result of each call of a reporter, by the method's name.
 type Mood = fn(&str) -> Result<(), BoxError>;
 
-/// Notes each call as `name method what`.
+/// Records each call as `name method argument`.
 struct Notes {
     name: &'static str,
     calls: Calls,
@@ -220,7 +220,7 @@ fn a_reporter_that_fails_or_panics_at_every_call_does_not_affect_the_others() {
     assert_eq!((of("bad"), of("good")), (19, 19));
 }
 
-/// Its name is asked for where it fails.
+/// A reporter whose `name` panics. Its name is read when it fails.
 struct Nameless;
 
 impl MetricsReporter for Nameless {
@@ -265,7 +265,7 @@ fn a_reporter_whose_name_and_drop_panic_does_not_affect_the_others() {
 }
 
 #[test]
-fn of_thousands_of_failures_ten_lines_a_second_are_written_and_the_others_counted() {
+fn of_thousands_of_failures_ten_lines_a_second_are_logged_and_the_others_counted() {
     const TOPICS: u64 = 3_000;
     let rig = rig();
     let reporters = rig.begun(vec![rig.reporter("bad", |method| match method {
@@ -317,7 +317,7 @@ impl MetricsReporter for Asks {
 }
 
 #[test]
-fn metrics_may_be_read_and_asked_for_while_they_come_go_and_change() {
+fn a_reporter_may_read_metrics_while_they_are_added_removed_and_recorded() {
     let rig = rig();
     let (handle, seen) = (Arc::default(), Arc::new(Mutex::new(Rank::LEAF, Vec::new())));
     let _reporters = rig.begun(vec![Box::new(Asks {
@@ -343,11 +343,11 @@ fn metrics_may_be_read_and_asked_for_while_they_come_go_and_change() {
     });
     let seen = seen.lock();
     assert_eq!(seen.len(), 9 + 200 * 2 * 9);
-    // With nothing half registered in between.
+    // No group of nine metrics was read half registered.
     assert!(seen.iter().all(|count| count % 9 == 0 && *count <= 5 * 9));
 }
 
-/// Keeps the metrics that it gets, and reports its own drop.
+/// Keeps the metrics that it gets. The reference count of its `Arc` shows whether it was dropped.
 struct Keeps(
     Mutex<Vec<Metric>>,
     #[allow(dead_code, reason = "counts")] Arc<()>,
@@ -405,7 +405,7 @@ fn reporters_of_a_changed_key_validate_it_before_any_is_reconfigured() {
             "b reconfigure client.id=me level=2 url=a",
         ]
     );
-    // The same again is no change, and what came before stays.
+    // The same value again is no change, and earlier changes are kept.
     change(&reporters, &[("level", "2")]).unwrap();
     assert_eq!(rig.take_calls(), [""; 0]);
     change(&reporters, &[("url", "z")]).unwrap();
@@ -470,7 +470,7 @@ fn no_reporter_is_reconfigured_if_one_refuses_but_the_others_are_if_one_fails() 
     }
 }
 
-/// Reconfigures while it is being reconfigured.
+/// Reconfigures the reporters while it is being reconfigured.
 struct Again(Arc<OnceLock<Weak<MetricsReporters>>>);
 
 impl MetricsReporter for Again {

@@ -6,11 +6,11 @@ use crate::error::BoxError;
 use crate::types::{Cluster, PartitionId};
 use crate::util::murmur2::{murmur2, to_positive};
 
-/// Records with a key go where the hash of its bytes says; records without one stick to one partition
-/// until a batch of it is full, then move to another.
+/// The default partitioner. A record with a key goes to the partition that a hash of the key's bytes selects. Records
+/// without a key go to one sticky partition until its batch is full, then to another.
 ///
-/// The hash counts all partitions, whether they have a leader or not, so a key's partition changes
-/// only when the topic is given more of them. An empty key is a key.
+/// The hash is taken modulo the number of all partitions, with or without a leader, so a key's partition changes only
+/// when partitions are added to the topic. An empty key is a key, too.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.internals.DefaultPartitioner`; every Kafka client that keeps to
@@ -21,7 +21,7 @@ pub struct DefaultPartitioner {
 }
 
 impl DefaultPartitioner {
-    /// The name that `partitioner.class` has for it.
+    /// The Java class name, by which `partitioner.class` selects this partitioner.
     pub const JAVA_CLASS: &'static str =
         "org.apache.kafka.clients.producer.internals.DefaultPartitioner";
 
@@ -69,9 +69,9 @@ impl<K: ?Sized, V: ?Sized> Partitioner<K, V> for DefaultPartitioner {
     }
 }
 
-/// The partition of a key in a topic of `count` partitions, which is not 0.
+/// The partition of a key in a topic of `count` partitions; `count` must not be 0.
 #[inline]
 pub(crate) fn partition_for_key(key: &[u8], count: u32) -> PartitionId {
-    // Fits into 31 bits, since the dividend does.
+    // The remainder fits into 31 bits, since the dividend does.
     (to_positive(murmur2(key)) % count) as PartitionId
 }

@@ -25,12 +25,13 @@ use crate::types::{Cluster, PartitionId};
 
 /// Chooses the partition of records that do not name one.
 ///
-/// The stock ones work for all types; one of your own is usually written for the types it looks at:
+/// The stock partitioners work for all types of keys and values. A partitioner of your own is usually written for the
+/// types that it reads:
 ///
 /// ```
 /// use kafka_producer::{BoxError, PartitionId, PartitionInput, Partitioner};
 ///
-/// /// Large orders have partition 0 to themselves.
+/// /// Sends large orders to partition 0, and all others to partition 1.
 /// struct ByAmount;
 ///
 /// impl Partitioner<str, u64> for ByAmount {
@@ -41,31 +42,31 @@ use crate::types::{Cluster, PartitionId};
 /// ```
 ///
 /// # Threads
-/// [`partition`](Self::partition) and [`on_new_batch`](Self::on_new_batch) are called on every thread
-/// that sends, at the same time. A panic is contained and fails the call that sends.
+/// [`partition`](Self::partition) and [`on_new_batch`](Self::on_new_batch) are called on the threads that send, at the
+/// same time if several send. A panic is contained and fails the call of `send`.
 /// # Kafka
 /// `org.apache.kafka.clients.producer.Partitioner`. Differs: it has the types of key and value, and
 /// sees whether a record is partitioned a second time ([`PartitionInput::previous`]).
 pub trait Partitioner<K: ?Sized, V: ?Sized>: Send + Sync {
-    /// Takes what it needs from the producer's configuration; called once, before anything else.
+    /// Configures the partitioner from the producer's configuration. Called once, before any other method, for a
+    /// partitioner that `partitioner.class` names.
     ///
     /// # Errors
-    /// Whatever is wrong with the configuration; the producer is not built then.
+    /// The configuration is invalid; the producer is not built.
     fn configure(&mut self, config: &PluginConfig) -> Result<(), BoxError> {
         let _ = config;
         Ok(())
     }
 
-    /// Chooses a partition, from 0 to one less than the number that the topic has.
+    /// Chooses a partition, from 0 to one less than the topic's number of partitions.
     ///
     /// # Errors
-    /// Any reason not to choose; the record is not sent then, and the caller gets it as
+    /// No partition can be chosen: the record is not sent, and `send` returns the error as
     /// [`SendError::Partitioner`](crate::SendError::Partitioner).
     fn partition(&self, record: &PartitionInput<'_, K, V>) -> Result<PartitionId, BoxError>;
 
-    /// The record that was just put into `previous` is about to be the first of a new batch. This is
-    /// the moment to move on to another partition: the record is offered to
-    /// [`partition`](Self::partition) once more.
+    /// Called when the record for which `previous` was just chosen would open a new batch. The partitioner may switch
+    /// to another partition now: [`partition`](Self::partition) is called for the record once more.
     ///
     /// # Kafka
     /// `Partitioner#onNewBatch`.
@@ -73,7 +74,7 @@ pub trait Partitioner<K: ?Sized, V: ?Sized>: Send + Sync {
         let _ = (topic, cluster, previous);
     }
 
-    /// The producer is being closed.
+    /// Closes the partitioner: the producer is being closed, or could not be built.
     ///
     /// # Errors
     /// Reported by the producer's `close`; the producer is closed all the same.
@@ -100,8 +101,8 @@ impl<K: ?Sized, V: ?Sized, P: Partitioner<K, V> + ?Sized> Partitioner<K, V> for 
     }
 }
 
-/// How partitions are chosen. The two that stick to a partition read it from the topic's entry, which
-/// the append needs anyway.
+/// The partitioning strategy. The two sticky ones read the sticky partition from the topic's entry, which the append
+/// needs anyway.
 pub(crate) enum Strategy<K: ?Sized, V: ?Sized> {
     Default,
     UniformSticky,
@@ -142,7 +143,7 @@ pub(crate) fn stock_partitioner<K: ?Sized, V: ?Sized>(
     }
 }
 
-/// What a [`Partitioner`] may look at: a record, serialized and not, and the cluster.
+/// The input of a [`Partitioner`]: a record's key and value, before and after serialization, and the cluster.
 pub struct PartitionInput<'a, K: ?Sized, V: ?Sized> {
     topic: &'a str,
     key: Option<&'a K>,
@@ -167,7 +168,7 @@ impl<'a, K: ?Sized, V: ?Sized> PartitionInput<'a, K, V> {
         }
     }
 
-    /// The same with a key, before and after it was serialized.
+    /// The same input with a key, before and after serialization.
     #[must_use]
     pub fn with_key(mut self, key: Option<&'a K>, bytes: Option<&'a [u8]>) -> Self {
         self.key = key;
@@ -175,7 +176,7 @@ impl<'a, K: ?Sized, V: ?Sized> PartitionInput<'a, K, V> {
         self
     }
 
-    /// The same with a value, before and after it was serialized.
+    /// The same input with a value, before and after serialization.
     #[must_use]
     pub fn with_value(mut self, value: Option<&'a V>, bytes: Option<&'a [u8]>) -> Self {
         self.value = value;
@@ -183,8 +184,8 @@ impl<'a, K: ?Sized, V: ?Sized> PartitionInput<'a, K, V> {
         self
     }
 
-    /// The same record asked about again, because it would have opened a new batch of `previous`,
-    /// the partition that was chosen for it first.
+    /// The input for the second choice of the same record, which would open a new batch in `previous`, the partition
+    /// that was chosen first.
     #[must_use]
     pub fn again(mut self, previous: PartitionId) -> Self {
         self.previous = Some(previous);
@@ -201,7 +202,7 @@ impl<'a, K: ?Sized, V: ?Sized> PartitionInput<'a, K, V> {
         self.key
     }
 
-    /// The key as it is sent; what the stock partitioners look at.
+    /// The key as it is sent. The stock partitioners use these bytes.
     pub fn key_bytes(&self) -> Option<&'a [u8]> {
         self.key_bytes
     }
@@ -216,9 +217,9 @@ impl<'a, K: ?Sized, V: ?Sized> PartitionInput<'a, K, V> {
         self.value_bytes
     }
 
-    /// The partition chosen for this very record a moment ago, when it is asked about a second time
-    /// because it would open a new batch there. A partitioner that counts records must not count
-    /// this one twice.
+    /// The partition that was chosen first for this record, if this is the second choice, because the record would open
+    /// a new batch there; `None` if this is the first choice. A partitioner that counts records must not count the
+    /// record twice.
     pub fn previous(&self) -> Option<PartitionId> {
         self.previous
     }
@@ -229,7 +230,7 @@ impl<'a, K: ?Sized, V: ?Sized> PartitionInput<'a, K, V> {
     }
 }
 
-// Derives would ask for `K: Clone`; only references are held.
+// Derives would require `K: Clone`, although only references are held.
 impl<K: ?Sized, V: ?Sized> Clone for PartitionInput<'_, K, V> {
     fn clone(&self) -> Self {
         *self
@@ -249,7 +250,7 @@ impl<K: ?Sized, V: ?Sized> fmt::Debug for PartitionInput<'_, K, V> {
     }
 }
 
-/// The topic has no partition to choose from: the cluster does not know it.
+/// The error for a topic without partitions: the cluster snapshot does not contain it.
 fn no_partitions(topic: &str) -> BoxError {
     format!("topic {topic} has no partitions in the metadata at hand").into()
 }

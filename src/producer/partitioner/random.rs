@@ -12,7 +12,7 @@ impl RandomSource {
         Self(AtomicU64::new(seed))
     }
 
-    /// Numbers that differ from process to process.
+    /// A generator with a random seed: its numbers differ from process to process.
     pub(super) fn from_entropy() -> Self {
         // The standard library's hasher keys are the one source of entropy without a dependency.
         Self::new(RandomState::new().build_hasher().finish())
@@ -26,7 +26,7 @@ impl RandomSource {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`, which is not zero.
+    /// A number below `bound`, which must not be zero.
     pub(crate) fn below(&self, bound: usize) -> usize {
         // The high half of the product is uniform to within 2^-64 · bound.
         ((u128::from(self.next()) * bound as u128) >> 64) as usize

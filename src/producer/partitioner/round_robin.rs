@@ -7,23 +7,24 @@ use super::{PartitionInput, Partitioner, no_partitions};
 use crate::error::BoxError;
 use crate::types::{PartitionId, PartitionInfo};
 
-/// Records go to a topic's partitions in turn, whatever their key. Partitions without a leader are
-/// passed over, unless none has one.
+/// The round-robin partitioner: records go to a topic's partitions in turn, whatever their keys. Partitions without a
+/// leader are skipped, unless no partition has a leader.
 ///
 /// # Kafka
-/// `org.apache.kafka.clients.producer.RoundRobinPartitioner`. Differs: a record that opens a new
-/// batch, about which a partitioner is asked twice, takes one turn and not two; in 3.0.0 half of the
-/// partitions could go without records for it (KAFKA-9965, mended by KAFKA-17632 in 4.0).
+/// `org.apache.kafka.clients.producer.RoundRobinPartitioner`. Differs: a record that opens a new batch takes one turn,
+/// although its partition is chosen twice. In 3.0.0 it takes two, so half of the partitions may get no records
+/// (KAFKA-9965, fixed by KAFKA-17632 in 4.0).
 #[derive(Debug)]
 pub struct RoundRobinPartitioner {
+    /// The number of the next turn of each topic.
     turns: TopicMap<AtomicU32>,
 }
 
 impl RoundRobinPartitioner {
-    /// The name that `partitioner.class` has for it.
+    /// The Java class name, by which `partitioner.class` selects this partitioner.
     pub const JAVA_CLASS: &'static str = "org.apache.kafka.clients.producer.RoundRobinPartitioner";
 
-    /// Below this a turn stays when it wraps, as in Java, whose turns are positive ints.
+    /// Turns wrap to zero at this number, as in Java, where a turn is an int made positive.
     const TURNS: u32 = 0x8000_0000;
 
     /// A partitioner that begins with the first partition of each topic.
@@ -52,7 +53,7 @@ impl Default for RoundRobinPartitioner {
 
 impl<K: ?Sized, V: ?Sized> Partitioner<K, V> for RoundRobinPartitioner {
     fn partition(&self, record: &PartitionInput<'_, K, V>) -> Result<PartitionId, BoxError> {
-        // Its turn was taken when it was asked about first.
+        // The record took its turn at the first choice.
         if let Some(previous) = record.previous() {
             return Ok(previous);
         }
@@ -79,8 +80,7 @@ mod tests {
     use super::*;
     use crate::types::{Cluster, Node, TopicPartition};
 
-    /// PT-8: round robin counts through the available partitions, or all if there are none; asked twice for a new
-    /// batch it skipped partitions (KAFKA-9965).
+    /// Round robin counts through the available partitions (PT-8).
     #[test]
     fn the_turn_stays_positive_when_it_wraps() {
         let node = Node::new(0, "localhost", 99);

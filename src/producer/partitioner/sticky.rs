@@ -7,11 +7,11 @@ use super::random::RandomSource;
 use super::topic_map::TopicMap;
 use crate::types::{Cluster, PartitionId, PartitionInfo};
 
-/// None has been chosen.
+/// No sticky partition has been chosen yet.
 const NO_PARTITION: PartitionId = -1;
 
 /// The sticky partition of one topic.
-// A hint that orders nothing: a thread that reads an old one fills another batch.
+// Relaxed: a thread that reads a stale partition only appends to another batch.
 #[derive(Debug)]
 pub(crate) struct StickyPartition(AtomicI32);
 
@@ -22,14 +22,13 @@ impl Default for StickyPartition {
 }
 
 impl StickyPartition {
-    /// The current sticky partition; a number that no topic has if none was chosen.
+    /// The current sticky partition; -1 if none was chosen.
     #[inline]
     pub(crate) fn get(&self) -> PartitionId {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Switches to `next`, unless another thread has already switched from `previous`; returns the partition now
-    /// current.
+    /// Switches to `next`, unless another thread has already switched from `previous`; returns the current partition.
     ///
     /// # Kafka
     /// `StickyPartitionCache#nextPartition`.
@@ -70,7 +69,7 @@ fn other_than(
         .iter()
         .position(|partition| *partition == previous)
     {
-        // Draw among the others: skip over the previous one's place.
+        // Draw among the others: the position of the previous one is skipped.
         Some(place) => {
             let drawn = random.below(available.len() - 1);
             available[if drawn < place { drawn } else { drawn + 1 }]
@@ -82,11 +81,11 @@ fn other_than(
 /// Cache of the topics' sticky partitions, for partitioners that are called by custom code or have a seed.
 ///
 /// # Threads
-/// Any. Takes a lock (leaf, rank 40) only for a topic's first.
+/// Any. Takes a lock (leaf, rank 40) only for the first record of a topic.
 /// # Kafka
-/// `org.apache.kafka.clients.producer.internals.StickyPartitionCache`. Differs: a partition that the
-/// topic no longer has (it was deleted and made anew, smaller) is left at once; the random numbers can
-/// be seeded.
+/// `org.apache.kafka.clients.producer.internals.StickyPartitionCache`. Differs: a partition that the topic no longer
+/// has (because it was deleted and recreated with fewer partitions) is replaced at once; the random numbers can be
+/// seeded.
 #[derive(Debug)]
 pub(crate) struct StickyPartitionCache {
     current: TopicMap<StickyPartition>,
@@ -113,7 +112,7 @@ impl StickyPartitionCache {
         }
     }
 
-    /// Whether its choices are to follow from a seed.
+    /// Whether the choices are determined by a given seed.
     pub(super) fn is_seeded(&self) -> bool {
         self.is_seeded
     }
@@ -134,8 +133,8 @@ impl StickyPartitionCache {
         }
     }
 
-    /// Moves the topic to another partition if it still sticks to `previous`; the partition it sticks
-    /// to now.
+    /// Replaces the topic's sticky partition if it still is `previous`. Returns the current one; `None` for a topic
+    /// without partitions.
     pub(crate) fn next_partition(
         &self,
         topic: &str,
@@ -170,8 +169,8 @@ impl StickyPartitionCache {
     }
 }
 
-/// Whether a topic with these partitions, sorted by number, can have one with this number. A topic
-/// that is not known at the moment keeps its partition.
+/// Whether a topic with these partitions, sorted by number, may have a partition with this number. True without
+/// partitions: a topic that the snapshot does not contain keeps its sticky partition.
 fn is_within(partitions: &[PartitionInfo], partition: PartitionId) -> bool {
     partitions
         .last()

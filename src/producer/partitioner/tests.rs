@@ -7,7 +7,7 @@ fn stock(partitioner: impl Partitioner<str, str> + 'static) -> Stock {
     Box::new(partitioner)
 }
 
-/// A cluster of these partitions, each with whether it has a leader.
+/// A cluster with these partitions: topic, number, and whether the partition has a leader.
 fn cluster(partitions: &[(&str, PartitionId, bool)]) -> Cluster {
     let node = Node::new(0, "localhost", 99);
     let info = |&(topic, number, led): &(&str, PartitionId, bool)| {
@@ -60,8 +60,7 @@ fn a_key_goes_to_the_same_partition_always() {
     assert_eq!(choose(&other, "test", Some("key"), &cluster), partition);
 }
 
-/// PT-1: a record with a key goes to murmur2 of its bytes, made positive, modulo the number of all partitions; one
-/// without sticks to a partition.
+/// A key's partition is the murmur2 hash of its bytes, made positive, modulo the number of all partitions (PT-1).
 #[test]
 fn a_keys_partition_is_that_of_its_hash_even_if_it_has_no_leader() {
     // murmur2("21") = -973932308, whose low 31 bits are 1173551340.
@@ -76,7 +75,7 @@ fn a_keys_partition_is_that_of_its_hash_even_if_it_has_no_leader() {
     }
 }
 
-/// PT-3: an empty key is a key.
+/// An empty key is hashed like any other (PT-3).
 #[test]
 fn an_empty_key_is_a_key() {
     let numbers: Vec<_> = (0..64).map(|number| ("t", number, true)).collect();
@@ -101,8 +100,7 @@ fn round_robin_takes_available_partitions_in_turn() {
     assert_eq!(chosen, [0, 2, 0, 2, 0, 2]);
 }
 
-/// PT-8: round robin counts through the available partitions, or all if there are none; asked twice for a new batch
-/// it skipped partitions (KAFKA-9965).
+/// Round robin counts through all partitions if none is available (PT-8).
 #[test]
 fn round_robin_takes_all_partitions_in_turn_when_none_is_available() {
     let partitioner: Stock = stock(RoundRobinPartitioner::new());
@@ -145,7 +143,7 @@ fn round_robin_skips_no_partition_when_a_record_opens_a_new_batch() {
         for topic in ["t", "u"] {
             let record = keyed(topic, None, &cluster);
             let first = partitioner.partition(&record).unwrap();
-            // Every record opens a new batch, so every record is asked about twice.
+            // Every record opens a new batch, so each record's partition is chosen twice.
             partitioner.on_new_batch(topic, &cluster, first);
             let second = partitioner.partition(&record.again(first)).unwrap();
             assert_eq!((first, second), (i % 2, i % 2));
@@ -188,15 +186,15 @@ fn the_uniform_sticky_partitioner_ignores_keys_and_batches_of_other_partitions()
         let new = choose(&partitioner, "a", key, &cluster);
         assert_ne!(new, old);
         assert_eq!(choose(&partitioner, "b", key, &cluster), 0);
-        // A batch of the partition it has left already moves it no further.
+        // A new batch in a partition that is no longer the sticky one changes nothing.
         partitioner.on_new_batch("a", &cluster, old);
         assert_eq!(choose(&partitioner, "a", key, &cluster), new);
     }
 }
 
-/// PT-7: `on_new_batch` is called for records with keys too, which can change the sticky partition.
+/// `on_new_batch` is also called for records with keys, and may change the sticky partition (PT-7).
 #[test]
-fn a_new_batch_of_a_keyed_record_moves_the_sticky_partition_only_if_it_is_the_same() {
+fn a_new_batch_of_a_keyed_record_changes_the_sticky_partition_only_if_it_is_in_that_partition() {
     let partitioner: Stock = stock(DefaultPartitioner::new());
     let cluster = two_topics();
     let sticky = choose(&partitioner, "a", None, &cluster);
@@ -208,7 +206,7 @@ fn a_new_batch_of_a_keyed_record_moves_the_sticky_partition_only_if_it_is_the_sa
 
 /// Java: StickyPartitionCacheTest#testStickyPartitionCache (PT-4, PT-5)
 #[test]
-fn the_sticky_partition_changes_only_when_asked_by_its_own_batch() {
+fn the_sticky_partition_changes_only_for_a_new_batch_of_its_own() {
     let cache = StickyPartitionCache::new();
     let cluster = two_topics();
     let first = cache.partition("a", &cluster).unwrap();
@@ -217,7 +215,7 @@ fn the_sticky_partition_changes_only_when_asked_by_its_own_batch() {
     assert_ne!(second, first);
     assert_eq!(cache.partition("a", &cluster), Some(second));
     assert_eq!(cache.next_partition("a", &cluster, first), Some(second));
-    // A topic of one partition has nowhere to move.
+    // The only partition of a topic stays the sticky one.
     assert_eq!(cache.partition("b", &cluster), Some(0));
     assert_eq!(cache.next_partition("b", &cluster, 0), Some(0));
     assert_eq!(cache.partition("b", &cluster), Some(0));
@@ -248,8 +246,8 @@ fn the_sticky_partition_is_an_available_one_if_there_is_any() {
     assert_eq!(cache.next_partition("c", &cluster, 0), Some(0));
 }
 
-/// PT-4: the next sticky partition is a random one of those available, other than the current one if there are two;
-/// of all if none is available.
+/// The next sticky partition is a random available one, other than the current one if there are several; a random one
+/// of all if none is available (PT-4).
 #[test]
 fn sticky_choices_reach_every_partition_and_follow_from_the_seed() {
     let cluster = two_topics();
@@ -270,16 +268,17 @@ fn sticky_choices_reach_every_partition_and_follow_from_the_seed() {
 }
 
 #[test]
-fn a_sticky_partition_that_the_topic_no_longer_has_is_left() {
+fn a_sticky_partition_that_the_topic_no_longer_has_is_replaced() {
     let cache = StickyPartitionCache::new();
     let old = cluster(&[("t", 0, false), ("t", 1, true)]);
     assert_eq!(cache.partition("t", &old), Some(1));
-    // A moment without knowledge of the topic is no reason to move.
+    // A snapshot without the topic does not change the sticky partition.
     assert_eq!(cache.partition("t", &cluster(&[])), Some(1));
     assert_eq!(cache.partition("t", &cluster(&[("t", 0, true)])), Some(0));
 }
 
-/// PT-11: a partitioner is never asked about a topic without partitions.
+/// The producer never calls a partitioner for a topic without partitions (PT-11); if called, the stock partitioners
+/// return an error.
 #[test]
 fn a_topic_without_partitions_is_an_error_that_names_it() {
     let empty = cluster(&[]);
@@ -299,9 +298,9 @@ fn a_topic_without_partitions_is_an_error_that_names_it() {
     assert!(stock_partitioner::<str, str>("com.example.Mine").is_none());
 }
 
-/// PT-10: a partitioner gets key and value in both forms and the cluster, from many threads at once.
+/// A partitioner is called on many threads at the same time (PT-10).
 #[test]
-fn threads_that_race_move_a_sticky_partition_once() {
+fn concurrent_threads_change_the_sticky_partition_once() {
     let numbers: Vec<_> = (0..100).map(|number| ("t", number, true)).collect();
     let cluster = cluster(&numbers);
     let cache = StickyPartitionCache::with_seed(3);
@@ -323,7 +322,7 @@ fn threads_that_race_move_a_sticky_partition_once() {
 }
 
 #[test]
-fn a_stock_partitioner_is_as_quick_by_instance_as_by_name_unless_it_has_a_seed_of_its_own() {
+fn an_instance_of_a_stock_sticky_partitioner_uses_the_built_in_strategy_unless_it_has_a_seed() {
     fn name_of(partitioner: impl Partitioner<str, str> + 'static) -> &'static str {
         match Strategy::of(partitioner) {
             Strategy::Default => "default",

@@ -33,7 +33,7 @@ impl<T> TopicMap<T> {
         self.topics.load().get(topic).map(|cell| read(cell))
     }
 
-    /// The topic's cell; made by `make`, under the lock, if there is none.
+    /// The topic's cell; created by `make`, under the lock, if there is none.
     pub(super) fn get_or_insert(&self, topic: &str, make: impl FnOnce() -> T) -> Arc<T> {
         if let Some(cell) = self.topics.load().get(topic) {
             return Arc::clone(cell);

@@ -5,8 +5,8 @@ use super::{PartitionInput, Partitioner, no_partitions};
 use crate::error::BoxError;
 use crate::types::{Cluster, PartitionId};
 
-/// All records of a topic stick to one partition until a batch of it is full, then move to another.
-/// Keys are not looked at, so records of one key are not in order.
+/// The uniform sticky partitioner: all records of a topic go to one sticky partition until its batch is full, then to
+/// another. Keys are ignored, so records with one key may go to several partitions, and their order is not kept.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.UniformStickyPartitioner`.
@@ -16,7 +16,7 @@ pub struct UniformStickyPartitioner {
 }
 
 impl UniformStickyPartitioner {
-    /// The name that `partitioner.class` has for it.
+    /// The Java class name, by which `partitioner.class` selects this partitioner.
     pub const JAVA_CLASS: &'static str =
         "org.apache.kafka.clients.producer.UniformStickyPartitioner";
 

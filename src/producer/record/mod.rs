@@ -12,11 +12,10 @@ use crate::types::PartitionId;
 
 /// A record to be sent.
 ///
-/// Topic, key and value are borrowed or owned, each on its own, so sending data that lives elsewhere
-/// copies it once, into the batch. `K` and `V` are what the producer's serializers take; they may be
-/// unsized, as in `ProducerRecord<'_, str, [u8]>`.
+/// Topic, key and value are each borrowed or owned; borrowed data is copied once, into the batch. `K` and `V` are the
+/// types that the producer's serializers accept; they may be unsized, as in `ProducerRecord<'_, str, [u8]>`.
 ///
-/// Which `K` and `V` a record has is usually inferred from the producer it is given to.
+/// `K` and `V` are usually inferred from the producer that sends the record.
 ///
 /// ```
 /// use kafka_producer::ProducerRecord;
@@ -34,8 +33,8 @@ use crate::types::PartitionId;
 /// ```
 ///
 /// # Kafka
-/// `org.apache.kafka.clients.producer.ProducerRecord`. Differs: a negative partition or timestamp is
-/// refused when the record is sent ([`validate`](Self::validate)), not when it is made.
+/// `org.apache.kafka.clients.producer.ProducerRecord`. Differs: a negative partition or timestamp is refused when the
+/// record is sent ([`validate`](Self::validate)), not when it is created.
 pub struct ProducerRecord<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     pub(crate) topic: Cow<'a, str>,
     pub(crate) partition: Option<PartitionId>,
@@ -69,7 +68,7 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
         Self::bare(topic.into(), Some(key.into()), Some(value.into()))
     }
 
-    /// A record with a key and a null value, which a compacted topic takes as "forget this key".
+    /// A record with a key and a null value: in a compacted topic it deletes the key.
     pub fn tombstone(topic: impl Into<Cow<'a, str>>, key: impl Into<Field<'a, K>>) -> Self {
         Self::bare(topic.into(), Some(key.into()), None)
     }
@@ -94,15 +93,15 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
         self
     }
 
-    /// The same record for a partition of the caller's choice; the partitioner is not asked.
+    /// The same record for a partition of the caller's choice; the partitioner is not called.
     #[must_use]
     pub fn with_partition(mut self, partition: PartitionId) -> Self {
         self.partition = Some(partition);
         self
     }
 
-    /// The same record with a timestamp, in milliseconds since 1970. Without one, the record bears
-    /// the time at which it is sent. A topic with `message.timestamp.type=LogAppendTime` replaces it.
+    /// The same record with a timestamp, in milliseconds since 1970. Without one, the record gets the time of the
+    /// `send` call. In a topic with `message.timestamp.type=LogAppendTime` the broker replaces the timestamp.
     #[must_use]
     pub fn with_timestamp(mut self, timestamp_ms: i64) -> Self {
         self.timestamp = Some(timestamp_ms);
@@ -111,8 +110,7 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
 
     /// The same record with one more header.
     ///
-    /// Works on a record that was sent before as well: its headers are copied then, and only the copy
-    /// is changed.
+    /// Works also for a record that was sent before: its headers are copied then, and only the copy is changed.
     #[must_use]
     pub fn with_header(
         mut self,
@@ -166,13 +164,13 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
         &self.headers
     }
 
-    /// The headers, to be changed. Those of a record that was sent refuse to be; those of its clone
-    /// do not.
+    /// The headers, mutable. Headers of a record that was sent are frozen and refuse changes; those of its clone do
+    /// not.
     pub fn headers_mut(&mut self) -> &mut Headers {
         &mut self.headers
     }
 
-    /// Sends the record elsewhere.
+    /// Replaces the topic.
     pub fn set_topic(&mut self, topic: impl Into<Cow<'a, str>>) {
         self.topic = topic.into();
     }
@@ -182,7 +180,7 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
         self.partition = partition;
     }
 
-    /// Sets the timestamp in milliseconds since 1970, or leaves it to the call that sends.
+    /// Sets the timestamp in milliseconds since 1970; with `None` the record gets the time of the `send` call.
     pub fn set_timestamp(&mut self, timestamp_ms: Option<i64>) {
         self.timestamp = timestamp_ms;
     }
@@ -192,7 +190,7 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
         self.key = Some(key.into());
     }
 
-    /// Takes the key away.
+    /// Removes the key.
     pub fn clear_key(&mut self) {
         self.key = None;
     }
@@ -207,8 +205,7 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
         self.value = None;
     }
 
-    /// Checks what can be checked without knowing the topic. Sending does this by itself, after the
-    /// interceptors.
+    /// Checks the record without metadata. `send` does so itself, after the interceptors.
     ///
     /// # Errors
     /// The partition or the timestamp is negative.
@@ -222,8 +219,8 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
         }
     }
 
-    /// Whether dropping it would do nothing. Where the compiler sees the record made of borrowed parts, it
-    /// sees that too, and leaves out both the question and the drop.
+    /// Whether dropping the record does nothing. If the compiler sees that the record is built from borrowed parts, it
+    /// evaluates this at compile time, and leaves out the drop.
     #[inline(always)]
     #[allow(
         clippy::inline_always,
@@ -290,7 +287,7 @@ where
     }
 }
 
-/// Equal when they would be sent alike: borrowed or owned makes no difference.
+/// Equal if all parts are equal, whether borrowed or owned.
 impl<K, V> PartialEq for ProducerRecord<'_, K, V>
 where
     K: ?Sized + ToOwned + PartialEq,
@@ -315,15 +312,14 @@ where
 
 /// A key or a value: borrowed from the caller, or owned by the record.
 ///
-/// Like [`Cow`], with the conversions that make a record's constructors take what is at hand: a
-/// `&T` (borrowed), a `T` (owned), and for `str` and slices also `String`, `&String`, `Vec<_>`,
-/// `&Vec<_>`, arrays and references to arrays.
+/// Like [`Cow`], with more conversions, so that a record's constructors accept a `&T` (borrowed), a `T` (owned), and
+/// for `str` and slices also `String`, `&String`, `Vec<_>`, `&Vec<_>`, arrays and references to arrays.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "data is borrowed, or it is owned")]
 pub enum Field<'a, T: ?Sized + ToOwned> {
-    /// The caller's.
+    /// Borrowed from the caller.
     Borrowed(&'a T),
-    /// The record's.
+    /// Owned by the record.
     Owned(T::Owned),
 }
 

@@ -43,7 +43,7 @@ fn a_negative_partition_or_timestamp_is_refused() {
 }
 
 #[test]
-fn borrowed_data_stays_where_it_is() {
+fn borrowed_data_is_not_copied() {
     let (topic, key, value) = ("t".to_owned(), "k".to_owned(), vec![1, 2, 3]);
     let record = Text::keyed(&topic, &key, &value);
     assert!(std::ptr::eq(record.topic(), topic.as_str()));
@@ -54,7 +54,7 @@ fn borrowed_data_stays_where_it_is() {
 }
 
 #[test]
-fn owned_data_is_not_copied_on_its_way_in() {
+fn owned_data_is_moved_not_copied() {
     let value = vec![1, 2, 3];
     let place = value.as_ptr();
     let record: ProducerRecord<'static, String, Vec<u8>> =
@@ -107,7 +107,7 @@ fn an_owned_record_outlives_the_values_it_was_built_from() {
     );
 }
 
-/// IN-14: a record can be sent again, but its headers stay frozen.
+/// A record can be sent again, but its headers stay frozen (IN-14).
 #[test]
 fn a_record_that_was_sent_takes_headers_only_by_copying_them() {
     let mut record = Text::new("t", "v").with_header("a", "1");
@@ -120,7 +120,7 @@ fn a_record_that_was_sent_takes_headers_only_by_copying_them() {
 }
 
 #[test]
-fn a_record_shows_its_parts() {
+fn the_debug_output_of_a_record_names_its_parts() {
     let record: ProducerRecord<'_, str, str> =
         ProducerRecord::keyed("t", "k", "v").with_partition(3);
     assert_eq!(

@@ -16,11 +16,11 @@ use crate::record::Headers;
 pub struct ByteArraySerializer;
 
 impl ByteArraySerializer {
-    /// The name that `key.serializer` and `value.serializer` have for it.
+    /// The Java class name, by which `key.serializer` and `value.serializer` select this serializer.
     pub const JAVA_CLASS: &'static str =
         "org.apache.kafka.common.serialization.ByteArraySerializer";
 
-    /// A serializer.
+    /// Creates the serializer.
     pub const fn new() -> Self {
         Self
     }
@@ -65,10 +65,10 @@ impl Serializer<Vec<u8>> for ByteArraySerializer {
 pub struct BytesSerializer;
 
 impl BytesSerializer {
-    /// The name that `key.serializer` and `value.serializer` have for it.
+    /// The Java class name, by which `key.serializer` and `value.serializer` select this serializer.
     pub const JAVA_CLASS: &'static str = "org.apache.kafka.common.serialization.BytesSerializer";
 
-    /// A serializer.
+    /// Creates the serializer.
     pub const fn new() -> Self {
         Self
     }
@@ -89,21 +89,21 @@ impl Serializer<Bytes> for BytesSerializer {
     }
 }
 
-/// Sends [`Bytes`] as they are: all of them, from the first to the last.
+/// Sends [`Bytes`] as they are, like [`BytesSerializer`].
 ///
 /// # Kafka
-/// `org.apache.kafka.common.serialization.ByteBufferSerializer`, which sends a buffer from its start
-/// up to its limit wherever its position is; `Bytes` has no position.
+/// `org.apache.kafka.common.serialization.ByteBufferSerializer`, which sends a buffer from its start up to its limit,
+/// whatever its position; `Bytes` has no position.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct ByteBufferSerializer;
 
 impl ByteBufferSerializer {
-    /// The name that `key.serializer` and `value.serializer` have for it.
+    /// The Java class name, by which `key.serializer` and `value.serializer` select this serializer.
     pub const JAVA_CLASS: &'static str =
         "org.apache.kafka.common.serialization.ByteBufferSerializer";
 
-    /// A serializer.
+    /// Creates the serializer.
     pub const fn new() -> Self {
         Self
     }

@@ -6,7 +6,7 @@ use super::{Serialized, Serializer};
 use crate::error::BoxError;
 use crate::record::Headers;
 
-/// A serializer that is a function from the data to its bytes.
+/// Makes a serializer from a function that returns the bytes of the data.
 ///
 /// ```
 /// use kafka_producer::{Serializer, serialize_with};
@@ -28,7 +28,7 @@ where
     FnSerializer(function)
 }
 
-/// See [`serialize_with`].
+/// The serializer that [`serialize_with`] returns.
 #[derive(Clone, Copy)]
 pub struct FnSerializer<F>(F);
 

@@ -8,19 +8,19 @@ use crate::error::BoxError;
 use crate::record::Headers;
 use crate::types::ClusterResourceListener;
 
-/// Entries of one size follow each other; where the nulls are is said before.
+/// First byte of the layout for entries of one size: the entries are written without their sizes.
 const CONSTANT_SIZE: u8 = 0;
-/// Each entry follows its size.
+/// First byte of the layout for entries of any size: each entry is preceded by its size.
 const VARIABLE_SIZE: u8 = 1;
 /// The size of a null.
 const NULL_SIZE: i32 = -1;
 
-/// Sends `[T]` and `Vec<T>`, each entry by another serializer. For entries that may be null, make that
-/// one a [`NullableSerializer`].
+/// Sends `[T]` and `Vec<T>`. Each entry is serialized by the inner serializer; for entries that may be null, that is a
+/// [`NullableSerializer`].
 ///
-/// The layout is one byte for how entries are delimited; the number and the places of the nulls, if
-/// entries are of one size; the number of entries; and the entries, each after its size (-1 for null)
-/// if they are not of one size. Numbers are 32 bits, most significant byte first.
+/// The layout begins with one byte: 0 if all entries have one size, else 1. If it is 0, the number and the indexes of
+/// the nulls follow. Then come the number of entries, and the entries; if the first byte is 1, each is preceded by its
+/// size (-1 for null). Numbers have 32 bits, most significant byte first.
 ///
 /// ```
 /// use kafka_producer::{Headers, IntegerSerializer, ListSerializer, Serializer};
@@ -32,9 +32,9 @@ const NULL_SIZE: i32 = -1;
 /// ```
 ///
 /// # Kafka
-/// `org.apache.kafka.common.serialization.ListSerializer`. Differs: the constructor says whether
-/// entries are of one size, where Java knows by the class of their serializer; and
-/// `default.list.*.serde.inner`, which names a class that serializes and deserializes, is not read.
+/// `org.apache.kafka.common.serialization.ListSerializer`. Differs: the constructor determines whether entries are of
+/// one size, in Java the class of their serializer does; and `default.list.*.serde.inner`, which names a class that
+/// serializes and deserializes, is not read.
 #[derive(Debug, Clone, Copy)]
 pub struct ListSerializer<S> {
     entries: S,
@@ -160,7 +160,7 @@ macro_rules! list_serializer {
 list_serializer!([T]);
 list_serializer!(Vec<T>);
 
-/// Sends `Option<T>`: what another serializer makes of a `T`, and of null for `None`.
+/// Sends `Option<T>`: `Some` as the inner serializer sends a `T`, and `None` as it sends null.
 ///
 /// For the entries of a [`ListSerializer`], and for a program whose keys or values are options already.
 #[derive(Debug, Clone, Copy, Default)]
@@ -169,7 +169,7 @@ list_serializer!(Vec<T>);
     reason = "it is the serializer it holds, and no more"
 )]
 pub struct NullableSerializer<S>(
-    /// The serializer of what is not null.
+    /// The inner serializer.
     pub S,
 );
 

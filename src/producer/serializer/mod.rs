@@ -33,10 +33,9 @@ use crate::error::BoxError;
 use crate::record::Headers;
 use crate::types::ClusterResourceListener;
 
-/// Turns keys or values of one type into bytes.
+/// Serializer of keys or values of one type: turns them into bytes.
 ///
-/// The result may borrow from the data, so what is bytes already is not copied before it is in its
-/// batch.
+/// The result may borrow from the data, so byte slices and strings are copied only once, into the batch.
 ///
 /// ```
 /// use kafka_producer::{BoxError, Headers, Serialized, Serializer};
@@ -65,16 +64,18 @@ use crate::types::ClusterResourceListener;
 /// A function can be a serializer, too: see [`serialize_with`].
 ///
 /// # Threads
-/// Called on every thread that sends, at the same time. A panic is contained and fails the call that
-/// sends. Calls that would wait for the producer are refused inside ([`Misuse`](crate::Misuse)).
+/// Called on the threads that send, at the same time if several send. A panic is contained and fails the call of
+/// `send`. Calls that would wait for the producer are refused inside ([`Misuse`](crate::Misuse)).
 /// # Kafka
 /// `org.apache.kafka.common.serialization.Serializer`. Differs: a null goes to
 /// [`serialize_null`](Self::serialize_null).
 pub trait Serializer<T: ?Sized>: Send + Sync {
-    /// Takes what it needs from the producer's configuration; called once, before anything else.
+    /// Configures the serializer from the producer's configuration. Called once, before any other method, for a
+    /// serializer that was not given as an instance. `is_key` is true if it serializes keys, and false if it serializes
+    /// values.
     ///
     /// # Errors
-    /// Whatever is wrong with the configuration; the producer is not built then.
+    /// The configuration is invalid; the producer is not built.
     fn configure(&mut self, config: &PluginConfig, is_key: bool) -> Result<(), BoxError> {
         let _ = (config, is_key);
         Ok(())
@@ -83,7 +84,7 @@ pub trait Serializer<T: ?Sized>: Send + Sync {
     /// The bytes for `data`; `None` is Kafka's null. May add headers to the record.
     ///
     /// # Errors
-    /// Any reason why there are no such bytes; the record is not sent then, and the caller gets it as
+    /// The data cannot be serialized: the record is not sent, and `send` returns the error as
     /// [`SendError::Serialization`](crate::SendError::Serialization).
     fn serialize<'a>(
         &self,
@@ -92,7 +93,7 @@ pub trait Serializer<T: ?Sized>: Send + Sync {
         data: &'a T,
     ) -> Result<Option<Serialized<'a>>, BoxError>;
 
-    /// The bytes for a key or value that is null: null, unless the serializer knows better.
+    /// The bytes for a key or value that is null; by default null, too.
     ///
     /// # Errors
     /// As [`serialize`](Self::serialize).
@@ -105,7 +106,7 @@ pub trait Serializer<T: ?Sized>: Send + Sync {
         Ok(None)
     }
 
-    /// The producer is being closed.
+    /// Closes the serializer: the producer is being closed, or could not be built.
     ///
     /// # Errors
     /// Reported by the producer's `close`; the producer is closed all the same.

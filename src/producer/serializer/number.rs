@@ -18,10 +18,10 @@ macro_rules! number_serializer {
         pub struct $name;
 
         impl $name {
-            /// The name that `key.serializer` and `value.serializer` have for it.
+            /// The Java class name, by which `key.serializer` and `value.serializer` select this serializer.
             pub const JAVA_CLASS: &'static str = $class;
 
-            /// A serializer.
+            /// Creates the serializer.
             pub const fn new() -> Self {
                 Self
             }

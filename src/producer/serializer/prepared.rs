@@ -1,4 +1,4 @@
-//! Configured serializer inside the producer, with a zero-copy path that skips it if the data already is the bytes.
+//! Configured serializer inside the producer, with a zero-copy path for data whose own bytes are sent.
 
 use super::{Serialized, Serializer};
 use crate::error::BoxError;
@@ -35,7 +35,7 @@ pub(crate) struct PreparedSerializer<T: ?Sized> {
 impl<T: ?Sized> PreparedSerializer<T> {
     pub(crate) fn new(serializer: Box<dyn Serializer<T>>) -> Self {
         Self {
-            // Asked once, after `configure`: the encoding decides whether a string's own bytes are sent.
+            // Determined once, after `configure`: the encoding decides whether a string's own bytes are sent.
             borrow_bytes: serializer.borrow_bytes(OfThisLibrary(())),
             serializer,
         }

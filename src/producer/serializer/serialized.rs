@@ -11,11 +11,11 @@ use bytes::Bytes;
 pub enum Serialized<'a> {
     /// Part of the data itself.
     Borrowed(&'a [u8]),
-    /// A few bytes held right here.
+    /// A few bytes, stored inline.
     Inline(InlineBytes),
-    /// Bytes made for the purpose.
+    /// Newly allocated bytes.
     Owned(Vec<u8>),
-    /// Bytes shared with others.
+    /// Bytes with a reference count.
     Shared(Bytes),
 }
 
@@ -56,7 +56,7 @@ impl AsRef<[u8]> for Serialized<'_> {
     }
 }
 
-/// Equal when the bytes are, wherever they are.
+/// Equal if the bytes are equal, however they are stored.
 impl PartialEq for Serialized<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.as_slice() == other.as_slice()
@@ -97,7 +97,7 @@ impl From<Bytes> for Serialized<'_> {
     }
 }
 
-/// Held inline up to [`InlineBytes::CAPACITY`], owned beyond.
+/// Stored inline up to [`InlineBytes::CAPACITY`] bytes, else allocated.
 impl<const N: usize> From<[u8; N]> for Serialized<'_> {
     fn from(bytes: [u8; N]) -> Self {
         match InlineBytes::new(&bytes) {
@@ -107,7 +107,7 @@ impl<const N: usize> From<[u8; N]> for Serialized<'_> {
     }
 }
 
-/// Up to [`CAPACITY`](Self::CAPACITY) bytes without an allocation: enough for every number.
+/// Up to [`CAPACITY`](Self::CAPACITY) bytes, stored without an allocation: enough for every number.
 #[derive(Clone, Copy)]
 pub struct InlineBytes {
     bytes: [u8; Self::CAPACITY],

@@ -10,10 +10,10 @@ use super::{
 
 /// A type of key or value that a stock serializer can turn into bytes.
 ///
-/// `key.serializer` and `value.serializer` name serializers by their Java class; for these types such
-/// a name is understood as it stands. For other types, give the builder a serializer.
+/// `key.serializer` and `value.serializer` name serializers by their Java class; for these types such a name selects a
+/// serializer of this library. For other types, give the builder a serializer.
 pub trait StockSerialize {
-    /// The Java classes understood for this type, the one that fits it best first.
+    /// The Java classes that are supported for this type; the first is the default.
     const JAVA_CLASSES: &'static [&'static str];
 
     /// The serializer for one of [`JAVA_CLASSES`](Self::JAVA_CLASSES); `None` for any other name.

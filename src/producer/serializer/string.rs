@@ -6,24 +6,23 @@ use crate::config::PluginConfig;
 use crate::error::BoxError;
 use crate::record::Headers;
 
-/// Sends `str` and `String` as UTF-8, without a copy, or in another encoding that
-/// `key.serializer.encoding`, `value.serializer.encoding`, or for both `serializer.encoding` names:
-/// `UTF-8`, `UTF-16` (with a byte order mark), `UTF-16BE`, `UTF-16LE`, `ISO-8859-1`, `US-ASCII`, in any
-/// case. What an encoding has no bytes for becomes `?`.
+/// Sends `str` and `String` as UTF-8, without a copy, or in another encoding that `key.serializer.encoding`,
+/// `value.serializer.encoding`, or for both `serializer.encoding` names: `UTF-8`, `UTF-16` (with a byte order mark),
+/// `UTF-16BE`, `UTF-16LE`, `ISO-8859-1`, `US-ASCII`, in any case. Characters that an encoding lacks become `?`.
 ///
 /// # Kafka
-/// `org.apache.kafka.common.serialization.StringSerializer`. Differs: only the encodings that every
-/// Java has; another one is refused when the producer is built, not when a record is sent.
+/// `org.apache.kafka.common.serialization.StringSerializer`. Differs: supports only the encodings that every Java
+/// platform has; any other is refused when the producer is built, not when a record is sent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StringSerializer {
     encoding: Encoding,
 }
 
 impl StringSerializer {
-    /// The name that `key.serializer` and `value.serializer` have for it.
+    /// The Java class name, by which `key.serializer` and `value.serializer` select this serializer.
     pub const JAVA_CLASS: &'static str = "org.apache.kafka.common.serialization.StringSerializer";
 
-    /// A serializer to UTF-8, unless it is configured otherwise.
+    /// A serializer for UTF-8; `configure` may set another encoding.
     pub const fn new() -> Self {
         Self {
             encoding: Encoding::Utf8,
@@ -74,7 +73,7 @@ impl Serializer<String> for StringSerializer {
     }
 }
 
-/// The character sets that every Java has.
+/// The character sets that every Java platform has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Encoding {
     #[default]
@@ -88,8 +87,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// The encoding that the configuration names; the key's or value's own entry goes before the
-    /// shared one.
+    /// The encoding that the configuration names; the entry for keys or values takes precedence over the shared one.
     pub(super) fn configured(config: &PluginConfig, is_key: bool) -> Result<Self, BoxError> {
         let own = if is_key {
             "key.serializer.encoding"
@@ -110,7 +108,7 @@ impl Encoding {
         Ok(Self::default())
     }
 
-    /// By Java's name or one of its common aliases.
+    /// The encoding with this Java name, or common alias; `None` if it is not supported.
     fn named(name: &str) -> Option<Self> {
         Some(match name.trim().to_ascii_uppercase().as_str() {
             "UTF-8" | "UTF8" => Self::Utf8,
@@ -126,7 +124,7 @@ impl Encoding {
     pub(super) fn encode(self, text: &str) -> Serialized<'_> {
         match self {
             Self::Utf8 => text.into(),
-            // Java writes no mark before nothing.
+            // Java writes no byte order mark for an empty string.
             Self::Utf16 if text.is_empty() => text.into(),
             Self::Utf16 => utf16(
                 std::iter::once(0xfeff).chain(text.encode_utf16()),
@@ -134,7 +132,7 @@ impl Encoding {
             ),
             Self::Utf16Be => utf16(text.encode_utf16(), u16::to_be_bytes),
             Self::Utf16Le => utf16(text.encode_utf16(), u16::to_le_bytes),
-            // ASCII is the same bytes in both, and in UTF-8.
+            // ASCII characters have the same bytes in both, and in UTF-8.
             Self::Latin1 | Self::Ascii if text.is_ascii() => text.into(),
             Self::Latin1 => single_bytes(text, 0xff),
             Self::Ascii => single_bytes(text, 0x7f),

@@ -16,7 +16,7 @@ fn encoded(entries: &[(&str, &str)], is_key: bool, text: &str) -> Vec<u8> {
     serialize(&serializer, text).unwrap()
 }
 
-/// IN-8: numbers are big-endian; a double that is not a number has one form, a float keeps its bits.
+/// Numbers are sent big-endian (IN-8).
 #[test]
 fn numbers_are_sent_most_significant_byte_first() {
     assert_eq!(serialize(&ShortSerializer, &-2).unwrap(), [0xff, 0xfe]);
@@ -55,7 +55,7 @@ fn a_float_keeps_the_bits_of_its_nan_and_a_double_does_not() {
     assert_eq!(serialize(&DoubleSerializer, &double).unwrap(), canonical);
 }
 
-/// IN-9: a UUID is written as text, nothing is always null, and bytes pass without a copy.
+/// Bytes are sent without a copy (IN-9).
 #[test]
 fn bytes_and_utf8_are_borrowed() {
     let mut headers = Headers::new();
@@ -138,7 +138,7 @@ fn a_string_is_sent_in_the_encoding_that_is_configured() {
 }
 
 #[test]
-fn the_encoding_of_keys_or_values_goes_before_that_of_both() {
+fn the_encoding_of_keys_or_values_takes_precedence_over_the_shared_one() {
     let entries = [
         ("key.serializer.encoding", "UTF-16LE"),
         ("serializer.encoding", "UTF-16BE"),
@@ -163,7 +163,7 @@ fn an_encoding_that_is_not_known_is_refused_by_name() {
     assert!(serializer.configure(&config, true).is_ok());
 }
 
-/// IN-9: a UUID is written as text, nothing is always null, and bytes pass without a copy.
+/// A UUID is sent as text (IN-9).
 #[test]
 #[cfg(feature = "uuid")]
 fn a_uuid_is_sent_as_text() {
@@ -189,7 +189,7 @@ fn a_java_class_names_a_serializer_for_the_types_it_fits() {
         let serializer = <[u8]>::stock_serializer(class).unwrap();
         assert_eq!(serialize(&serializer, &[7][..]), Some(vec![7]), "{class}");
     }
-    // The class that stands first is the one of the type's own name.
+    // The first class is the default of the type.
     assert_eq!(i32::JAVA_CLASSES, [IntegerSerializer::JAVA_CLASS]);
     assert_eq!(Bytes::JAVA_CLASSES[0], BytesSerializer::JAVA_CLASS);
 }
@@ -227,7 +227,7 @@ fn up_to_sixteen_bytes_are_held_inline() {
 /// Java: SerializationTest#listSerdeSerializerShouldReturnByteArrayOfFixedSizeForIntPrimitiveInput
 /// and its siblings (IN-11)
 #[test]
-fn a_list_of_numbers_bears_its_nulls_places_and_its_length() {
+fn a_list_of_numbers_begins_with_the_number_of_nulls_and_its_length() {
     let lists = ListSerializer::fixed(IntegerSerializer);
     let bytes = serialize(&lists, &[1, 2, 3][..]).unwrap();
     assert_eq!(
@@ -246,7 +246,7 @@ fn a_list_of_numbers_bears_its_nulls_places_and_its_length() {
 
 /// Java: SerializationTest#listSerdeShouldRoundtripPrimitiveInputWithNullEntries (IN-11)
 #[test]
-fn a_null_number_in_a_list_takes_its_place_and_no_bytes() {
+fn a_null_number_in_a_list_is_listed_by_its_index_and_has_no_bytes() {
     let lists = ListSerializer::fixed(NullableSerializer(ShortSerializer));
     let bytes = serialize(&lists, &[Some(1), None, Some(3)][..]).unwrap();
     assert_eq!(bytes, [0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 3, 0, 1, 0, 3]);
@@ -254,7 +254,7 @@ fn a_null_number_in_a_list_takes_its_place_and_no_bytes() {
 
 /// Java: SerializationTest#listSerdeShouldRoundtripNonPrimitiveInputWithNullEntries (IN-11)
 #[test]
-fn the_entries_of_a_list_of_strings_bear_their_sizes() {
+fn the_entries_of_a_list_of_strings_are_preceded_by_their_sizes() {
     let lists = ListSerializer::new(NullableSerializer(StringSerializer::new()));
     let entries = [Some("A".to_owned()), None, Some("CD".to_owned())];
     let bytes = serialize(&lists, &entries[..]).unwrap();
@@ -265,7 +265,7 @@ fn the_entries_of_a_list_of_strings_bear_their_sizes() {
 }
 
 #[test]
-fn entries_of_unequal_sizes_are_refused_where_they_have_to_be_equal() {
+fn a_list_of_fixed_size_entries_refuses_an_entry_of_another_size() {
     let lists = ListSerializer::fixed(StringSerializer::new());
     let entries = ["A".to_owned(), "CD".to_owned()];
     let error = lists

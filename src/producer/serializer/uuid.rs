@@ -20,10 +20,10 @@ pub struct UuidSerializer {
 }
 
 impl UuidSerializer {
-    /// The name that `key.serializer` and `value.serializer` have for it.
+    /// The Java class name, by which `key.serializer` and `value.serializer` select this serializer.
     pub const JAVA_CLASS: &'static str = "org.apache.kafka.common.serialization.UUIDSerializer";
 
-    /// A serializer to UTF-8, unless it is configured otherwise.
+    /// A serializer for UTF-8; `configure` may set another encoding.
     pub const fn new() -> Self {
         Self {
             encoding: Encoding::Utf8,

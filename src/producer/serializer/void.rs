@@ -13,10 +13,10 @@ use crate::record::Headers;
 pub struct VoidSerializer;
 
 impl VoidSerializer {
-    /// The name that `key.serializer` and `value.serializer` have for it.
+    /// The Java class name, by which `key.serializer` and `value.serializer` select this serializer.
     pub const JAVA_CLASS: &'static str = "org.apache.kafka.common.serialization.VoidSerializer";
 
-    /// A serializer.
+    /// Creates the serializer.
     pub const fn new() -> Self {
         Self
     }

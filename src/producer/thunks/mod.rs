@@ -34,9 +34,9 @@ impl<F: FnOnce(RecordResultRef<'_>) + Send + 'static> Callback for F {}
 /// A type-erased callback.
 type BoxedCallback = Box<dyn FnOnce(RecordResultRef<'_>) + Send>;
 
-/// A callback that a `send` call still owns, or that was taken from it.
+/// A callback of a `send` call; empty once it was moved to a batch or called.
 pub(crate) trait UntakenCallback {
-    /// Moves it to the callbacks of its record's batch.
+    /// Moves the callback to those of its record's batch.
     fn move_to(&mut self, thunks: &mut Thunks, index: u32, record: &RecordParts<'_>);
 
     /// Calls it at once.
@@ -104,7 +104,7 @@ struct Rare {
     places: SparseIndex,
 }
 
-/// Upper bound of the initial capacity, however small a batch's first record is.
+/// Upper bound of the initial capacity, in thunks, however small a batch's first record is.
 const MAX_EXPECTED: u32 = 512;
 
 impl Thunks {
@@ -194,7 +194,7 @@ impl Thunks {
     }
 
     /// Runs interceptors and callbacks with the batch's outcome, in the order of sending. A panic of one callback does
-    /// not affect the others; interceptors are contained by the listener.
+    /// not affect the others; the listener contains panics of interceptors.
     ///
     /// Runs user code: no lock is held.
     pub(crate) fn run(self, end: CompletedBatch<'_>) {

@@ -93,7 +93,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn places_are_those_that_were_noted_and_divide_at_any_place(
+        fn the_index_contains_the_given_records_and_splits_at_any_record(
             steps in proptest::collection::vec(0u32..3, 0..20),
             cut in 0u32..50,
         ) {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_gaps_notes_nothing() {
+    fn a_list_without_gaps_stores_nothing() {
         assert!(SparseIndex::of(0..100).0.is_empty());
     }
 }

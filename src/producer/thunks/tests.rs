@@ -74,9 +74,9 @@ fn callbacks_of_several_types_run_in_the_order_of_sending() {
     assert_eq!(fixture.run(), [100, 101, -102, 104, 105, -106]);
 }
 
-/// KP-34: callbacks of one partition run in the order of their sends.
+/// The callbacks of a partition run in the order of sending (KP-34).
 #[test]
-fn a_callback_that_panics_is_the_only_one_of_its_type_that_has_not_run() {
+fn a_panic_of_one_callback_does_not_stop_the_others() {
     let mut fixture = Fixture::new();
     for index in 0..5 {
         fixture.add(index, fixture.noting(Some(101 + i64::from(index / 4))));
@@ -144,10 +144,9 @@ fn capacity_for<F: Callback>(thunks: &mut Thunks, _like: &F) -> Option<usize> {
     Some(alike.downcast_ref::<Vec<Thunk<F>>>()?.capacity())
 }
 
-/// PB-21: pieces of a divided batch keep its creation time, start without attempts, and take over its callbacks and
-/// futures.
+/// The pieces of a split batch take over its callbacks (PB-21).
 #[test]
-fn the_thunks_of_a_piece_are_taken_off_the_front_and_count_from_there() {
+fn a_piece_takes_the_thunks_of_its_records_with_indexes_relative_to_the_piece() {
     let mut whole = Fixture::new();
     for index in [0, 2, 3, 6] {
         whole.add(index, whole.noting(None));

@@ -39,9 +39,9 @@ pub(crate) enum Check {
 
 /// The result of a step.
 pub(crate) enum Step<'a, T> {
-    /// The call is over, and this is what it returns. It is not stepped again.
+    /// The call is over, with this return value. It is not stepped again.
     Done(T),
-    /// The call has to wait for this before the next step.
+    /// The call has to wait for this event before the next step.
     Wait(Wait<'a>),
 }
 
@@ -89,7 +89,7 @@ pub(crate) trait Event: fmt::Debug {
 pub(crate) struct Nap(Option<Duration>);
 
 impl Nap {
-    /// Without a length there is no timeout.
+    /// A sleep of at most `length`; without a timeout if `length` is none.
     pub(super) fn new(length: Option<Duration>) -> Self {
         Self(length)
     }
@@ -105,7 +105,7 @@ impl Nap {
 
 #[cfg(test)]
 impl<T> Step<'_, T> {
-    /// What the call returned, if it is over.
+    /// The return value, if the call is over.
     pub(crate) fn done(self) -> Option<T> {
         match self {
             Self::Done(output) => Some(output),
@@ -116,7 +116,7 @@ impl<T> Step<'_, T> {
 
 #[cfg(test)]
 impl Nap {
-    /// For tests of what is slept on.
+    /// A sleep of at most `length`, for tests of events.
     pub(crate) fn of(length: Duration) -> Self {
         Self(Some(length))
     }

@@ -17,7 +17,7 @@ pub(crate) struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    /// For calls to this producer, whose time is that of its clock.
+    /// A driver for calls of the producer `instance`, on the producer's clock.
     pub(crate) fn new(clock: &'a dyn Clock, instance: InstanceId) -> Self {
         Self { clock, instance }
     }
@@ -25,7 +25,7 @@ impl<'a> Driver<'a> {
     /// Steps the call to its end.
     ///
     /// # Blocking
-    /// As long as the call has something to wait for.
+    /// As long as the call has an event to wait for.
     pub(crate) fn run<C: BlockingCall>(self, call: &mut C) -> C::Output {
         if C::CHECK == Check::First {
             let inside = self.check_callback();
@@ -119,5 +119,5 @@ pub(crate) mod awake {
     }
 }
 
-/// A wait that takes longer is checked for a fork of the producer's process, where no answer can come.
+/// After this time a wait checks whether the process is a fork of the producer's, in which no response arrives.
 const USUAL_WAIT: Duration = Duration::from_millis(50);

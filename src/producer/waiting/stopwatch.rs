@@ -13,7 +13,7 @@ pub(crate) struct Stopwatch {
     limit: Option<Duration>,
     /// The time of all earlier runs.
     spent: Duration,
-    /// When it was started; none while it is stopped.
+    /// When the stopwatch was started; none while it is stopped.
     running_since: Option<Instant>,
 }
 
@@ -27,7 +27,7 @@ impl Stopwatch {
         }
     }
 
-    /// Starts it; false if it is running.
+    /// Starts the stopwatch; returns false if it is running already.
     pub(crate) fn start(&mut self, clock: &dyn Clock) -> bool {
         let starts = self.running_since.is_none();
         if starts {
@@ -36,7 +36,7 @@ impl Stopwatch {
         starts
     }
 
-    /// Stops it, if it is running.
+    /// Stops the stopwatch, if it is running.
     pub(crate) fn stop(&mut self, clock: &dyn Clock) {
         let since = self.running_since.take();
         if let Some(since) = since.filter(|_| !planted!(BlockedTimeForgotten)) {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn one_without_a_limit_or_with_one_beyond_the_clock_is_never_over() {
+    fn a_stopwatch_without_a_limit_or_with_one_beyond_the_clock_is_never_over() {
         let clock = MockClock::new();
         for limit in [None, Some(Duration::MAX)] {
             let mut watch = Stopwatch::new(limit);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn without_any_time_to_wait_it_is_over_at_once() {
+    fn a_stopwatch_with_a_limit_of_zero_is_over_at_once() {
         let clock = MockClock::new();
         let mut watch = Stopwatch::new(Some(Duration::ZERO));
         assert!(watch.is_over(&clock));

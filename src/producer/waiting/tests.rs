@@ -32,7 +32,7 @@ impl Event for Sleeper<'_> {
     }
 }
 
-/// A call that has to wait until the time is up.
+/// A call that waits until its timeout.
 struct Idle<'a, const CHECK: u8> {
     event: Sleeper<'a>,
     time: Stopwatch,
@@ -74,7 +74,7 @@ impl<const CHECK: u8> BlockingCall for Idle<'_, CHECK> {
     }
 }
 
-/// As often as it slept, and what it came to.
+/// Runs such a call. Returns how often it slept, and its result.
 fn run<const CHECK: u8>(
     producer: InstanceId,
     timeout: Option<Duration>,
@@ -86,7 +86,7 @@ fn run<const CHECK: u8>(
 }
 
 #[test]
-fn a_call_is_stepped_until_it_is_over_and_slept_between() {
+fn a_call_is_stepped_until_it_is_over_with_sleeps_in_between() {
     let producer = InstanceId::next();
     assert_eq!(run::<0>(producer, Some(MS(7))), (7, Ok(())));
     assert_eq!(run::<1>(producer, Some(MS(7))), (7, Ok(())));
@@ -106,7 +106,7 @@ fn inside_a_callback_of_its_producer_no_call_waits() {
 }
 
 #[test]
-fn a_fork_is_asked_about_before_a_wait_or_only_when_it_takes_long() {
+fn a_fork_is_detected_before_a_wait_or_once_the_wait_takes_long() {
     let of_parent = InstanceId::built_in(Process::other());
     assert_eq!(run::<0>(of_parent, None), (0, Err(Misuse::Forked)));
     assert_eq!(run::<1>(of_parent, None), (0, Err(Misuse::Forked)));
@@ -114,14 +114,14 @@ fn a_fork_is_asked_about_before_a_wait_or_only_when_it_takes_long() {
     assert_eq!(run::<2>(of_parent, Some(MS(40))), (40, Ok(())));
 }
 
-/// What a call that asks something of the sender is made of: the five calls of transactions will be. What was asked for
-/// outlives the call that asked, so that one whose time was up can be made again and is not asked twice.
+/// A call that enqueues a request for the sender, as transactional calls do. The request outlives the call, so that a
+/// call that timed out can be repeated without a second request.
 mod resumed {
     use super::*;
 
     type Answer = Arc<Latch<Result<u32, &'static str>>>;
 
-    /// The requests whose result no call has returned yet.
+    /// The request whose result no call has returned yet.
     struct Asked(Mutex<Option<Answer>>);
 
     struct Ask<'a> {

@@ -30,7 +30,8 @@ pub(crate) struct DrainerOptions {
     pub(crate) delivery_timeout: Duration,
 }
 
-/// Ready, muted and leaderless partitions, retry queues, and the drain index of each node.
+/// The sender's half of the accumulator: ready, muted and leaderless partitions, retry queues, and the drain index of
+/// each node.
 ///
 /// # Kafka
 /// `RecordAccumulator#ready`, `#drain`, `#expiredBatches`, `#reenqueue` and the fields that only the
@@ -39,6 +40,7 @@ pub(crate) struct DrainerOptions {
 #[derive(Debug)]
 pub(crate) struct Drainer {
     options: DrainerOptions,
+    /// The sender's state of each partition, by entry index.
     slots: Vec<Option<Slot>>,
     nodes: BTreeMap<NodeId, NodeLine>,
     /// Timers of partitions whose batch lingers or is in retry back-off.
@@ -47,11 +49,13 @@ pub(crate) struct Drainer {
     leaderless: BTreeSet<EntryIndex>,
     /// When the oldest batch of each partition expires (`delivery.timeout.ms`).
     expiries: BTreeSet<(Instant, EntryIndex)>,
+    /// The number of batches in all retry queues.
     retries_queued: usize,
     cluster: Arc<Cluster>,
     cluster_version: u32,
-    /// A partition became leaderless, or the cluster snapshot was replaced, since `leaderless` was last read.
+    /// Whether a partition became leaderless, or the cluster snapshot was replaced, since `leaderless` was last read.
     leaderless_news: bool,
+    /// Empty between calls: exchanged for the accumulator's inbox, so that both vectors keep their capacity.
     inbox: Vec<Arc<PartitionEntry>>,
 }
 
@@ -59,7 +63,7 @@ pub(crate) struct Drainer {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct DrainResult {
     pub(crate) batches: usize,
-    /// `max.request.size` ended it: there is more to send at once.
+    /// Whether `max.request.size` ended the drain: more batches are sendable at once.
     pub(crate) cut_short: bool,
 }
 
@@ -111,7 +115,8 @@ impl Drainer {
         self.cluster_version = version;
         // Topics that still lack a leader are requested from metadata again.
         self.leaderless_news = !self.leaderless.is_empty();
-        // Only partitions that are filed under a leader, or under none. An idle one compares versions in `settle`.
+        // Only partitions that are not idle. An idle one looks up its leader at its next `settle`, which compares
+        // versions.
         let mut busy: Vec<EntryIndex> = self.leaderless.iter().copied().collect();
         busy.extend(
             self.nodes
@@ -173,7 +178,7 @@ impl Drainer {
         }
     }
 
-    /// Applies `change` to a batch in the retry queue; false if it is not there.
+    /// Applies `change` to a batch in the retry queue; returns false if the batch is not there.
     pub(crate) fn with_retry(
         &mut self,
         index: EntryIndex,
@@ -200,9 +205,10 @@ impl Drainer {
         taken
     }
 
-    // ---- questions
+    // ---- queries
 
-    /// Topics with a batch whose partition has no leader, if any were added since the last call.
+    /// Topics of partitions with a batch and without a leader. Empty if no such partition was added, and the cluster
+    /// was not replaced, since the last call.
     pub(crate) fn take_leaderless_topics(&mut self) -> BTreeSet<Arc<str>> {
         if !std::mem::take(&mut self.leaderless_news) {
             return BTreeSet::new();
@@ -214,7 +220,8 @@ impl Drainer {
         self.leaderless.iter().filter_map(topic).collect()
     }
 
-    /// Ready nodes: those with a sendable batch; with `everything`, also those whose batches still linger.
+    /// Ready nodes: those with a sendable batch; with `everything`, also those whose batches still linger or are in
+    /// retry back-off.
     pub(crate) fn ready_nodes(&self, everything: bool, into: &mut Vec<NodeId>) {
         let ready = self
             .nodes
@@ -223,7 +230,7 @@ impl Drainer {
         into.extend(ready.map(|(id, _)| *id));
     }
 
-    /// Whether one node is ready.
+    /// Whether one node is ready, see [`Self::ready_nodes`].
     pub(crate) fn is_ready(&self, node: NodeId, everything: bool) -> bool {
         self.nodes
             .get(&node)
@@ -255,7 +262,7 @@ impl Drainer {
         self.retries_queued
     }
 
-    /// The partition's leader, as far as is known.
+    /// The partition's leader, if it is known.
     pub(crate) fn leader(&self, index: EntryIndex) -> Option<NodeId> {
         self.slot(index).and_then(|slot| slot.leader)
     }
@@ -294,7 +301,7 @@ impl Drainer {
             let Some(head) = slot.head_of_line(now) else {
                 continue;
             };
-            // Asked before the batch is taken: taking an open batch closes it, which cannot be undone.
+            // The gate decides before the batch is taken: taking an open batch closes it, which cannot be undone.
             if gate
                 .as_ref()
                 .is_some_and(|gate| !gate.may_drain(index, head))
@@ -305,7 +312,8 @@ impl Drainer {
                 continue;
             }
             let room = max_bytes.saturating_sub(size_bytes);
-            // A batch larger than `max.request.size` would never be sent if the first one were measured too.
+            // The first batch is taken whatever its size is: otherwise one larger than `max.request.size` would never
+            // be sent.
             let taken = slot.take(|size| size <= room || result.batches == 0);
             let mut batch = match taken {
                 TakenBatch::Batch(batch) => batch,
@@ -348,7 +356,8 @@ impl Drainer {
         }
     }
 
-    /// Takes the expired batches: those whose `delivery.timeout.ms` has passed, muted partitions' too (RA-24, RA-26).
+    /// Takes the expired batches: those whose `delivery.timeout.ms` has passed, also of muted partitions (RA-24,
+    /// RA-26).
     pub(crate) fn take_expired(&mut self, now: Instant, into: &mut Vec<Drained>) {
         while let Some(&(expiry, index)) = self.expiries.first() {
             if expiry > now {
@@ -392,7 +401,7 @@ impl Drainer {
         }
     }
 
-    // ---- inside
+    // ---- internals
 
     fn slot_for(&mut self, entry: &Arc<PartitionEntry>) -> &mut Slot {
         let at = entry.index() as usize;
@@ -428,7 +437,7 @@ impl Drainer {
             slot.leader = leader;
             slot.leader_version = self.cluster_version;
         }
-        // The one place that decides a partition's state: whatever changes a slot calls `settle` afterwards.
+        // The only place that decides a partition's state: every change of a slot is followed by a call of `settle`.
         let place = slot.place_now(self.options.linger, now);
         // Also for muted and leaderless partitions: `delivery.timeout.ms` does not depend on sendability.
         let expiry = slot
@@ -467,7 +476,8 @@ impl Drainer {
     fn leave_node(&mut self, index: EntryIndex, node: NodeId, new: DrainState) {
         if let Some(line) = self.nodes.get_mut(&node) {
             line.sendable.remove(&index);
-            // Between `Timed` and `Sendable` of one node it stays in `active`, which holds both.
+            // A partition that changes between `Timed` and `Sendable` of one node stays in `active`, which contains
+            // both.
             let stays =
                 matches!(new, DrainState::Timed(n, _) | DrainState::Sendable(n) if n == node);
             if !stays {

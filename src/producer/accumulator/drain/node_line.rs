@@ -7,7 +7,9 @@ use crate::producer::accumulator::entry::EntryIndex;
 /// The partitions with queued batches that one node leads.
 #[derive(Debug, Default)]
 pub(super) struct NodeLine {
+    /// Partitions whose batch is sendable, lingers, or is in retry back-off.
     pub(super) active: BTreeSet<EntryIndex>,
+    /// Partitions whose batch is sendable now.
     pub(super) sendable: BTreeSet<EntryIndex>,
     /// The drain index, where the next drain starts, so that no partition is starved (RA-16).
     pub(super) next: EntryIndex,
@@ -38,7 +40,7 @@ impl LineWalk {
         }
     }
 
-    /// The next partition. Partitions that were drained may have left the line meanwhile.
+    /// The next partition. Partitions that were drained may have left the node's set meanwhile.
     #[inline]
     pub(super) fn next_of(&mut self, line: &NodeLine) -> Option<EntryIndex> {
         let mut from = self.from?;

@@ -24,40 +24,45 @@ pub(super) struct Slot {
     pub(super) entry: Arc<PartitionEntry>,
     /// The retry queue, oldest batch first; all are older than those in the entry's queue.
     pub(super) retries: VecDeque<Box<SealedBatch>>,
-    /// The head of the entry's queue when it was last read. If it becomes full afterwards, that is signalled.
+    /// The head of the entry's queue when it was last read. If the batch becomes full afterwards, its partition is
+    /// signalled again.
     pub(super) head: Option<QueueHead>,
     pub(super) leader: Option<NodeId>,
     /// The cluster version that `leader` is from.
     pub(super) leader_version: u32,
     /// Muted partition: not drained while a batch of it is in flight, see [`mute`](super::Drainer::mute).
     pub(super) muted: bool,
+    /// The state at the last `settle`.
     pub(super) place: DrainState,
+    /// When the oldest batch expires; none without a batch.
     pub(super) expiry: Option<Instant>,
 }
 
 /// The drain state of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DrainState {
-    /// No batch is queued, or the partition is muted.
+    /// No batch is queued, or the partition has a leader and is muted.
     Idle,
     /// A batch is queued, but the metadata names no leader: during a leader election, for instance. No batch is drained
     /// until a new cluster snapshot names one.
     Leaderless,
-    /// Its batch becomes due at that time: it lingers, or is in retry back-off.
+    /// The next batch becomes due at that time: it lingers, or is in retry back-off.
     Timed(NodeId, Instant),
-    /// Its batch is due.
+    /// The next batch is due.
     Sendable(NodeId),
 }
 
 /// The result of taking the next batch.
 pub(super) enum TakenBatch {
     Batch(Box<SealedBatch>),
+    /// `may_take` rejected the size of the next batch.
     TooLarge,
+    /// No batch is queued, or the next one is being packed.
     Empty,
 }
 
 impl Slot {
-    /// The initial state.
+    /// A slot without batches and without a leader.
     pub(super) fn new(entry: Arc<PartitionEntry>) -> Self {
         Self {
             entry,
@@ -71,7 +76,7 @@ impl Slot {
         }
     }
 
-    /// When its oldest batch was opened.
+    /// When the partition's oldest batch was opened.
     #[inline]
     pub(super) fn oldest(&self) -> Option<Instant> {
         // Retries first: all of them are older than the batches of the queue.
@@ -98,6 +103,7 @@ impl Slot {
         }
     }
 
+    /// Takes the next batch, if `may_take` accepts its size in bytes.
     #[inline]
     pub(super) fn take(&mut self, may_take: impl FnOnce(usize) -> bool) -> TakenBatch {
         if let Some(batch) = self.retries.front() {
@@ -123,7 +129,7 @@ impl Slot {
         }
     }
 
-    /// The head of the line, for the [drain gate](super::DrainGate); none during the back-off of a retry.
+    /// The next batch, for the [drain gate](super::DrainGate); none during the back-off of a retry.
     #[inline]
     pub(super) fn head_of_line(&self, now: Instant) -> Option<HeadOfLine> {
         match self.retries.front() {
@@ -133,8 +139,8 @@ impl Slot {
         }
     }
 
-    /// Inserts a failed batch into the retry queue. Ids ascend in the order of opening, which is the order of
-    /// sequences.
+    /// Inserts a failed batch into the retry queue. Ids ascend in the order in which batches were opened, which is the
+    /// order of their sequence numbers.
     pub(super) fn reenqueue(&mut self, batch: Box<SealedBatch>) {
         let at = self
             .retries

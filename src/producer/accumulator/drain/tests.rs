@@ -14,7 +14,7 @@ struct Rig {
 }
 
 impl Rig {
-    /// Partitions of topic "t" with these leaders; -1 for none.
+    /// A drainer and a topic "t" with one partition for each of these leaders; -1 for a partition without a leader.
     fn new(batch_size: usize, linger: Duration, leaders: &[NodeId]) -> Self {
         Self::of(fixture(batch_size, linger), linger, leaders)
     }
@@ -77,7 +77,7 @@ fn partitions(drained: &[Drained]) -> Vec<i32> {
 
 /// RA-15, RA-16 (KAFKA-13834)
 #[test]
-fn a_drain_goes_on_where_the_last_one_of_that_node_was_cut() {
+fn a_drain_starts_at_the_partition_where_the_last_drain_of_its_node_stopped() {
     let mut rig = Rig::new(0, Duration::ZERO, &[0, 0, 0, 1]);
     for partition in [0, 0, 1, 1, 2, 2, 3] {
         rig.append(partition);
@@ -87,7 +87,7 @@ fn a_drain_goes_on_where_the_last_one_of_that_node_was_cut() {
         assert_eq!((partitions(&drained), result.cut_short), (vec![0], true));
         drained[0].batch.size_bytes()
     };
-    // Another node's turn does not move this one's.
+    // A drain of another node does not change the drain index of this one.
     assert_eq!(partitions(&rig.drain(1)), [3]);
     let (drained, result) = rig.drain_up_to(0, 2 * size);
     assert_eq!((partitions(&drained), result.cut_short), (vec![1, 2], true));
@@ -96,9 +96,10 @@ fn a_drain_goes_on_where_the_last_one_of_that_node_was_cut() {
     assert!(!rig.drainer.has_undrained());
 }
 
-/// RA-15: a full circle, due or not. The sender compresses it, beside the threads that fill others.
+/// A drain visits every partition of the node once, whether its batch is due or not. The sender thread compresses an
+/// open batch that it takes (RA-15).
 #[test]
-fn an_open_batch_goes_along_with_the_full_one_of_its_node_packed_or_not() {
+fn an_open_batch_is_drained_with_a_full_batch_of_its_node_compressed_or_not() {
     for codec in [CompressionType::None, CompressionType::Lz4] {
         let linger = MS(10);
         let fixture = fixture_with(100, linger, codec, Magic::V2);
@@ -114,7 +115,7 @@ fn an_open_batch_goes_along_with_the_full_one_of_its_node_packed_or_not() {
 
 /// Java: RecordAccumulatorTest#testPartialDrain, RA-18
 #[test]
-fn a_batch_larger_than_the_request_limit_goes_alone() {
+fn a_batch_larger_than_the_request_limit_is_drained_alone() {
     let mut rig = Rig::new(0, Duration::ZERO, &[0, 0]);
     rig.append(0);
     rig.append(1);
@@ -150,7 +151,7 @@ fn a_batch_is_due_after_its_linger_and_the_earliest_is_waited_for() {
 
 /// Java: RecordAccumulatorTest#testRetryBackoff, RA-13, RA-17
 #[test]
-fn a_retried_batch_waits_for_its_backoff_and_holds_those_behind_it() {
+fn a_retry_waits_for_its_backoff_and_later_batches_of_its_partition_wait_behind_it() {
     let mut rig = Rig::new(0, Duration::ZERO, &[0, 0]);
     for partition in [0, 0, 1] {
         rig.append(partition);
@@ -180,10 +181,10 @@ fn a_retried_batch_waits_for_its_backoff_and_holds_those_behind_it() {
     );
 }
 
-/// RA-27: a batch that is to be sent again goes to the front; with numbers, to its place among them.
-/// RA-28: a batch goes before the first that has no number or a higher one.
+/// A batch that is to be sent again returns to its position by batch id, before all newer batches of its partition
+/// (RA-27, RA-28).
 #[test]
-fn batches_come_back_in_the_order_they_were_opened() {
+fn retries_are_queued_in_the_order_in_which_they_were_opened() {
     let mut rig = Rig::new(0, Duration::ZERO, &[0]);
     for _ in 0..3 {
         rig.append(0);
@@ -213,9 +214,10 @@ fn a_muted_partition_is_not_ready_until_it_is_unmuted() {
     assert_eq!((rig.ready(), rig.drain(0).len()), (vec![0], 1));
 }
 
-/// With one request in flight: the batch in flight may be written by the old leader still.
+/// With at most one request in flight: the old leader may still write the batch in flight, so the next batch must wait
+/// for the response.
 #[test]
-fn a_muted_partition_stays_so_when_another_broker_leads_it() {
+fn a_muted_partition_stays_muted_when_its_leader_changes() {
     let mut rig = Rig::new(0, Duration::ZERO, &[0]);
     rig.append(0);
     let (index, now) = (0, rig.now());
@@ -229,7 +231,7 @@ fn a_muted_partition_stays_so_when_another_broker_leads_it() {
 }
 
 #[test]
-fn a_partition_follows_its_leader_and_one_without_is_news_once_for_each_picture() {
+fn a_partition_moves_to_its_new_leader_and_a_leaderless_topic_is_reported_once_per_snapshot() {
     let mut rig = Rig::new(0, Duration::ZERO, &[-1, 0]);
     rig.append(0);
     assert_eq!(rig.drainer.take_leaderless_topics().len(), 1);
@@ -250,7 +252,7 @@ fn a_partition_follows_its_leader_and_one_without_is_news_once_for_each_picture(
 
 /// Java: RecordAccumulatorTest#testExpiredBatches, RA-24, RA-26
 #[test]
-fn batches_expire_by_age_retried_ones_and_muted_ones_too() {
+fn batches_expire_by_age_also_when_they_are_retried_or_muted() {
     let mut rig = Rig::new(0, Duration::ZERO, &[0, 0]);
     rig.append(0);
     rig.append(1);
@@ -279,7 +281,7 @@ fn batches_expire_by_age_retried_ones_and_muted_ones_too() {
     );
 }
 
-/// Lets only some partitions pass.
+/// Holds back one partition.
 struct Gate(i32);
 
 impl DrainGate for Gate {
@@ -290,9 +292,9 @@ impl DrainGate for Gate {
     fn number(&mut self, _: EntryIndex, _: &mut SealedBatch) {}
 }
 
-/// RA-19, as a skip
+/// A partition that is held back is skipped; in Kafka it ends the drain of the node (RA-19).
 #[test]
-fn a_partition_that_the_gate_holds_does_not_hold_the_others() {
+fn a_partition_that_the_gate_holds_back_does_not_hold_back_others() {
     let mut rig = Rig::new(0, Duration::ZERO, &[0, 0, 0]);
     for partition in 0..3 {
         rig.append(partition);

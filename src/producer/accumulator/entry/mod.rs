@@ -21,9 +21,9 @@ pub(crate) use door::{Admission, AnyTransaction, Door, TransactionNumber};
 /// The index of a partition's entry within its producer: dense, never reused.
 pub(crate) type EntryIndex = u32;
 
-/// A partition's entry in the accumulator, with its queue. Created for the first record that is sent to it: a producer
-/// may know many more partitions than it ever uses. Never removed, so that a topic that is deleted and created again
-/// keeps its queue.
+/// A partition's entry in the accumulator, with its queue. Created for the first record that is sent to the partition:
+/// a producer may know many more partitions than it ever uses. Never removed, so that a topic that is deleted and
+/// created again keeps its queue.
 ///
 /// # Kafka
 /// One value of `RecordAccumulator#batches`.
@@ -41,8 +41,8 @@ pub(crate) struct PartitionEntry {
 #[derive(Debug)]
 #[repr(align(64))]
 struct Contended {
-    /// The entry is in the inbox, or the sender has just taken it from there and will read the queue. Does not say
-    /// when: each event wakes the sender by its own deadline.
+    /// Whether the entry is in the inbox, or the sender has just taken it from there and will read the queue. The flag
+    /// does not say when the sender reads it: an event that is due earlier wakes the sender by its own deadline.
     // Set under the inbox's lock.
     in_inbox: AtomicBool,
     queue: Mutex<PartitionQueue>,
@@ -64,7 +64,7 @@ enum Queued {
     Away(BatchId),
 }
 
-/// The head of a queue: what the sender remembers of the first batch.
+/// The head of a queue: creation time and fullness of its first batch, as the sender keeps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QueueHead {
     pub(crate) created: Instant,
@@ -128,7 +128,8 @@ impl PartitionEntry {
         self.contended.in_inbox.load(Ordering::Acquire)
     }
 
-    /// Sets the inbox flag; false if it was set. The caller holds the inbox's lock, and pushes the entry if true.
+    /// Sets the inbox flag; returns false if it was set already. The caller holds the inbox's lock, and pushes the
+    /// entry if this returns true.
     pub(super) fn enter_inbox(&self) -> bool {
         !self.contended.in_inbox.swap(true, Ordering::AcqRel)
     }
@@ -138,8 +139,8 @@ impl PartitionEntry {
         self.contended.in_inbox.store(false, Ordering::Release);
     }
 
-    /// Appends to the open batch, if the queue admits `of` and there is one with room (RA-3). Sets `filled` when the
-    /// batch became full, or was closed because the record did not fit.
+    /// Appends the record to the open batch, if the queue admits `of` and there is an open batch with room (RA-3). Sets
+    /// `filled` when the batch became full, or was closed because the record did not fit.
     #[inline]
     pub(super) fn try_append<C: UntakenCallback + ?Sized>(
         &self,
@@ -155,8 +156,8 @@ impl PartitionEntry {
             .try_append(of, record, payload_len, callback, filled)
     }
 
-    /// Appends to the open batch if another thread has made one meanwhile (RA-5), else to `make`'s.
-    /// Sets `filled` if the queue now holds a full batch.
+    /// Appends to the open batch if another thread has opened one meanwhile (RA-5), else to a new one that `make`
+    /// opens. Sets `filled` if the queue now holds a full batch.
     pub(super) fn append_with(
         &self,
         of: TransactionNumber,

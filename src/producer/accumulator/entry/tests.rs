@@ -14,7 +14,7 @@ fn entry(index: EntryIndex) -> Arc<PartitionEntry> {
 
 /// Java: TransactionManagerTest#testRaiseErrorWhenNoPartitionsPendingOnDrain
 #[test]
-fn a_queue_takes_records_from_when_its_partition_enters_a_transaction_until_it_leaves_it() {
+fn a_queue_admits_records_while_its_partition_is_part_of_a_transaction() {
     let entry = entry(0);
     assert_eq!(entry.door(), Door::OutsideTransaction);
     let number = TransactionNumber(1);
@@ -34,9 +34,10 @@ fn a_closed_queue_stays_closed_when_transactions_begin_and_end() {
     assert_eq!(entry.door(), Door::Closed);
 }
 
-/// A record may be held up on its way, and reach the queue when that takes records of another transaction.
+/// A thread may be delayed between `send` and its append, so that the queue admits records of another transaction by
+/// then.
 #[test]
-fn a_record_is_let_in_by_the_door_of_its_own_transaction_alone() {
+fn a_queue_admits_a_record_only_during_the_records_own_transaction() {
     let (first, second) = (TransactionNumber(1), TransactionNumber(2));
     let headers: [crate::record::header::Header; 0] = [];
     let record = RecordParts {
@@ -65,8 +66,8 @@ fn a_record_is_let_in_by_the_door_of_its_own_transaction_alone() {
     assert!(matches!(append(&entry, second), Append::Closed));
 }
 
-/// What stands before the queue is read by every send; the queue, its lock and the flag of the inbox are written for
-/// every record or batch.
+/// Every `send` reads the fields before the queue. The queue, its lock and the inbox flag are written for every record
+/// or batch.
 #[test]
 fn fields_read_by_every_send_share_no_cache_line_with_fields_written_by_every_batch() {
     const LINE: usize = 64;

@@ -26,7 +26,7 @@ pub(super) struct Fixture {
     pub(super) accumulator: RecordAccumulator,
 }
 
-/// An accumulator that knows no topic yet.
+/// An accumulator without topics.
 pub(super) fn fixture(batch_size_bytes: usize, linger: Duration) -> Fixture {
     fixture_with(batch_size_bytes, linger, CompressionType::None, Magic::V2)
 }
@@ -60,7 +60,8 @@ pub(super) fn fixture_with(
 }
 
 impl Fixture {
-    /// Shows the accumulator topic "t" with these leaders, -1 for none.
+    /// Publishes a cluster snapshot to the accumulator: topic "t" with one partition for each of these leaders, -1 for
+    /// none.
     pub(super) fn cluster(&self, leaders: &[i32]) -> Cluster {
         let nodes = vec![Node::new(0, "a", 1), Node::new(1, "b", 1)];
         let info = |(number, leader): (i32, &i32)| {
@@ -154,7 +155,7 @@ fn a_batch_takes_records_until_the_next_has_no_room() {
 
 /// Java: RecordAccumulatorTest#testAppendLargeNonCompressed
 #[test]
-fn a_record_larger_than_a_batch_gets_one_of_its_own() {
+fn a_record_larger_than_batch_size_gets_a_batch_of_its_own() {
     let fixture = fixture(100, MS(1000));
     fixture.cluster(&[0]);
     let _large = append(&fixture, 0, &"x".repeat(1000));
@@ -216,11 +217,10 @@ fn a_flush_makes_all_batches_due_and_counts_the_incomplete_ones() {
     assert!(accumulator.sends_everything());
 }
 
-/// RA-3: under the partition's lock: closed?, then the last batch is tried; one without room is closed there and
-/// then.
-/// RA-36: closing the accumulator refuses records and closes the pool.
+/// An append checks, under the queue's lock, whether the queue is closed before it tries the open batch (RA-3). A
+/// closed accumulator refuses records (RA-36).
 #[test]
-fn a_closed_accumulator_takes_nothing_also_for_topics_seen_later() {
+fn a_closed_accumulator_refuses_records_also_for_partitions_that_appear_later() {
     let fixture = fixture(1000, MS(1000));
     fixture.cluster(&[0]);
     let _future = append(&fixture, 0, "a");
@@ -235,13 +235,13 @@ fn a_closed_accumulator_takes_nothing_also_for_topics_seen_later() {
     assert!(fixture.accumulator.sends_everything());
 }
 
-/// Of a partition that nothing is sent to there are: its description in the cluster snapshot, its
-/// slot, its number among those with a leader, and its leader's epoch. The target is 400 bytes.
+/// A partition without records is stored as its description in the cluster snapshot, its slot, its number among those
+/// with a leader, and its leader's epoch.
 #[test]
 fn a_partition_that_is_not_sent_to_takes_little_memory() {
     assert!(size_of::<PartitionInfo>() <= 64);
     assert!(size_of::<PartitionSlot>() <= 16);
-    // Nodes of a map that is filled in order are half full.
+    // Nodes of a `BTreeMap` that is filled in order are half full.
     let epoch = 2 * size_of::<(PartitionId, i32)>() + size_of::<usize>();
     let all =
         size_of::<PartitionInfo>() + size_of::<PartitionSlot>() + size_of::<PartitionId>() + epoch;
@@ -265,7 +265,7 @@ fn a_partition_has_no_entry_before_its_first_record() {
     );
 }
 
-/// However many partitions the topic has now and then, and whichever snapshot of it a sender looks at.
+/// The number of partitions changes with each snapshot, and threads may use the topic's entry of any snapshot.
 #[test]
 fn a_partition_keeps_its_entry_when_its_topic_is_deleted_and_recreated() {
     let fixture = fixture(1000, MS(1000));
@@ -316,7 +316,7 @@ fn threads_that_send_the_first_record_of_a_partition_find_one_entry() {
     assert!((0..64).eq(indices));
 }
 
-/// RA-36: closing the accumulator refuses records and closes the pool.
+/// Closing the accumulator refuses records and closes the pool (RA-36).
 #[test]
 fn the_first_record_of_a_partition_is_refused_after_closing() {
     let fixture = fixture(1000, MS(1000));
@@ -330,7 +330,7 @@ fn the_first_record_of_a_partition_is_refused_after_closing() {
 
 /// Java: StickyPartitionCacheTest#testStickyPartitionCache, #unavailablePartitionsTest (PT-4, PT-5)
 #[test]
-fn the_sticky_partition_stays_until_it_is_left_and_avoids_those_without_leader() {
+fn the_sticky_partition_changes_only_when_it_is_left_and_only_to_one_with_a_leader() {
     let fixture = fixture(1000, MS(1000));
     let random = RandomSource::new(3);
     fixture.cluster(&[0, -1, 1]);
@@ -363,7 +363,7 @@ impl WakeUp for CountingPoller {
     }
 }
 
-/// A sender that looked at everything and sleeps until the lingering batch of partition 0 is due.
+/// A sender that has read its inbox and sleeps until the lingering batch of partition 0 is due.
 fn asleep_beside_a_lingering_batch() -> (Fixture, Arc<CountingPoller>) {
     let fixture = fixture(200, MS(5000));
     fixture.cluster(&[0, 0]);
@@ -376,7 +376,7 @@ fn asleep_beside_a_lingering_batch() -> (Fixture, Arc<CountingPoller>) {
     (fixture, poller)
 }
 
-/// What the sender does between two polls.
+/// One iteration of the sender, from the end of a poll to the beginning of the next.
 fn look_and_sleep(fixture: &Fixture, until: Duration) {
     let waker = &fixture.accumulator.waker;
     waker.wake_up();
@@ -401,15 +401,15 @@ fn a_batch_that_is_full_wakes_a_sender_that_sleeps_until_another_is_due() {
     );
     let _filled = append(&fixture, 1, &"x".repeat(200));
     assert_eq!(poller.0.load(Ordering::SeqCst), 1);
-    // Once more, with the partition already noted for another full batch.
+    // Again, while the queue has a full batch that the sender has seen already.
     look_and_sleep(&fixture, MS(5000));
     let _next = append(&fixture, 1, &"x".repeat(200));
     assert_eq!(poller.0.load(Ordering::SeqCst), 2);
 }
 
 #[test]
-fn a_batch_that_is_opened_while_somebody_waits_for_everything_wakes_the_sender() {
-    // A flush, a thread that waits for memory, a close that a step of the sender has not seen yet.
+fn a_new_batch_wakes_the_sender_during_a_flush_or_while_a_thread_waits_for_memory() {
+    // No batch lingers during a flush, or while a thread waits for memory.
     let (flushing, poller) = asleep_beside_a_lingering_batch();
     flushing.clock.advance(MS(1));
     let flush = Flushing::begin(&flushing.accumulator.flushes);
@@ -426,7 +426,7 @@ fn a_batch_that_is_opened_while_somebody_waits_for_everything_wakes_the_sender()
 }
 
 #[test]
-fn who_finds_a_batch_finds_its_partition_in_the_inbox_however_long_its_thread_is_held_up() {
+fn the_partition_of_an_incomplete_batch_is_in_the_inbox_before_the_sender_is_woken() {
     let fixture = std::rc::Rc::new(fixture(200, MS(5000)));
     fixture.cluster(&[0]);
     let seen = std::rc::Rc::new(std::cell::Cell::new((0, 0)));

@@ -1,5 +1,5 @@
-//! Batches that are compressed, or written in an old format: when they close, and where they are while
-//! a thread packs them.
+//! Batches that are compressed, or written in an old format: when they are closed, and the state of their queue while a
+//! thread packs them.
 
 use proptest::prelude::*;
 
@@ -16,7 +16,7 @@ const CODECS: [CompressionType; 4] = [
     CompressionType::Zstd,
 ];
 
-/// Words that shrink, none like another.
+/// A compressible value, different for each number.
 fn value(number: usize) -> String {
     format!("{{\"id\":{number},\"name\":\"a name that comes again\",\"flag\":true}}")
 }
@@ -32,7 +32,7 @@ fn pop(entry: &PartitionEntry) -> Option<Box<SealedBatch>> {
     }
 }
 
-/// The values of a batch, read by the reader that brokers are tested with.
+/// The values of a batch's records, decoded from the bytes that are sent.
 fn values(batch: &SealedBatch) -> Vec<String> {
     let EncodedBatch { head, body } = batch.encode(Magic::V2).unwrap();
     let whole = [&head.expect("format v2")[..], &body].concat();
@@ -45,7 +45,7 @@ fn values(batch: &SealedBatch) -> Vec<String> {
         .collect()
 }
 
-/// Fills one batch and begins the next; how many records are in the first.
+/// Fills one batch and opens the next; returns the number of records in the first.
 fn fill_one(fixture: &Fixture, numbers: &mut std::ops::RangeFrom<usize>) -> usize {
     let before = fixture.accumulator.queued_batches();
     let first = numbers.start;
@@ -55,12 +55,9 @@ fn fill_one(fixture: &Fixture, numbers: &mut std::ops::RangeFrom<usize>) -> usiz
     numbers.start - first - 1
 }
 
-/// PB-5: the size of a compressed batch is estimated from its plain bytes and what compression made of earlier
-/// ones, with a twentieth added.
-/// PB-6: the estimate of compression is kept for each topic and codec; it starts at 1, rises by at least 0.05 and
-/// falls by 0.005 at most.
-/// RA-3: under the partition's lock: closed?, then the last batch is tried; one without room is closed there and
-/// then.
+/// The size of a compressed batch is estimated from its uncompressed size and the compression ratio of earlier batches,
+/// plus a twentieth (PB-5). The estimated ratio is kept for each topic; it starts at 1, rises by at least 0.05 and
+/// falls by at most 0.005 (PB-6). An append closes a batch that has no room for its record (RA-3).
 #[test]
 fn a_batch_contains_its_records_and_a_better_ratio_admits_more_of_them() {
     for codec in CODECS {
@@ -70,7 +67,7 @@ fn a_batch_contains_its_records_and_a_better_ratio_admits_more_of_them() {
         let mut numbers = 0..;
         let first = fill_one(&fixture, &mut numbers);
         let plain = value(1).len() + 7;
-        // As if nothing shrank, and a twentieth for caution: 61 bytes of header, and the records.
+        // The first estimate: 61 bytes of header, and the uncompressed records plus a twentieth.
         assert_eq!(first, ((2000 - 61) * 20 / 21) / plain, "{codec}");
         let mut taken = 0;
         let mut largest = 0;
@@ -95,7 +92,7 @@ fn a_batch_contains_its_records_and_a_better_ratio_admits_more_of_them() {
 }
 
 #[test]
-fn memory_beyond_the_first_lease_is_counted_and_comes_back() {
+fn memory_beyond_the_first_lease_is_counted_and_returned() {
     let fixture = fixture_with(2000, MS(1000), CompressionType::Gzip, Magic::V2);
     fixture.cluster(&[0]);
     let entry = entry_of(&fixture);
@@ -122,7 +119,7 @@ fn memory_beyond_the_first_lease_is_counted_and_comes_back() {
 }
 
 #[test]
-fn a_batch_closes_when_no_more_memory_can_be_had_at_once() {
+fn a_batch_is_closed_when_no_more_memory_is_available_at_once() {
     let fixture = fixture_with(2000, MS(1000), CompressionType::Gzip, Magic::V2);
     fixture.cluster(&[0]);
     let entry = entry_of(&fixture);
@@ -141,9 +138,9 @@ fn a_batch_closes_when_no_more_memory_can_be_had_at_once() {
     assert_eq!(values(&pop(&entry).unwrap()).len(), appended);
 }
 
-/// What does not shrink takes more memory than it had for a moment, and gives it back.
+/// Records that compression does not shrink need more memory than their leases for a moment; all of it is returned.
 #[test]
-fn records_that_grow_are_sent_all_the_same() {
+fn records_that_compression_enlarges_are_sent_all_the_same() {
     for codec in CODECS {
         let fixture = fixture_with(500, MS(1000), codec, Magic::V2);
         fixture.cluster(&[0]);
@@ -159,12 +156,12 @@ fn records_that_grow_are_sent_all_the_same() {
 }
 
 #[test]
-fn while_a_batch_is_being_packed_others_wait_behind_it_and_the_sender_sees_nothing() {
+fn the_sender_sees_no_batch_behind_one_that_is_being_packed() {
     let fixture = fixture_with(2000, MS(1000), CompressionType::Lz4, Magic::V2);
     fixture.cluster(&[0]);
     let entry = entry_of(&fixture);
     let mut sent = 0;
-    // By hand what `try_append` does, up to the moment when the lock is given up.
+    // The same as `RecordAccumulator::try_append`, up to the moment at which the queue's lock is released.
     let mut filled = false;
     while !filled {
         let text = value(sent);
@@ -200,7 +197,7 @@ fn while_a_batch_is_being_packed_others_wait_behind_it_and_the_sender_sees_nothi
 }
 
 #[test]
-fn many_threads_fill_one_partition_and_every_record_is_there_once_in_its_threads_order() {
+fn records_of_many_threads_are_in_their_partition_once_and_in_each_threads_order() {
     const THREADS: usize = 4;
     const EACH: usize = 3000;
     let fixture = fixture_with(2000, MS(1000), CompressionType::Snappy, Magic::V2);
@@ -237,7 +234,7 @@ fn many_threads_fill_one_partition_and_every_record_is_there_once_in_its_threads
     }
 }
 
-/// RA-7, PB-3: the limit counts what records take in the format they are for.
+/// `batch.size` limits the size of the records in the format in which they are sent (RA-7, PB-3).
 #[test]
 fn message_sets_of_the_old_formats_contain_their_records_and_keep_the_size_limit() {
     for magic in [Magic::V0, Magic::V1] {
@@ -266,7 +263,7 @@ fn message_sets_of_the_old_formats_contain_their_records_and_keep_the_size_limit
 }
 
 proptest! {
-    /// PB-2, PB-3: in each format, as it goes over the wire.
+    /// `batch.size` limits the bytes that are sent, in each format (PB-2, PB-3).
     #[test]
     fn a_plain_batch_is_larger_than_its_limit_only_for_a_single_record(
         sizes in proptest::collection::vec(prop_oneof![0..60usize, 0..700usize], 1..60),
@@ -292,7 +289,7 @@ proptest! {
 }
 
 #[test]
-fn a_batch_that_only_fails_is_not_packed_for_that() {
+fn a_batch_that_fails_without_being_sent_is_not_packed() {
     let fixture = fixture_with(2000, MS(1000), CompressionType::Gzip, Magic::V2);
     fixture.cluster(&[0]);
     let entry = entry_of(&fixture);
@@ -308,14 +305,15 @@ fn a_batch_that_only_fails_is_not_packed_for_that() {
     assert_eq!(pool.available_bytes(), pool.total_bytes());
 }
 
-/// A thread takes part in packing until it has said that it is done, and its batch may be sent by then: the
-/// sender then waits for that word alone.
+/// A thread is counted as packing until after it has announced its batch. The sender may have sent the batch by then,
+/// and waits only for the count.
 #[test]
 fn a_sender_that_is_closing_is_woken_when_the_last_thread_has_packed() {
     wakes_when_the_last_thread_has_packed(RecordAccumulator::close);
 }
 
-/// As one does that ends a transaction. Its calls waited for the whole of max.block.ms.
+/// The sender waits for all batches when it ends a transaction. Without the wake-up the transactional call waited for
+/// the whole of `max.block.ms`.
 #[test]
 fn a_sender_that_waits_for_all_batches_is_woken_when_the_last_thread_has_packed() {
     wakes_when_the_last_thread_has_packed(|_| {});

@@ -1,11 +1,11 @@
-//! What new metadata makes of the topics.
+//! Updates of the topic map by new metadata.
 
 use super::*;
 
-/// A topic that is being made may show some partitions before others. What a partitioner is shown is what its
-/// answer is checked against.
+/// Metadata of a topic that is being created may list some partitions before others. A partitioner must see the same
+/// partitions against which its choice is checked.
 #[test]
-fn the_cluster_beside_the_topics_has_the_partitions_that_can_be_used_and_no_others() {
+fn the_cluster_of_a_topic_map_has_only_usable_partitions() {
     let fixture = fixture(0, MS(0));
     let seen = |numbers: &[i32]| {
         let node = Node::new(0, "a", 1);
@@ -32,7 +32,7 @@ fn the_cluster_beside_the_topics_has_the_partitions_that_can_be_used_and_no_othe
     assert_eq!(seen(&[0, 1, 2, 3]), Some(4));
 }
 
-/// What a thread remembers of topics is worth nothing when the snapshot is another.
+/// Another snapshot id invalidates every thread's cache of recent topics.
 #[test]
 fn adding_topics_keeps_cached_entries_of_other_topics() {
     let fixture = fixture(0, MS(0));
@@ -60,7 +60,7 @@ fn adding_topics_keeps_cached_entries_of_other_topics() {
     assert_eq!(see(&["missing"], false, &mut |_| {}), first);
     let entry = |name: &str| fixture.accumulator.topics().get(name).map(Arc::clone);
     let before = entry("a").unwrap();
-    // More partitions of one, and one less topic, are news.
+    // A topic with more partitions, and a removed topic, change the id.
     let second = see(&["b"], false, &mut |all| all.push(info("b", 1)));
     assert_ne!(second, first);
     assert_eq!(entry("b").unwrap().partition_count(), 2);

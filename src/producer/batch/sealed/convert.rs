@@ -14,7 +14,7 @@ use crate::types::Magic;
 /// An encoded batch: the header, built for each attempt, and the shared body.
 #[derive(Debug)]
 pub(crate) struct EncodedBatch {
-    /// Formats before v2 have none.
+    /// The batch header; formats before v2 have none.
     pub(crate) head: Option<[u8; RECORD_BATCH_OVERHEAD]>,
     pub(crate) body: Bytes,
 }
@@ -27,7 +27,7 @@ impl SealedBatch {
     /// sends it in its own format.
     ///
     /// # Errors
-    /// A sentence that says why it cannot be written in such a format.
+    /// The reason why the batch cannot be written in such a format, as a sentence.
     /// # Kafka
     /// `Sender#sendProduceRequest`, `Records#downConvert`.
     pub(crate) fn encode(&self, newest: Magic) -> Result<EncodedBatch, String> {
@@ -86,8 +86,7 @@ impl SealedBatch {
     }
 }
 
-/// The error for a batch with sequence numbers at a broker without idempotence. A permanently failed batch makes the
-/// transaction abortable; failed authorization of cluster or transactional id, fencing, and unsupported versions are
-/// fatal (TM-32).
+/// The error text for a batch with sequence numbers whose broker does not support idempotence. An unsupported version
+/// is fatal for a transactional producer (TM-32).
 const NO_IDEMPOTENCE: &str = "a broker of the cluster is older than 0.11 and knows no idempotent producers; \
      set enable.idempotence=false";

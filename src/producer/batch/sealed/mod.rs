@@ -43,12 +43,17 @@ pub(crate) struct SealedBatch {
     state: ProducerState,
     /// Number of retries so far.
     attempts: u32,
-    /// How often it was drained and sent, on its own or as part of a batch that was split.
+    /// How often the batch was drained and sent, on its own or as part of a batch that was split.
     times_drained: u32,
+    /// When the batch was opened, or last queued for a retry.
     waiting_since: Instant,
+    /// The end of the retry back-off.
     retry_at: Instant,
+    /// When the current attempt began; none while the batch is queued.
     drained: Option<Instant>,
+    /// Time in queues, up to the last drain.
     queued: Duration,
+    /// Time in flight of the attempts that have ended.
     in_flight: Duration,
     fate: BatchFate,
     troubles: Option<Box<Troubles>>,
@@ -58,11 +63,11 @@ pub(crate) struct SealedBatch {
 // Ordered from best to worst: the worst attempt counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum BatchFate {
-    /// Each was rejected before the broker wrote, or no byte of it was sent.
+    /// Each attempt was rejected before the broker wrote the batch, or sent no byte of it.
     NotWritten,
-    /// One was answered with an error that brokers also return after they have written.
+    /// An attempt got an error that brokers also return after they have written the batch.
     Disputed,
-    /// One got no response: the broker may have written it, or may still do so.
+    /// An attempt got no response: the broker may have written the batch, or may still write it.
     Unknown,
 }
 
@@ -87,7 +92,7 @@ impl SealedBatch {
         if !filled.needs_packing() {
             return Self::seal_as_it_is(filled);
         }
-        // Not packed yet: drained while it was open, or before the thread that filled it took it out.
+        // Not packed yet: drained while it was open, or before the thread that filled it took it out to pack it.
         let filled = filled.packed();
         assert!(!filled.needs_packing(), "{UNWRITABLE}");
         Self::seal_as_it_is(filled)
@@ -159,7 +164,7 @@ impl SealedBatch {
         }
     }
 
-    /// The format it is written in.
+    /// The format that the batch is written in.
     pub(crate) fn magic(&self) -> Magic {
         self.format
             .as_ref()
@@ -182,8 +187,8 @@ impl SealedBatch {
         let payload = self.facts.max_payload_len;
         match LegacyMagic::of(self.magic()) {
             None => batch_size_upper_bound(payload),
-            // Old formats have no headers and no lengths of variable size: of those there are three bytes at least, and
-            // with large fields a few more.
+            // The payload length includes at least three bytes of varints (the lengths of key and value, the number of
+            // headers), which old formats do not have.
             Some(magic) => {
                 let is_compressed = self.codec() != CompressionType::None;
                 magic.set_size_upper_bound(is_compressed, 0, payload.saturating_sub(3))
@@ -191,7 +196,7 @@ impl SealedBatch {
         }
     }
 
-    /// The time from its creation to its last drain.
+    /// The time from the batch's creation to its last drain.
     ///
     /// # Kafka
     /// `ProducerBatch#queueTimeMs`.
@@ -199,7 +204,7 @@ impl SealedBatch {
         self.drained.unwrap_or(self.created) - self.created
     }
 
-    /// The compression codec of its records.
+    /// The compression codec of the batch's records.
     pub(crate) fn codec(&self) -> CompressionType {
         self.facts.codec
     }
@@ -231,7 +236,7 @@ impl SealedBatch {
         self.drained = Some(now);
     }
 
-    /// Takes back an attempt of which not one byte was sent: that time counts as queued.
+    /// Takes back an attempt of which no byte was sent.
     pub(crate) fn mark_not_sent(&mut self, now: Instant) {
         // The time since it was drained counts as queued, and no attempt is counted.
         if let Some(drained) = self.drained.take() {
@@ -272,7 +277,7 @@ impl SealedBatch {
 
     /// Notes whether the attempt may have written the batch.
     pub(crate) fn note_fate(&mut self, of_attempt: BatchFate) {
-        // One attempt that may have written decides, whatever later attempts are answered.
+        // One attempt that may have written the batch decides, whatever the responses to later attempts are.
         self.fate = self.fate.max(of_attempt);
     }
 
@@ -297,7 +302,7 @@ impl SealedBatch {
         self.troubles.as_ref()?.error.as_ref()
     }
 
-    /// Whether attempts before the present one may have written the batch.
+    /// Whether attempts before the current one may have written the batch.
     pub(crate) fn fate(&self) -> BatchFate {
         self.fate
     }
@@ -345,7 +350,7 @@ impl SealedBatch {
         } = self;
         // Memory first: a callback that sends again may need it. The sockets' references may still keep it leased.
         drop(body);
-        // Published before the callbacks run: `get` inside of a callback is answered from it.
+        // Published before the callbacks run: `get` inside a callback returns it.
         result.publish(outcome);
         if planted!(WaiterReleasedBeforeCallback) {
             result.release_waiters();

@@ -32,8 +32,9 @@ impl SealedBatch {
     /// Decompresses the batch and compresses the pieces on this thread.
     ///
     /// # Kafka
-    /// `ProducerBatch#split`. Differs: the pieces' memory is counted by the pool (Java's is not), and a plain message
-    /// set is divided too: of it the broker refuses one message, and the others need not fail with that (PB-24).
+    /// `ProducerBatch#split`. Differs: the pieces' memory is counted by the pool (Java's is not), and an uncompressed
+    /// message set is split, too: the broker refuses only one of its messages, and the others need not fail with that
+    /// one (PB-24).
     pub(crate) fn split(
         mut self: Box<Self>,
         pool: &Arc<BufferPool>,
@@ -54,8 +55,8 @@ impl SealedBatch {
             }
         };
         if let Some(packed) = &self.format {
-            // As in Kafka: the next batches are closed as if they did not compress, so that they are not too large as
-            // well.
+            // As in Kafka: the next batches are closed as if compression did not shrink them, so that they are not too
+            // large as well.
             packed.format.ratio.reset(packed.ratio);
         }
         // Before the pieces are made: they inherit its times.
