@@ -1,5 +1,5 @@
-//! The `KafkaClient` trait, between the sender and the network: requests with a tag in, responses with that tag out.
-//! The sender's tests put `MockClient` in its place.
+//! The `KafkaClient` trait, between the sender and the network: a request is sent with a tag, and its response returns
+//! that tag. The sender's tests use `MockClient` instead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::network::selectable::WakeUp;
 use crate::protocol::{ApiKey, Request, Response};
 use crate::types::{Node, NodeId};
 
-/// A request to a node. Its `tag` comes back with the response, in place of a completion callback.
+/// A request to a node. Its `tag` is returned with the response.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.ClientRequest`. Differs: a tag instead of a `RequestCompletionHandler`.
@@ -130,7 +130,7 @@ pub(crate) trait KafkaClient<T>: Send {
     /// The ready node with the fewest in-flight requests, else one that is connecting or may be connected to.
     fn least_loaded_node(&mut self, now: Instant) -> Option<Node>;
 
-    /// Number of in-flight requests of all nodes, with the client's own.
+    /// Number of in-flight requests of all nodes, including the client's own (metadata, API versions).
     fn in_flight_request_count(&self) -> usize;
 
     /// A handle by which other threads wake up a blocked poll.
