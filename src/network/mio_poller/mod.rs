@@ -16,7 +16,7 @@ use super::socket::{open, send_vectored};
 use crate::util::backoff::SHORTEST_BACKOFF;
 use crate::util::log::{self, LogContext};
 
-/// Most events fetched by one wait; others stay in the kernel for the next.
+/// Maximum number of events fetched by one wait; further ones stay in the kernel for the next.
 const EVENTS: usize = 256;
 
 /// Back-off after a wait that failed.
@@ -127,7 +127,7 @@ const fn connection(token: Token) -> ConnectionId {
 struct PollWaker {
     log: LogContext,
     waker: Waker,
-    /// A failure was logged already.
+    /// Whether a failure was logged already.
     has_failed: AtomicBool,
 }
 
