@@ -53,7 +53,7 @@ impl RecordBatch {
     /// Takes one batch off the front of `input`, by its length field, without verifying the checksum.
     ///
     /// # Errors
-    /// [`BatchError`] if there is no complete batch; `input` is then as before.
+    /// [`BatchError`] if there is no complete batch; `input` is then unchanged.
     pub(crate) fn take(input: &mut Bytes) -> Result<Self, BatchError> {
         let available = input.len();
         // Magic first: its offset is the same in all formats, and it determines the meaning of the rest.
@@ -87,7 +87,7 @@ impl RecordBatch {
     /// Verifies the checksum.
     ///
     /// # Errors
-    /// [`BatchError::Checksum`] if they differ.
+    /// [`BatchError::Checksum`] if the stored and the computed checksum differ.
     pub(crate) fn check_crc(&self) -> Result<(), BatchError> {
         let stored = self.crc();
         let computed = crc32c::crc32c(&self.bytes[ATTRIBUTES_OFFSET..]);
@@ -224,7 +224,7 @@ pub(crate) struct RecordBatches {
 
 #[cfg(test)]
 impl RecordBatches {
-    /// Over `bytes`, verifying checksums.
+    /// An iterator over the batches in `bytes`, which verifies their checksums.
     pub(crate) fn new(bytes: &Bytes) -> Self {
         Self {
             rest: bytes.clone(),
