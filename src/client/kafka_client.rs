@@ -81,14 +81,14 @@ pub(crate) enum NotReady {
 /// `org.apache.kafka.clients.KafkaClient`.
 pub(crate) trait KafkaClient<T>: Send {
     /// Whether a request can be sent to the node now. If it is disconnected, starts connecting, unless its reconnect
-    /// back-off forbids it. The metadata need not know the node: a coordinator may be a broker that just started.
+    /// back-off forbids it. The node need not be in the metadata: a coordinator may be a broker that just started.
     fn ready(&mut self, node: &Node, now: Instant) -> bool;
 
     /// Whether a request can be sent to the node now.
     fn is_ready(&self, node: NodeId, now: Instant) -> bool;
 
-    /// When to ask again whether a node is ready: the end of its reconnect back-off or throttle time; `Never` if it
-    /// waits for a network event, which ends a poll anyway.
+    /// When a node may become ready: the end of its reconnect back-off or throttle time; `Never` if it waits for a
+    /// network event, which ends a poll anyway.
     fn poll_deadline(&self, node: NodeId, now: Instant) -> Deadline;
 
     /// Why the node is not ready; `None` if it is.
@@ -110,7 +110,7 @@ pub(crate) trait KafkaClient<T>: Send {
     fn usable_version(&self, node: NodeId, api: ApiKey) -> Option<i16>;
 
     /// Sends a request to a node that is [`ready`](Self::ready). A request that cannot be sent is completed by the next
-    /// [`poll`](Self::poll) with an outcome that says so.
+    /// [`poll`](Self::poll) with an outcome that states the reason.
     fn send(&mut self, request: ClientRequest<T>, now: Instant);
 
     /// Does I/O, blocking for up to `timeout`, and appends the completed requests to `responses`: per node in the order

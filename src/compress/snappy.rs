@@ -81,7 +81,7 @@ pub(super) fn decode(compressed: &[u8], limit_bytes: usize) -> Result<Vec<u8>, D
     }
     let mut rest = compressed;
     while !rest.is_empty() {
-        // A header may also come between blocks, where streams were concatenated.
+        // A header may also be between blocks, where streams were concatenated.
         if rest.starts_with(&HEADER[..MAGIC_LEN]) {
             rest = take_header(rest)?;
             continue;

@@ -112,7 +112,8 @@ impl Readiness {
         let read = again_if_interrupted(|| stream.read(into));
         match &read {
             // Drained: not readable until the next event. Exception: if an event has reported the end of the stream, no
-            // further one will, and only another read finds the end. An end that comes later has an event of its own.
+            // further one will, and only another read finds the end. An end that is received later has an event of its
+            // own.
             Ok(received)
                 if received.drained && (!self.input_ends || planted!(EndOfInputForgotten)) =>
             {

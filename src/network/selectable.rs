@@ -75,8 +75,8 @@ pub(crate) struct PollEvents {
     pub(crate) authenticating: Vec<ConnectionId>,
     /// Connections that are authenticated and ready for frames.
     pub(crate) connected: Vec<ConnectionId>,
-    /// Ready connections that are being re-authenticated, and take no frames meanwhile. The selector has no timeout for
-    /// this: its caller closes those that take too long.
+    /// Ready connections that are being re-authenticated, and accept no frames until that is done. The selector has no
+    /// timeout for this: its caller closes those that take too long.
     pub(crate) authenticating_again: Vec<ConnectionId>,
     /// Connections that were re-authenticated, and are ready again.
     pub(crate) authenticated_again: Vec<ConnectionId>,

@@ -62,7 +62,8 @@ impl NodeApiVersions {
     /// The newest record format that the broker's Produce requests can carry; `None` if it supports none.
     fn usable_magic(&self) -> Option<Magic> {
         let (_, max) = self.range(ApiKey::Produce)?;
-        // Produce 2 came with message format 1 (KIP-32, broker 0.10), Produce 3 with format 2 (KIP-98, broker 0.11).
+        // Produce 2 was introduced with message format 1 (KIP-32, broker 0.10), Produce 3 with format 2 (KIP-98, broker
+        // 0.11).
         Some(match max {
             ..=1 => Magic::V0,
             2 => Magic::V1,

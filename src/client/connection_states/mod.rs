@@ -1,5 +1,6 @@
-//! Connection states: per node the state machine, the reconnect back-off, the connection setup timeout, the
-//! throttle time, and the resolved addresses. Does no I/O: the network client reports events, and asks what to do next.
+//! Connection states: per node the state machine, the reconnect back-off, the connection setup timeout, the throttle
+//! time, and the resolved addresses. Does no I/O: the network client reports events, and performs the next step that is
+//! returned.
 
 mod addresses;
 

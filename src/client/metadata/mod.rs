@@ -508,7 +508,7 @@ impl Metadata {
     }
 
     /// Error of a topic, if it came with an update after version `since`, at which the waiter began to wait. For an
-    /// older error the topic is requested again: it may have been authorized meanwhile.
+    /// older error the topic is requested again, since it may have been authorized in the meantime.
     pub(crate) fn topic_error(&self, topic: &str, since: u32) -> Option<TopicError> {
         let (error, version) = self.topic_errors.get(topic)?;
         is_newer(*version, since).then_some(*error)

@@ -764,7 +764,8 @@ fn all_log_lines_of_an_update_are_returned_as_news() {
     assert!(lines.contains("older epoch 4 (current is 5)"), "{lines}");
 }
 
-/// Two brokers that disagree about a topic, asked alternately as often as the rate limit allows.
+/// Two brokers disagree about a topic, and metadata is requested from them alternately, as often as the rate limit
+/// allows.
 #[test]
 fn lines_that_change_with_each_update_are_rate_limited_and_suppressed_ones_counted() {
     let mut metadata = metadata();

@@ -230,7 +230,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             let is_asking = self.states.state(id) == Some(&ConnectionState::CheckingApiVersions);
             let authenticates = self.states.state(id) == Some(&ConnectionState::Authenticating);
             let error = match &disconnected.reason {
-                // Its text already says that authentication failed.
+                // Its text already states that authentication failed.
                 CloseReason::AuthenticationFailed(why) => Arc::clone(why),
                 reason @ (CloseReason::ClosedByPeer | CloseReason::Io(_)) if authenticates => {
                     format!("{reason}{LOST_IN_AUTHENTICATION}").into()

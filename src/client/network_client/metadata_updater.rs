@@ -129,7 +129,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     /// When to call again after connecting to a node was started.
     fn deadline_after_connect(&self, node: NodeId, now: Instant) -> Deadline {
-        // Connecting: the result comes with a network event or the setup time-out.
+        // The attempt is in progress: a network event or the setup timeout ends the poll.
         if self.states.is_live(node) {
             return Deadline::Never;
         }
@@ -218,8 +218,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 }
             }
         }
-        // An authentication failure fails all waiters for metadata, whichever node it came from, as in Java: waiting
-        // for another node would hide that the credentials are refused.
+        // As in Java, an authentication failure of any node fails all waiters for metadata: waiting for another node
+        // would hide that the credentials are rejected.
         if self.is_metadata_due(now) || ending.weight == Weight::Refused {
             self.metadata
                 .handle_failure(now, self.failure_of(id, ending));
@@ -264,7 +264,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                     )
                     .into(),
                 ),
-                // A broker that is starting may not know any broker, not even itself.
+                // A broker that is starting may list no broker, not even itself.
                 None => MetadataFailure::NoBrokers,
             };
             log::trace!(

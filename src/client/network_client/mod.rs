@@ -1,13 +1,13 @@
 //! The network client: connects to nodes, sends requests, receives responses, refreshes the metadata.
 //!
-//! | file | what is in it |
+//! | file | subject |
 //! |---|---|
 //! | `mod` | the client, and the [`KafkaClient`] methods that the sender calls |
 //! | `connecting` | connections: resolve, connect, authenticate, disconnect, time out |
 //! | `sending` | a request's version, correlation id and encoding |
 //! | `responses` | events of a poll: completed sends and receives, throttling, API versions |
 //! | `metadata_updater` | when metadata is requested, and from which node |
-//! | `recovery` | rebootstrap: when the bootstrap servers are asked again |
+//! | `recovery` | rebootstrap: when metadata is requested from the bootstrap servers again |
 
 mod connecting;
 mod metadata_updater;
@@ -53,7 +53,7 @@ pub(crate) struct NetworkClientOptions {
     pub(crate) setup_timeout_max: Duration,
     /// `request.timeout.ms`, for the client's own requests (metadata, API versions).
     pub(crate) request_timeout: Duration,
-    /// Rebootstrap: the servers, and when they are asked again.
+    /// Options of the rebootstrap: the servers, and when metadata is requested from them again.
     pub(crate) recovery: RecoveryOptions,
     /// Seed of the random number generator: jitter of back-offs, and the node that a scan begins with.
     pub(crate) seed: u64,
@@ -308,7 +308,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
             return;
         }
         let sent = self.dispatch(node, &request, None, timeout, Purpose::User(tag), now);
-        // `dispatch` returns the purpose that it was given, so no other variant comes back.
+        // `dispatch` returns the purpose that was passed to it, so it is of no other variant.
         if let Err((Purpose::User(tag), version, outcome)) = sent {
             self.completed.push(ClientResponse {
                 node,
@@ -355,7 +355,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         self.handle_connections(&events, now);
         self.handle_resolutions(now);
         self.send_api_versions_requests(now);
-        // Timeouts last: a response or connection that this poll reported counts, however late it came.
+        // Timeouts last: a response or connection that this poll has reported counts, even if it is late.
         self.handle_timed_out_connections(now);
         self.handle_timed_out_requests(now);
         events.clear();

@@ -1,4 +1,4 @@
-//! Rebootstrap (KIP-899, KIP-1102): asks the bootstrap servers for metadata again when no known broker can be
+//! Rebootstrap (KIP-899, KIP-1102): requests metadata from the bootstrap servers again when no known broker can be
 //! connected to, or none has answered a metadata request for too long.
 
 use std::sync::Arc;

@@ -153,8 +153,8 @@ impl Stream for TcpStream {
             return Err(error);
         }
         match self.0.peer_addr() {
-            // TCP self-connect: the kernel may choose the target port, if nobody listens on it, as the local port. The
-            // socket is then connected to itself, and a broker could no longer bind that port.
+            // TCP self-connect: if no socket listens on the target port, the kernel may choose it as the local port.
+            // The socket is then connected to itself, and a broker could no longer bind that port.
             Ok(peer) if peer == self.0.local_addr()? => Err(io::Error::new(
                 io::ErrorKind::ConnectionRefused,
                 "connected to itself",

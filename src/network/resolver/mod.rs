@@ -187,7 +187,7 @@ impl Resolver {
             let Some(host) = self.queued.pop_front() else {
                 return;
             };
-            // Every node that waited for it has requested another name meanwhile.
+            // No node waits for this name any more: each has requested another one since.
             if self.pending.get(&host).is_none_or(Vec::is_empty) {
                 self.pending.remove(&host);
                 continue;

@@ -134,7 +134,7 @@ fn a_host_that_is_an_address_is_resolved_at_once_without_a_look_up() {
 /// NC-28: each attempt uses the next of a host's addresses. After the last one, and after an established connection,
 /// the name is looked up again. Otherwise the same bad address could be used again (KAFKA-15817).
 #[test]
-fn addresses_of_the_first_ones_family_come_first_and_the_others_are_kept() {
+fn addresses_of_the_first_address_family_come_first_and_the_others_are_kept() {
     let mut rig = rig();
     rig.resolver.request(1, "mixed4", 1);
     let addresses = rig.answer().result.unwrap();

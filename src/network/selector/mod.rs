@@ -149,7 +149,7 @@ impl<P: Poller> Selector<P> {
                 continue;
             };
             channel.listed = false;
-            // Checking a pause is no activity: a connection whose token never comes must reach its idle timeout.
+            // Checking a pause is no activity: a connection whose token never arrives must reach its idle timeout.
             if at < active {
                 channel.last_active = now;
             }

@@ -480,7 +480,7 @@ impl Run {
         }
         self.answered.insert(number);
         self.tally.answered += 1;
-        // The response may come before the poll that reports the request as sent.
+        // The response may arrive before the poll that reports the request as sent.
         Ok(())
     }
 

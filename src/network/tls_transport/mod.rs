@@ -90,7 +90,7 @@ impl<S: Stream> TlsTransport<S> {
                 }
             }
             Err(error) => {
-                // Application data may have come before the alert, in the same read.
+                // Application data may have arrived before the alert, in the same read.
                 let answer = self.session.tls.reader().fill_buf().map_or(0, <[u8]>::len);
                 self.is_accepted |= answer > 0;
                 self.fail(&error, ready);

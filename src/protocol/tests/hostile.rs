@@ -1,4 +1,4 @@
-//! Malformed messages: each is refused with an error.
+//! Malformed messages: decoding each of them returns an error.
 
 use bytes::Bytes;
 use proptest::prelude::*;

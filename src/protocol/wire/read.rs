@@ -1,4 +1,5 @@
-//! Decoding of untrusted bytes: nothing here panics, and no allocation exceeds what the bytes present can fill.
+//! Decoding of untrusted bytes: nothing here panics, and no allocation exceeds the size that the bytes present can
+//! fill.
 
 use std::str;
 use std::sync::Arc;

@@ -30,7 +30,7 @@ use crate::types::Magic;
 /// `org.apache.kafka.common.record.DefaultRecordBatch`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RecordBatch {
-    // Invariant: at least a header, exactly as long as its length field says, magic 2. The getters rely on it.
+    // Invariant: at least a header, exactly as long as the length field states, magic 2. The getters rely on it.
     bytes: Bytes,
 }
 
@@ -103,7 +103,7 @@ impl RecordBatch {
         &self.bytes
     }
 
-    /// A deep copy, which shares no memory with the frame that the batch came in.
+    /// A deep copy, which shares no memory with the frame that contained the batch.
     pub(crate) fn detached(&self) -> Self {
         Self {
             bytes: Bytes::copy_from_slice(&self.bytes),

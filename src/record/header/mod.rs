@@ -174,7 +174,7 @@ impl Headers {
         self.frozen = true;
     }
 
-    /// Whether changes are refused.
+    /// Whether the headers are read-only.
     pub fn is_frozen(&self) -> bool {
         self.frozen
     }

@@ -185,7 +185,7 @@ fn a_frame_of_many_chunks_is_written_in_batches_without_loss() {
 }
 
 #[test]
-fn a_frame_the_socket_has_room_for_is_written_by_send_with_one_call() {
+fn a_frame_that_fits_into_the_socket_buffer_is_written_by_send_with_one_call() {
     let mut rig = Rig::new(64);
     rig.script(|script| script.writes.push_back(Ok(100)));
     rig.send(frame(&[b"hello"])).unwrap();
@@ -212,7 +212,7 @@ fn a_frame_of_which_no_byte_was_taken_is_untouched() {
                 .extend(taken.into_iter().chain([Err(reset())]));
         });
         rig.send(frame(&[b"hello"])).unwrap();
-        // The socket is read once more for frames that came before the failure.
+        // The socket is read once more, for frames that arrived before the failure.
         let ChannelTurn::Ended(reason) = rig.turn() else {
             panic!("not ended")
         };

@@ -107,7 +107,7 @@ impl Rig {
         );
     }
 
-    /// Polls until a frame comes on this connection.
+    /// Polls until a frame arrives on this connection.
     fn receive(&mut self, id: ConnectionId) -> Bytes {
         let mut found = None;
         self.poll_until(|events| {
