@@ -54,7 +54,7 @@ pub(super) struct LeaderEpochs {
 }
 
 impl LeaderEpochs {
-    /// Compares the epoch of a partition in a response with the newest known one, and stores it.
+    /// Compares the epoch of a partition in a response with the newest known one, which it replaces if it is accepted.
     pub(super) fn observe(
         &mut self,
         topic: &Arc<str>,

@@ -473,8 +473,8 @@ impl Metadata {
                 if let Some(known) = self.cache.partition(topic, number) {
                     return next.partition_from_cache(known);
                 }
-                // The partition's epoch is known, but it is not cached. The stale response is used: without it the
-                // topic would have one partition less, and records with keys would go to other partitions.
+                // The partition's epoch is known, but the partition is not cached. The stale response is used: without
+                // it the topic would have one partition less, and records with keys would go to other partitions.
             }
         }
         next.partition_from_response(topic, partition)
@@ -519,8 +519,8 @@ impl Metadata {
         self.fatal_count
     }
 
-    /// The error that prevents all updates, if it came after the waiter began to wait, when
-    /// [`fatal_count`](Self::fatal_count) was `since`.
+    /// The error that prevents all updates, if it is newer than `since`: the [`fatal_count`](Self::fatal_count) at
+    /// which the waiter began to wait.
     pub(crate) fn fatal_error(&self, since: u32) -> Option<&FatalMetadataError> {
         let is_new = is_newer(self.fatal_count, since);
         self.fatal.as_ref().filter(|_| is_new)
