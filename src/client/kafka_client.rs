@@ -1,5 +1,5 @@
-//! The `KafkaClient` trait, between the sender and the network: requests with a tag in, responses with that tag out.
-//! The sender's tests put `MockClient` in its place.
+//! The `KafkaClient` trait, between the sender and the network: a request is sent with a tag, and its response returns
+//! that tag. The sender's tests use `MockClient` instead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::network::selectable::WakeUp;
 use crate::protocol::{ApiKey, Request, Response};
 use crate::types::{Node, NodeId};
 
-/// A request to a node. Its `tag` comes back with the response, in place of a completion callback.
+/// A request to a node. Its `tag` is returned with the response.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.ClientRequest`. Differs: a tag instead of a `RequestCompletionHandler`.
@@ -81,14 +81,14 @@ pub(crate) enum NotReady {
 /// `org.apache.kafka.clients.KafkaClient`.
 pub(crate) trait KafkaClient<T>: Send {
     /// Whether a request can be sent to the node now. If it is disconnected, starts connecting, unless its reconnect
-    /// back-off forbids it. The metadata need not know the node: a coordinator may be a broker that just started.
+    /// back-off forbids it. The node need not be in the metadata: a coordinator may be a broker that just started.
     fn ready(&mut self, node: &Node, now: Instant) -> bool;
 
     /// Whether a request can be sent to the node now.
     fn is_ready(&self, node: NodeId, now: Instant) -> bool;
 
-    /// When to ask again whether a node is ready: the end of its reconnect back-off or throttle time; `Never` if it
-    /// waits for a network event, which ends a poll anyway.
+    /// When a node may become ready: the end of its reconnect back-off or throttle time; `Never` if it waits for a
+    /// network event, which ends a poll anyway.
     fn poll_deadline(&self, node: NodeId, now: Instant) -> Deadline;
 
     /// Why the node is not ready; `None` if it is.
@@ -110,7 +110,7 @@ pub(crate) trait KafkaClient<T>: Send {
     fn usable_version(&self, node: NodeId, api: ApiKey) -> Option<i16>;
 
     /// Sends a request to a node that is [`ready`](Self::ready). A request that cannot be sent is completed by the next
-    /// [`poll`](Self::poll) with an outcome that says so.
+    /// [`poll`](Self::poll) with an outcome that states the reason.
     fn send(&mut self, request: ClientRequest<T>, now: Instant);
 
     /// Does I/O, blocking for up to `timeout`, and appends the completed requests to `responses`: per node in the order
@@ -130,7 +130,7 @@ pub(crate) trait KafkaClient<T>: Send {
     /// The ready node with the fewest in-flight requests, else one that is connecting or may be connected to.
     fn least_loaded_node(&mut self, now: Instant) -> Option<Node>;
 
-    /// Number of in-flight requests of all nodes, with the client's own.
+    /// Number of in-flight requests of all nodes, including the client's own (metadata, API versions).
     fn in_flight_request_count(&self) -> usize;
 
     /// A handle by which other threads wake up a blocked poll.

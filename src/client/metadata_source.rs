@@ -9,7 +9,7 @@ use crate::clock::{Deadline, Instant};
 use crate::protocol::{MetadataRequest, MetadataResponse};
 use crate::types::Cluster;
 
-/// A metadata request, and what to pass back with its response.
+/// A metadata request, and its scope, which is passed back with the response.
 #[derive(Debug)]
 pub(crate) struct MetadataRequestPlan {
     pub(crate) request: MetadataRequest,
@@ -24,14 +24,14 @@ pub(crate) trait MetadataSource: Send + Sync + fmt::Debug {
     /// When the next update is due; an instant that is not after `now` means at once.
     fn time_to_next_update(&self, now: Instant) -> Deadline;
 
-    /// Requests a full update. Returns the current update version: a newer one is the update.
+    /// Requests a full update. Returns the current update version: the update has arrived once the version is newer.
     fn request_update(&self) -> u32;
 
     /// Makes the metadata request that is due.
     fn new_request(&self, now: Instant) -> MetadataRequestPlan;
 
-    /// Takes in a response, which names at least one broker. Returns the lines to log about it, since a logger may not
-    /// be called under the lock.
+    /// Applies a response that lists at least one usable broker. Returns the lines to log about it, since a logger may
+    /// not be called under the lock.
     fn handle_response(
         &self,
         planned: PlannedUpdate,
@@ -40,14 +40,15 @@ pub(crate) trait MetadataSource: Send + Sync + fmt::Debug {
         now: Instant,
     ) -> MetadataNews;
 
-    /// Takes in that an update failed: the next one waits for the back-off.
+    /// Records a failed update: the next one waits for the back-off.
     fn handle_failure(&self, now: Instant, why: MetadataFailure);
 
-    /// Takes in why a due update is delayed, without a back-off: it is requested as soon as the reason is gone.
+    /// Stores the reason why a due update is delayed. There is no back-off: the update is requested as soon as the
+    /// reason is gone.
     fn handle_obstacle(&self, what: MetadataFailure);
 
-    /// Takes in which brokers an update waits for (connecting to them, or for their response), for the error of a
-    /// caller that times out. Called when that changes.
+    /// Stores the brokers that an update waits for (connecting to them, or for their response), for the error of a
+    /// caller that times out. Called when they change.
     fn handle_awaited(&self, brokers: Vec<AwaitedBroker>);
 
     /// The current snapshot of the cluster.

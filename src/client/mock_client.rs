@@ -1,4 +1,4 @@
-//! Mock [`KafkaClient`] without a network: the test decides what each request is answered with, and when.
+//! Mock [`KafkaClient`] without a network: the test decides the outcome of each request, and when it completes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -150,7 +150,7 @@ impl<T> MockClient<T> {
         }
     }
 
-    /// Makes the node's socket take no byte of the newest request to it, or all of it.
+    /// Makes the node's socket take no byte of the newest request to it (`holds`), or all of it.
     pub(crate) fn hold_newest(&mut self, node: NodeId, holds: bool) {
         if holds {
             self.untouched.insert(node);
@@ -159,13 +159,13 @@ impl<T> MockClient<T> {
         }
     }
 
-    /// Makes connecting to the node fail until then.
+    /// Makes connecting to the node fail until `until`.
     pub(crate) fn set_unreachable(&mut self, node: NodeId, until: Instant) {
         self.connected.remove(&node);
         self.unreachable.insert(node, until);
     }
 
-    /// Keeps the node connecting, or lets it become ready.
+    /// Keeps the node connecting (`delays`), or lets it become ready.
     pub(crate) fn delay_connection(&mut self, node: NodeId, delays: bool) {
         self.connected.remove(&node);
         if delays {
@@ -175,12 +175,12 @@ impl<T> MockClient<T> {
         }
     }
 
-    /// Sets the newest version of an API that brokers support; `None` for none.
+    /// Sets the newest version of an API that brokers support; `None` if they support none.
     pub(crate) fn set_version(&mut self, api: ApiKey, version: Option<i16>) {
         self.versions.insert(api, version);
     }
 
-    /// Throttles the node until then.
+    /// Throttles the node until `until`.
     pub(crate) fn throttle(&mut self, node: NodeId, until: Instant) {
         self.throttled.insert(node, until);
     }

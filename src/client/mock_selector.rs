@@ -37,7 +37,7 @@ struct MockConnection {
     address: SocketAddr,
     stage: MockChannelState,
     is_writing: bool,
-    /// Part of the frame that is being written went to the socket.
+    /// Whether part of the frame that is being written went to the socket.
     is_touched: bool,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct MockSelector {
     next: PollEvents,
     /// New connections stay in authentication.
     pub(crate) holds_authentication: bool,
-    /// What [`Selectable::waits_for`] returns.
+    /// Return value of [`Selectable::waits_for`].
     pub(crate) waits_for: Option<&'static str>,
     /// Connections stay connecting.
     pub(crate) holds_connects: bool,
@@ -71,7 +71,7 @@ pub(crate) struct MockSelector {
     pub(crate) unacceptable: BTreeSet<SocketAddr>,
     /// Every attempt to connect.
     pub(crate) attempts: Vec<(ConnectionId, SocketAddr)>,
-    /// The host names of these attempts.
+    /// The host names of `attempts`, in the same order.
     pub(crate) names: Vec<Arc<str>>,
     /// Every frame that was accepted.
     pub(crate) sent: Vec<SentFrame>,
@@ -111,7 +111,8 @@ impl MockSelector {
         });
     }
 
-    /// The same, after part of the frame that is being written went to the socket.
+    /// Makes the next poll report that the peer closed the connection, after part of the frame that is being written
+    /// went to the socket.
     pub(crate) fn disconnect_mid_write(&mut self, id: ConnectionId) {
         self.write_a_part(id);
         self.disconnect(id, CloseReason::ClosedByPeer);

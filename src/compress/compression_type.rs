@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// How batches are compressed (`compression.type`).
+/// Compression codec of batches (`compression.type`).
 ///
 /// # Kafka
 /// `org.apache.kafka.common.record.CompressionType`.
@@ -91,7 +91,7 @@ mod tests {
 
     /// Java: CompressionType#forId, #forName
     #[test]
-    fn ids_and_names_lead_back_to_the_codec() {
+    fn a_codec_is_found_by_its_id_and_by_its_name() {
         for codec in CompressionType::ALL {
             assert_eq!(CompressionType::from_id(codec.id()), Some(codec));
             assert_eq!(codec.to_string().parse(), Ok(codec));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_another_case_is_refused_with_those_there_are() {
+    fn a_name_in_another_case_is_an_error_that_lists_the_valid_names() {
         let error = "GZIP".parse::<CompressionType>().unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -48,7 +48,7 @@ impl Compressor {
     /// checksum differs in magic 0.
     ///
     /// # Errors
-    /// The codec fails; `out` is then as before.
+    /// The codec fails; `out` is then unchanged.
     pub(crate) fn compress(
         &self,
         magic: Magic,
@@ -72,7 +72,7 @@ impl Compressor {
 
 /// A codec's encoder, which keeps its buffers between batches.
 fn encoder(codec: CompressionType, level: Option<i32>) -> Result<Box<dyn Encoder>, CompressError> {
-    // Used by some codecs only, each of which is a feature.
+    // Only some codecs use the level, and their features may be off.
     let _ = level;
     Ok(match codec {
         CompressionType::None => Box::new(Plain),

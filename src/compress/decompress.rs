@@ -15,7 +15,7 @@ pub(crate) fn decompress(
     compressed: &[u8],
     limit_bytes: usize,
 ) -> Result<Vec<u8>, DecompressError> {
-    // Used by lz4 only, which is a feature.
+    // Only lz4 uses it, and its feature may be off.
     let _ = magic;
     match codec {
         CompressionType::None if compressed.len() <= limit_bytes => Ok(compressed.to_vec()),

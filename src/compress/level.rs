@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_lz4_only_the_level_that_kafka_calls_9_is_supported() {
+    fn lz4_supports_only_level_9() {
         assert_eq!(check_level(CompressionType::Lz4, 9), Ok(()));
         for level in [1, 8, 10, 17] {
             assert!(check_level(CompressionType::Lz4, level).is_err());

@@ -35,7 +35,7 @@ pub(crate) use level::check_level;
 /// Checks that the codec is compiled in.
 ///
 /// # Errors
-/// It is not.
+/// The codec is not compiled in.
 pub(crate) fn available(codec: CompressionType) -> Result<(), FeatureMissing> {
     let available = match codec {
         CompressionType::None => true,

@@ -69,7 +69,7 @@ impl Encoder for SnappyEncoder {
     }
 }
 
-/// Decompresses one or more such streams, or one unframed block.
+/// Decompresses one or more snappy-java streams, or one unframed block.
 ///
 /// # Kafka
 /// `SnappyInputStream`.
@@ -81,7 +81,7 @@ pub(super) fn decode(compressed: &[u8], limit_bytes: usize) -> Result<Vec<u8>, D
     }
     let mut rest = compressed;
     while !rest.is_empty() {
-        // A header may also come between blocks, where streams were concatenated.
+        // A header may also be between blocks, where streams were concatenated.
         if rest.starts_with(&HEADER[..MAGIC_LEN]) {
             rest = take_header(rest)?;
             continue;
@@ -149,15 +149,15 @@ mod tests {
         out
     }
 
-    /// snappy-java writes the header also where nothing follows.
+    /// snappy-java writes the header even if no block follows.
     #[test]
-    fn nothing_is_a_header_alone() {
+    fn an_empty_stream_is_a_header_without_blocks() {
         assert_eq!(encode(&[]), HEADER);
         assert_eq!(decode(&HEADER, 0), Ok(Vec::new()));
     }
 
     #[test]
-    fn a_stream_is_blocks_of_32_kib_each_behind_its_length() {
+    fn a_stream_has_blocks_of_32_kib_each_with_a_length_prefix() {
         let bytes: Vec<u8> = (0..70_000_u32).map(|n| (n / 7) as u8).collect();
         let stream = encode(&[&bytes[..40_000], &bytes[40_000..]]);
         let mut rest = stream.strip_prefix(&HEADER).unwrap();
@@ -175,7 +175,7 @@ mod tests {
 
     /// librdkafka and others write Snappy without snappy-java's framing.
     #[test]
-    fn a_bare_block_is_read() {
+    fn an_unframed_block_is_decompressed() {
         let bare = raw::Encoder::new().compress_vec(b"no framing").unwrap();
         assert_eq!(decode(&bare, 100), Ok(b"no framing".to_vec()));
         assert_eq!(

@@ -7,7 +7,7 @@ use super::transport::CipherName;
 /// The activity of a channel: the channel accumulates it, the selector records and resets it after each turn.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
-    /// The TCP connection was established.
+    /// Whether the TCP connection was established.
     pub(super) connected: bool,
     /// Authentication succeeded.
     pub(super) authenticated: Option<Authenticated>,
@@ -32,7 +32,7 @@ pub(super) enum Authenticated {
 }
 
 impl Activity {
-    /// Whether it has events of the connection's setup, which are rare.
+    /// Whether there are events of the connection's setup, which are rare.
     pub(super) fn is_of_setup(&self) -> bool {
         self.connected || self.authenticated.is_some() || self.cipher.is_some()
     }

@@ -1,4 +1,5 @@
-//! The `Authenticator` trait: authentication of one connection as a state machine, frames in and frames out, no I/O.
+//! The `Authenticator` trait: authentication of one connection as a state machine. It gets and returns frames, and does
+//! no I/O.
 
 use std::sync::Arc;
 
@@ -49,13 +50,14 @@ impl AuthFailure {
 
 /// The client's side of one connection's authentication exchange.
 ///
-/// The channel starts it when its transport is ready, and re-authenticates when [`Complete`](AuthStep::Complete) says
-/// so: just before the next request is sent, when no other is partly written. Responses to earlier requests may arrive
-/// during re-authentication; the channel delivers those that are not [the authenticator's](Self::is_answer).
+/// The channel starts it when its transport is ready. Once the deadline in [`Complete`](AuthStep::Complete) has passed,
+/// the channel re-authenticates just before the next request is sent, when no other is partly written. Responses to
+/// earlier requests may arrive during re-authentication; the channel delivers those that are not [the
+/// authenticator's](Self::is_answer).
 ///
 /// # Contract
 /// - Its requests have reserved correlation ids, which the client skips (`i32::MAX - 7` and up).
-/// - Nothing blocks. Its frames are sent before any waiting request.
+/// - No method blocks. Its frames are sent before any waiting request.
 /// - It gets frames only during an exchange, and none before its own frame is written in full: a broker that answers
 ///   earlier is disconnected. After a failure it gets nothing more.
 /// - It has no timeout: the network client closes a connection whose exchange, the first or a later one, exceeds the
@@ -68,8 +70,8 @@ pub(crate) trait Authenticator: Send {
     /// pause before anything has changed.
     fn proceed(&mut self, now: Instant) -> Result<AuthStep, AuthFailure>;
 
-    /// Takes in a frame of the broker, without its length prefix. It may come unasked, also during a pause: the step
-    /// returned replaces the pause. An unexpected frame is [`Interrupted`](AuthFailure::Interrupted).
+    /// Processes a frame of the broker, without its length prefix. The frame may be unsolicited, and may arrive during
+    /// a pause, which the returned step replaces. An unexpected frame is [`Interrupted`](AuthFailure::Interrupted).
     fn receive(&mut self, frame: &Bytes, now: Instant) -> Result<AuthStep, AuthFailure>;
 
     /// The event that an exchange waits for: for the error text when it times out.

@@ -1,4 +1,4 @@
-//! Channel builders: make the transport and authenticator of a channel, as `security.protocol` says.
+//! Channel builders: make the transport and authenticator of a channel, according to `security.protocol`.
 
 use std::io;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub(crate) trait ChannelBuilder<S>: Send {
 /// The channel builder for a security protocol.
 ///
 /// # Errors
-/// The protocol's feature is not compiled in. A configuration that names it is refused earlier.
+/// The protocol's feature is not compiled in. A configuration with that protocol is rejected earlier.
 /// # Kafka
 /// `org.apache.kafka.common.network.ChannelBuilders#clientChannelBuilder`.
 pub(crate) fn channel_builder<S: Stream + 'static>(

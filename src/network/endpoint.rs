@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// One address of a node, and the host name that it was resolved from.
 ///
 /// The name is the one in `bootstrap.servers` or in the cluster's metadata. TLS verifies the certificate against it,
-/// and keeps session tickets by it; an address does not tell the name.
+/// and keeps session tickets by it; the name cannot be derived from the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     pub(crate) host: Arc<str>,

@@ -56,7 +56,7 @@ impl SelectorMetrics {
         crate::metrics::Metrics::new(Arc::clone(&self.registry))
     }
 
-    /// Metrics of a new connection, which is counted from now on. `authenticates`: not `PLAINTEXT`.
+    /// Metrics of a new connection, which is counted from now on. `authenticates` is false for `PLAINTEXT`.
     pub(super) fn connection(&self, id: ConnectionId, authenticates: bool) -> ChannelMetrics {
         ChannelMetrics {
             node: self.nodes.register(id),
@@ -118,7 +118,7 @@ impl SelectorMetrics {
         }
     }
 
-    /// Records a failed authentication. `again`: it was a re-authentication.
+    /// Records a failed authentication. `again` is true for a re-authentication.
     pub(super) fn record_refusal(&self, again: bool, now: Instant) {
         let sensor = if again {
             SelectorSensor::FailedReauthentication

@@ -1,6 +1,6 @@
 //! Connections: non-blocking I/O, framing, TLS and SASL on a connection, DNS. The only code that touches sockets.
 //!
-//! | file | what is in it |
+//! | file | subject |
 //! |---|---|
 //! | `selectable` | trait towards the network client: connections, frames in, frames out |
 //! | `selector` | event loop over many channels, on one thread |

@@ -3,9 +3,9 @@
 //! Implemented by `mio_poller` (the system's sockets) and by the simulated network of the tests; selector and channels
 //! are the same code on both.
 //!
-//! Events are edge-triggered: reported once, when readiness changes. A stream stays readable or writable until it says
-//! `WouldBlock`, so readiness that is lost hangs the connection. [`Readiness`] stores it; all reads and writes go
-//! through it, which keeps it true.
+//! Events are edge-triggered: reported once, when readiness changes. A stream stays readable or writable until it
+//! returns `WouldBlock`; if that readiness is lost, the connection hangs. [`Readiness`] stores it and is kept up to
+//! date, since all reads and writes go through it.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use crate::planted::planted;
 pub(crate) struct Received {
     /// Bytes read into the buffer; zero only at the end of the stream.
     pub(crate) len: usize,
-    /// Nothing more can be read before the stream's next event, as if another read had already failed with
+    /// Whether nothing more can be read before the stream's next event, as if another read had already failed with
     /// `WouldBlock`.
     pub(crate) drained: bool,
 }
@@ -53,7 +53,8 @@ pub(crate) trait Stream: Send {
 pub(crate) trait Poller: Send {
     type Stream: Stream + 'static;
 
-    /// Opens a stream and starts connecting. True: the connection is established already, and no event reports it.
+    /// Opens a stream and starts connecting. Returns true if the connection is established already: no event reports it
+    /// then.
     fn open(&mut self, id: ConnectionId, address: SocketAddr) -> io::Result<(Self::Stream, bool)>;
 
     /// Blocks until there are events, a wake-up, or `timeout` is over; calls `ready` for each event. May return without
@@ -68,13 +69,13 @@ pub(crate) trait Poller: Send {
     fn wake_up(&self) -> Arc<dyn WakeUp>;
 }
 
-/// Readiness of a stream: what events reported, and no `WouldBlock` has revoked since. In an event, flags that are not
-/// set mean nothing.
+/// Readiness of a stream: the flags that events have set, and that no `WouldBlock` has cleared since. In an event, a
+/// flag that is not set carries no information.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Readiness {
     pub(crate) readable: bool,
     pub(crate) writable: bool,
-    /// The peer will send no more, or the stream has failed: a read tells which.
+    /// Whether the peer will send no more, or the stream has failed: only a read can distinguish the two.
     pub(crate) input_ends: bool,
 }
 
@@ -88,7 +89,7 @@ impl Readiness {
         self.input_ends |= event.input_ends;
     }
 
-    /// [`Stream::finish_connect`], if there was an event.
+    /// Calls [`Stream::finish_connect`] if there was an event; else returns false.
     pub(crate) fn finish_connect(&mut self, stream: &mut impl Stream) -> io::Result<bool> {
         if !self.readable && !self.writable {
             return Ok(false);
@@ -102,15 +103,17 @@ impl Readiness {
         Ok(connected)
     }
 
-    /// [`Stream::read`]; `WouldBlock` without a system call if nothing is readable. Zero is the end of the stream.
+    /// Calls [`Stream::read`], or returns `WouldBlock` without a system call if the stream is not readable. Returns
+    /// zero at the end of the stream.
     pub(crate) fn read(&mut self, stream: &mut impl Stream, into: &mut [u8]) -> io::Result<usize> {
         if !self.readable {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let read = again_if_interrupted(|| stream.read(into));
         match &read {
-            // Drained, unless the event also reported the end of the stream: no further event will, so only another
-            // read finds it. An end that comes after the last event has an event of its own.
+            // Drained: not readable until the next event. Exception: if an event has reported the end of the stream, no
+            // further one will, and only another read finds the end. An end that is received later has an event of its
+            // own.
             Ok(received)
                 if received.drained && (!self.input_ends || planted!(EndOfInputForgotten)) =>
             {
@@ -125,7 +128,7 @@ impl Readiness {
         read.map(|received| received.len)
     }
 
-    /// [`Stream::write_vectored`]; `WouldBlock` without a system call if the stream is not writable.
+    /// Calls [`Stream::write_vectored`], or returns `WouldBlock` without a system call if the stream is not writable.
     pub(crate) fn write_vectored(
         &mut self,
         stream: &mut impl Stream,

@@ -1,7 +1,7 @@
 //! Receive buffer: splits the bytes of a connection into frames.
 //!
-//! A frame is a length prefix (four bytes, big-endian, signed) and that many bytes. No memory is allocated by the
-//! length prefix, which is untrusted: the buffer grows with the bytes received.
+//! A frame is a length prefix (four bytes, big-endian, signed) and that many bytes. The length prefix is untrusted and
+//! does not decide how much memory is allocated: the buffer grows with the bytes received.
 
 use std::sync::Arc;
 
@@ -66,7 +66,8 @@ impl ReceiveBuffer {
         self.bytes.advance(HEADER);
         let frame = self.bytes.split_to(len).freeze();
         if len > RETAINED_CAPACITY {
-            // The rest is at most what one read brings: copying it frees the large buffer along with the frame.
+            // The rest is at most as long as one read: it is copied, so that the large buffer is freed along with the
+            // frame.
             self.bytes = BytesMut::from(&self.bytes[..]);
         }
         Ok(Some(frame))
@@ -210,7 +211,7 @@ mod tests {
             let frame = buffer.next_frame().unwrap().unwrap();
             places.insert(frame.as_ptr() as usize);
         }
-        // Each frame is dropped before the next comes, so its room is found free again.
+        // Each frame is dropped before the next one arrives, so its memory can be reused.
         assert!(
             places.len() <= INITIAL_CAPACITY / stream.len() + 1,
             "{}",

@@ -1,5 +1,5 @@
 //! The `Selectable` trait, between the network client and the selector: connections, frames in, frames out. The
-//! client's tests put `MockSelector` in its place.
+//! client's tests use `MockSelector` instead.
 
 use std::io;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(crate) trait WakeUp: Send + Sync + std::fmt::Debug {
 pub(crate) enum CloseReason {
     /// The TCP connection could not be established.
     ConnectFailed(Arc<str>),
-    /// The peer closed it.
+    /// The peer closed the connection.
     ClosedByPeer,
     /// Reading or writing failed.
     Io(Arc<str>),
@@ -62,8 +62,8 @@ impl std::fmt::Display for CloseReason {
 pub(crate) struct Disconnected {
     pub(crate) id: ConnectionId,
     pub(crate) reason: CloseReason,
-    /// A frame was queued on the connection, and no byte of it was passed to the transport: the peer cannot have seen
-    /// it. All earlier frames were written in full.
+    /// Whether a frame was queued of which no byte was passed to the transport: the peer cannot have seen it. All
+    /// earlier frames were written in full.
     pub(crate) last_frame_untouched: bool,
 }
 
@@ -75,8 +75,8 @@ pub(crate) struct PollEvents {
     pub(crate) authenticating: Vec<ConnectionId>,
     /// Connections that are authenticated and ready for frames.
     pub(crate) connected: Vec<ConnectionId>,
-    /// Ready connections that are being re-authenticated, and take no frames meanwhile. There is no timeout here: the
-    /// caller closes those that take too long.
+    /// Ready connections that are being re-authenticated, and accept no frames until that is done. The selector has no
+    /// timeout for this: its caller closes those that take too long.
     pub(crate) authenticating_again: Vec<ConnectionId>,
     /// Connections that were re-authenticated, and are ready again.
     pub(crate) authenticated_again: Vec<ConnectionId>,
@@ -122,13 +122,13 @@ pub(crate) enum SendRefused {
 /// Non-blocking connections to many nodes, polled by one thread.
 ///
 /// # Contract
-/// - `send` queues one frame per connection; a second one before the first is reported is refused. `send` itself writes
-///   what the socket takes, so the frame may be complete at once: then `take_completed_send` returns that, or else the
-///   next poll reports it, without blocking.
+/// - `send` queues one frame per connection; a second one is refused until the first is reported as written. `send`
+///   itself writes as much as the socket takes. If that is the whole frame, `take_completed_send` reports it; if that
+///   is not called, the next poll does, without blocking.
 /// - `poll` blocks up to `timeout` (`None`: without limit) unless events are known already. It clears `events` first,
 ///   and may return without any.
 /// - A connection closed by [`close`](Self::close) is never reported as disconnected.
-/// - Edge-triggered inside: input that one poll did not read is read by the next, without a new event.
+/// - Readiness is edge-triggered internally: input that one poll did not read is read by the next, without a new event.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.Selectable`.
@@ -151,13 +151,14 @@ pub(crate) trait Selectable: Send {
     /// Queues a frame.
     fn send(&mut self, id: ConnectionId, frame: Frame) -> Result<(), SendRefused>;
 
-    /// Whether the last queued frame was written in full and this was not reported yet; then no poll will report it.
+    /// Whether the last queued frame was written in full and not reported yet. If so, no poll will report it any more.
     fn take_completed_send(&mut self, id: ConnectionId) -> bool;
 
     /// Whether a frame is queued of which no byte was passed to the transport.
     fn is_send_untouched(&self, id: ConnectionId) -> bool;
 
-    /// Drops such a frame, so that no byte of it will ever be written. Returns whether there was one.
+    /// Drops a queued frame of which no byte was passed to the transport: none will be written any more. Returns
+    /// whether there was such a frame.
     fn withdraw_send(&mut self, id: ConnectionId) -> bool;
 
     /// Does all I/O that is possible, blocking up to `timeout` for an event.

@@ -6,11 +6,11 @@ use super::poller::Readiness;
 use super::transport::{Transport, TransportError};
 use crate::protocol::Frame;
 
-/// Most slices of one vectored write. They are on the stack; a produce request has one or two per partition, so more
-/// are rare, and take another write.
+/// Maximum number of slices in one vectored write. They are on the stack. A produce request has one or two per
+/// partition, so more are rare; they need another write.
 const MAX_SLICES: usize = 64;
 
-/// The frame that a channel is writing, and how far.
+/// The frame that a channel is writing, and the progress of that.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.NetworkSend`.
@@ -85,7 +85,7 @@ impl NetworkSend {
             return Ok(());
         }
         let written = transport.write_vectored(ready, &slices[..count])?;
-        // Never for a non-empty write to a socket; without this check the caller's loop would spin.
+        // Never happens for a non-empty write to a socket; without this check the caller would loop without end.
         if written == 0 {
             return Err(io::Error::from(io::ErrorKind::WriteZero).into());
         }

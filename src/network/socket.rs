@@ -1,4 +1,4 @@
-//! TCP socket options, non-blocking connect, and writes without `SIGPIPE`: what mio does not offer.
+//! TCP socket options, non-blocking connect, and writes without `SIGPIPE`, all of which mio lacks.
 
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ pub(crate) struct SocketOptions {
     pub(crate) receive_buffer: Option<usize>,
 }
 
-/// Opens a socket and starts connecting. True: it is connected already.
+/// Opens a socket and starts connecting. Returns true if it is connected already.
 pub(super) fn open(address: SocketAddr, options: SocketOptions) -> io::Result<(TcpStream, bool)> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -40,8 +40,8 @@ pub(super) fn open(address: SocketAddr, options: SocketOptions) -> io::Result<(T
 }
 
 /// Vectored write to a socket without `SIGPIPE` if the peer has closed the connection. Rust programs ignore that
-/// signal, but the library may be linked into another, which it would kill. The standard library suppresses it for
-/// plain writes only, not for vectored ones.
+/// signal, but the library may be linked into another program, which the signal would kill. The standard library
+/// suppresses it for plain writes only, not for vectored ones.
 pub(super) fn send_vectored<'s, S>(socket: &'s S, from: &[IoSlice<'_>]) -> io::Result<usize>
 where
     SockRef<'s>: From<&'s S>,

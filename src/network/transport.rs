@@ -26,7 +26,7 @@ pub(crate) enum TransportError {
 }
 
 impl TransportError {
-    /// Whether it is `WouldBlock`.
+    /// Whether the error is `WouldBlock`.
     pub(crate) fn is_blocked(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -57,17 +57,17 @@ pub(crate) struct CipherName {
     pub(crate) protocol: Arc<str>,
 }
 
-/// Transport layer: what a channel reads from and writes to.
+/// Transport layer: a channel reads and writes through it.
 ///
 /// The channel owns the stream's [`Readiness`] and lends it to each call. A transport does all I/O on its stream
-/// through it ([`Readiness::read`], [`Readiness::write_vectored`]), which keeps the readiness true.
+/// through it ([`Readiness::read`], [`Readiness::write_vectored`]), which keeps the readiness up to date.
 ///
 /// # Contract
 /// - A transport may buffer: decrypted bytes that were not read yet, for which no event comes
 ///   ([`has_pending_input`](Self::has_pending_input)), and encrypted bytes that the stream has not taken
 ///   ([`has_pending_writes`](Self::has_pending_writes)).
 /// - `WouldBlock` is returned only if the stream is not ready: its next event continues. Exception: a read may also
-///   return it after much input without any data; the readiness then says that there is more to read.
+///   return it after much input without any data; the stream is then still marked as readable.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.TransportLayer`.
@@ -83,7 +83,7 @@ pub(crate) trait Transport: Send {
     /// update) become pending writes.
     fn read(&mut self, ready: &mut Readiness, into: &mut [u8]) -> Result<usize, TransportError>;
 
-    /// Takes a prefix of `from`, and returns its length. It may be buffered, not yet written to the stream.
+    /// Takes a prefix of `from`, and returns its length. The prefix may be buffered, and not yet written to the stream.
     fn write_vectored(
         &mut self,
         ready: &mut Readiness,
@@ -98,7 +98,7 @@ pub(crate) trait Transport: Send {
         None
     }
 
-    /// Writes pending bytes to the stream. False: the rest has to wait for the stream's next event.
+    /// Writes pending bytes to the stream. Returns false if the rest has to wait for the stream's next event.
     fn flush(&mut self, ready: &mut Readiness) -> Result<bool, TransportError>;
 
     /// Whether a read would return something without reading the stream.

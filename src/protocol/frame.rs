@@ -13,7 +13,7 @@ const LENGTH_BYTES: usize = 4;
 /// A length prefix and a message, as chunks.
 ///
 /// Record batches are chunks of their own, which reference the batches' buffers (zero-copy). All other chunks are
-/// slices of one buffer. A clone shares all of them.
+/// slices of one buffer. A clone shares the memory of all chunks.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Frame {
     chunks: Vec<Bytes>,

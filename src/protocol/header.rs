@@ -30,7 +30,7 @@ impl RequestHeader {
         writer.put_i16(api_version);
         writer.put_i32(correlation_id);
         // The client id is a classic string even in header version 2, which has tagged fields: a broker reads it before
-        // it knows whether it supports the version.
+        // it checks whether it supports the version.
         writer.set_flexible(false);
         writer.put_nullable_str(client_id, "client.id");
         writer.set_flexible(api_key.request_header_version(api_version) >= 2);

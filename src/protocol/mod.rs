@@ -1,7 +1,7 @@
 //! The wire protocol: encoding and decoding of requests and responses, of all APIs that a producer uses.
 //!
-//! A client encodes [`Request`]s and decodes [`Response`]s; the embedded broker does the opposite. To the protocol a
-//! record batch is bytes, which a [`Frame`] references without a copy.
+//! A client encodes [`Request`]s and decodes [`Response`]s; the embedded broker does the opposite. A record batch is
+//! opaque here: a [`Frame`] references its bytes without a copy.
 //!
 //! The broker's side (decoding requests, encoding responses) exists for tests and the `testing` feature only.
 

@@ -145,7 +145,7 @@ mod tests {
 
     /// Java: DefaultRecordBatchTest#testWriteEmptyHeader
     #[test]
-    fn attributes_keep_their_bits_apart() {
+    fn attributes_are_separate_bits() {
         let attributes = Attributes::with_codec(4)
             .transactional(true)
             .log_append_time(true);

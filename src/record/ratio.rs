@@ -18,9 +18,9 @@ pub(crate) struct CompressionRatio(AtomicU32);
 impl CompressionRatio {
     /// No compression: the initial estimate.
     pub(crate) const NONE: f32 = 1.0;
-    /// The most it falls by one batch.
+    /// Maximum decrease of the estimate by one batch.
     const IMPROVING_STEP: f32 = 0.005;
-    /// The least it rises by one batch that compressed worse than estimated.
+    /// Minimum increase of the estimate by one batch that compressed worse than estimated.
     const DETERIORATE_STEP: f32 = 0.05;
     /// Safety factor when the size of a batch is estimated (PB-5).
     const FACTOR: f32 = 1.05;
@@ -96,7 +96,7 @@ mod tests {
     /// RA-29: a batch that is too large is divided by batch.size, its estimate of compression is raised, and the
     /// pieces go to the front in order.
     #[test]
-    fn after_a_batch_that_was_too_large_no_compression_is_estimated() {
+    fn after_a_batch_that_was_too_large_the_estimate_is_no_compression() {
         let ratio = CompressionRatio::new();
         ratio.update(0.1);
         ratio.reset(0.3);

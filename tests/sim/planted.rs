@@ -228,7 +228,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "UntouchedCalledHandedOver",
         Some((
             "lib",
-            "client::network_client::tests::requests::a_request_of_which_nothing_was_written_when_its_broker_misbehaved_was_not_handed_over",
+            "client::network_client::tests::requests::an_unwritten_request_was_not_handed_over_when_a_bad_frame_closes_the_connection",
         )),
     ),
     (
@@ -686,14 +686,14 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "OlderEpochNeverBelieved",
         Some((
             "lib",
-            "client::metadata::tests::leader_epochs_that_decrease_for_good_are_accepted_after_a_while_and_logged_once",
+            "client::metadata::tests::leader_epochs_that_decrease_permanently_are_accepted_after_a_while_and_logged_once",
         )),
     ),
     (
         "RefusingBrokerStarvesMetadata",
         Some((
             "lib",
-            "client::network_client::tests::authentication::brokers_that_refuse_the_client_do_not_keep_metadata_from_being_asked_of_others",
+            "client::network_client::tests::authentication::brokers_that_refuse_the_client_do_not_prevent_metadata_requests_to_others",
         )),
     ),
     (
@@ -707,7 +707,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "BootstrapNotAskedAgain",
         Some((
             "lib",
-            "client::network_client::tests::recovery::a_bootstrap_name_is_resolved_again_each_time",
+            "client::network_client::tests::recovery::the_host_name_of_a_bootstrap_server_is_resolved_again",
         )),
     ),
     (
@@ -742,7 +742,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "FailedLookUpAwaited",
         Some((
             "lib",
-            "client::network_client::tests::metadata::while_no_node_can_be_asked_the_client_sleeps_until_one_may_be_connected_to",
+            "client::network_client::tests::metadata::while_no_node_is_available_a_poll_blocks_until_one_may_be_connected_to",
         )),
     ),
     (

@@ -20,7 +20,7 @@ pub(crate) struct NodeApiVersions {
 impl NodeApiVersions {
     /// From an ApiVersions response.
     pub(crate) fn new(response: &ApiVersionsResponse) -> Self {
-        // A minimum above the maximum comes only from a broken broker: as if it did not list the API.
+        // Only a faulty broker lists a minimum above the maximum: the API is treated as not listed.
         let listed = response
             .api_keys
             .iter()
@@ -62,7 +62,8 @@ impl NodeApiVersions {
     /// The newest record format that the broker's Produce requests can carry; `None` if it supports none.
     fn usable_magic(&self) -> Option<Magic> {
         let (_, max) = self.range(ApiKey::Produce)?;
-        // Produce 2 came with message format 1 (KIP-32, broker 0.10), Produce 3 with format 2 (KIP-98, broker 0.11).
+        // Produce 2 was introduced with message format 1 (KIP-32, broker 0.10), Produce 3 with format 2 (KIP-98, broker
+        // 0.11).
         Some(match max {
             ..=1 => Magic::V0,
             2 => Magic::V1,
@@ -106,7 +107,7 @@ pub(crate) struct ApiVersions {
 }
 
 impl ApiVersions {
-    /// Without any broker; the record format that all brokers accept is published to `usable_magic`.
+    /// Starts without brokers; the record format that all brokers accept is published to `usable_magic`.
     pub(crate) fn new(usable_magic: Arc<UsableMagic>) -> Self {
         Self {
             nodes: BTreeMap::new(),
@@ -120,7 +121,7 @@ impl ApiVersions {
         self.publish();
     }
 
-    /// Removes a broker's versions after a disconnect: it may be upgraded meanwhile.
+    /// Removes a broker's versions after a disconnect: the broker may be upgraded before the next connection.
     pub(crate) fn remove(&mut self, node: NodeId) {
         if self.nodes.remove(&node).is_some() {
             self.publish();

@@ -18,7 +18,7 @@ const METADATA: i16 = 3;
 
 /// Java: NodeApiVersionsTest#testLatestUsableVersion
 #[test]
-fn the_newest_version_that_both_know_is_used() {
+fn the_newest_version_that_both_sides_support_is_used() {
     let node = versions(&[(PRODUCE, 1, 3)]);
     for (allowed, usable) in [(0..=1, 1), (1..=1, 1), (2..=5, 3), (3..=3, 3), (0..=9, 3)] {
         assert_eq!(node.usable_version(ApiKey::Produce, &allowed), Ok(usable));
@@ -28,7 +28,7 @@ fn the_newest_version_that_both_know_is_used() {
 /// Java: NodeApiVersionsTest#testLatestUsableVersionOutOfRangeLow,
 /// #testLatestUsableVersionOutOfRangeHigh, #testLatestUsableVersionOutOfRange
 #[test]
-fn without_a_version_that_both_know_the_error_names_both_ranges() {
+fn without_a_common_version_the_error_names_both_ranges() {
     let node = versions(&[(PRODUCE, 1, 2)]);
     for allowed in [3..=4, 0..=0] {
         let error = node.usable_version(ApiKey::Produce, &allowed).unwrap_err();
@@ -38,7 +38,7 @@ fn without_a_version_that_both_know_the_error_names_both_ranges() {
 
 /// Java: NodeApiVersionsTest#testUsableVersionCalculationNoKnownVersions
 #[test]
-fn a_request_the_broker_does_not_know_is_an_error() {
+fn a_request_that_the_broker_does_not_support_is_an_error() {
     let error = versions(&[])
         .usable_version(ApiKey::EndTxn, &(0..=3))
         .unwrap_err();
@@ -47,7 +47,7 @@ fn a_request_the_broker_does_not_know_is_an_error() {
 
 /// Java: NodeApiVersionsTest#testUnknownApiVersionsToString, NC-37
 #[test]
-fn requests_this_client_does_not_know_and_empty_ranges_are_left_out() {
+fn unknown_apis_and_empty_ranges_are_left_out() {
     let node = versions(&[(337, 0, 1), (PRODUCE, 5, 4), (METADATA, 0, 5)]);
     assert_eq!(node.range(ApiKey::Produce), None);
     assert_eq!(node.range(ApiKey::Metadata), Some((0, 5)));
@@ -74,7 +74,7 @@ fn versions_are_displayed_with_the_usable_ones() {
 
 /// Java: ApiVersionsTest#testMaxUsableProduceMagic, NC-36
 #[test]
-fn the_record_format_is_the_newest_that_all_connected_brokers_take() {
+fn the_record_format_is_the_newest_that_all_connected_brokers_accept() {
     let magic = Arc::new(UsableMagic::new());
     let mut all = ApiVersions::new(Arc::clone(&magic));
     assert_eq!(magic.load(), Magic::V2);

@@ -31,11 +31,11 @@ impl Addresses {
         self.next = 0;
     }
 
-    /// Takes in the addresses of a look-up.
+    /// Replaces the addresses by those of a look-up; the address tried last moves to the end.
     pub(super) fn replace(&mut self, addresses: Vec<SocketAddr>) {
         self.list = addresses;
         self.next = 0;
-        // A stable sort by a boolean: the rest keeps the resolver's order.
+        // A stable sort: all other addresses keep the resolver's order.
         if let Some(last) = self.last_tried {
             self.list.sort_by_key(|address| *address == last);
         }

@@ -1,5 +1,6 @@
-//! Connection states: per node the state machine, the reconnect back-off, the connection setup timeout, the
-//! throttle time, and the resolved addresses. Does no I/O: the network client reports events, and asks what to do next.
+//! Connection states: per node the state machine, the reconnect back-off, the connection setup timeout, the throttle
+//! time, and the resolved addresses. Does no I/O: the network client reports events, and performs the next step that is
+//! returned.
 
 mod addresses;
 
@@ -63,7 +64,7 @@ impl ConnectionState {
         )
     }
 
-    /// Between disconnected and ready, or re-authenticating: the connection setup timeout runs.
+    /// Whether the connection is being set up or re-authenticated: the connection setup timeout runs.
     fn is_preparing(&self) -> bool {
         matches!(
             self,
@@ -106,14 +107,15 @@ struct NodeConnection {
     host: Arc<str>,
     port: u16,
     addresses: Addresses,
-    /// A look-up of the host name is running.
+    /// Whether a look-up of the host name is running.
     is_looked_up: bool,
-    /// When the current attempt began, or the last connection closed: the reconnect back-off counts from here.
+    /// When the current attempt began, or the last attempt or connection ended: the reconnect back-off counts from
+    /// here.
     last_attempt: Instant,
     /// Disconnects since the node was last ready: exponent of the reconnect back-off.
     failures: u32,
     reconnect_backoff: Duration,
-    /// Attempts since the node was last ready that ended before it was: exponent of the setup timeout.
+    /// Consecutive attempts that ended before the node was ready: exponent of the setup timeout.
     setup_failures: u32,
     /// Connection setup timeout of the current or next attempt, with back-off and jitter.
     setup_timeout: Duration,
@@ -123,7 +125,8 @@ struct NodeConnection {
     last_error: Option<Arc<str>>,
     /// Limits log lines about the node, one limit per kind of event.
     logged: BTreeMap<&'static str, Seldom>,
-    /// A warning was logged since the node was last ready: then an info line says that it is.
+    /// Whether a warning was logged since the node was last ready. If so, an info line is logged when it is ready
+    /// again.
     is_warned_of: bool,
 }
 
@@ -138,8 +141,8 @@ pub(crate) struct ConnectionTimeouts {
 
 /// The states of the connections to all nodes.
 ///
-/// A timeout has expired at its very instant, in Java a millisecond later: a poll that blocks exactly that long then
-/// finds something to do.
+/// A deadline is over at its exact instant (in Java a millisecond later), so that a poll that has blocked until then
+/// finds the timeout expired.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.ClusterConnectionStates`.
@@ -199,7 +202,7 @@ impl ClusterConnectionStates {
         }
     }
 
-    /// When to look at the node again: the end of its throttle time if it is connected, else
+    /// When the node should be polled again: the end of its throttle time if it is connected, else
     /// [`connection_deadline`](Self::connection_deadline).
     pub(crate) fn poll_deadline(&self, id: NodeId, now: Instant) -> Deadline {
         match self.nodes.get(&id) {
@@ -235,8 +238,9 @@ impl ClusterConnectionStates {
             logged: BTreeMap::new(),
             is_warned_of: false,
         });
-        // Throttle time ends with the connection (NC-24; in Java it outlives it): a broker that still throttles says
-        // so in its first response, and one that asked for days can be restarted or replaced.
+        // Throttle time ends with the connection (NC-24; in Java it outlives the connection): the first response of a
+        // broker that still throttles sets it again, and a throttle time of days ends when the broker is restarted or
+        // replaced.
         entry.throttled_until = None;
         // Another host is another broker under the same id: errors and back-offs of the old one do not count for it.
         if *entry.host != *node.host() || entry.port != node.port() {
@@ -275,8 +279,8 @@ impl ClusterConnectionStates {
         NextStep::Resolve
     }
 
-    /// Takes in the addresses of a look-up. Returns the one to connect to, if an attempt waits for it; addresses that
-    /// come after the attempt timed out are kept for the next one.
+    /// Stores the addresses of a look-up. Returns the one to connect to, if an attempt waits for the look-up; if that
+    /// attempt has timed out, the addresses are kept for the next one.
     pub(crate) fn resolved(
         &mut self,
         id: NodeId,
@@ -285,7 +289,7 @@ impl ClusterConnectionStates {
     ) -> Option<SocketAddr> {
         let node = self.nodes.get_mut(&id)?;
         node.is_looked_up = false;
-        // Connecting by an address of an earlier look-up: its list is in use.
+        // The current attempt uses the addresses of an earlier look-up, which are kept.
         if node.state == ConnectionState::Connecting {
             return None;
         }
@@ -298,7 +302,7 @@ impl ClusterConnectionStates {
         Some(address)
     }
 
-    /// Takes in that a look-up failed. Returns whether an attempt was waiting for it, which thereby failed.
+    /// Notes that a look-up failed. Returns whether an attempt was waiting for it: that attempt has failed.
     pub(crate) fn resolution_failed(&mut self, id: NodeId) -> bool {
         let Some(node) = self.nodes.get_mut(&id) else {
             return false;
@@ -341,8 +345,8 @@ impl ClusterConnectionStates {
         }
     }
 
-    /// The node is ready: back-off, setup timeout and last error are reset. Returns the number of failures before, if a
-    /// warning was logged of them.
+    /// The node is ready: back-off, setup timeout and last error are reset. Returns the number of disconnects before,
+    /// if a warning about them was logged.
     pub(crate) fn ready(&mut self, id: NodeId) -> Option<u32> {
         let node = self.nodes.get_mut(&id)?;
         let failures = node.failures;
@@ -356,8 +360,8 @@ impl ClusterConnectionStates {
         std::mem::take(&mut node.is_warned_of).then_some(failures)
     }
 
-    /// Whether a warning about the node may be logged now, and how many were suppressed: rate-limited per node and
-    /// state.
+    /// Rate limit of warnings, per node and state. Returns the number of suppressed ones if one may be logged now, else
+    /// `None`.
     pub(crate) fn warn_of(&mut self, id: NodeId, now: Instant) -> Option<Unsaid> {
         let node = self.nodes.get_mut(&id)?;
         let logged = node.logged.entry(node.state.name()).or_default();
@@ -390,13 +394,13 @@ impl ClusterConnectionStates {
         let Some(node) = self.nodes.get_mut(&id) else {
             return;
         };
-        // The back-off starts now: an attempt that took longer than it must not be repeated at once.
+        // The back-off starts now: an attempt that took longer than the back-off must not be repeated at once.
         node.last_attempt = now;
         node.reconnect_backoff = self
             .reconnect_backoff
             .backoff(node.failures, self.random.f64());
         node.failures = node.failures.saturating_add(1);
-        // The setup timeout grows too (KIP-601), so that a slow network gets through in the end.
+        // The setup timeout grows too (KIP-601), so that connecting over a slow network succeeds eventually.
         if node.state.is_preparing() {
             node.setup_failures = node.setup_failures.saturating_add(1);
             node.setup_timeout = self
@@ -432,7 +436,7 @@ impl ClusterConnectionStates {
             .is_some_and(|until| until > now)
     }
 
-    /// Whether the state is ready and the node is not throttled; in-flight requests are not looked at.
+    /// Whether the state is ready and the node is not throttled; in-flight requests are not considered.
     pub(crate) fn is_ready(&self, id: NodeId, now: Instant) -> bool {
         self.nodes.get(&id).is_some_and(|node| {
             node.state == ConnectionState::Ready
@@ -440,7 +444,7 @@ impl ClusterConnectionStates {
         })
     }
 
-    /// Whether the node is being connected to, authenticated or re-authenticated.
+    /// Whether the connection to the node is being set up or re-authenticated.
     pub(crate) fn is_preparing(&self, id: NodeId) -> bool {
         self.preparing.contains(&id)
     }
@@ -485,7 +489,7 @@ impl ClusterConnectionStates {
         self.nodes.get(&id).map(|node| (&node.host, node.port))
     }
 
-    /// When the last attempt began, or the last connection closed.
+    /// When the current attempt began, or the last attempt or connection ended.
     pub(crate) fn last_attempt(&self, id: NodeId) -> Option<Instant> {
         self.nodes.get(&id).map(|node| node.last_attempt)
     }
@@ -518,12 +522,12 @@ impl ClusterConnectionStates {
         })
     }
 
-    /// The nodes that were ever connected to, by id.
+    /// The ids of all nodes to which a connection was ever attempted, in order.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeId> {
         self.nodes.keys().copied()
     }
 
-    /// The nodes that are being set up, and since when each is in its current stage.
+    /// The nodes whose connections are being set up, and when the current stage of each began.
     pub(crate) fn preparing(&self) -> impl Iterator<Item = (NodeId, Instant)> {
         let known = |id: &NodeId| Some((*id, self.nodes.get(id)?.setup_since));
         self.preparing.iter().filter_map(known)

@@ -159,7 +159,7 @@ fn a_throttled_node_is_not_ready_until_its_throttle_time_ends_which_never_shrink
     assert!(!states.is_ready(1, at(129)));
     assert!(states.is_ready(1, at(130)));
     assert_eq!(states.poll_deadline(1, at(130)), Deadline::Never);
-    // Disconnected, the reconnect backoff counts, not the throttle.
+    // After a disconnect the deadline is the end of the reconnect back-off, not of the throttle time.
     states.throttle(1, at(9_000), at(140));
     fail(&mut states, 1, at(140));
     assert_eq!(

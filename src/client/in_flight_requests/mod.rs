@@ -31,7 +31,7 @@ pub(crate) struct InFlightRequest<P> {
 struct NodeRequests<P> {
     /// Oldest first.
     requests: VecDeque<InFlightRequest<P>>,
-    /// Whether the newest has been written in full. All others have: a connection writes one frame at a time.
+    /// Whether the newest has been written in full. All others have been: a connection writes one frame at a time.
     newest_is_written: bool,
 }
 
@@ -119,7 +119,7 @@ impl<P> InFlightRequests<P> {
     pub(crate) fn pop_oldest(&mut self, node: NodeId) -> Option<InFlightRequest<P>> {
         let entry = self.nodes.get_mut(&node)?;
         let request = entry.requests.pop_front()?;
-        // The only request was answered, perhaps before the event of its last byte being written.
+        // The only request is answered, perhaps before the event that its last byte was written.
         if entry.requests.is_empty() {
             entry.newest_is_written = true;
         }
@@ -141,7 +141,7 @@ impl<P> InFlightRequests<P> {
 
     fn removed(&mut self, count: usize) {
         self.count -= count;
-        // With nothing in flight the exact bound is known, and an idle poll is not woken by a stale one.
+        // Without requests the exact bound is known: `Never`. A stale one would wake up an idle poll.
         if self.count == 0 {
             self.earliest = Deadline::Never;
         }

@@ -26,7 +26,7 @@ fn ids(requests: &VecDeque<InFlightRequest<()>>) -> Vec<i32> {
 
 /// Java: InFlightRequestsTest#testCompleteNext
 #[test]
-fn frames_answer_requests_oldest_first() {
+fn each_response_belongs_to_the_oldest_request() {
     let mut requests = InFlightRequests::new(5);
     requests.push(1, request(10, 50));
     requests.push(1, request(11, 50));
@@ -58,7 +58,7 @@ fn a_request_without_response_is_removed_when_it_is_written() {
 /// Java: InFlightRequestsTest#testCompleteNextThrowsIfNoInflights,
 /// #testCompleteLastSentThrowsIfNoInFlights
 #[test]
-fn a_frame_or_a_write_without_request_is_nothing_to_panic_about() {
+fn a_response_or_a_completed_write_without_a_request_does_not_panic() {
     let mut requests: InFlightRequests<()> = InFlightRequests::new(5);
     assert!(requests.pop_oldest(1).is_none());
     assert!(requests.newest_written(1).is_none());
@@ -71,7 +71,7 @@ fn a_frame_or_a_write_without_request_is_nothing_to_panic_about() {
 
 /// Java: InFlightRequestsTest#testClearAll
 #[test]
-fn all_requests_of_a_node_come_out_oldest_first_with_the_state_of_the_newest() {
+fn all_requests_of_a_node_are_taken_oldest_first_with_the_write_state_of_the_newest() {
     let mut requests = InFlightRequests::new(5);
     requests.push(1, request(10, 50));
     requests.newest_written(1);

@@ -1,4 +1,4 @@
-//! Brokers that a metadata update waits for, as a timeout error names them.
+//! Brokers that a metadata update waits for, and their display in a timeout error.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ pub(crate) struct AwaitedBroker {
     pub(crate) port: u16,
     /// State of the connection or request, in words.
     pub(crate) stage: &'static str,
-    /// What the broker has to send next, in words, if known.
+    /// The data that the broker has to send next, in words, if known.
     pub(crate) missing: Option<&'static str>,
     /// When the stage began.
     pub(crate) since: Instant,
 }
 
 impl AwaitedBroker {
-    /// Most brokers named in an error. Lists hold one more, which shows that there are others.
+    /// Maximum number of brokers named in an error. Lists hold up to one more, which shows that there are others.
     pub(crate) const NAMED_AT_MOST: usize = 5;
 }
 
@@ -30,7 +30,7 @@ impl AwaitedBroker {
 pub(crate) struct Awaited<'a> {
     pub(crate) brokers: &'a [AwaitedBroker],
     pub(crate) now: Instant,
-    /// The error text before it: a broker whose address it contains is named without address.
+    /// The error text before the list: a broker whose address is in it is displayed without its address.
     pub(crate) said: &'a str,
 }
 
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_brokers_address_is_named_once_and_of_many_brokers_only_the_first() {
+    fn each_brokers_address_is_displayed_once_and_only_the_first_brokers_are_listed() {
         let since = Instant::ORIGIN + Duration::from_millis(500);
         let broker = |node| AwaitedBroker {
             node,

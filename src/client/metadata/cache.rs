@@ -218,7 +218,7 @@ impl Successor {
         self.invalid.remove(topic);
     }
 
-    /// Removes errors of topics that were evicted.
+    /// Removes the errors of topics for which `retain` returns false (evicted ones).
     pub(super) fn retain_refused(&mut self, retain: &mut dyn FnMut(&str) -> bool) {
         for refused in [&mut self.unauthorized, &mut self.invalid] {
             let forgotten: Vec<_> = refused

@@ -1,8 +1,8 @@
 //! Leader epochs: which of two metadata responses about a partition is newer (KIP-320).
 //!
-//! A response with a lower epoch than was seen comes from a broker whose metadata is stale, and is ignored. But epochs
-//! can also decrease for good, when a cluster is restored from a backup; then ignoring them would never end. So a lower
-//! epoch is accepted once all responses have had one for some time.
+//! A response with a lower epoch than an earlier response comes from a broker whose metadata is stale, and is ignored.
+//! But epochs can also decrease permanently, when a cluster is restored from a backup: its responses would be ignored
+//! for ever. So a lower epoch is accepted once all responses have had one for some time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ pub(super) const STALE_EPOCH_ACCEPTED_AFTER_RESPONSES: u32 = 3;
 /// Interval of metadata updates while a lower epoch is ignored, so that the time until it is accepted is bounded.
 pub(super) const STALE_EPOCH_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Verdict on a partition's response by its leader epoch.
+/// Verdict on a partition in a response, by its leader epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EpochVerdict {
-    /// The epoch is the newest seen, or newer: use the response.
+    /// The epoch is not lower than the newest known one: use the response.
     Current,
     /// The epoch is stale: keep the cached partition, which has this epoch.
     Outdated(i32),
-    /// The epoch decreased for good, from this one: use the response.
+    /// The epoch decreased permanently, from this one: use the response.
     WentBack(i32),
 }
 
@@ -54,7 +54,7 @@ pub(super) struct LeaderEpochs {
 }
 
 impl LeaderEpochs {
-    /// Takes in the epoch of a partition in a response, and judges the response by it.
+    /// Compares the epoch of a partition in a response with the newest known one, which it replaces if it is accepted.
     pub(super) fn observe(
         &mut self,
         topic: &Arc<str>,
@@ -71,8 +71,8 @@ impl LeaderEpochs {
             return EpochVerdict::Current;
         }
         let older = match seen.older {
-            // Rising from the lower epoch on, as of a restored cluster. A still lower one starts the run anew: two
-            // stale brokers may take turns.
+            // The epochs rise from the lower one on, as in a restored cluster. A still lower one starts the run anew:
+            // the responses may come from two stale brokers in turn.
             Some(older) if epoch >= older.epoch => Older {
                 epoch,
                 answers: older.answers.saturating_add(1),
@@ -103,12 +103,13 @@ impl LeaderEpochs {
         }
     }
 
-    /// The same for all partitions of a topic.
+    /// Removes the epochs of all partitions of a topic.
     pub(super) fn forget_topic(&mut self, topic: &str) {
         self.topics.remove(topic);
     }
 
-    /// The same for partitions from number `count` on, which the topic no longer has: if it grows again, they are new.
+    /// Removes the epochs of partitions from number `count` on, which the topic no longer has: if it grows again, they
+    /// are new partitions.
     pub(super) fn forget_beyond(&mut self, topic: &str, count: usize) {
         let Some(partitions) = self.topics.get_mut(topic) else {
             return;
@@ -120,7 +121,7 @@ impl LeaderEpochs {
         }
     }
 
-    /// The same for all topics.
+    /// Removes the epochs of all topics.
     pub(super) fn clear(&mut self) {
         self.topics.clear();
     }

@@ -21,7 +21,7 @@ pub(crate) enum MetadataFailure {
     Disconnected(Arc<str>),
     /// The response listed no broker.
     NoBrokers,
-    /// No broker in the response has a valid node id and port; the first of them.
+    /// No broker in the response has a valid node id and port. Holds the first broker, for the error text.
     UnusableBrokers(Arc<str>),
     /// Delayed: the only connected broker throttles this client.
     Throttled(NodeId),

@@ -41,16 +41,16 @@ pub(crate) enum TopicError {
     Unauthorized,
 }
 
-/// What a metadata request asked for; passed back with its response.
+/// The scope of a metadata request; passed back with its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PlannedUpdate {
-    /// It asked for some topics only: the cached metadata of all others stays.
+    /// Whether the request is limited to some topics: the cached metadata of all others is kept.
     pub(crate) is_partial: bool,
     /// The `request_version` when the request was made.
     pub(crate) request_version: u32,
 }
 
-/// Result of taking in a metadata response.
+/// Result of [`Metadata::update`].
 #[derive(Debug)]
 pub(crate) struct MetadataUpdate {
     pub(crate) changed: ChangedTopics,
@@ -70,7 +70,7 @@ pub(crate) enum ChangedTopics {
 /// The metadata of one cluster.
 ///
 /// Two counters: `update_version` counts snapshots of the cluster, `request_version` the requests for partial updates.
-/// By the second, the response to an older request is not taken for one that covers the newest topics.
+/// The second shows that the response to an older request does not cover topics requested later.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.Metadata`.
@@ -91,19 +91,19 @@ pub(crate) struct Metadata {
     needs_partial_update: bool,
     /// The error that prevents all updates, until one succeeds.
     fatal: Option<FatalMetadataError>,
-    /// Counts such errors, so that a waiter sees those that came since it began to wait.
+    /// Number of fatal errors so far, by which a waiter recognizes one that came after it began to wait.
     fatal_count: u32,
     /// Error of the last attempt, until one succeeds.
     last_failure: Option<MetadataFailure>,
     /// The brokers that an update waits for.
     awaited: Vec<AwaitedBroker>,
-    /// Topics with an error that is reported to waiters, and the update version that brought it.
+    /// Topics with an error that is reported to waiters, and the version of the update that reported it.
     topic_errors: BTreeMap<Arc<str>, (TopicError, u32)>,
     /// Error codes of topics in the last response that listed them, to log changes only.
     last_codes: BTreeMap<Arc<str>, ErrorCode>,
     /// Per topic, the number of partitions whose leader has no matching listener, to log changes only.
     missing_listeners: BTreeMap<Arc<str>, usize>,
-    /// Log lines of the update that is being taken in.
+    /// Log lines of the update that is being applied.
     news: MetadataNews,
     cache: MetadataCache,
     epochs: LeaderEpochs,
@@ -162,7 +162,7 @@ impl Metadata {
         self.request_version
     }
 
-    /// Whether an update was requested and has not come yet.
+    /// Whether an update was requested and has not arrived yet.
     pub(crate) fn is_update_requested(&self) -> bool {
         self.needs_full_update || self.needs_partial_update
     }
@@ -187,14 +187,14 @@ impl Metadata {
         wanted.max(allowed)
     }
 
-    /// Requests a full update. Returns the current update version: a newer one is the update.
+    /// Requests a full update. Returns the current update version: the update has arrived once the version is newer.
     pub(crate) fn request_update(&mut self) -> u32 {
         self.needs_full_update = true;
         self.update_version
     }
 
     /// Requests an update of new topics, without back-off. If a metadata request is in flight, another one follows,
-    /// since that one does not list them. Returns the current update version.
+    /// since the one in flight does not list them. Returns the current update version.
     pub(crate) fn request_update_for_new_topics(&mut self) -> u32 {
         let version = self.request_update_for_topics();
         self.new_topics = Some(self.request_version);
@@ -208,7 +208,8 @@ impl Metadata {
         self.update_version
     }
 
-    /// Whether the next request may ask for new topics only: no full update is requested or due by age.
+    /// Whether the next request may be limited to new topics: no full update is requested, or due because of the
+    /// metadata's age or stale epochs.
     pub(crate) fn is_partial_update_due(&self, now: Instant) -> bool {
         let expires = self
             .last_success
@@ -219,10 +220,10 @@ impl Metadata {
             && expires.is_some_and(|deadline| !deadline.is_over(now))
     }
 
-    /// Takes in that an attempt failed.
+    /// Records a failed attempt to update.
     ///
-    /// An authentication failure is reported to all waiters, but starts no back-off: the next broker may be asked at
-    /// once. How often a refusing broker is tried is limited by its reconnect back-off.
+    /// An authentication failure is reported to all waiters, but starts no back-off: the next broker may be tried at
+    /// once. The reconnect back-off limits how often a broker that refuses authentication is tried.
     pub(crate) fn update_failed(&mut self, now: Instant, why: MetadataFailure) {
         let is_refused = matches!(why, MetadataFailure::Authentication(_));
         if !is_refused || planted!(RefusingBrokerStarvesMetadata) {
@@ -236,7 +237,8 @@ impl Metadata {
         self.last_failure = Some(why);
     }
 
-    /// Takes in why a due update is delayed. No attempt failed, so there is no back-off; a waiter's error names it.
+    /// Stores the reason why a due update is delayed, for the errors of waiters. No attempt failed, so there is no
+    /// back-off.
     pub(crate) fn update_held_up(&mut self, what: MetadataFailure) {
         self.last_failure = Some(what);
     }
@@ -251,12 +253,12 @@ impl Metadata {
         &self.awaited
     }
 
-    /// Takes in a metadata response. Topics for which `retain` is false (evicted as idle) are removed: of the listed
-    /// ones with a partial update, of all with a full one. The cost of a partial update hardly depends on how many
-    /// other topics there are.
+    /// Applies a metadata response. Topics for which `retain` returns false (evicted as idle) are removed: a partial
+    /// update checks the topics in the response, a full one all topics. The cost of a partial update hardly depends on
+    /// the number of other topics.
     ///
-    /// A topic's error requests no further update: a call that waits for the topic requests one. Differs from Java,
-    /// where the error requests updates until the topic is evicted.
+    /// A topic's error requests no further update: a call that waits for the topic does. In Java the error requests
+    /// updates until the topic is evicted.
     pub(crate) fn update(
         &mut self,
         planned: PlannedUpdate,
@@ -283,7 +285,7 @@ impl Metadata {
             self.last_success = Some(now);
         }
         self.last_failure = None;
-        // Waiters that have not looked yet no longer see the error: the metadata is here.
+        // A waiter that has not seen the error yet does not get it any more: metadata has arrived.
         self.fatal = None;
         if !planned.is_partial {
             // Errors of topics that the response does not list stay: a waiter may not have seen them yet.
@@ -376,7 +378,7 @@ impl Metadata {
         }
     }
 
-    /// Adds a topic without error to the next snapshot, and logs what is odd about its partitions.
+    /// Adds a topic without error to the next snapshot, and logs irregularities of its partitions.
     fn apply_topic(
         &mut self,
         next: &mut cache::Successor,
@@ -448,7 +450,7 @@ impl Metadata {
         now: Instant,
     ) -> PartitionInfo {
         let number = partition.index;
-        // Without an epoch nothing can be compared: the response counts, and so does the next one with an epoch.
+        // Without an epoch there is nothing to compare: this response is used, and so is the next one with an epoch.
         if !has_epochs || partition.leader_epoch < 0 {
             self.epochs.forget(topic, number);
             partition.leader_epoch = -1;
@@ -471,14 +473,15 @@ impl Metadata {
                 if let Some(known) = self.cache.partition(topic, number) {
                     return next.partition_from_cache(known);
                 }
-                // No cached partition to keep, though its epoch is known. The stale one is used: without it the topic
-                // had one partition less, and keyed records went to other partitions.
+                // The partition's epoch is known, but the partition is not cached. The stale response is used: without
+                // it the topic would have one partition less, and records with keys would go to other partitions.
             }
         }
         next.partition_from_response(topic, partition)
     }
 
-    /// Notes a topic's error code. Invalid names and failed authorization are kept for waiters; all others may pass.
+    /// Notes a topic's error code. Invalid names and failed authorization are kept for waiters; all other errors may be
+    /// temporary.
     fn note_topic_error(&mut self, next: &mut cache::Successor, topic: &Arc<str>, code: ErrorCode) {
         let error = match code {
             ErrorCode::InvalidTopicException => {
@@ -505,7 +508,7 @@ impl Metadata {
     }
 
     /// Error of a topic, if it came with an update after version `since`, at which the waiter began to wait. For an
-    /// older error the topic is requested again: it may have been authorized meanwhile.
+    /// older error the topic is requested again, since it may have been authorized in the meantime.
     pub(crate) fn topic_error(&self, topic: &str, since: u32) -> Option<TopicError> {
         let (error, version) = self.topic_errors.get(topic)?;
         is_newer(*version, since).then_some(*error)
@@ -516,8 +519,8 @@ impl Metadata {
         self.fatal_count
     }
 
-    /// The error that prevents all updates, if it came after the first `since` of its kind, that is after the waiter
-    /// began to wait.
+    /// The error that prevents all updates, if it is newer than `since`: the [`fatal_count`](Self::fatal_count) at
+    /// which the waiter began to wait.
     pub(crate) fn fatal_error(&self, since: u32) -> Option<&FatalMetadataError> {
         let is_new = is_newer(self.fatal_count, since);
         self.fatal.as_ref().filter(|_| is_new)

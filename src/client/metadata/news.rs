@@ -11,9 +11,9 @@ use crate::error::ErrorCode;
 use crate::sync::assert_unlocked;
 use crate::types::PartitionId;
 
-/// Most topics or partitions named in one line.
+/// Maximum number of topics or partitions named in one line.
 const NAMED_AT_MOST: usize = 10;
-/// Most lines of one level per update: a response can be long.
+/// Maximum number of lines of one level per update: a response can be long.
 const LINES_AT_MOST: usize = 50;
 const LEVELS: usize = Level::Trace as usize + 1;
 
@@ -115,7 +115,7 @@ impl MetadataNews {
         let mut may_log = || {
             let left_out = limit.admit(now)?;
             if left_out.is_any() {
-                // The line about suppressed lines counts as one: admit the line at hand once more.
+                // The line about suppressed lines counts too: admit the current line again.
                 suppressed = Some(left_out);
                 limit.admit(now)?;
             }

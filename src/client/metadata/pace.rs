@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::clock::{Deadline, Instant};
 use crate::util::backoff::SHORTEST_BACKOFF;
 
-/// Most attempts within [`WINDOW`] without a back-off between them. A burst of new topics at the start need not wait;
-/// an application that sends each record to a new topic is slowed down.
+/// Maximum number of attempts within [`WINDOW`] without a back-off between them. A burst of new topics at the start
+/// need not wait; an application that sends each record to a new topic is slowed down.
 pub(super) const MAX_BURST: usize = 50;
 
 /// Length of the sliding window.

@@ -72,7 +72,7 @@ fn response(topics: Vec<MetadataTopic>) -> MetadataResponse {
     }
 }
 
-/// Takes in a response, in version 11, to a request that covers all topics requested so far.
+/// Applies a response in version 11 to a request that covers all topics requested so far.
 fn update(metadata: &mut Metadata, is_partial: bool, topics: Vec<MetadataTopic>, now: Instant) {
     let planned = PlannedUpdate {
         is_partial,
@@ -232,7 +232,7 @@ fn new_topics_are_rate_limited() {
 
 /// Java: MetadataTest#testPartialMetadataUpdate, MD-6, MD-7
 #[test]
-fn a_partial_update_neither_settles_a_full_one_nor_makes_the_metadata_younger() {
+fn a_partial_update_neither_completes_a_full_one_nor_resets_the_metadatas_age() {
     let mut metadata = metadata();
     full(&mut metadata, Vec::new());
     metadata.request_update_for_new_topics();
@@ -301,8 +301,8 @@ fn a_partition_without_leader_epoch_is_always_updated() {
     assert_eq!(metadata.leader_epoch(&"other".into(), 0), None);
 }
 
-/// Java: MetadataTest#testEpochUpdateOnChangedTopicIds, MD-16; KAFKA-13488 and KAFKA-12257: a
-/// producer never learned the leaders of a recreated topic.
+/// Java: MetadataTest#testEpochUpdateOnChangedTopicIds, MD-16; KAFKA-13488 and KAFKA-12257: a producer never updated
+/// the leaders of a recreated topic.
 #[test]
 fn the_leader_epochs_of_a_recreated_topic_start_again() {
     let mut metadata = metadata();
@@ -349,7 +349,7 @@ fn a_recreated_topic_with_fewer_partitions_has_all_of_them_when_it_grows_again()
     }
 }
 
-/// Two brokers with stale metadata may know different numbers of partitions.
+/// Two brokers with stale metadata may list different numbers of partitions.
 #[test]
 fn a_stale_epoch_is_accepted_for_a_partition_that_is_not_cached() {
     let mut metadata = metadata();
@@ -370,7 +370,7 @@ fn a_stale_epoch_is_accepted_for_a_partition_that_is_not_cached() {
 
 /// Java: MetadataTest#testInvalidTopicError, MD-13, KP-42
 #[test]
-fn an_invalid_topic_is_reported_to_all_waiters_at_the_time_of_the_response() {
+fn an_invalid_topic_is_reported_to_all_calls_that_wait_when_the_response_arrives() {
     let mut metadata = metadata();
     let answer = || vec![failed_topic("?", ErrorCode::InvalidTopicException)];
     full(&mut metadata, answer());
@@ -405,7 +405,7 @@ fn an_invalid_topic_is_reported_to_all_waiters_at_the_time_of_the_response() {
 
 /// Java: MetadataTest#testTopicAuthorizationError, #testMetadataTopicErrors
 #[test]
-fn each_topics_error_is_its_own() {
+fn each_topic_has_its_own_error() {
     let mut metadata = metadata();
     full(
         &mut metadata,
@@ -433,7 +433,7 @@ fn each_topics_error_is_its_own() {
 
 /// MD-12, MD-14. Differs: a topic's error requests no update; a call that waits for the topic does.
 #[test]
-fn invalid_metadata_errors_of_partitions_request_a_full_update_and_their_epochs_count() {
+fn invalid_metadata_errors_of_partitions_request_a_full_update_and_their_epochs_are_stored() {
     let mut metadata = metadata();
     for code in [
         ErrorCode::UnknownTopicOrPartition,
@@ -480,7 +480,7 @@ fn a_leader_that_is_not_among_the_brokers_is_none_and_partitions_are_in_order() 
 
 /// Java: MetadataTest#testClusterCopy
 #[test]
-fn the_cluster_snapshot_has_everything_of_the_response() {
+fn the_cluster_snapshot_contains_all_fields_of_the_response() {
     let mut metadata = metadata();
     let internal = MetadataTopic {
         is_internal: true,
@@ -504,7 +504,7 @@ fn the_cluster_snapshot_has_everything_of_the_response() {
 
 /// Java: MetadataTest#testMetadataMerge, MD-8. Differs: evicted topics are removed by a full update only.
 #[test]
-fn a_partial_update_keeps_all_other_topics_and_a_full_one_those_that_are_still_wanted() {
+fn a_partial_update_keeps_all_other_topics_and_a_full_one_removes_topics() {
     let mut metadata = metadata();
     let old = ["kept", "dropped", "renewed"].map(|name| topic(name, vec![partition(0, 1, 3)]));
     let mut answer: Vec<_> = old.into();
@@ -533,8 +533,8 @@ fn a_partial_update_keeps_all_other_topics_and_a_full_one_those_that_are_still_w
     assert_eq!(epoch(&metadata, "kept"), Some(3));
 }
 
-/// MD-8: an answer about new topics is merged: its topics win, others stay, and brokers, controller and cluster id
-/// are the answer's.
+/// MD-8: the response to a partial request is merged. Its topics replace the cached ones, other topics stay, and
+/// brokers, controller and cluster id are those of the response.
 #[test]
 fn a_topic_that_a_partial_update_has_an_error_for_is_not_kept() {
     let mut metadata = metadata();
@@ -548,7 +548,7 @@ fn a_topic_that_a_partial_update_has_an_error_for_is_not_kept() {
 
 /// Java: MetadataTest#testNodeIfOffline
 #[test]
-fn topics_kept_by_a_partial_update_have_the_leaders_among_the_new_brokers() {
+fn topics_kept_by_a_partial_update_get_their_leaders_from_the_new_brokers() {
     let mut metadata = metadata();
     full(&mut metadata, vec![topic("t", vec![partition(0, 2, 3)])]);
     let planned = PlannedUpdate {
@@ -583,17 +583,16 @@ fn unchanged_topics_are_shared_between_snapshots() {
 
 /// Java: MetadataTest#testMetadataMergeOnIdDowngrade
 #[test]
-fn a_topic_that_comes_without_id_has_none_any_more() {
+fn a_topic_that_is_listed_without_id_loses_its_id() {
     let mut metadata = metadata();
     full(&mut metadata, vec![with_id("t", 1, 100)]);
     partial(&mut metadata, vec![topic("t", vec![partition(0, 1, 100)])]);
     assert_eq!(metadata.cache.topic_id("t"), None);
 }
 
-/// MD-20: an error of authentication or version is stored and thrown once, to one waiter, and all waiters are
-/// woken.
+/// MD-20. Differs: a fatal error is reported to every waiter, in Java only to one.
 #[test]
-fn a_fatal_error_is_reported_to_all_waiters_at_its_time() {
+fn a_fatal_error_is_reported_to_all_calls_that_wait_when_it_occurs() {
     let mut metadata = metadata();
     metadata.update_failed(at(0), MetadataFailure::Authentication("no".into()));
     let fatal = FatalMetadataError::Authentication("no".into());
@@ -638,7 +637,7 @@ fn a_fatal_error_is_cleared_by_the_next_update() {
 }
 
 #[test]
-fn of_a_broker_that_is_listed_twice_the_first_counts_however_many_there_are() {
+fn of_a_broker_that_is_listed_several_times_the_first_entry_is_used() {
     for others in [0, 1, 5, 50, 500] {
         let mut metadata = metadata();
         let mut answer = response(Vec::new());
@@ -765,7 +764,8 @@ fn all_log_lines_of_an_update_are_returned_as_news() {
     assert!(lines.contains("older epoch 4 (current is 5)"), "{lines}");
 }
 
-/// Two brokers that disagree about a topic, asked alternately as often as the rate limit allows.
+/// Two brokers disagree about a topic, and metadata is requested from them alternately, as often as the rate limit
+/// allows.
 #[test]
 fn lines_that_change_with_each_update_are_rate_limited_and_suppressed_ones_counted() {
     let mut metadata = metadata();
@@ -871,7 +871,7 @@ fn leader(metadata: &Metadata) -> i32 {
 
 /// A cluster that was restored from a backup. In Java the lower epochs are ignored for ever.
 #[test]
-fn leader_epochs_that_decrease_for_good_are_accepted_after_a_while_and_logged_once() {
+fn leader_epochs_that_decrease_permanently_are_accepted_after_a_while_and_logged_once() {
     let mut metadata = metadata();
     full(&mut metadata, vec![topic("t", vec![partition(0, 1, 10)])]);
     let mut said = Vec::new();
@@ -933,7 +933,7 @@ fn few_responses_are_not_enough_to_accept_a_lower_epoch() {
 }
 
 #[test]
-fn another_cluster_has_epochs_of_its_own() {
+fn leader_epochs_of_another_cluster_are_accepted() {
     let mut metadata = metadata();
     full(&mut metadata, vec![topic("t", vec![partition(0, 1, 10)])]);
     let planned = PlannedUpdate {

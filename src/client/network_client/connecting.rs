@@ -21,7 +21,8 @@ use crate::util::log;
 pub(super) struct EndedConnection {
     pub(super) error: Arc<str>,
     pub(super) weight: Weight,
-    /// The peer closed it, perhaps because a request was larger than it accepts.
+    /// Whether the peer or an I/O error ended the connection, perhaps because a request was larger than the peer
+    /// accepts.
     pub(super) by_peer: bool,
 }
 
@@ -95,7 +96,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 log::debug!(self.log, "Resolving the host of node {node}");
                 self.resolver.request(node.id(), node.host(), node.port());
                 self.lookups.insert(node.id());
-                // An IP address needs no look-up: the resolver has then answered already, and no poll is lost.
+                // An IP address needs no look-up: its resolution has finished already, and connecting need not wait for
+                // a poll.
                 self.handle_resolutions(now);
             }
             NextStep::Wait => {}
@@ -228,7 +230,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             let is_asking = self.states.state(id) == Some(&ConnectionState::CheckingApiVersions);
             let authenticates = self.states.state(id) == Some(&ConnectionState::Authenticating);
             let error = match &disconnected.reason {
-                // Its text already says that authentication failed.
+                // Its text already states that authentication failed.
                 CloseReason::AuthenticationFailed(why) => Arc::clone(why),
                 reason @ (CloseReason::ClosedByPeer | CloseReason::Io(_)) if authenticates => {
                     format!("{reason}{LOST_IN_AUTHENTICATION}").into()
@@ -260,7 +262,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     /// Connection setup timeout: closes the connections whose setup took too long (connecting, authentication, or the
     /// `ApiVersions` response).
     pub(super) fn handle_timed_out_connections(&mut self, now: Instant) {
-        // Ends because closing a connection takes its node out of the set that is searched.
+        // The loop ends: closing a connection removes its node from the set that is searched.
         while let Some(id) = self.states.timed_out_setup(now) {
             if planted!(SetupNeverTimesOut) {
                 return;
@@ -285,7 +287,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     /// Request timeout: closes the connections with a request that was not answered in time.
     pub(super) fn handle_timed_out_requests(&mut self, now: Instant) {
-        // The whole connection, as in Java: responses come in order, so none behind the missing one can arrive.
+        // The whole connection is closed, as in Java: responses arrive in order, so no later one can arrive before the
+        // missing one.
         while let Some(id) = self.in_flight.timed_out_node(now) {
             if planted!(RequestNeverTimesOut) {
                 return;
@@ -298,7 +301,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     /// Closes a connection from the client's side.
     pub(super) fn close_connection(&mut self, id: NodeId, ending: &EndedConnection, now: Instant) {
-        // Asked before closing, which drops the frame and with it the knowledge of how much of it was written.
+        // Read before the connection is closed: closing drops the frame, and with it the number of its bytes that were
+        // written.
         let newest_untouched =
             self.selector.is_send_untouched(id) && !planted!(UntouchedCalledHandedOver);
         self.selector.close(id);
@@ -406,13 +410,14 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         );
     }
 
-    /// Prefixes an error text with the broker's id and address, which texts of a disconnect do not name.
+    /// Prefixes an error text with the broker's id and address, which texts of a disconnect do not contain.
     pub(super) fn with_broker(&self, id: NodeId, error: &str) -> Arc<str> {
         let endpoint = DisplayAddress(self.states.endpoint(id));
         format!("broker {id}{endpoint}: {error}").into()
     }
 
-    /// Marks a node as ready after its ApiVersions response; logs that, if connecting to it was warned of before.
+    /// Marks a node as ready after its ApiVersions response; logs an info line if a warning about connecting to it was
+    /// logged before.
     pub(super) fn node_is_ready(&mut self, id: NodeId) {
         if let Some(failures) = self.states.ready(id) {
             let endpoint = DisplayAddress(self.states.endpoint(id));

@@ -1,4 +1,4 @@
-//! Metadata updates: when a metadata request is sent, to which node, and what happens with its response.
+//! Metadata updates: when a metadata request is sent, to which node, and how its response is handled.
 //!
 //! # Kafka
 //! `NetworkClient.DefaultMetadataUpdater`.
@@ -120,7 +120,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// A node that is not asked only because it is throttling this client.
+    /// A connected node that gets no metadata request only because it throttles this client.
     fn throttled_node(&self, now: Instant) -> Option<NodeId> {
         self.candidates()
             .into_iter()
@@ -129,17 +129,17 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     /// When to call again after connecting to a node was started.
     fn deadline_after_connect(&self, node: NodeId, now: Instant) -> Deadline {
-        // Connecting: the result comes with a network event or the setup time-out.
+        // The attempt is in progress: a network event or the setup timeout ends the poll.
         if self.states.is_live(node) {
             return Deadline::Never;
         }
-        // It failed at once: the next attempt waits for the metadata's back-off and the nodes'.
+        // The attempt failed at once: the next one waits for both the metadata's and a node's back-off.
         self.metadata
             .time_to_next_update(now)
             .max(self.earliest_candidate_deadline(now))
     }
 
-    /// When the first candidate leaves its reconnect back-off or throttle time.
+    /// The earliest end of a candidate's reconnect back-off or throttle time.
     fn earliest_candidate_deadline(&self, now: Instant) -> Deadline {
         self.candidates()
             .into_iter()
@@ -148,7 +148,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             .unwrap_or(Deadline::Never)
     }
 
-    /// The nodes that may be asked for metadata: the known brokers, and during a rebootstrap the bootstrap servers.
+    /// The nodes that a metadata request may be sent to: the known brokers, and during a rebootstrap the bootstrap
+    /// servers.
     fn candidates(&self) -> Vec<NodeId> {
         let cluster = self.metadata.cluster();
         let bootstrap = self.recovery.nodes();
@@ -217,8 +218,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 }
             }
         }
-        // An authentication failure fails all waiters for metadata, whichever node it came from, as in Java: waiting
-        // for another node would hide that the credentials are refused.
+        // As in Java, an authentication failure of any node fails all waiters for metadata: waiting for another node
+        // would hide that the credentials are rejected.
         if self.is_metadata_due(now) || ending.weight == Weight::Refused {
             self.metadata
                 .handle_failure(now, self.failure_of(id, ending));
@@ -263,7 +264,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                     )
                     .into(),
                 ),
-                // A broker that is starting may not know any broker, not even itself.
+                // A broker that is starting may list no broker, not even itself.
                 None => MetadataFailure::NoBrokers,
             };
             log::trace!(
@@ -274,8 +275,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// Logs what an update found, rate-limited twice: a line that each response repeats (a broker was ignored), and all
-    /// lines together, for those that change with each response (a topic that brokers disagree about).
+    /// Logs the lines of an update, with two rate limits: one per line, since every response may repeat it (a broker
+    /// was ignored), and one for all lines together, since they may differ in every response (brokers disagree about a
+    /// topic).
     fn write_news(&mut self, mut news: MetadataNews, now: Instant) {
         let lines = &mut self.logged.metadata;
         news.retain_lines(|level, line| level > Level::Info || lines.may_log(line, now));
@@ -286,8 +288,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     /// The least loaded node: the ready node with the fewest in-flight requests; if none is ready, one that is
     /// connecting; else one that may be connected to, the least recently tried first.
     ///
-    /// During a rebootstrap, a bootstrap server, unless a known broker is ready again; if no bootstrap server can be
-    /// connected to now, a known broker after all.
+    /// During a rebootstrap it is a bootstrap server, unless a known broker is ready again and bootstrap servers are
+    /// not preferred to it. If no bootstrap server can be connected to now, it is a known broker.
     ///
     /// # Kafka
     /// `NetworkClient#leastLoadedNode`.
@@ -316,7 +318,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         if nodes.is_empty() {
             return None;
         }
-        // A random start, so that not all clients of a cluster choose the same of equally good nodes.
+        // A random start, so that the clients of a cluster do not all choose the same one of several equally loaded
+        // nodes.
         let offset = self.random.usize(..nodes.len());
         let mut ready: Option<(usize, &Node)> = None;
         let mut preparing = None;

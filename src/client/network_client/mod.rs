@@ -1,13 +1,13 @@
 //! The network client: connects to nodes, sends requests, receives responses, refreshes the metadata.
 //!
-//! | file | what is in it |
+//! | file | subject |
 //! |---|---|
 //! | `mod` | the client, and the [`KafkaClient`] methods that the sender calls |
 //! | `connecting` | connections: resolve, connect, authenticate, disconnect, time out |
 //! | `sending` | a request's version, correlation id and encoding |
 //! | `responses` | events of a poll: completed sends and receives, throttling, API versions |
 //! | `metadata_updater` | when metadata is requested, and from which node |
-//! | `recovery` | rebootstrap: when the bootstrap servers are asked again |
+//! | `recovery` | rebootstrap: when metadata is requested from the bootstrap servers again |
 
 mod connecting;
 mod metadata_updater;
@@ -53,7 +53,7 @@ pub(crate) struct NetworkClientOptions {
     pub(crate) setup_timeout_max: Duration,
     /// `request.timeout.ms`, for the client's own requests (metadata, API versions).
     pub(crate) request_timeout: Duration,
-    /// Rebootstrap: the servers, and when they are asked again.
+    /// Options of the rebootstrap: the servers, and when metadata is requested from them again.
     pub(crate) recovery: RecoveryOptions,
     /// Seed of the random number generator: jitter of back-offs, and the node that a scan begins with.
     pub(crate) seed: u64,
@@ -79,7 +79,7 @@ enum Purpose<T> {
 
 /// The network client of one cluster: asynchronous requests over one connection per node.
 ///
-/// [`send`](KafkaClient::send) takes requests in, [`poll`](KafkaClient::poll) does the I/O and gives outcomes out.
+/// [`send`](KafkaClient::send) accepts requests, [`poll`](KafkaClient::poll) does the I/O and returns their outcomes.
 ///
 /// # Threads
 /// Owned by the sender thread; only the wake-up handle may be used by others.
@@ -101,7 +101,7 @@ pub(crate) struct NetworkClient<S, R, T> {
     nodes_needing_api_versions: BTreeMap<NodeId, i16>,
     /// Nodes whose host name is being resolved.
     lookups: BTreeSet<NodeId>,
-    /// A metadata request is in flight.
+    /// Whether a metadata request is in flight.
     is_updating: bool,
     /// The brokers that a metadata update waits for, as last reported to `metadata`.
     awaited: Vec<AwaitedBroker>,
@@ -161,7 +161,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// Whether the node's connection takes a request, also one for metadata.
+    /// Whether a request can be sent on the node's connection now, even if a metadata request is due.
     fn can_send(&self, node: NodeId, now: Instant) -> bool {
         self.states.is_ready(node, now)
             && self.selector.is_channel_ready(node)
@@ -170,8 +170,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     /// How long the selector may block: until the first of the caller's timeout and the client's own deadlines.
     fn poll_timeout(&self, timeout: Duration, metadata: Deadline, now: Instant) -> Duration {
-        // A reconnect back-off is not among them: the sender asks for it by `poll_deadline`, for metadata it is in
-        // `metadata`.
+        // Reconnect back-offs are not among them: the sender adds those of its nodes by `poll_deadline`, and `metadata`
+        // includes those that a metadata update waits for.
         metadata
             .min(self.in_flight.earliest_deadline())
             .min(self.states.next_setup_deadline())
@@ -208,7 +208,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
     }
 
     fn is_ready(&self, node: NodeId, now: Instant) -> bool {
-        // A due metadata request takes precedence: no other request is sent until it is.
+        // A due metadata request takes precedence: no other request is sent before it.
         self.can_send(node, now) && !self.is_metadata_due(now)
     }
 
@@ -240,7 +240,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
             Some(ConnectionState::AuthenticatingAgain) => Some(NotReady::NotConnected(Some(
                 "it is being authenticated again".into(),
             ))),
-            // At most a due metadata request is sent first: the node itself is ready.
+            // The node is ready, even if a due metadata request is sent first.
             Some(ConnectionState::Ready) => None,
             _ => Some(NotReady::NotConnected(last_error())),
         }
@@ -286,7 +286,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
                 None => Arc::from(format!("node {node} is not ready")),
             })
         };
-        // The caller learns of it from the next poll, as of every other outcome: `send` itself never fails.
+        // The next poll returns this outcome like every other: `send` itself never fails.
         if let Some(reason) = refused {
             let outcome = match self.states.state(node) {
                 Some(ConnectionState::AuthenticationFailed(_)) => {
@@ -308,7 +308,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
             return;
         }
         let sent = self.dispatch(node, &request, None, timeout, Purpose::User(tag), now);
-        // `dispatch` returns the purpose that it was given, so no other variant comes back.
+        // `dispatch` returns the purpose that was passed to it, so it is of no other variant.
         if let Err((Purpose::User(tag), version, outcome)) = sent {
             self.completed.push(ClientResponse {
                 node,
@@ -330,8 +330,8 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         self.handle_resolutions(now);
         self.handle_canonical_names();
         let metadata = self.maybe_update_metadata(now);
-        // Completed requests are returned without blocking. The selector is polled all the same (Java returns
-        // here): if every loop sent to a node that takes nothing, its disconnect would never be noticed.
+        // Completed requests are returned without blocking. The selector is polled all the same (Java returns here): if
+        // a request completed at once in every iteration, a disconnect would never be noticed.
         let timeout = if self.completed.is_empty() {
             timeout
         } else {
@@ -344,17 +344,18 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
                 log::error!(self.log, "Unexpected error during I/O: {error}{suppressed}");
             }
         }
-        // The poll may have blocked: timeouts are judged by the time after it.
+        // The poll may have blocked: timeouts are compared with the time after it.
         let now = self.clock.now();
-        // Sends before receives: a request without response (acks=0) must be gone before a frame could be matched
-        // with it. Receives before disconnects: a response that arrived before the close still completes its request.
+        // Sends before receives: a request without response (acks=0) must be removed before a frame is matched with the
+        // oldest request. Receives before disconnects: a response that arrived before the close still completes its
+        // request.
         self.handle_completed_sends(&events, now);
         self.handle_completed_receives(&mut events, now);
         self.handle_disconnections(&events, now);
         self.handle_connections(&events, now);
         self.handle_resolutions(now);
         self.send_api_versions_requests(now);
-        // Timeouts last: what arrived in this poll, however late, counts as having arrived.
+        // Timeouts last: a response or connection that this poll has reported counts, even if it is late.
         self.handle_timed_out_connections(now);
         self.handle_timed_out_requests(now);
         events.clear();
@@ -369,7 +370,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
 
     fn newest_untouched(&self, node: NodeId) -> Option<&T> {
         match &self.in_flight.newest_unwritten(node)?.purpose {
-            // The selector knows of the socket: a frame that is not written in full may be written in part.
+            // The selector is consulted too: a frame that is not written in full may be written in part.
             Purpose::User(tag) if self.selector.is_send_untouched(node) => Some(tag),
             _ => None,
         }

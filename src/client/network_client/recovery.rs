@@ -1,4 +1,4 @@
-//! Rebootstrap (KIP-899, KIP-1102): asks the bootstrap servers for metadata again when no known broker can be
+//! Rebootstrap (KIP-899, KIP-1102): requests metadata from the bootstrap servers again when no known broker can be
 //! connected to, or none has answered a metadata request for too long.
 
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(super) struct MetadataRecovery {
     stage: RecoveryStage,
     /// When the canonical names were last looked up.
     last_canonical_lookup: Option<Instant>,
-    /// A look-up of the canonical names is running.
+    /// Whether a look-up of the canonical names is running.
     is_looking_up_canonical: bool,
     /// Rate limit of the warning that a rebootstrap begins.
     logged: Seldom,
@@ -89,7 +89,7 @@ impl MetadataRecovery {
         Arc::clone(&self.nodes)
     }
 
-    /// Ends the rebootstrap after a metadata response. Returns whether one was going on.
+    /// Ends the rebootstrap after a metadata response. Returns whether one was in progress.
     pub(super) fn succeeded(&mut self) -> bool {
         self.due_since = None;
         std::mem::replace(&mut self.stage, RecoveryStage::Off) != RecoveryStage::Off
@@ -217,7 +217,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// Ends the rebootstrap: a metadata response with usable brokers has come.
+    /// Ends the rebootstrap: a metadata response with usable brokers has arrived.
     pub(super) fn rebootstrap_succeeded(&mut self) {
         if self.recovery.succeeded() {
             log::debug!(

@@ -32,7 +32,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// The same for a request that was written in full while it was sent: the next poll returns it.
+    /// Marks the newest request as written in full by `send` itself. If it expects no response (acks=0), it is
+    /// completed, and the next poll returns it.
     pub(super) fn handle_completed_send(&mut self, id: NodeId, now: Instant) {
         if let Some(request) = self.in_flight.newest_written(id) {
             self.complete(id, request, Outcome::Sent, now);
@@ -63,7 +64,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             unknown_error,
         } = match decode(api_key, version, oldest.correlation_id, payload) {
             Ok(decoded) => decoded,
-            // Nothing after a frame that cannot be read can be trusted. The request stays in flight until here, so
+            // After a frame that cannot be decoded, no later one can be trusted. The request is still in flight, so
             // that closing the connection completes it as disconnected: it may have been executed.
             Err(error) => {
                 let error =
@@ -92,7 +93,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 "{left_over} bytes follow {api_key} response version {version} from node {id}"
             );
         }
-        // Before the response is handled: whatever that sends must already see the throttle time.
+        // Called before the response is handled: requests that this causes must already observe the throttle time.
         self.maybe_throttle(id, api_key, version, &response, now);
         match (request.purpose, response) {
             (Purpose::Metadata(planned), Response::Metadata(response)) => {
@@ -122,8 +123,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// Records the response's throttle time, and mutes the node for as long (KIP-219). In older versions of a request
-    /// the broker has delayed the response itself, and the client need not wait.
+    /// Records the response's throttle time, and sends the node no requests for that time (KIP-219). In older versions
+    /// of a request the broker has delayed the response itself, and the client need not wait.
     fn maybe_throttle(
         &mut self,
         id: NodeId,
@@ -140,7 +141,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
         let throttle = Duration::from_millis(u64::from(millis.unsigned_abs()));
         let until = now.saturating_add(throttle);
-        // The broker does not answer while it throttles: what is in flight gets as much more time.
+        // The broker does not answer while it throttles: the deadlines of requests in flight are extended by that time.
         let longer_by = self.states.throttle(id, until, now);
         self.in_flight.extend_deadlines(id, longer_by);
         log::trace!(
@@ -195,8 +196,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             return;
         }
         if response.error == ErrorCode::UnsupportedVersion && version > 0 {
-            // Brokers since 2.4 list the versions of ApiVersions that they support; older ones support 0. Always below
-            // the version just tried, so that a broker cannot make this loop.
+            // Brokers since 2.4 list the versions of ApiVersions that they support; older ones support 0. The fallback
+            // is always below the version just tried, so that no broker can cause an endless loop.
             let listed = NodeApiVersions::new(response).range(ApiKey::ApiVersions);
             let fallback = listed.map_or(0, |(_, max)| max.clamp(0, version - 1));
             self.nodes_needing_api_versions.insert(id, fallback);
@@ -230,12 +231,12 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     }
 }
 
-/// A decoded response, and its oddities for the debug log.
+/// A decoded response, and its irregularities for the debug log.
 struct Decoded {
     response: Response,
-    /// Trailing bytes, as from a broker that knows more fields than this client.
+    /// Trailing bytes, as from a broker with fields that are unknown to this client.
     left_over: usize,
-    /// The first error code in it that [`ErrorCode`] does not know.
+    /// The first error code in the response that [`ErrorCode`] does not have.
     unknown_error: Option<i16>,
 }
 

@@ -105,7 +105,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 purpose,
             },
         );
-        // Mostly the socket has taken the whole frame at once: the connection is free again without another poll.
+        // Usually the socket has taken the whole frame at once: the next request can be sent without a poll in between.
         if self.selector.take_completed_send(node) {
             self.handle_completed_send(node, now);
         }
@@ -136,14 +136,14 @@ fn allowed_versions(request: &Request) -> RangeInclusive<i16> {
 /// version 2 only; record batches (magic 2) from version 3; zstd from version 7.
 ///
 /// # Kafka
-/// `ProduceRequest#forMagic`, `#validateRecords`. Differs: Java allows version 2 only for magic 0, too. Brokers for
-/// which it chooses magic 0 are those without version 2, so that it can send them nothing at all.
+/// `ProduceRequest#forMagic`, `#validateRecords`. Differs: Java requires version 2 for magic 0, too. It chooses magic 0
+/// for brokers that lack version 2, and so cannot send them anything.
 fn produce_versions(request: &ProduceRequest) -> RangeInclusive<i16> {
     let (mut min, mut max) = (ApiKey::Produce.min_version(), ApiKey::Produce.max_version());
     let partitions = request.topics.iter().flat_map(|topic| &topic.partitions);
     for records in partitions.filter_map(|partition| partition.records.as_ref()) {
         let byte_at = |at| byte_of(records, at);
-        // Partitions may differ in their format: the range is what fits all of them.
+        // Partitions may differ in their format: the range is limited to the versions that fit all of them.
         match magic_of(byte_at) {
             Some(0) => max = max.min(LAST_WITH_SETS),
             Some(1) => {
@@ -153,7 +153,7 @@ fn produce_versions(request: &ProduceRequest) -> RangeInclusive<i16> {
             Some(_) => min = min.max(FIRST_WITH_BATCHES),
             None => {}
         }
-        // In message sets the codec has another place, and zstd does not exist.
+        // Message sets store the codec elsewhere, and do not support zstd.
         let is_batch = min >= FIRST_WITH_BATCHES;
         if is_batch && codec_of_batch(byte_at) == Some(CompressionType::Zstd.id()) {
             min = min.max(FIRST_WITH_ZSTD);

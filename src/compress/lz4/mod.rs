@@ -22,7 +22,7 @@ const FLAGS: u8 = 0x60;
 const BLOCK_DESCRIPTOR: u8 = 0x40;
 /// Header checksum: the second byte of XXH32 over the two bytes above.
 const HEADER_CHECKSUM: u8 = 0x82;
-/// The same over the frame magic and the two bytes above: Kafka's incorrect computation before 0.10 (KAFKA-3160), which
+/// Header checksum that also covers the frame magic: Kafka's incorrect computation before 0.10 (KAFKA-3160), which
 /// readers of record format 0 expect.
 const BROKEN_HEADER_CHECKSUM: u8 = 0x1a;
 

@@ -12,7 +12,7 @@ use crate::types::Magic;
 
 /// Upper bound of LZ4's compression ratio: one length byte encodes at most 255 bytes of output.
 const BEST_RATIO: usize = 255;
-/// Constant term of that bound: the first and the last literals.
+/// Constant term of the upper bound: the first and the last literals.
 const BEST_RATIO_EXTRA: usize = 64;
 const SEED: u32 = 0;
 
@@ -85,7 +85,8 @@ pub(in crate::compress) fn decode(
     Ok(out)
 }
 
-/// Decompresses a block into `room`; `None` if it exceeds `most` bytes, where `most` is less than the block size.
+/// Decompresses a block into `room`; `None` if the output exceeds `most` bytes, and `most` is less than the frame's
+/// block size.
 fn uncompress<'a>(
     block: &[u8],
     most: usize,
@@ -140,7 +141,7 @@ impl FrameHeader {
         let fields = &fields[..fields.len() - rest.len()];
         let [checksum] = take(&mut rest, "the header")?;
         let [_, expected, ..] = XxHash32::oneshot(SEED, fields).to_le_bytes();
-        // Not verified in record format 0, as in Kafka: there are frames with the incorrect checksum.
+        // Not verified in record format 0, as in Kafka: frames with the incorrect checksum exist.
         if magic != Magic::V0 && checksum != expected {
             return Err(corrupt("the header does not match its checksum"));
         }

@@ -1,11 +1,11 @@
-//! Bytes that no codec wrote.
+//! Decompression of invalid and malicious data.
 
 use super::*;
 
-/// More than anything in these tests is long.
+/// A limit that only decompression bombs exceed in these tests.
 const ENOUGH: usize = 1 << 20;
 
-/// Something short of every kind that readers know, compressed.
+/// A short compressed sample of each codec and framing.
 fn samples() -> Vec<(CompressionType, Magic, Vec<u8>)> {
     let input = &lines()[..600];
     let mut samples = Vec::new();
@@ -20,13 +20,13 @@ fn samples() -> Vec<(CompressionType, Magic, Vec<u8>)> {
 }
 
 #[test]
-fn truncated_data_is_an_error_or_decompresses_to_its_complete_blocks() {
+fn truncated_data_is_an_error_unless_it_is_a_complete_snappy_stream() {
     let input = &lines()[..600];
     for (codec, magic, sample) in samples() {
         for len in 1..sample.len() {
             let read = decompress(codec, magic, &sample[..len], ENOUGH);
             match codec {
-                // Snappy's stream has no end of its own.
+                // A Snappy stream has no end mark: a header alone is a valid stream.
                 CompressionType::Snappy if read == Ok(Vec::new()) => assert_eq!(len, 16),
                 _ => assert!(
                     matches!(read, Err(DecompressError::Corrupt { .. })),
@@ -49,7 +49,7 @@ fn a_changed_bit_never_makes_a_reader_panic_or_exceed_its_limit() {
             for limit in [input.len() - 1, input.len(), ENOUGH] {
                 let read = decompress(codec, magic, &changed, limit);
                 assert!(read.as_ref().is_ok_and(|out| out.len() <= limit) || read.is_err());
-                // gzip has a checksum over what it holds.
+                // gzip has a checksum over the content.
                 if codec == CompressionType::Gzip {
                     assert!(read.is_err() || read.as_deref() == Ok(input), "bit {bit}");
                 }
@@ -58,13 +58,13 @@ fn a_changed_bit_never_makes_a_reader_panic_or_exceed_its_limit() {
     }
 }
 
-/// A small stream that becomes 16 MiB: pieces of 1 MiB, each compressed to next to nothing.
+/// Decompression bombs: a small stream decompresses to 16 MiB, in pieces of 1 MiB that compress very well.
 #[test]
-fn bombs_are_refused() {
+fn decompression_bombs_are_rejected() {
     let piece = vec![0; ENOUGH];
     for codec in CODECS.into_iter().skip(1) {
         let one = compress(codec, Magic::V2, &[&piece]);
-        // What has no end mark, or is read on after it.
+        // The other formats have no end mark, or are read beyond it.
         let bomb = match codec {
             CompressionType::Lz4 => {
                 let blocks = one[7..one.len() - 4].repeat(16);
@@ -84,10 +84,10 @@ fn bombs_are_refused() {
     }
 }
 
-/// Sizes that are announced and not there: no memory is taken for them.
+/// No memory is allocated for a size that a header claims but the data does not have.
 #[test]
 fn claimed_sizes_are_not_trusted() {
-    // A bare Snappy block of 2^31 - 1 bytes.
+    // An unframed Snappy block of 2^31 - 1 bytes.
     let snappy = [0xff, 0xff, 0xff, 0xff, 0x07, 0];
     // A zstd frame of one segment with 2^40 bytes, and one with 2^30.
     let frame = |size: u64| {
@@ -112,10 +112,10 @@ fn claimed_sizes_are_not_trusted() {
     }
 }
 
-/// A frame of Java's highest level asks for a window of 128 MiB, and holds little.
+/// A frame of Java's highest level declares a window of 128 MiB, even for little content.
 #[test]
 #[cfg(feature = "zstd")] // Which writes the frame.
-fn a_large_window_around_little_is_read() {
+fn a_frame_with_a_large_window_and_little_content_is_decompressed() {
     let mut encoder = ::zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
     encoder.window_log(27).unwrap();
     std::io::Write::write_all(&mut encoder, b"little").unwrap();
@@ -154,7 +154,7 @@ fn lz4_frames_that_kafkas_reader_rejects_are_rejected_with_the_reason() {
 
 /// Java: `KafkaLZ4BlockInputStream` with block checksums, content checksum and content size set.
 #[test]
-fn all_that_a_frame_of_lz4_may_carry_is_checked() {
+fn all_optional_fields_of_an_lz4_frame_are_verified() {
     use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 
     let input = lines();
@@ -169,7 +169,7 @@ fn all_that_a_frame_of_lz4_may_carry_is_checked() {
     let frame = encoder.finish().unwrap();
     let read = |frame: &[u8]| decompress(CompressionType::Lz4, Magic::V2, frame, input.len());
     assert!(read(&frame) == Ok(input.clone()));
-    // The checksum of the content is last, that of the block stands before the end mark.
+    // The checksum of the content is last, that of the block is before the end mark.
     for (from_end, what) in [(1, "the content does not"), (9, "a block does not")] {
         let mut changed = frame.clone();
         let at = changed.len() - from_end;
@@ -181,7 +181,7 @@ fn all_that_a_frame_of_lz4_may_carry_is_checked() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_or_refused(
+    fn any_bytes_are_decompressed_or_rejected(
         bytes in prop::collection::vec(any::<u8>(), 0..300),
         kept in 0..40_usize,
         codec in codec(),

@@ -1,5 +1,5 @@
-//! The files beside this one were written by Kafka 3.0.0's `CompressionType#wrapForOutput` (lz4-java
-//! 1.7.1, snappy-java 1.1.8.1, zstd-jni 1.5.0-2, Java 17) and hold [`lines`](super::lines).
+//! The files in `java` were written by Kafka 3.0.0's `CompressionType#wrapForOutput` (lz4-java 1.7.1, snappy-java
+//! 1.1.8.1, zstd-jni 1.5.0-2, Java 17) and contain [`lines`](super::lines).
 
 use super::*;
 
@@ -39,12 +39,12 @@ fn data_compressed_by_java_is_decompressed() {
     }
 }
 
-/// Framing: what is in front of the first block, and what is behind the last.
+/// Framing: the bytes before the first block, and those after the last one.
 #[test]
 fn compressed_data_has_the_frames_that_java_writes() {
     for (codec, magic, file) in FILES {
         let ours = compress(codec, magic, &[&lines()]);
-        // zstd's header differs by design: the size of the content stands in it.
+        // zstd's header differs by design: it contains the content size.
         let (front, back) = match codec {
             CompressionType::Gzip => (10, 8),
             CompressionType::Snappy => (16, 0),
@@ -60,14 +60,14 @@ fn compressed_data_has_the_frames_that_java_writes() {
     }
 }
 
-/// Snappy has no freedom left: the same blocks, by the same algorithm.
+/// Snappy's output is fully determined by the block size and the algorithm, which are the same.
 #[test]
-fn snappy_is_the_same_byte_by_byte() {
+fn snappy_output_equals_that_of_java_byte_for_byte() {
     let (codec, magic, file) = FILES[1];
     assert!(compress(codec, magic, &[&lines()]) == file);
 }
 
-/// Java: `ZstdOutputStream` writes a frame only when something is put into it.
+/// Java: `ZstdOutputStream` writes a frame only if something is written to it.
 #[test]
 fn a_zstd_stream_without_a_frame_is_empty() {
     let read = decompress(CompressionType::Zstd, Magic::V2, &[], 0);

@@ -1,4 +1,4 @@
-//! What all codecs have in common.
+//! Properties that all codecs share.
 
 mod hostile;
 mod java;
@@ -27,7 +27,7 @@ fn compress(codec: CompressionType, magic: Magic, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// Lines such as services log: `tests/java` holds them as Java compressed them.
+/// Lines such as services log. The files in `tests/java` are these lines, compressed by Java.
 fn lines() -> Vec<u8> {
     let line = |n: u32| {
         let customer = n % 7;
@@ -36,7 +36,7 @@ fn lines() -> Vec<u8> {
     (0..1500).map(line).collect::<String>().into_bytes()
 }
 
-/// Bytes that no codec makes smaller.
+/// Incompressible bytes.
 fn noise(len: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(7);
     (0..len).map(|_| random.u8(..)).collect()
@@ -52,7 +52,7 @@ fn inputs() -> Vec<Vec<u8>> {
     inputs
 }
 
-/// Reads with what is not ours.
+/// Decompresses with another implementation.
 fn decode_elsewhere(codec: CompressionType, magic: Magic, compressed: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     match codec {
@@ -72,7 +72,7 @@ fn decode_elsewhere(codec: CompressionType, magic: Magic, compressed: &[u8]) -> 
         CompressionType::Lz4 => {
             let mut frame = compressed.to_vec();
             if magic == Magic::V0 {
-                // Format 0 wants a checksum that others call wrong.
+                // Format 0 requires a header checksum that other readers reject.
                 assert_eq!(frame[6], 0x1a);
                 frame[6] = 0x82;
             }
@@ -81,7 +81,7 @@ fn decode_elsewhere(codec: CompressionType, magic: Magic, compressed: &[u8]) -> 
         }
         #[cfg(feature = "zstd")]
         CompressionType::Zstd => out = ::zstd::decode_all(compressed).unwrap(),
-        // Where there is no C compiler there is no other reader; what ours reads of Java's is in `java`.
+        // Without a C compiler there is no other implementation. `java` tests that ours decompresses Java's frames.
         #[cfg(not(feature = "zstd"))]
         CompressionType::Zstd => out = zstd::decode(compressed, usize::MAX).unwrap(),
     }
@@ -91,7 +91,7 @@ fn decode_elsewhere(codec: CompressionType, magic: Magic, compressed: &[u8]) -> 
 #[test]
 fn compressed_data_is_decompressed_by_this_crate_and_by_other_implementations() {
     for codec in CODECS {
-        // The format matters to lz4 alone.
+        // Only lz4 depends on the record format.
         let magics = match codec {
             CompressionType::Lz4 => &MAGICS[..],
             _ => &[Magic::V2],
@@ -112,7 +112,7 @@ fn compressed_data_is_decompressed_by_this_crate_and_by_other_implementations() 
 }
 
 #[test]
-fn more_than_the_limit_is_refused_and_the_limit_is_not() {
+fn data_that_exceeds_the_limit_is_rejected() {
     for codec in CODECS {
         for input in inputs().iter().filter(|input| !input.is_empty()) {
             let limit_bytes = input.len() - 1;
@@ -127,7 +127,7 @@ fn more_than_the_limit_is_refused_and_the_limit_is_not() {
 }
 
 #[test]
-fn every_level_is_read_back() {
+fn data_compressed_at_any_level_is_decompressed() {
     let input = lines();
     let levels = (-1..=9).map(|level| (CompressionType::Gzip, level));
     let zstd = [-131_072, -5, 0, 1, 3, 9, 12, 16, 19, 22];
@@ -142,7 +142,7 @@ fn every_level_is_read_back() {
 
 /// Kafka's sizes, by its own codecs at their defaults, and gzip at level 1, where zlib-rs differs most.
 #[test]
-fn batches_are_as_small_as_those_of_java() {
+fn compressed_data_is_at_most_5_percent_larger_than_that_of_java() {
     let java = [
         (CompressionType::Gzip, None, 5_458),
         (CompressionType::Gzip, Some(1), 5_438),
@@ -191,7 +191,7 @@ fn a_reused_encoder_writes_the_same_bytes_as_a_new_one() {
 }
 
 #[test]
-fn threads_compress_at_the_same_time_and_leave_their_encoders_behind() {
+fn threads_compress_concurrently_and_return_their_encoders_to_the_pool() {
     let input = lines();
     for codec in CODECS {
         let compressor = Compressor::new(codec, None).unwrap();
@@ -212,7 +212,7 @@ fn threads_compress_at_the_same_time_and_leave_their_encoders_behind() {
 }
 
 #[test]
-fn a_codec_that_was_left_out_is_named_with_its_feature() {
+fn the_error_for_a_codec_that_is_not_compiled_in_names_its_feature() {
     let missing = FeatureMissing::of(CompressionType::Lz4);
     assert_eq!(
         missing.to_string(),
@@ -229,7 +229,7 @@ fn a_codec_that_was_left_out_is_named_with_its_feature() {
 /// Both backends of zstd are in this build: each reads what the other writes.
 #[cfg(feature = "zstd-pure")]
 #[test]
-fn the_backends_of_zstd_read_each_other() {
+fn each_zstd_backend_decompresses_the_output_of_the_other() {
     use super::encoder::Encoder;
     use super::zstd::pure;
 
@@ -258,7 +258,7 @@ fn magic() -> impl Strategy<Value = Magic> {
     prop::sample::select(&MAGICS[..])
 }
 
-/// Some words, many times: what codecs find repeats in.
+/// A few words, repeated many times, so that codecs find matches.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let word = prop::collection::vec(any::<u8>(), 1..12);
     let words = prop::collection::vec(word, 1..8);
@@ -282,7 +282,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
-    fn where_parts_end_does_not_matter(
+    fn the_input_may_be_split_into_parts_anywhere(
         input in content(),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
         codec in codec(),

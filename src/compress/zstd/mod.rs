@@ -41,7 +41,7 @@ enum DecompressFailure {
 /// buffer suffices or `limit_bytes` is reached.
 ///
 /// The whole output is in one buffer, which serves as the window. A streaming decoder would have to allocate the window
-/// that the frame asks for, which may be 128 MiB for any content, as with Java's highest level.
+/// that the frame declares, which may be 128 MiB even for little content, as with Java's highest level.
 fn decompress_with_growing_buffer(
     compressed: &[u8],
     content_size: Option<u64>,

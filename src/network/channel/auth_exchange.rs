@@ -13,11 +13,12 @@ pub(super) struct AuthExchange {
     pub(super) authenticator: Box<dyn Authenticator>,
     /// The authenticator's frame, which is written before the client's.
     pub(super) sending: Option<NetworkSend>,
-    /// An exchange has started, and has neither completed nor failed.
+    /// Whether an exchange has started, and has neither completed nor failed.
     pub(super) is_active: bool,
-    /// When it started.
+    /// When the exchange started.
     started: Instant,
-    /// The authenticator waits for something other than the broker, and `proceed` is called by then.
+    /// Deadline of a pause, in which the authenticator waits for something other than the broker: `proceed` is called
+    /// then at the latest.
     pub(super) pause: Option<Deadline>,
     /// When re-authentication is due: before the first request that is sent after it.
     pub(super) again: Deadline,

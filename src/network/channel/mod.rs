@@ -1,7 +1,7 @@
 //! Channel: one connection, from connecting over TLS handshake and authentication to exchanging frames.
 //!
-//! Readiness events are edge-triggered: each is reported once. So the channel remembers readiness until the stream says
-//! `WouldBlock`, and returns after each turn whether it needs another one without an event.
+//! Readiness events are edge-triggered: each is reported once. So the channel stores readiness until the stream returns
+//! `WouldBlock`, and each turn returns whether another one is needed without an event.
 
 mod auth_exchange;
 mod reasons;
@@ -28,8 +28,8 @@ use crate::clock::{Deadline, Instant};
 use crate::planted::planted;
 use crate::protocol::Frame;
 
-/// Most reads in one turn, for fairness: a peer that sends a large frame as fast as it is read does not starve other
-/// connections.
+/// Maximum number of reads in one turn, for fairness: a peer that sends a large frame as fast as it is read does not
+/// starve other connections.
 const READS_PER_TURN: usize = 16;
 
 /// Limit on the size of a frame before the first authentication, while the peer is untrusted. A broker's limit for
@@ -69,7 +69,7 @@ pub(super) struct KafkaChannel {
     max_response_bytes: usize,
     /// The request frame that is being written.
     sending: Option<NetworkSend>,
-    /// A request frame was written in full, which no poll has reported yet.
+    /// Whether a request frame was written in full that no poll has reported yet.
     sent: bool,
     /// Activity that is not recorded yet.
     pub(super) activity: Activity,
@@ -82,8 +82,8 @@ pub(super) struct KafkaChannel {
 }
 
 impl KafkaChannel {
-    /// A channel that is connecting; `writable` if the stream is connected already, so that the first turn finds that
-    /// without an event.
+    /// A channel that is connecting; `writable` is true if the stream is connected already: no event then reports it,
+    /// and the first turn checks.
     pub(super) fn new(
         id: ConnectionId,
         parts: ChannelParts,
@@ -116,13 +116,13 @@ impl KafkaChannel {
         matches!(self.state, ChannelState::Ready)
     }
 
-    /// Takes in a readiness event.
+    /// Adds a readiness event.
     pub(super) fn note(&mut self, event: Readiness) {
         self.readiness.note(event);
     }
 
-    /// Until when authentication waits for something that no event of the stream reports, such as a token. Each turn
-    /// checks whether it is there.
+    /// Deadline of a pause of the authentication, which waits for something that no event of the stream reports, such
+    /// as a token. Each turn checks whether it has arrived.
     pub(super) fn paused_until(&self) -> Option<Deadline> {
         self.exchange.pause
     }
@@ -185,7 +185,8 @@ impl KafkaChannel {
         sending.is_some_and(|sending| !sending.is_touched())
     }
 
-    /// Drops such a frame: the peer has not seen it and never will. Returns whether there was one.
+    /// Drops a queued frame of which the transport has taken no byte: the peer never sees it. Returns whether there was
+    /// one.
     pub(super) fn withdraw_send(&mut self) -> bool {
         let withdraws = self.is_send_untouched();
         if withdraws {
@@ -228,7 +229,8 @@ impl KafkaChannel {
             }
             // Before the first authentication no request was sent, so this frame answers none: it is dropped.
             Ok(Some(_)) if !self.has_been_ready() => {}
-            // One frame per turn, for fairness among connections, and so that frames come before the disconnect.
+            // One frame per turn, for fairness among connections, and so that frames are delivered before the
+            // disconnect.
             Ok(Some(frame)) => {
                 self.activity.response_bytes = Some(LENGTH_BYTES + frame.len());
                 events.completed_receives.push((self.id, frame));
@@ -261,7 +263,7 @@ impl KafkaChannel {
     pub(super) fn has_work(&self) -> bool {
         match self.state {
             ChannelState::Connecting => self.readiness.readable || self.readiness.writable,
-            // A turn continues the handshake until the stream says `WouldBlock`.
+            // A turn continues the handshake until the stream returns `WouldBlock`.
             ChannelState::Handshaking => false,
             ChannelState::Authenticating | ChannelState::Ready => {
                 self.sent
@@ -289,7 +291,8 @@ impl KafkaChannel {
         self.transport.shutdown(&mut self.readiness);
     }
 
-    /// Continues connecting, the handshake, and a paused authentication. False until connect and handshake are done.
+    /// Continues connecting, the handshake, and a paused authentication. Returns false until both connect and handshake
+    /// are done.
     fn set_up(&mut self, now: Instant) -> Result<bool, CloseReason> {
         if matches!(self.state, ChannelState::Connecting) {
             match self.transport.finish_connect(&mut self.readiness) {
@@ -338,8 +341,8 @@ impl KafkaChannel {
         self.exchange.is_active && (!self.has_been_ready() || self.exchange.is_answer(frame))
     }
 
-    /// Passes a frame to the authenticator, also on a closing channel: the broker's error message says more than the
-    /// failed write that follows from it.
+    /// Passes a frame to the authenticator, also on a closing channel: the broker's error message is more informative
+    /// than the failed write that follows from it.
     fn receive_for_authenticator(
         &mut self,
         frame: &Bytes,
@@ -350,14 +353,14 @@ impl KafkaChannel {
         self.apply_step(step, now)
     }
 
-    /// Checks that the authenticator's frame is written in full before an answer to it is taken in. A broker that
+    /// Checks that the authenticator's frame is written in full before an answer to it is processed. A broker that
     /// answers earlier has not read the request; and the authenticator's next frame must not be written into the middle
     /// of this one.
     fn check_request_complete(&mut self, now: Instant) -> Result<(), CloseReason> {
         let Some(sending) = &self.exchange.sending else {
             return Ok(());
         };
-        // `sending` may still be set although the frame was taken in full: the transport has yet to flush, perhaps
+        // `sending` may still be set although the transport has accepted the whole frame: it has yet to flush, perhaps
         // bytes of its own that follow the frame.
         if planted!(FramesSplicedByEarlyAnswer) {
             self.exchange.sending = None;
@@ -490,13 +493,13 @@ impl KafkaChannel {
         self.state = ChannelState::Closing(self.root_cause(reason));
         self.exchange.sending = None;
         self.exchange.pause = None;
-        // As if the end of the stream had been reported: reads go on until they find it.
+        // As if the end of the stream had been reported: reads continue until they reach it.
         self.readiness.readable = !planted!(AnswersDroppedAtEnd);
         self.readiness.input_ends = true;
     }
 
     /// Replaces the close reason if the broker disconnected during a pause: it got no credentials that it could reject,
-    /// so what the pause waits for is the cause.
+    /// so the cause is the event that the pause waits for.
     fn reason_in_pause(&self, reason: CloseReason) -> CloseReason {
         match reason {
             CloseReason::ClosedByPeer | CloseReason::Io(_) if self.exchange.pause.is_some() => {
@@ -525,14 +528,15 @@ impl KafkaChannel {
     }
 }
 
-/// Writes a frame to the transport, and flushes it to the stream. False: the stream takes no more now.
+/// Writes a frame to the transport, and flushes it to the stream. Returns false if the stream takes no more now.
 fn write_frame(
     sending: &mut NetworkSend,
     transport: &mut dyn Transport,
     ready: &mut Readiness,
 ) -> Result<bool, CloseReason> {
     while !sending.is_complete() {
-        // A TLS transport would take the frame into its buffer, and it would count as touched though nothing was sent.
+        // A TLS transport would take the frame into its buffer, and the frame would count as touched though nothing was
+        // sent.
         if !ready.writable {
             return Ok(false);
         }
@@ -545,7 +549,7 @@ fn write_frame(
     flush(transport, ready)
 }
 
-/// Flushes the transport. False: the stream takes no more now.
+/// Flushes the transport. Returns false if the stream takes no more now.
 fn flush(transport: &mut dyn Transport, ready: &mut Readiness) -> Result<bool, CloseReason> {
     if !transport.has_pending_writes() {
         return Ok(true);

@@ -39,8 +39,8 @@ impl ReportedState {
         matches!(self, Self::Connected | Self::AuthenticatingAgain)
     }
 
-    /// Whether a change of state is still to be reported that no event of the stream accompanies: `send` starts
-    /// re-authentication, between polls.
+    /// Whether a change of state must be reported without an event of the stream: `send` starts re-authentication
+    /// between polls.
     #[inline]
     pub(super) fn is_behind(self, state: &ChannelState) -> bool {
         match self {

@@ -16,7 +16,7 @@ use super::socket::{open, send_vectored};
 use crate::util::backoff::SHORTEST_BACKOFF;
 use crate::util::log::{self, LogContext};
 
-/// Most events fetched by one wait; others stay in the kernel for the next.
+/// Maximum number of events fetched by one wait; further ones stay in the kernel for the next.
 const EVENTS: usize = 256;
 
 /// Back-off after a wait that failed.
@@ -127,7 +127,7 @@ const fn connection(token: Token) -> ConnectionId {
 struct PollWaker {
     log: LogContext,
     waker: Waker,
-    /// A failure was logged already.
+    /// Whether a failure was logged already.
     has_failed: AtomicBool,
 }
 
@@ -153,8 +153,8 @@ impl Stream for TcpStream {
             return Err(error);
         }
         match self.0.peer_addr() {
-            // TCP self-connect: the kernel may choose the target port, if nobody listens on it, as the local port. The
-            // socket is then connected to itself, and a broker could no longer bind that port.
+            // TCP self-connect: if no socket listens on the target port, the kernel may choose it as the local port.
+            // The socket is then connected to itself, and a broker could no longer bind that port.
             Ok(peer) if peer == self.0.local_addr()? => Err(io::Error::new(
                 io::ErrorKind::ConnectionRefused,
                 "connected to itself",

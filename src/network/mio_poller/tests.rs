@@ -50,7 +50,7 @@ fn writing_to_a_connection_that_the_peer_has_ended_raises_no_signal() {
     };
     let slices = [IoSlice::new(b"head"), IoSlice::new(b"body")];
 
-    // The measure itself: without the flag the signal is raised. On a thread of its own, where it stays.
+    // Control: without the flag the signal is raised. This runs on a thread of its own, where the signal stays pending.
     let seen = thread::scope(|scope| {
         let write = || {
             let mut stream = ended();

@@ -9,7 +9,7 @@ use crossbeam_channel::unbounded;
 use super::{NameLookUps, NameService, literal, unresolved};
 use crate::clock::{Clock, Deadline};
 
-/// Threads that resolve bootstrap hosts concurrently: the first few of a long list may hang.
+/// Maximum number of threads that resolve bootstrap hosts concurrently: look-ups of the first few hosts may hang.
 const BOOTSTRAP_THREADS: usize = 8;
 
 /// Timeout of resolving the bootstrap hosts, when a producer is built and in a rebootstrap. Java has none; the timeouts
@@ -88,13 +88,14 @@ pub(crate) fn resolve_bootstrap(
             spawn_error = Some(error);
         }
     }
-    // Without these handles the channel disconnects when the last thread ends, and `recv_timeout` below returns.
+    // These handles are dropped, so that the channel disconnects when the last thread ends, and `recv_timeout` below
+    // returns.
     drop(outgoing);
     drop(queue);
 
     let deadline = Deadline::after(clock.now(), timeout);
     while answered.len() < hosts.len() {
-        // The timeout, or no thread is left that could send a result.
+        // The timeout is over, or no thread is left that could send a result.
         let Ok((index, found)) = answers.recv_timeout(deadline.remaining_or(clock.now(), timeout))
         else {
             break;

@@ -1,8 +1,8 @@
 //! DNS resolver: looks host names up on helper threads, since the system's resolver blocks. A name server that does not
 //! answer delays only the nodes with that host name, not the network thread.
 //!
-//! The helper threads hold nothing of the producer. Each resolves one name and sends the result over a channel. They
-//! are never joined, because the system's resolver cannot be cancelled.
+//! The helper threads hold no strong reference to the producer's state. Each resolves one name and sends the result
+//! over a channel. They are never joined, because the system's resolver cannot be cancelled.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -27,8 +27,8 @@ pub(crate) use bootstrap::{BOOTSTRAP_LIMIT, DnsLookup, resolve_bootstrap};
 /// Name of helper threads. They run other blocking work, too: see [`NameLookUps::run`].
 const THREAD_NAME: &str = "kafka-producer-helper";
 
-/// Most concurrent look-ups, and so helper threads. Further names are queued; if the name server does not respond at
-/// all, they wait until a look-up times out.
+/// Maximum number of concurrent look-ups, and thereby of helper threads. Further names are queued; if the name server
+/// does not respond at all, they wait until a look-up times out.
 const MAX_CONCURRENT_LOOKUPS: usize = 32;
 
 /// Result of a node's look-up.
@@ -42,8 +42,8 @@ pub(crate) struct Resolution {
 /// Non-blocking DNS resolver.
 ///
 /// # Contract
-/// Each request gets one result later, with a wake-up of the network thread. A node's new request replaces one that is
-/// still running, whose result is then never returned.
+/// Each request gets one result later, with a wake-up of the network thread. A new request of a node replaces an
+/// earlier one, whose result is then never returned.
 pub(crate) trait HostResolver: Send {
     /// Starts resolving a node's host name.
     fn request(&mut self, node: NodeId, host: &str, port: u16);
@@ -100,7 +100,7 @@ impl NameLookUps {
     /// The operating system's name service; each look-up on a helper thread of its own.
     ///
     /// # Threads
-    /// The threads are detached: nobody joins them.
+    /// The threads are detached: they are never joined.
     pub(crate) fn of_system() -> Self {
         Self::on_threads(Arc::new(SystemNames))
     }
@@ -136,9 +136,9 @@ pub(crate) struct Resolver {
     wake: Arc<dyn WakeUp>,
     /// Results that were not polled yet.
     finished: VecDeque<Resolution>,
-    /// Names that are running or queued, each with the nodes and ports that wait for it.
+    /// Names whose look-ups are running or queued, each with the nodes and ports that wait for it.
     pending: BTreeMap<Arc<str>, Vec<(NodeId, u16)>>,
-    /// The queued ones of them.
+    /// The names of `pending` whose look-ups are queued.
     queued: VecDeque<Arc<str>>,
     /// Number of running look-ups.
     running: usize,
@@ -187,7 +187,7 @@ impl Resolver {
             let Some(host) = self.queued.pop_front() else {
                 return;
             };
-            // Every node that waited for it has requested another name meanwhile.
+            // No node waits for this name any more: each has requested another one since.
             if self.pending.get(&host).is_none_or(Vec::is_empty) {
                 self.pending.remove(&host);
                 continue;

@@ -134,7 +134,7 @@ fn a_host_that_is_an_address_is_resolved_at_once_without_a_look_up() {
 /// NC-28: each attempt uses the next of a host's addresses. After the last one, and after an established connection,
 /// the name is looked up again. Otherwise the same bad address could be used again (KAFKA-15817).
 #[test]
-fn addresses_of_the_first_ones_family_come_first_and_the_others_are_kept() {
+fn addresses_of_the_first_address_family_come_first_and_the_others_are_kept() {
     let mut rig = rig();
     rig.resolver.request(1, "mixed4", 1);
     let addresses = rig.answer().result.unwrap();
@@ -231,7 +231,7 @@ fn a_panicking_look_up_yields_an_error() {
 }
 
 #[test]
-fn canonical_names_come_later_and_wake_up_the_poller() {
+fn canonical_names_are_resolved_without_blocking_and_wake_up_the_poller() {
     let mut rig = rig();
     rig.resolver.request_canonical(hosts(&["hangs", "pair"]));
     assert_eq!(rig.resolver.poll_canonical(), None, "does not wait");
@@ -247,7 +247,7 @@ fn canonical_names_come_later_and_wake_up_the_poller() {
 }
 
 #[test]
-fn dropping_the_resolver_waits_for_nothing_and_ends_the_threads() {
+fn dropping_the_resolver_does_not_block_and_ends_the_threads() {
     let mut rig = rig();
     rig.resolver.request(1, "hangs", 1);
     assert_eq!(rig.asked.recv_timeout(PATIENCE).unwrap(), "hangs");
@@ -264,7 +264,7 @@ fn dropping_the_resolver_waits_for_nothing_and_ends_the_threads() {
 }
 
 #[test]
-fn the_systems_name_service_knows_this_machine() {
+fn the_systems_name_service_resolves_localhost() {
     let (wake, woken) = unbounded();
     let mut resolver = Resolver::new(NameLookUps::of_system(), Arc::new(Told(wake)));
     resolver.request(5, "localhost", 9092);
@@ -318,7 +318,7 @@ fn hosts_that_do_not_resolve_are_skipped_with_a_reason() {
 
 /// NC-29; Java: `ClientUtilsTest#testParseAndValidateAddressesWithReverseLookup`
 #[test]
-fn canonical_look_up_takes_each_address_by_its_name() {
+fn a_canonical_look_up_replaces_each_address_by_its_name() {
     let canonical = DnsLookup::ResolveCanonicalBootstrapServersOnly;
     let found = bootstrap(&["pair", "twins", "nowhere"], canonical, PATIENCE);
     // 127.0.0.1 and .3 share a name, which is used once; .2 has no name and stays an address.
@@ -328,7 +328,7 @@ fn canonical_look_up_takes_each_address_by_its_name() {
 }
 
 #[test]
-fn a_name_service_that_hangs_costs_the_timeout_and_only_its_own_hosts() {
+fn a_look_up_that_hangs_fails_only_its_own_host_after_the_timeout() {
     let found = bootstrap(
         &["hangs", "pair", "hangs", "mixed6"],
         DnsLookup::UseAllDnsIps,
@@ -357,7 +357,7 @@ fn more_hosts_than_threads_are_all_looked_up_and_keep_their_order() {
 }
 
 #[test]
-fn the_systems_name_service_has_a_name_for_this_machine() {
+fn the_systems_name_service_has_a_name_for_the_loopback_address() {
     let name = SystemNames.name(IpAddr::from([127, 0, 0, 1])).unwrap();
     let lookup = DnsLookup::UseAllDnsIps;
     let list = hosts(&[&name, "127.0.0.1"]);
@@ -373,7 +373,7 @@ fn the_systems_name_service_has_a_name_for_this_machine() {
 }
 
 #[test]
-fn no_hosts_need_no_time() {
+fn an_empty_list_of_hosts_is_resolved_at_once() {
     let found = bootstrap(&[], DnsLookup::UseAllDnsIps, Duration::ZERO);
     assert_eq!(found, BootstrapHosts::default());
 }
@@ -392,7 +392,7 @@ fn inline_look_ups_have_their_result_at_once() {
     resolver.request_canonical(hosts(&["twins"]));
     assert_eq!(resolver.poll_canonical(), Some(hosts(&["one.name"])));
 
-    // With a clock that stands still the time limit would never be over.
+    // With a clock that stands still, the timeout would never be over.
     let clock = crate::clock::mock::MockClock::new();
     let list = hosts(&["pair", "empty", "127.0.0.7"]);
     let lookup = DnsLookup::UseAllDnsIps;

@@ -25,18 +25,19 @@ use crate::security::sasl::mechanism::{MechanismFailure, MechanismStep, SaslMech
 use crate::security::sasl::{Mechanism, SaslClient};
 use crate::sync::{Mutex, Rank};
 
-/// First of the reserved correlation ids, which SASL requests use and the client skips: so a response that arrives
-/// during re-authentication can be attributed.
+/// First of the reserved correlation ids, which only SASL requests use: the correlation id of a response that arrives
+/// during re-authentication shows whether it belongs to a SASL request.
 const MIN_CORRELATION_ID: i32 = i32::MAX - 7;
 
-/// Version of the ApiVersions request: a broker takes what it cannot decode here for a Kerberos (GSSAPI) token.
+/// Version of the ApiVersions request. It is 0, since a broker treats a request that it cannot decode here as a
+/// Kerberos (GSSAPI) token.
 const API_VERSIONS_VERSION: i16 = 0;
 
 /// Longest token accepted from a broker; those of all mechanisms have some hundred bytes.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
 
-/// Earliest time of re-authentication, as a fraction of the session lifetime, and its jitter, which spreads the clients
-/// of a broker.
+/// Earliest time of re-authentication, as a fraction of the session lifetime. The jitter is added to it, to spread the
+/// re-authentications of a broker's clients.
 const SESSION_FACTOR: f64 = 0.85;
 const SESSION_JITTER: f64 = 0.10;
 
@@ -206,12 +207,12 @@ impl SaslClientAuthenticator {
             Ok(MechanismStep::Send(token)) => self.send_token(token.expose()),
             Ok(MechanismStep::Wait(what)) => {
                 self.state = SaslState::Paused(what);
-                // The mechanism wakes up the selector when it can go on, which calls `proceed`.
+                // When the mechanism can continue, it wakes up the selector, which calls `proceed`.
                 Ok(AuthStep::Pause(Deadline::Never))
             }
             Ok(MechanismStep::Complete) => Ok(self.complete(now)),
             Err(MechanismFailure::Refused(why)) => {
-                // The mechanism may drop what it caches, such as a token, so that the next attempt uses a new one.
+                // The mechanism may drop a cached token, so that the next attempt uses a new one.
                 self.mechanism.refused(now);
                 let why = format!("{why}; {}", self.remedy());
                 Err(self.refused(&why))
@@ -280,7 +281,8 @@ impl SaslClientAuthenticator {
         self.send_handshake(versions)
     }
 
-    /// Handles the SaslHandshake response: starts the mechanism, or explains which ones the broker offers.
+    /// Handles the SaslHandshake response: starts the mechanism, or fails with the list of those that the broker
+    /// offers.
     fn handshake(
         &mut self,
         response: &SaslHandshakeResponse,
@@ -383,7 +385,7 @@ impl Authenticator for SaslClientAuthenticator {
                 }
             }
             (SaslState::Token, _) => self.token(frame, now),
-            // No response is awaited: the broker sent a frame unasked.
+            // No response is awaited: the broker sent an unsolicited frame.
             (SaslState::Begins | SaslState::Paused(_) | SaslState::Complete, _) => {
                 Err(self.interrupted("the broker sent an unexpected frame"))
             }

@@ -1,7 +1,7 @@
 //! Selector: the event loop over all connections, on one thread.
 //!
-//! Readiness events are edge-triggered, so each channel remembers its readiness. Channels that have something to do
-//! without a further event are in the work list; while it is not empty, a poll does not block.
+//! Readiness events are edge-triggered, so each channel stores its readiness. Channels that have work to do without a
+//! further event are in the work list; while it is not empty, a poll does not block.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -69,7 +69,7 @@ pub(crate) struct Selector<P: Poller> {
     paused: BTreeMap<ConnectionId, Deadline>,
     /// When the builder's periodic work is due at the latest.
     builder_due: Deadline,
-    /// Lower bound of all idle deadlines; the first one may be later.
+    /// Lower bound of all idle deadlines; the earliest of them may be later.
     next_idle_check: Deadline,
     /// When the last poll stopped blocking.
     last_poll: Instant,
@@ -106,7 +106,8 @@ impl<P: Poller> Selector<P> {
 
     /// How long a poll may block.
     fn wait_limit(&self, timeout: Option<Duration>) -> Duration {
-        // Channels with work have no event to come: only look for events of others.
+        // No event will report the channels in the work list, so the poll only fetches events that have occurred
+        // already.
         if !self.work.is_empty() {
             return Duration::ZERO;
         }
@@ -119,9 +120,9 @@ impl<P: Poller> Selector<P> {
         }
     }
 
-    /// Waits for events, passes them to their channels, and adds these to the work list, with the paused ones at the
-    /// end. Returns the number of channels before them: those are active, while a paused one only checks whether its
-    /// pause is over.
+    /// Waits for events, passes them to their channels, and adds those channels to the work list, followed by the
+    /// paused ones. Returns the number of channels before the paused ones: they are active, while a paused one only
+    /// checks whether its pause is over.
     fn wait_for_events(&mut self, wait: Duration) -> io::Result<usize> {
         let (channels, work) = (&mut self.channels, &mut self.work);
         self.poller.wait(wait, |id, event| {
@@ -148,7 +149,7 @@ impl<P: Poller> Selector<P> {
                 continue;
             };
             channel.listed = false;
-            // Checking a pause is no activity: a connection whose token never comes must reach its idle timeout.
+            // Checking a pause is no activity: a connection whose token never arrives must reach its idle timeout.
             if at < active {
                 channel.last_active = now;
             }
@@ -327,7 +328,7 @@ fn enqueue(work: &mut Vec<ConnectionId>, id: ConnectionId, channel: &mut KafkaCh
     }
 }
 
-/// Updates the set of paused channels after a turn of one.
+/// Updates the set of paused channels after a turn of a channel.
 fn update_paused(
     paused: &mut BTreeMap<ConnectionId, Deadline>,
     id: ConnectionId,

@@ -10,17 +10,17 @@ use crate::clock::{Deadline, Instant};
 use crate::network::authenticator::{AuthFailure, AuthStep, Authenticator};
 use crate::protocol::Frame;
 
-/// Its scripted outcome.
+/// Scripted behaviour of the authenticator.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AuthPlan {
     pub(super) rounds: u8,
     /// The exchange (by its number) in whose last round the broker refuses the client.
     pub(super) refused_in: Option<u8>,
-    /// The last frame gets no response.
+    /// Whether the last frame gets no response.
     pub(super) is_last_unanswered: bool,
-    /// How long it waits for its token.
+    /// How long each exchange pauses at its start, as if for a token.
     pub(super) pause: Option<Duration>,
-    /// The time until re-authentication.
+    /// The time until re-authentication; `None` for none.
     pub(super) session: Option<Duration>,
 }
 

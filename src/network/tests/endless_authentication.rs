@@ -1,4 +1,4 @@
-//! Re-authentication without a response, and a token that never comes.
+//! Re-authentication that gets no response, or waits for a token that never arrives.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -154,7 +154,7 @@ fn a_pause_that_is_over_does_not_cause_a_busy_loop() {
 }
 
 #[test]
-fn an_endpoint_without_a_possible_channel_is_reported_as_an_authentication_failure() {
+fn an_endpoint_that_no_channel_can_be_built_for_is_an_authentication_failure() {
     let (mut selector, _clock) = selector(Second::Unanswered);
     let endpoint = Endpoint {
         host: "nameless".into(),

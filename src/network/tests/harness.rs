@@ -49,15 +49,15 @@ struct Connection {
     /// Requests not sent yet.
     left: usize,
     largest: usize,
-    /// Written, but not reported as sent: no response can come yet.
+    /// The request that is queued and not reported as sent yet.
     writing: Option<u32>,
     /// Number and content, oldest first.
     unanswered: VecDeque<(u32, Bytes)>,
     /// Frames of the client that were written in full to the transport of the current connection.
     given: usize,
-    /// Re-authentication is in progress.
+    /// Whether re-authentication is in progress.
     talks_again: bool,
-    /// Closed: nothing may be received on it any more.
+    /// Whether the network drops all bytes of the connection, so that no response can arrive.
     is_silent: bool,
 }
 
@@ -329,7 +329,7 @@ impl Run {
         Ok(())
     }
 
-    /// Whether a frame waits of which the transport has got no byte.
+    /// Whether a frame is queued of which the transport has taken no byte.
     fn is_untouched(&self, at: usize) -> bool {
         let connection = &self.connections[at];
         let facts = connection.plan.as_ref().map(|plan| plan.probe.facts());
@@ -339,7 +339,7 @@ impl Run {
             && !facts.has_part_of_clients()
     }
 
-    /// The frame in progress was written in full.
+    /// Handles the report that the queued frame was written in full.
     fn sent(&mut self, at: usize) -> Checked {
         let connection = &mut self.connections[at];
         let Some(number) = connection.writing.take() else {
@@ -379,7 +379,7 @@ impl Run {
         u8::from(!matches!(self.connections[at].standing, Standing::Down(_)))
     }
 
-    /// A connection has ended; its unanswered requests are lost.
+    /// Handles the end of a connection: its unanswered requests are lost.
     fn down(&mut self, at: usize) {
         let connection = &mut self.connections[at];
         self.tally.lost += connection.unanswered.len();
@@ -480,7 +480,7 @@ impl Run {
         }
         self.answered.insert(number);
         self.tally.answered += 1;
-        // The response may come before the poll that reports the request as sent.
+        // The response may arrive before the poll that reports the request as sent.
         Ok(())
     }
 
@@ -538,7 +538,8 @@ impl Run {
         Ok(())
     }
 
-    /// Every request has its response: nothing more may happen, and the brokers must have received the right requests.
+    /// Final checks, once no request is outstanding: nothing more may happen, and the brokers must have received
+    /// exactly the requests that were sent.
     fn finish(&mut self) -> Checked {
         let end = self.clock.now() + MAX_IDLE / 2;
         let mut polls = 0;

@@ -31,9 +31,9 @@ impl SimPeer for Silent {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ScriptedExchange {
-    /// It succeeds, and must be repeated after a second.
+    /// The exchange succeeds, and re-authentication is due after a second.
     Complete,
-    /// It pauses for this long.
+    /// The exchange pauses for this long.
     Pause(Duration),
     Refused,
 }
@@ -42,7 +42,7 @@ type Exchanges = Arc<Mutex<VecDeque<ScriptedExchange>>>;
 
 struct Scheme {
     exchanges: Exchanges,
-    /// It may be called before the pause is over.
+    /// End of the pause: `proceed` may be called before it.
     paused: Option<Instant>,
 }
 
@@ -183,7 +183,7 @@ fn the_time_a_poll_blocks_is_its_select_time() {
 
 /// Java: `SaslAuthenticatorTest` (successful-authentication, -reauthentication, reauthentication-latency)
 #[test]
-fn first_authentications_and_reauthentications_are_counted_apart_the_latter_with_latency() {
+fn first_authentications_and_reauthentications_are_counted_separately() {
     let pause = ScriptedExchange::Pause(MS(30));
     let mut rig = Rig::new([
         pause,

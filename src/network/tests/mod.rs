@@ -54,7 +54,7 @@ fn frames_arrive_whole_in_order_and_once_through_any_transport() {
 
 /// Plants bugs below and above the channel, and checks that each is found.
 #[test]
-fn a_forgotten_readiness_and_a_forgotten_flush_are_found() {
+fn planted_bugs_of_poller_and_transport_are_found() {
     for plant in [
         Plant::EventForgotten,
         Plant::ReadinessForgotten,

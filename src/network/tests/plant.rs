@@ -4,14 +4,14 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Plant {
     Nothing,
-    /// Of twenty events, the poller loses one.
+    /// The poller loses one event in twenty.
     EventForgotten,
-    /// The transport takes a stream for drained that is not.
+    /// The transport treats a stream as drained that is not.
     ReadinessForgotten,
-    /// It does not report buffered input.
+    /// The transport does not report buffered input.
     InputForgotten,
-    /// It does not report pending writes.
+    /// The transport does not report pending writes.
     FlushForgotten,
-    /// It reports a complete flush although the stream was full.
+    /// The transport reports a complete flush although the stream was full.
     RoomForgotten,
 }

@@ -35,7 +35,7 @@ impl Tally {
         self.idle_after_fault += other.idle_after_fault;
     }
 
-    /// Many seeds try all that there is to try.
+    /// Checks that the runs have covered each kind of event.
     pub(super) fn assert_everything_happened(&self) {
         let all = [
             self.connected,

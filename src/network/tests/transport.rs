@@ -12,15 +12,15 @@ use crate::network::poller::{Readiness, Stream};
 use crate::network::transport::{Transport, TransportError};
 use crate::sync::{Mutex, Rank};
 
-/// Probe: the facts that a test knows about a transport.
+/// Probe: records facts about a transport for the test.
 #[derive(Debug)]
 pub(super) struct Probe(Mutex<Facts>);
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct Facts {
-    /// Bytes written to it that are not a whole frame yet.
+    /// Bytes written to the transport that are not a whole frame yet.
     pub(super) part: Vec<u8>,
-    /// Whole frames written to it: the authenticator's and the client's.
+    /// Number of whole frames written to the transport: the authenticator's and the client's.
     pub(super) auth_frames: usize,
     pub(super) client_frames: usize,
     /// Frames that the authenticator asked to send.
@@ -50,7 +50,7 @@ impl Facts {
         self.given(plain);
     }
 
-    /// Such a transport buffers nothing.
+    /// Notes that such a transport has no pending writes.
     pub(super) fn holds_nothing(&mut self) {
         self.taken = self.sealed;
     }
@@ -157,7 +157,7 @@ impl<S: Stream> SealedTransport<S> {
         Ok(true)
     }
 
-    /// The next record, from the buffer or else from the stream. `UnexpectedEof` at its end.
+    /// The next record, from the buffer or else from the stream; `UnexpectedEof` at the end of the stream.
     fn record(&mut self, ready: &mut Readiness) -> io::Result<(Kind, bytes::Bytes)> {
         loop {
             if let Some(record) = open(&mut self.raw) {
@@ -222,7 +222,7 @@ impl<S: Stream> Transport for SealedTransport<S> {
                 Err(error) => return Err(error.into()),
             }
         }
-        // The remaining bytes may be decrypted now or later: no caller can tell.
+        // The remaining bytes may be decrypted now or later: callers must not depend on it.
         while self.random.bool() {
             let Some(record) = open(&mut self.raw) else {
                 break;

@@ -9,8 +9,8 @@ use super::transport::{CipherName, Transport, TransportError};
 use crate::planted::planted;
 use crate::security::tls::{Opening, Session, TlsFailures};
 
-/// Most reads of the stream in one call that yield no application data, for fairness: a peer that sends one key update
-/// after another does not starve other connections. The longest TLS record takes five reads.
+/// Maximum number of reads of the stream in one call that yield no application data, for fairness: a peer that sends
+/// one key update after another does not starve other connections. The longest TLS record takes five reads.
 const MAX_EMPTY_READS: usize = 6;
 
 /// How a TLS session ended.
@@ -24,8 +24,9 @@ enum SessionEnd {
 
 /// TLS over a stream.
 ///
-/// The session (rustls) does no I/O: `read_records` reads encrypted bytes from the stream into it, `write_records` writes its encrypted
-/// bytes to the stream, `read` and `write_vectored` exchange plaintext with it.
+/// The session (rustls) does no I/O. `read_records` reads encrypted bytes from the stream into the session, and
+/// `write_records` writes those of the session to the stream; `read` and `write_vectored` exchange plaintext with the
+/// session.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.SslTransportLayer`.
@@ -36,8 +37,8 @@ pub(crate) struct TlsTransport<S> {
     opening: Opening,
     /// Decrypted bytes in the session that were not read yet.
     decrypted: usize,
-    /// Application data has come, so the broker has accepted the client's certificate. The handshake does not tell that
-    /// with TLS 1.3: a rejection comes as an alert after it.
+    /// Whether application data has arrived, which implies that the broker has accepted the client's certificate. With
+    /// TLS 1.3 the end of the handshake does not imply that: a rejection arrives as an alert after it.
     is_accepted: bool,
     end: Option<SessionEnd>,
 }
@@ -89,7 +90,7 @@ impl<S: Stream> TlsTransport<S> {
                 }
             }
             Err(error) => {
-                // Application data may have come before the alert, in the same read.
+                // Application data may have arrived before the alert, in the same read.
                 let answer = self.session.tls.reader().fill_buf().map_or(0, <[u8]>::len);
                 self.is_accepted |= answer > 0;
                 self.fail(&error, ready);
@@ -101,7 +102,7 @@ impl<S: Stream> TlsTransport<S> {
     /// Ends the session with an error.
     fn fail(&mut self, error: &rustls::Error, ready: &mut Readiness) {
         self.end = Some(SessionEnd::Failed(Some(self.failure(error))));
-        // Sends the alert, as far as possible without blocking; the error matters more than whether that succeeds.
+        // Sends the alert, as far as possible without blocking; the result is ignored, since the TLS error is returned.
         let _ = self.write_records(ready);
     }
 
@@ -124,7 +125,7 @@ impl<S: Stream> TlsTransport<S> {
         self.session.tls.writer().write_vectored(from)
     }
 
-    /// Writes encrypted bytes to the stream. Returns whether that was all.
+    /// Writes encrypted bytes to the stream. Returns whether all were written.
     fn write_records(&mut self, ready: &mut Readiness) -> io::Result<bool> {
         while self.session.tls.wants_write() {
             let mut sink = Sink {
@@ -141,7 +142,7 @@ impl<S: Stream> TlsTransport<S> {
         Ok(true)
     }
 
-    /// The error with which the session has ended during the handshake, if it has.
+    /// Returns the error with which the session has ended during the handshake, if it has.
     fn end_of_handshake(&mut self) -> Result<(), TransportError> {
         match &mut self.end {
             None => Ok(()),
@@ -210,7 +211,7 @@ impl<S: Stream> Transport for TlsTransport<S> {
                     self.decrypted = self.decrypted.saturating_sub(len);
                     return Ok(len);
                 }
-                // `WouldBlock`, or the end, which `self.end` tells more exactly.
+                // `WouldBlock`, or the end of the session, whose reason is in `self.end`.
                 _ => self.decrypted = 0,
             }
             match &mut self.end {
@@ -266,7 +267,7 @@ impl<S: Stream> Transport for TlsTransport<S> {
     }
 }
 
-/// Error of a session whose error was returned before.
+/// Error of a session that has failed, and whose own error was returned before.
 fn already_reported() -> TransportError {
     TransportError::Io(io::ErrorKind::NotConnected.into())
 }
@@ -275,12 +276,12 @@ fn is_blocked(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
 }
 
-/// [`Read`] adapter by which the session reads the stream.
+/// [`Read`] adapter by which the session reads from the stream.
 struct SessionInput<'t, S> {
     stream: &'t mut S,
     ready: &'t mut Readiness,
     opening: Option<&'t mut Opening>,
-    /// The session has called `read`.
+    /// Whether the session has called `read`.
     was_read: bool,
 }
 
@@ -295,7 +296,7 @@ impl<S: Stream> Read for SessionInput<'_, S> {
     }
 }
 
-/// [`Write`] adapter by which the session writes the stream.
+/// [`Write`] adapter by which the session writes to the stream.
 struct Sink<'t, S> {
     stream: &'t mut S,
     ready: &'t mut Readiness,

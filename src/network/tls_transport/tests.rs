@@ -19,14 +19,14 @@ use crate::sync::{Mutex, Rank};
 #[derive(Default)]
 struct Bytes {
     incoming: VecDeque<u8>,
-    /// The peer's end of stream.
+    /// Whether the peer has ended its stream.
     is_over: bool,
     written: Vec<u8>,
     /// Number of bytes that the stream still accepts.
     room: usize,
-    /// Every write fails.
+    /// Whether every write fails.
     is_broken: bool,
-    /// No read brings more.
+    /// Maximum number of bytes that one read returns.
     step: usize,
 }
 
@@ -82,7 +82,7 @@ struct Rig {
     received: usize,
 }
 
-/// Both configurations, made once for many rigs.
+/// Configurations of client and server, made once for many rigs.
 struct Sides {
     client: TlsClient,
     server: Arc<ServerConfig>,
@@ -263,7 +263,7 @@ fn a_corrupt_record_ends_the_stream_and_before_the_first_response_is_an_authenti
     }
 }
 
-/// SL-22: also when the stream takes nothing any more.
+/// SL-22: the alert is read even if the stream takes no more bytes.
 #[test]
 fn the_alert_of_a_broker_is_read_after_a_failed_write() {
     let sides = Sides::new(&ONLY_13);
@@ -286,7 +286,7 @@ fn the_alert_of_a_broker_is_read_after_a_failed_write() {
 fn a_fragmented_handshake_message_without_end_fails_at_the_size_limit() {
     let mut rig = Sides::new(&ONLY_13).rig();
     assert!(!rig.transport.handshake(&mut rig.ready).unwrap());
-    // A message of 65,520 bytes, one in each record.
+    // A message of 65,520 bytes, one byte per record.
     rig.arrives(&[22, 3, 3, 0, 4, 2, 0, 0xff, 0xf0]);
     rig.arrives(&[22, 3, 3, 0, 1, 0].repeat(100_000));
     match rig.transport.handshake(&mut rig.ready) {

@@ -12,7 +12,7 @@ use crate::protocol::wire::{DecodeError, Reader, Writer};
 pub(crate) struct ApiVersionsRequest {
     /// Letters, digits, `-` and `.` only, and a letter or digit first and last; brokers reject others.
     pub(crate) client_software_name: Arc<str>,
-    /// The same characters.
+    /// Restricted to the same characters as the name.
     pub(crate) client_software_version: Arc<str>,
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct ApiVersionsResponse {
 /// The supported versions of one API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ApiVersionRange {
-    /// API key; it need not be one that [`ApiKey`] knows.
+    /// Code of the API key; there may be no [`ApiKey`] with this code.
     pub(crate) api_key: i16,
     pub(crate) min: i16,
     pub(crate) max: i16,

@@ -12,7 +12,7 @@ pub(crate) struct EndTxnRequest {
     pub(crate) transactional_id: Arc<str>,
     pub(crate) producer_id: i64,
     pub(crate) producer_epoch: i16,
-    /// Commit; else abort.
+    /// True to commit, false to abort.
     pub(crate) committed: bool,
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct InitProducerIdRequest {
     pub(crate) transaction_timeout_ms: i32,
     /// The producer id whose epoch to bump; -1 for a new id.
     pub(crate) producer_id: i64,
-    /// Its current epoch; -1 for a new id.
+    /// The current epoch of that producer id; -1 for a new id.
     pub(crate) producer_epoch: i16,
 }
 

@@ -1,7 +1,7 @@
 //! Messages: plain structures, each with its encoding in every version.
 //!
-//! A file has request and response of one API. All are listed once, in `messages!` below, which generates the enums
-//! [`Request`] and [`Response`] and their dispatch.
+//! Each file has the request and the response of one API. All are listed once, in `messages!` below, which generates
+//! the enums [`Request`] and [`Response`] and their dispatch.
 
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
@@ -141,7 +141,7 @@ macro_rules! messages {
         }
 
         impl Response {
-            /// The API key of the request that it answers.
+            /// The API key of the request that the response belongs to.
             #[cfg(any(test, feature = "testing"))]
             pub(crate) fn api_key(&self) -> ApiKey {
                 match self {
@@ -278,7 +278,7 @@ macro_rules! throttle_time {
 impl Response {
     /// Decodes the response to a request of this API and version, after its
     /// [header](super::decode_response_correlation). Trailing bytes stay in the reader: as in Kafka they are no error,
-    /// since a broker may know more fields.
+    /// since a newer broker may send more fields.
     pub(crate) fn decode(
         api: ApiKey,
         version: i16,

@@ -15,7 +15,7 @@ pub(crate) struct ProduceRequest {
     pub(crate) transactional_id: Option<Arc<str>>,
     /// Acknowledgements to wait for: 1 the leader's, -1 all in-sync replicas'; with 0 the broker sends no response.
     pub(crate) acks: i16,
-    /// How long the broker waits for them: `request.timeout.ms`.
+    /// How long the broker waits for the acknowledgements: `request.timeout.ms`.
     pub(crate) timeout_ms: i32,
     pub(crate) topics: Vec<TopicProduceData>,
 }
@@ -34,8 +34,8 @@ pub(crate) struct PartitionProduceData {
     pub(crate) records: Option<MemoryRecords>,
 }
 
-/// A batch in two parts: its header, which is copied into the frame, and its body, which is shared. A message set, and
-/// a decoded batch, are all body.
+/// A batch in two parts: its header, which is copied into the frame, and its body, which is shared. Message sets and
+/// decoded batches have an empty header, and all bytes in the body.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct MemoryRecords {
     pub(crate) head: BatchHead,
@@ -83,7 +83,7 @@ impl BatchHead {
         len: 0,
     };
 
-    /// Its bytes.
+    /// The bytes of the header.
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
@@ -105,7 +105,7 @@ impl fmt::Debug for BatchHead {
 }
 
 impl ProduceRequest {
-    /// Partitions over all topics.
+    /// Number of partitions of all topics.
     pub(super) fn partition_count(&self) -> usize {
         self.topics.iter().map(|topic| topic.partitions.len()).sum()
     }
@@ -215,7 +215,7 @@ pub(crate) struct PartitionProduceResponse {
 /// A record that caused its batch to be rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BatchIndexAndErrorMessage {
-    /// Its index in the batch, from 0.
+    /// Index of the record in the batch, from 0.
     pub(crate) batch_index: i32,
     pub(crate) message: Option<Arc<str>>,
 }

@@ -10,7 +10,7 @@ use crate::protocol::wire::{DecodeError, Reader, Writer};
 /// requests (KIP-152).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SaslHandshakeRequest {
-    /// Its registered name, as in `SCRAM-SHA-512`.
+    /// Registered name of the mechanism, such as `SCRAM-SHA-512`.
     pub(crate) mechanism: Arc<str>,
 }
 

@@ -13,8 +13,8 @@ pub(crate) struct TxnOffsetCommitRequest {
     pub(crate) group_id: Arc<str>,
     pub(crate) producer_id: i64,
     pub(crate) producer_epoch: i16,
-    /// Generation of the group, by which the broker fences a consumer that the group has rebalanced without (KIP-447);
-    /// -1 if unknown. From version 3.
+    /// Generation of the group, which fences a consumer that is no longer a member after a rebalance (KIP-447); -1 if
+    /// unknown. From version 3.
     pub(crate) generation_id: i32,
     /// Member id of the consumer; empty if unknown. From version 3.
     pub(crate) member_id: Arc<str>,

@@ -1,4 +1,4 @@
-//! Malformed messages: each is refused with an error.
+//! Malformed messages: decoding each of them returns an error.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -30,7 +30,7 @@ fn a_truncated_message_is_refused_at_every_length() {
             let error = Request::decode(&request.slice(..len)).unwrap_err();
             assert!(error.at <= len, "{api} {version} {len}: {error}");
         }
-        // Truncated after its ranges, an ApiVersions response is a valid one of version 0.
+        // An ApiVersions response that is truncated after its ranges is a valid response of version 0.
         let ranges_end = full_response(api).encode(0, 7).to_payload().len();
         let has_older_answer = api == ApiKey::ApiVersions && (1..=2).contains(&version);
         let end = if has_older_answer {
@@ -244,7 +244,7 @@ fn a_length_that_is_not_a_varint_is_refused() {
         (error.kind, error.what),
         (DecodeErrorKind::BadLength, "the topics")
     );
-    // As a varint, but larger than Kafka's lengths get.
+    // A valid varint, but above the maximum length.
     let error = response(ApiKey::Produce, 9, &[0xff, 0xff, 0xff, 0xff, 0x0f]).unwrap_err();
     assert_eq!(
         (error.kind, error.what),
@@ -336,7 +336,7 @@ fn tagged_fields_longer_than_the_message_are_refused() {
 }
 
 #[test]
-fn a_request_of_an_unknown_kind_is_refused() {
+fn a_request_with_an_unknown_api_key_is_refused() {
     let payload = Bytes::from_static(&[0, 99, 0, 0, 0, 0, 0, 1, 0xff, 0xff]);
     let error = Request::decode(&payload).unwrap_err();
     assert_eq!(error.kind, DecodeErrorKind::UnknownApi(99));
@@ -344,7 +344,7 @@ fn a_request_of_an_unknown_kind_is_refused() {
 }
 
 #[test]
-fn an_error_says_which_field_and_where() {
+fn an_error_names_the_field_and_its_offset() {
     let error = response(ApiKey::InitProducerId, 0, &[0, 0, 0, 0, 0]).unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -100,7 +100,7 @@ fn a_header_before_a_classic_request_has_no_tagged_fields() {
 
 /// Before version 3 there is no transactional id, and instead of a batch there is a message set, which has no header.
 #[test]
-fn an_old_produce_request_has_its_known_bytes() {
+fn produce_requests_before_version_3_have_the_known_bytes() {
     let partition = PartitionProduceData {
         index: 7,
         records: Some(MemoryRecords::headless(Bytes::from_static(b"a set"))),
@@ -125,7 +125,7 @@ fn an_old_produce_request_has_its_known_bytes() {
 
 /// Java: ProduceResponseTest#produceResponseV5Test, ProduceResponse.json
 #[test]
-fn an_old_produce_response_has_its_known_bytes() {
+fn produce_responses_before_version_3_have_the_known_bytes() {
     let topic = b"\0\0\0\x05\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\x07\0\0\0\0\0\0\0\0\0\x2a";
     let time = 1_000_i64.to_be_bytes();
     let throttle = [0, 0, 0, 9];
@@ -187,7 +187,7 @@ fn a_client_id_may_be_null() {
 
 /// Java: `ApiKeysTest#testResponseThrottleTime`
 #[test]
-fn each_api_has_kafkas_number_versions_and_headers() {
+fn each_api_has_the_code_versions_and_headers_of_kafka() {
     // number, newest version, first flexible, client throttles from
     let expected: [(i16, i16, Option<i16>, Option<i16>); 11] = [
         (0, 9, Some(9), Some(6)),
@@ -233,7 +233,7 @@ fn each_api_has_kafkas_number_versions_and_headers() {
 /// Java: NodeApiVersionsTest#testLatestUsableVersion, testLatestUsableVersionOutOfRangeLow,
 /// testLatestUsableVersionOutOfRangeHigh, testLatestUsableVersionOutOfRange
 #[test]
-fn the_newest_version_that_both_sides_speak_is_chosen() {
+fn the_newest_version_that_both_sides_support_is_chosen() {
     assert_eq!(ApiKey::Produce.latest_usable(0, 20), Some(9));
     assert_eq!(ApiKey::Produce.latest_usable(3, 7), Some(7));
     assert_eq!(ApiKey::Produce.latest_usable(2, 2), Some(2));
@@ -275,7 +275,7 @@ fn a_field_that_the_version_lacks_is_refused() {
 /// Java: MetadataRequestTest#testMetadataRequestVersion, testEmptyMeansAllTopicsV0,
 /// testEmptyMeansEmptyForVersionsAboveV0
 #[test]
-fn no_topics_means_all_topics_in_version_0_only() {
+fn an_empty_list_of_topics_means_all_topics_in_version_0_only() {
     let metadata = |topics, allow_auto_topic_creation| {
         Request::Metadata(MetadataRequest {
             topics,
@@ -300,7 +300,7 @@ fn no_topics_means_all_topics_in_version_0_only() {
 }
 
 #[test]
-fn a_version_that_does_not_exist_is_neither_written_nor_read() {
+fn an_unknown_version_is_neither_encoded_nor_decoded() {
     for api in ApiKey::ALL {
         for version in [-1, api.max_version() + 1, i16::MAX] {
             let error = full_request(api, api.max_version())
@@ -332,7 +332,7 @@ fn a_version_that_does_not_exist_is_neither_written_nor_read() {
 
 /// Java: RequestContextTest#testSerdeUnsupportedApiVersionRequest
 #[test]
-fn a_broker_can_read_the_header_of_a_version_it_does_not_know() {
+fn the_header_of_a_request_in_an_unknown_version_can_be_decoded() {
     let frame = Request::ApiVersions(ApiVersionsRequest::ours())
         .encode(3, 77, Some("me"))
         .unwrap();

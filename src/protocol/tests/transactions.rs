@@ -12,7 +12,7 @@ fn find(coordinator_type: CoordinatorType, keys: &[&str]) -> Request {
 
 /// Java: FindCoordinatorRequest.Builder#build (KIP-699)
 #[test]
-fn one_coordinator_can_be_asked_for_in_every_version_and_more_of_them_from_4_on() {
+fn one_coordinator_can_be_requested_in_every_version_and_several_from_version_4_on() {
     let one = find(CoordinatorType::GROUP, &["billing"]);
     for version in ApiKey::FindCoordinator.versions() {
         let payload = one.encode(version, 1, None).unwrap().to_payload();
@@ -36,7 +36,7 @@ fn one_coordinator_can_be_asked_for_in_every_version_and_more_of_them_from_4_on(
 
 /// Java: FindCoordinatorRequest.Builder#build
 #[test]
-fn version_0_knows_no_coordinators_but_those_of_groups() {
+fn version_0_supports_only_group_coordinators() {
     let of_transaction = find(CoordinatorType::TRANSACTION, &["transfer"]);
     let refused = of_transaction.encode(0, 1, None);
     let expected = EncodeError::UnsupportedField {
@@ -104,7 +104,7 @@ fn group_metadata_is_refused_in_versions_without_its_fields() {
     }
 }
 
-/// TxnOffsetCommitRequest.json calls it ignorable.
+/// The field is ignorable in Kafka's `TxnOffsetCommitRequest.json`.
 #[test]
 fn the_leader_epoch_of_an_offset_is_left_out_in_versions_without_it() {
     let request = full_request(ApiKey::TxnOffsetCommit, 2);

@@ -70,7 +70,7 @@ pub(crate) enum EncodeError {
 }
 
 impl EncodeError {
-    /// Whether another version, hence another broker, could take the message.
+    /// Whether the message could be encoded in another version, and so be sent to another broker.
     pub(crate) fn is_of_version(self) -> bool {
         match self {
             Self::UnknownVersion { .. } | Self::UnsupportedField { .. } => true,

@@ -13,7 +13,8 @@ pub(crate) use error::{DecodeError, DecodeErrorKind, EncodeError};
 pub(crate) use read::Reader;
 pub(crate) use write::{Writer, WrittenFrame};
 
-/// Longest string: the limit of the classic encoding's 16-bit length, which Kafka applies to compact strings, too.
+/// Maximum size of a string, in bytes: the limit of the classic encoding's 16-bit length, which Kafka applies to
+/// compact strings, too.
 const MAX_STRING_BYTES: usize = i16::MAX as usize;
 
 /// A broker's error message is truncated to this size; they are usually a line or two.

@@ -1,4 +1,5 @@
-//! Decoding of untrusted bytes: nothing here panics, and no allocation exceeds what the bytes present can fill.
+//! Decoding of untrusted bytes: nothing here panics, and no allocation exceeds the size that the bytes present can
+//! fill.
 
 use std::str;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use super::{DecodeError, DecodeErrorKind, MAX_ERROR_TEXT_BYTES, MAX_STRING_BYTES
 use crate::error::ErrorCode;
 use crate::util::varint::{VarintError, take_unsigned};
 
-/// Most memory that is reserved for an array before its first element is read.
+/// Maximum memory that is reserved for an array before its first element is read.
 const UNREAD_ROOM_BYTES: usize = 16 * 1024;
 
 /// Number of elements to reserve capacity for, of an array of `count`. In memory an element may be many times larger
@@ -27,7 +28,7 @@ pub(crate) struct Reader<'a> {
     frame: &'a Bytes,
     at: usize,
     flexible: bool,
-    /// The first error code that [`ErrorCode`] does not know.
+    /// The first error code that [`ErrorCode`] does not have.
     unknown_error: Option<i16>,
 }
 

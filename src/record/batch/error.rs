@@ -12,7 +12,7 @@ pub(crate) enum BatchError {
     Truncated { needed: usize, available: usize },
     /// The length field is negative, or smaller than a header.
     InvalidLength(i32),
-    /// Not magic 2.
+    /// The magic is not 2.
     UnsupportedMagic(i8),
     /// The checksum does not match: the bytes are corrupt.
     Checksum { stored: u32, computed: u32 },
@@ -21,7 +21,7 @@ pub(crate) enum BatchError {
     TrailingBytes(usize),
     /// The record count is negative.
     InvalidCount(i32),
-    /// The records must be decompressed first; with the codec id.
+    /// The records are compressed with the codec of this id, and must be decompressed first.
     #[cfg(test)]
     Compressed(u8),
     /// Unknown codec id.
@@ -45,7 +45,7 @@ pub(crate) enum InvalidRecord {
         length: i32,
         available: usize,
     },
-    /// The record's fields are shorter than its length field.
+    /// The record's fields are shorter than its length field states.
     Unused(usize),
     /// A header's key is not UTF-8.
     HeaderKey,

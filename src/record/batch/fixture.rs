@@ -1,4 +1,4 @@
-//! Batches made by hand, apart from the code that makes them for producers.
+//! Batches for tests, encoded independently of the producer's encoder.
 
 use bytes::Bytes;
 
@@ -62,7 +62,7 @@ impl BatchSpec {
         }
     }
 
-    /// `count` records with the numbers of their sequence as values.
+    /// `count` records, whose values are their sequence numbers.
     pub(crate) fn sequenced(id: i64, epoch: i16, base_sequence: i32, count: i32) -> Self {
         let value = |i: i32| Plain::value(base_sequence.wrapping_add(i).to_string());
         Self {
@@ -88,7 +88,7 @@ impl BatchSpec {
         self.wrap_with(codec, &compressed)
     }
 
-    /// The batch around `compressed`, as records that this codec compressed.
+    /// The batch with `compressed` in place of its records, marked as compressed with this codec.
     pub(crate) fn wrap_with(&self, codec: CompressionType, compressed: &[u8]) -> Bytes {
         let spec = Self {
             attributes: Attributes::with_codec(codec.id()),
@@ -105,7 +105,7 @@ impl BatchSpec {
         payload
     }
 
-    /// The batch around `payload` instead of its own records, with a right length and checksum.
+    /// The batch with `payload` in place of its records, and with the correct length and checksum.
     pub(crate) fn wrap(&self, payload: &[u8], count: i32) -> Vec<u8> {
         let length = (RECORD_BATCH_OVERHEAD - LOG_OVERHEAD + payload.len()) as i32;
         let mut out = Vec::new();
@@ -128,7 +128,7 @@ impl BatchSpec {
     }
 }
 
-/// Puts the right checksum in place.
+/// Writes the correct checksum into the batch.
 pub(crate) fn seal(batch: &mut [u8]) {
     let crc = crc32c::crc32c(&batch[ATTRIBUTES_OFFSET..]);
     batch[CRC_OFFSET..ATTRIBUTES_OFFSET].copy_from_slice(&crc.to_be_bytes());

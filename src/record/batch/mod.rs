@@ -30,7 +30,7 @@ use crate::types::Magic;
 /// `org.apache.kafka.common.record.DefaultRecordBatch`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RecordBatch {
-    // Invariant: at least a header, exactly as long as its length field says, magic 2. The getters rely on it.
+    // Invariant: at least a header, exactly as long as the length field states, magic 2. The getters rely on it.
     bytes: Bytes,
 }
 
@@ -53,7 +53,7 @@ impl RecordBatch {
     /// Takes one batch off the front of `input`, by its length field, without verifying the checksum.
     ///
     /// # Errors
-    /// [`BatchError`] if there is no complete batch; `input` is then as before.
+    /// [`BatchError`] if there is no complete batch; `input` is then unchanged.
     pub(crate) fn take(input: &mut Bytes) -> Result<Self, BatchError> {
         let available = input.len();
         // Magic first: its offset is the same in all formats, and it determines the meaning of the rest.
@@ -87,7 +87,7 @@ impl RecordBatch {
     /// Verifies the checksum.
     ///
     /// # Errors
-    /// [`BatchError::Checksum`] if they differ.
+    /// [`BatchError::Checksum`] if the stored and the computed checksum differ.
     pub(crate) fn check_crc(&self) -> Result<(), BatchError> {
         let stored = self.crc();
         let computed = crc32c::crc32c(&self.bytes[ATTRIBUTES_OFFSET..]);
@@ -103,7 +103,7 @@ impl RecordBatch {
         &self.bytes
     }
 
-    /// A deep copy, which shares no memory with the frame that the batch came in.
+    /// A deep copy, which shares no memory with the frame that contained the batch.
     pub(crate) fn detached(&self) -> Self {
         Self {
             bytes: Bytes::copy_from_slice(&self.bytes),
@@ -224,7 +224,7 @@ pub(crate) struct RecordBatches {
 
 #[cfg(test)]
 impl RecordBatches {
-    /// Over `bytes`, verifying checksums.
+    /// An iterator over the batches in `bytes`, which verifies their checksums.
     pub(crate) fn new(bytes: &Bytes) -> Self {
         Self {
             rest: bytes.clone(),

@@ -6,9 +6,9 @@ use crate::util::varint::{take_varint, take_varlong};
 /// A record inside a batch's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RecordView<'a> {
-    /// Added to the batch's base offset.
+    /// The record's offset, relative to the batch's base offset.
     pub(crate) offset_delta: i32,
-    /// Added to the batch's first timestamp.
+    /// The record's timestamp, relative to the batch's first timestamp.
     pub(crate) timestamp_delta: i64,
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) value: Option<&'a [u8]>,
@@ -75,7 +75,7 @@ impl<'a> HeaderViews<'a> {
         self.count as usize
     }
 
-    /// Each key and value.
+    /// The key and value of each header, in order.
     pub(crate) fn iter(self) -> HeaderIter<'a> {
         HeaderIter {
             left: self.count,

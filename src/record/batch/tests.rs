@@ -18,7 +18,7 @@ fn parse(bytes: &[u8]) -> Result<RecordBatch, BatchError> {
     RecordBatch::parse(&Bytes::copy_from_slice(bytes))
 }
 
-/// Reads all batches, as the broker's check does.
+/// Parses one batch, and reads all its records.
 fn read(bytes: &[u8]) -> Result<Vec<Plain>, BatchError> {
     let batch = parse(bytes)?;
     let records = batch.records()?.collect::<Result<Vec<_>, _>>()?;
@@ -163,7 +163,7 @@ fn a_length_shorter_than_a_header_is_refused() {
 }
 
 #[test]
-fn other_formats_are_named() {
+fn the_error_for_another_format_names_its_magic() {
     for magic in [0, 1, 3, 0xff] {
         let mut bytes = KNOWN;
         bytes[MAGIC_OFFSET] = magic;
@@ -176,7 +176,7 @@ fn other_formats_are_named() {
 
 /// Java: DefaultRecordBatchTest#testInvalidRecordCountTooManyNonCompressedV2
 #[test]
-fn more_records_announced_than_there_are_is_an_error() {
+fn a_record_count_above_the_number_of_records_is_an_error() {
     let mut payload = Vec::new();
     encode_record(&mut payload, 0, &some_records()[0]);
     assert!(matches!(
@@ -190,7 +190,7 @@ fn more_records_announced_than_there_are_is_an_error() {
 
 /// Java: DefaultRecordBatchTest#testInvalidRecordCountTooLittleNonCompressedV2
 #[test]
-fn fewer_records_announced_than_there_are_is_an_error() {
+fn a_record_count_below_the_number_of_records_is_an_error() {
     let mut payload = Vec::new();
     encode_record(&mut payload, 0, &some_records()[0]);
     let size = payload.len();
@@ -367,7 +367,7 @@ fn adjacent_batches_are_read_one_by_one_until_the_first_invalid_one() {
 }
 
 #[test]
-fn errors_say_what_was_found() {
+fn errors_name_the_field_and_its_length() {
     let error = InvalidRecord::Length {
         field: "key",
         length: 100,

@@ -1,5 +1,5 @@
 //! Writing record batches (magic 2): records are encoded straight into pooled memory; the header of 61 bytes is written
-//! apart, so that a retry can change its sequence or epoch without touching the records.
+//! separately, so that a retry can change its sequence or epoch without touching the records.
 
 use super::format::{
     ATTRIBUTES_OFFSET, Attributes, BASE_SEQUENCE_OFFSET, CRC_OFFSET, FIRST_TIMESTAMP_OFFSET,
@@ -35,7 +35,7 @@ impl RecordParts<'_> {
         }
     }
 
-    /// Not inlined, so that the caller without headers stays small enough to be.
+    /// Not inlined, so that its caller stays small enough to be inlined.
     #[inline(never)]
     fn headers_len(&self) -> usize {
         let headers = self.headers.iter();
@@ -79,11 +79,11 @@ pub(crate) struct RecordsBuilder {
     max_timestamp_ms: i64,
     /// Encoded size of the largest record, without its length field.
     max_body_bytes: usize,
-    /// The part of it that does not depend on the position in the batch.
+    /// The part of `max_body_bytes` that does not depend on the record's position in the batch.
     max_payload_len: usize,
 }
 
-/// Encoded size of a record as the next one of its batch, computed by [`RecordsBuilder::size_of_next`] and passed to
+/// Encoded size of a record that is appended next, computed by [`RecordsBuilder::size_of_next`] and passed to
 /// [`RecordsBuilder::append`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecordSize {
@@ -110,7 +110,7 @@ impl RecordsBuilder {
         }
     }
 
-    /// Changes the limit, when records continue in another staging buffer.
+    /// Changes the limit when the next records go into another staging buffer.
     pub(crate) fn set_limit(&mut self, limit_bytes: usize) {
         self.limit_bytes = limit_bytes;
     }
@@ -119,7 +119,7 @@ impl RecordsBuilder {
         self.record_count
     }
 
-    /// Size of a record as the next one of this batch.
+    /// Encoded size of a record that is appended next.
     #[inline]
     pub(crate) fn size_of_next(&self, timestamp_ms: i64, payload_len: usize) -> RecordSize {
         let timestamp_delta = if self.record_count == 0 {
@@ -214,14 +214,14 @@ impl RecordsBuilder {
         writer
     }
 
-    /// Takes a record that was appended into the batch's facts.
+    /// Counts an appended record in the batch's facts.
     #[inline]
     pub(crate) fn count(&mut self, timestamp_ms: i64, size: RecordSize) {
         if self.record_count == 0 {
             self.first_timestamp_ms = timestamp_ms;
         }
         self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
-        // Rarely true, and one comparison otherwise; computing the payload for each record would cost more.
+        // Rarely true, so mostly the cost is one comparison; computing the payload size of each record would cost more.
         if size.body_bytes > self.max_body_bytes {
             self.max_body_bytes = size.body_bytes;
             self.max_payload_len = size.body_bytes - self.place_bytes(size.timestamp_delta);
@@ -247,7 +247,7 @@ const NULL_LENGTH: u8 = 1;
 /// that the vector's capacity is checked once for several; byte strings go straight into the vector.
 struct FieldWriter<'o> {
     out: &'o mut Vec<u8>,
-    /// Buffered bytes, the first one lowest; zero above them.
+    /// Buffered bytes, the first one in the lowest bits; the bits above the last one are zero.
     word: u64,
     /// Number of buffered bytes, at most 8.
     gathered: u32,
@@ -361,12 +361,13 @@ pub(crate) struct BatchFacts {
 pub(crate) struct ProducerState {
     pub(crate) producer: ProducerIdAndEpoch,
     pub(crate) base_sequence: Sequence,
-    /// Part of a transaction: `read_committed` consumers see the batch once the transaction is committed.
+    /// Whether the batch is part of a transaction: `read_committed` consumers see the batch once the transaction is
+    /// committed.
     pub(crate) is_transactional: bool,
 }
 
 impl ProducerState {
-    /// A producer that is not idempotent.
+    /// State of a batch whose producer is not idempotent.
     pub(crate) const NONE: Self = Self {
         producer: ProducerIdAndEpoch::NONE,
         base_sequence: Sequence::NONE,
@@ -374,8 +375,8 @@ impl ProducerState {
     };
 }
 
-/// Header of a batch (61 bytes), with the checksum of header and `body`: the records, compressed if the facts name a
-/// codec.
+/// Header of a batch (61 bytes), with the checksum of header and `body`. `body` holds the records, compressed if the
+/// facts name a codec.
 ///
 /// # Kafka
 /// `DefaultRecordBatch#writeHeader`.

@@ -56,10 +56,11 @@ fn record() -> impl Strategy<Value = Plain> {
 
 proptest! {
     /// PB-2: one record always fits into an empty batch; with batch.size 0 each record has a batch of its own.
-    /// PB-3: a record fits if the estimate of what is written and its plain size are within the batch's limit.
-    /// PB-11: offsets in a batch start at 0; a timestamp is none or not negative; formats before 2 take no headers.
-    /// PB-12: a batch's first timestamp is that of its first record, others are differences, and may be negative;
-    /// the largest is kept.
+    /// PB-3: a record fits if the estimated size of the records before it, plus its uncompressed size, is within the
+    /// batch's limit.
+    /// PB-11: offsets in a batch start at 0; a timestamp is none or not negative; formats before 2 have no headers.
+    /// PB-12: a batch's first timestamp is that of its first record, others are differences from it, and may be
+    /// negative; the largest timestamp is stored.
     #[test]
     fn built_records_are_read_back_and_stay_within_the_limit(
         records in proptest::collection::vec(record(), 1..40),

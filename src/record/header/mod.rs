@@ -77,8 +77,8 @@ impl std::error::Error for HeadersFrozen {}
 /// ```
 ///
 /// # Kafka
-/// `org.apache.kafka.common.header.internals.RecordHeaders`. Differs: iterators do not remove, so
-/// only [`add`](Self::add), [`push`](Self::push) and [`remove`](Self::remove) can meet frozen headers.
+/// `org.apache.kafka.common.header.internals.RecordHeaders`. Differs: iterators do not remove, so only
+/// [`add`](Self::add), [`push`](Self::push) and [`remove`](Self::remove) can fail because the headers are frozen.
 #[derive(Default)]
 pub struct Headers {
     list: Vec<Header>,
@@ -174,7 +174,7 @@ impl Headers {
         self.frozen = true;
     }
 
-    /// Whether changes are refused.
+    /// Whether the headers are read-only.
     pub fn is_frozen(&self) -> bool {
         self.frozen
     }

@@ -81,7 +81,7 @@ fn frozen_headers_refuse_every_change() {
 
 /// Java: RecordHeadersTest#testHeaders
 #[test]
-fn the_headers_of_one_key_come_in_order() {
+fn the_headers_of_one_key_are_returned_in_order() {
     let headers = of(&[("key", "value"), ("key1", "key1value"), ("key", "value2")]);
     let values: Vec<_> = headers
         .iter_for("key")

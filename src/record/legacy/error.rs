@@ -9,7 +9,7 @@ use crate::compress::DecompressError;
 pub(crate) struct SetError {
     /// Offset of the message in its set, in bytes.
     pub(crate) at_byte: usize,
-    /// Offset of its wrapper, if it is an inner message.
+    /// Offset of the message's wrapper, in bytes, if it is an inner message.
     pub(crate) wrapper_at_byte: Option<usize>,
     pub(crate) problem: MessageError,
 }
@@ -23,7 +23,7 @@ impl SetError {
         }
     }
 
-    /// The same for a message inside a wrapper.
+    /// The same error, of an inner message whose wrapper is at `wrapper_at_byte`.
     pub(super) fn inside(self, wrapper_at_byte: usize) -> Self {
         Self {
             wrapper_at_byte: Some(wrapper_at_byte),
@@ -39,7 +39,7 @@ pub(crate) enum MessageError {
     Truncated { needed: usize, available: usize },
     /// The length field is negative, or smaller than a message.
     InvalidLength(i32),
-    /// Neither magic 0 nor 1.
+    /// The magic is neither 0 nor 1.
     UnsupportedMagic(i8),
     /// The checksum does not match: the bytes are corrupt.
     Checksum { stored: u32, computed: u32 },
@@ -49,7 +49,7 @@ pub(crate) enum MessageError {
         length: i32,
         available: usize,
     },
-    /// The message's fields are shorter than its length field.
+    /// The message's fields are shorter than its length field states.
     Unused(usize),
     /// Unknown codec id, or zstd, which message sets do not have.
     Codec(u8),

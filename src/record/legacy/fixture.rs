@@ -24,7 +24,7 @@ impl Plain {
     }
 }
 
-/// Records staged in chunks of at most `per_chunk`, each with `headers` headers, which these formats
+/// Records staged in chunks of at most `per_chunk` records. Each record has `headers` headers, which message sets
 /// cannot hold.
 pub(crate) struct Staged {
     pub(crate) facts: BatchFacts,
@@ -77,13 +77,13 @@ pub(crate) fn any_record() -> impl Strategy<Value = Plain> {
     })
 }
 
-/// A batch of them, and how it is staged.
+/// The records of a batch, and the arguments `per_chunk` and `headers` with which they are staged.
 pub(crate) fn any_batch() -> impl Strategy<Value = (Vec<Plain>, usize, usize)> {
     let records = proptest::collection::vec(any_record(), 1..40);
     (records, 1..50usize, 0..3usize)
 }
 
-/// The codecs that brokers of this age know.
+/// The codecs that message sets support.
 pub(crate) const CODECS: [CompressionType; 4] = [
     CompressionType::None,
     CompressionType::Gzip,
@@ -91,7 +91,7 @@ pub(crate) const CODECS: [CompressionType; 4] = [
     CompressionType::Lz4,
 ];
 
-/// One of them.
+/// Any of these codecs.
 pub(crate) fn codecs() -> impl Strategy<Value = CompressionType> {
     proptest::sample::select(&CODECS[..])
 }

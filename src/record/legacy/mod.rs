@@ -62,7 +62,7 @@ impl LegacyMagic {
         }
     }
 
-    /// As one of all magics.
+    /// The same magic as a [`Magic`].
     pub(crate) const fn magic(self) -> Magic {
         match self {
             Self::V0 => Magic::V0,
@@ -110,7 +110,7 @@ impl LegacyMagic {
     }
 
     /// Upper bound of the size of a set with one message, against which `max.request.size` is checked before sending.
-    /// As in Java it ignores what a codec may add, and the inner message's offset and length.
+    /// As in Java, it does not include the overhead of a codec, nor the inner message's offset and length.
     ///
     /// # Kafka
     /// `AbstractRecords#estimateSizeInBytesUpperBound`.

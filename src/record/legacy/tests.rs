@@ -22,7 +22,7 @@ fn the_upper_bound_is_the_size_that_records_are_checked_with() {
 }
 
 #[test]
-fn only_two_formats_are_legacy() {
+fn only_magic_0_and_1_are_legacy_formats() {
     assert_eq!(LegacyMagic::of(Magic::V2), None);
     for magic in [LegacyMagic::V0, LegacyMagic::V1] {
         assert_eq!(LegacyMagic::of(magic.magic()), Some(magic));

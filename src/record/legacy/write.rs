@@ -40,7 +40,7 @@ impl MessageHead {
     }
 
     /// Writes a wrapper: a message with null key, whose value `put_value` writes. Returns the size of the value. On an
-    /// error (also `TooLarge`, if the message outgrows its 32-bit length) `out` is as before.
+    /// error, `out` is unchanged; a message that outgrows its 32-bit length is an error, too (`TooLarge`).
     pub(super) fn put_around<E: From<TooLarge>>(
         self,
         out: &mut Vec<u8>,

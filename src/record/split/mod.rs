@@ -56,7 +56,8 @@ fn take_piece(
         sizes.count(record.timestamp_ms, size);
     }
     let facts = sizes.finish();
-    // The second pass writes the same records; sizes agree because both passes see the same first record.
+    // The second pass writes the same records; both passes compute the same sizes, since they begin with the same
+    // record.
     let mut builder = RecordsBuilder::new(limit_bytes);
     let mut out = Vec::with_capacity(size_bytes);
     for _ in 0..facts.record_count {

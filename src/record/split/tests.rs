@@ -7,7 +7,7 @@ use crate::record::builder::{ProducerState, RecordParts, batch_head};
 use crate::record::format::RECORD_BATCH_OVERHEAD;
 use crate::record::header::Headers;
 
-/// The fields of a record that a split may change, and some that it must not.
+/// Key, value and timestamp of a record; the value is also that of a header.
 type Plain = (Option<Vec<u8>>, Vec<u8>, i64);
 
 fn build(records: &[Plain]) -> (BatchFacts, Vec<u8>) {
@@ -28,7 +28,7 @@ fn build(records: &[Plain]) -> (BatchFacts, Vec<u8>) {
     (builder.finish(), out)
 }
 
-/// Reads a piece with the reader that brokers are tested with.
+/// Parses a piece as a whole batch, and returns its records.
 fn read(piece: &Piece) -> Vec<Plain> {
     let body = Bytes::from(piece.records.clone());
     let whole = [

@@ -4,7 +4,7 @@ use super::*;
 use crate::client::metadata::FatalMetadataError;
 
 const WHY: &str = "Invalid username or password";
-/// The error as waiters get it: prefixed with the broker.
+/// The error that waiters get, prefixed with the broker.
 const TOLD: &str = "broker 1 (broker-1:9092): Invalid username or password";
 
 fn refused() -> CloseReason {
@@ -26,7 +26,7 @@ fn authenticating(nodes: &[Node]) -> Harness {
 }
 
 #[test]
-fn the_name_of_the_host_goes_along_with_its_address() {
+fn the_host_name_is_passed_to_the_selector_with_the_address() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     assert_eq!(*harness.client.selector.names, ["broker-1".into()]);
@@ -58,7 +58,7 @@ fn an_authentication_failure_fails_the_waiters_for_metadata_with_its_message() {
 }
 
 #[test]
-fn a_request_for_a_node_that_refuses_the_client_fails_for_that_reason() {
+fn a_request_to_a_node_that_refuses_the_client_fails_for_that_reason() {
     let mut harness = authenticating(&[node(1)]);
     harness.client.selector.disconnect(1, refused());
     harness.poll();
@@ -72,7 +72,7 @@ fn a_request_for_a_node_that_refuses_the_client_fails_for_that_reason() {
 }
 
 #[test]
-fn every_node_refuses_the_client_when_each_that_is_known_has_and_none_is_tried_again() {
+fn an_authentication_failure_is_reported_when_every_known_node_has_failed() {
     let mut harness = authenticating(&[node(1), node(2)]);
     harness.client.selector.disconnect(1, refused());
     harness.poll();
@@ -130,8 +130,8 @@ fn an_authentication_that_times_out_is_named_in_the_error() {
     );
 }
 
-/// NC-15: a connection that ends while it authenticates is warned of as perhaps bad credentials, and one that never
-/// stood as a broker that is not there.
+/// NC-15: a connection that is lost during authentication is logged as possibly caused by wrong credentials, and one
+/// that was never established as a broker that may not be available.
 #[test]
 fn a_connection_lost_during_authentication_names_the_possible_causes() {
     let mut harness = authenticating(&[node(1)]);
@@ -191,7 +191,7 @@ fn metadata_requests(refusing: i32, refresh_backoff: Duration) -> usize {
 }
 
 #[test]
-fn brokers_that_refuse_the_client_do_not_keep_metadata_from_being_asked_of_others() {
+fn brokers_that_refuse_the_client_do_not_prevent_metadata_requests_to_others() {
     assert!(metadata_requests(1, MS(2000)) > 0, "a long backoff");
     assert!(metadata_requests(30, MS(100)) > 0, "many brokers");
 }

@@ -26,7 +26,7 @@ fn reason(harness: &Harness) -> String {
 }
 
 #[test]
-fn a_reauthentication_that_never_ends_is_given_up_although_no_request_waits_for_it() {
+fn a_reauthentication_times_out_even_if_no_request_waits_for_it() {
     let mut harness = authenticating_again();
     let now = harness.now();
     assert!(
@@ -82,7 +82,7 @@ fn a_failure_to_get_a_token_is_not_blamed_on_the_broker() {
 }
 
 #[test]
-fn an_endpoint_that_can_never_be_connected_to_is_reported_as_a_refusal() {
+fn an_endpoint_that_tls_cannot_accept_is_an_authentication_failure() {
     let mut harness = Harness::new(&[node(1)]);
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 9092));
     harness.client.selector.unacceptable.insert(address);

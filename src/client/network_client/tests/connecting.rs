@@ -87,7 +87,7 @@ fn the_api_versions_request_falls_back_to_the_version_that_the_broker_lists() {
 
 /// Java: NetworkClientTest#testUnsupportedApiVersionsRequestWithoutVersionProvidedByTheBroker
 #[test]
-fn the_question_for_versions_is_asked_again_in_version_0_if_the_broker_lists_none() {
+fn the_api_versions_request_falls_back_to_version_0_if_the_broker_lists_none() {
     let mut harness = Harness::new(&[node(1)]);
     let refusal = ApiVersionsResponse {
         error: ErrorCode::UnsupportedVersion,
@@ -213,7 +213,7 @@ fn a_failed_dns_look_up_is_a_failed_attempt() {
 }
 
 #[test]
-fn a_slow_dns_look_up_delays_no_other_node_and_has_the_setup_timeout() {
+fn slow_dns_look_ups_are_limited_by_the_setup_timeout() {
     let mut harness = Harness::new(&[node(1), node(2)]);
     harness.client.resolver.is_silent = true;
     let now = harness.now();
@@ -415,7 +415,7 @@ fn without_a_backoff_a_dead_broker_is_tried_a_hundred_times_a_second_at_most() {
 }
 
 #[test]
-fn a_setup_timeout_of_zero_is_no_busy_loop() {
+fn a_setup_timeout_of_zero_causes_no_busy_loop() {
     let mut harness = Harness::with_timeouts(&[node(1)], |options, times| {
         times.refresh_backoff = Duration::ZERO;
         options.setup_timeout = Duration::ZERO;

@@ -1,9 +1,9 @@
-//! Requests to a coordinator: a node that the metadata need not know.
+//! Requests to a coordinator: a node that need not be in the metadata.
 
 use super::*;
 
 #[test]
-fn a_node_that_the_metadata_does_not_know_is_connected_to_and_sent_to_by_its_own_address() {
+fn requests_can_be_sent_to_a_node_that_is_not_in_the_metadata() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(7));
     let address = harness.client.selector.address(7);
@@ -51,7 +51,7 @@ fn a_connection_has_failed_from_its_disconnect_until_the_next_attempt() {
 }
 
 #[test]
-fn the_version_of_a_request_is_known_after_the_api_versions_response() {
+fn the_version_of_a_request_is_available_after_the_api_versions_response() {
     let mut harness = Harness::new(&[node(1)]);
     let api = ApiKey::InitProducerId;
     assert_eq!(harness.client.usable_version(7, api), None);

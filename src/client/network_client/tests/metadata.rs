@@ -38,10 +38,11 @@ impl Harness {
     }
 }
 
-/// NC-31: one metadata request at a time; if no node can be asked, one is connected to, or waited for.
-/// NC-33: bootstrap servers are not used any more once metadata has come (until 3.8, which can go back).
+/// NC-31: one metadata request at a time; if no node is ready for it, the client connects to one, or waits for one that
+/// is connecting.
+/// NC-33: before Kafka 3.8, bootstrap servers are not used any more once metadata has arrived.
 #[test]
-fn the_first_polls_go_from_the_bootstrap_servers_to_the_cluster() {
+fn the_first_polls_replace_the_bootstrap_servers_by_the_cluster() {
     let mut harness = Harness::bootstrapped(2);
     let asked = harness.poll_to_metadata_request();
     assert!(asked == -1 || asked == -2);
@@ -65,7 +66,7 @@ fn the_first_polls_go_from_the_bootstrap_servers_to_the_cluster() {
     assert!(!harness.client.is_metadata_due(harness.now()));
 }
 
-/// NC-2: while metadata is due no node counts as ready.
+/// NC-2: while metadata is due, no node counts as ready.
 #[test]
 fn while_metadata_is_due_no_node_is_ready_for_other_requests() {
     let mut harness = Harness::new(&[node(1)]);
@@ -81,7 +82,7 @@ fn while_metadata_is_due_no_node_is_ready_for_other_requests() {
     );
     harness.poll();
     assert_eq!(harness.sent_metadata(), [1]);
-    // It is in flight: other requests may be sent behind it.
+    // It is in flight: other requests may be sent after it.
     assert!(harness.client.is_ready(1, now));
     harness.send_whole(1, 7);
     assert_eq!(harness.client.in_flight_request_count(), 2);
@@ -128,7 +129,7 @@ fn a_disconnected_metadata_request_is_a_failed_update_and_waits_for_the_backoff(
     );
 }
 
-/// NC-14: the end of a connection makes metadata due; refused credentials are a fatal error of the metadata.
+/// NC-14: a disconnect makes a metadata update due; rejected credentials are a fatal metadata error.
 #[test]
 fn a_disconnect_requests_a_metadata_update() {
     let mut harness = Harness::new(&[node(1)]);
@@ -143,10 +144,10 @@ fn a_disconnect_requests_a_metadata_update() {
     assert!(harness.client.is_metadata_due(harness.now()));
 }
 
-/// Java: NetworkClientTest#testUnsupportedVersionDuringInternalMetadataRequest, NC-6; afterwards
-/// Java's client takes the request for in flight and never sends another.
+/// Java: NetworkClientTest#testUnsupportedVersionDuringInternalMetadataRequest, NC-6; afterwards Java's client treats
+/// the request as in flight, and never sends another.
 #[test]
-fn a_broker_without_a_shared_metadata_version_is_a_fatal_error_and_is_retried_later() {
+fn a_missing_shared_metadata_version_is_a_fatal_error_and_the_update_is_retried() {
     let mut harness = Harness::new(&[node(1)]);
     let mut versions = all_versions();
     versions
@@ -188,7 +189,7 @@ fn a_metadata_response_without_brokers_is_ignored() {
 }
 
 #[test]
-fn while_no_node_can_be_asked_the_client_sleeps_until_one_may_be_connected_to() {
+fn while_no_node_is_available_a_poll_blocks_until_one_may_be_connected_to() {
     let mut harness = Harness::bootstrapped(1);
     harness
         .client
@@ -215,7 +216,7 @@ fn while_no_node_can_be_asked_the_client_sleeps_until_one_may_be_connected_to() 
 }
 
 #[test]
-fn an_unreachable_bootstrap_server_is_followed_by_the_next() {
+fn after_an_unreachable_bootstrap_server_the_next_one_is_tried() {
     let mut harness = Harness::bootstrapped(2);
     harness
         .client
@@ -296,7 +297,7 @@ fn of_disconnected_nodes_the_least_recently_tried_one_is_chosen() {
     assert_eq!(chosen, [1, 2, 3]);
 }
 
-/// NC-30: without any node there is nothing to choose, and nothing to panic about.
+/// NC-30: without any node, none is chosen, and nothing panics.
 #[test]
 fn an_empty_cluster_has_no_least_loaded_node() {
     let mut harness = Harness::without_metadata();
@@ -363,7 +364,7 @@ fn an_invalid_advertised_port_is_named_in_the_error() {
 
 /// No configuration causes a busy loop.
 #[test]
-fn without_a_backoff_metadata_is_asked_for_a_hundred_times_a_second_at_most() {
+fn without_a_backoff_metadata_is_requested_at_most_a_hundred_times_a_second() {
     let mut harness = Harness::with_timeouts(&[node(1)], |_, times| {
         times.refresh_backoff = Duration::ZERO;
         times.max_age = Duration::ZERO;
@@ -394,7 +395,7 @@ fn without_a_backoff_metadata_is_asked_for_a_hundred_times_a_second_at_most() {
 }
 
 impl Harness {
-    /// The awaited brokers that were reported to the metadata, in short.
+    /// The awaited brokers that were reported to the metadata, as text.
     fn awaited(&self) -> Vec<String> {
         let now = self.now();
         let inner = self.metadata.inner.lock();
@@ -410,9 +411,9 @@ impl Harness {
     }
 }
 
-/// While a poll blocks, waiters for metadata know which step is awaited.
+/// Waiters for metadata can display the step that an update waits for, even while a poll blocks.
 #[test]
-fn the_awaited_brokers_are_reported_with_the_step_they_are_in() {
+fn the_awaited_brokers_are_reported_with_their_current_step() {
     let mut harness = Harness::bootstrapped(1);
     assert_eq!(harness.awaited(), [""; 0]);
     harness.client.resolver.is_silent = true;

@@ -136,7 +136,7 @@ impl HostResolver for TestResolver {
     }
 }
 
-/// Initial metadata of a test.
+/// Refresh back-off and maximum age of a test's metadata.
 struct MetadataTimes {
     refresh_backoff: Duration,
     max_age: Duration,
@@ -221,7 +221,7 @@ impl Harness {
         harness
     }
 
-    /// A client that knows of no node.
+    /// A client without nodes.
     fn without_metadata() -> Self {
         Self::recovering(RecoveryOptions {
             servers: Vec::new(),
@@ -235,7 +235,7 @@ impl Harness {
         Self::with_options(recovery, |_, _| {})
     }
 
-    /// A client of nodes with metadata not fetched yet, and with other timeouts than the default.
+    /// A client whose metadata names these nodes and is fresh, with options and times as changed by `change`.
     fn with_timeouts(
         nodes: &[Node],
         change: impl FnOnce(&mut NetworkClientOptions, &mut MetadataTimes),
@@ -335,7 +335,7 @@ impl Harness {
             .unwrap()
     }
 
-    /// Connects to a node and lets its broker tell these versions.
+    /// Connects to a node, whose broker responds with these API versions.
     fn connect_with(&mut self, node: &Node, versions: ApiVersionsResponse) {
         self.connect_unchecked(node);
         self.client
@@ -344,7 +344,7 @@ impl Harness {
         self.poll();
     }
 
-    /// Connects to a node; its broker has not told its versions yet.
+    /// Connects to a node until the ApiVersions response is outstanding.
     fn connect_unchecked(&mut self, node: &Node) {
         let now = self.now();
         assert!(!self.client.ready(node, now));
@@ -387,12 +387,12 @@ impl Harness {
         self.clock.advance(by);
     }
 
-    /// Lets time pass as the client would sleep, for so long. How many polls that took.
+    /// Polls for this time, advancing the clock by the timeout of each poll. Returns the number of polls.
     fn run_for(&mut self, time: Duration) -> usize {
         self.run_with(time, |_| {})
     }
 
-    /// The same, with something that is done before each poll.
+    /// The same, with a call of `before` before each poll.
     fn run_with(&mut self, time: Duration, before: impl Fn(&mut TestClient)) -> usize {
         let end = self.now().saturating_add(time);
         let mut polls = 0;
@@ -410,7 +410,8 @@ impl Harness {
         self.responses.remove(0)
     }
 
-    /// Tags of the responses, and of disconnections whether the request was handed over.
+    /// Takes all responses, each of which must be a disconnect. Returns their tags, and whether the requests were
+    /// handed over.
     fn take_disconnected(&mut self) -> Vec<(u32, bool)> {
         let all = std::mem::take(&mut self.responses).into_iter();
         all.map(|response| match response.outcome {

@@ -1,4 +1,4 @@
-//! KIP-899, KIP-1102: beginning again from the bootstrap servers.
+//! Rebootstrap (KIP-899, KIP-1102).
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn servers(names: &[&str]) -> Vec<(String, u16)> {
         .collect()
 }
 
-/// A client with fresh metadata of these nodes, that may begin again from `boot-9`.
+/// A client with fresh metadata of these nodes, whose bootstrap server is `boot-9`.
 fn harness(nodes: &[Node]) -> Harness {
     harness_with(nodes, DnsLookup::UseAllDnsIps, MS(300_000))
 }
@@ -36,7 +36,7 @@ impl Harness {
 }
 
 #[test]
-fn when_no_known_broker_is_reachable_the_bootstrap_servers_are_resolved_and_asked() {
+fn when_no_known_broker_is_reachable_metadata_is_requested_from_bootstrap_servers() {
     let mut harness = harness(&[node(1), node(2)]);
     harness
         .client
@@ -61,7 +61,7 @@ fn when_no_known_broker_is_reachable_the_bootstrap_servers_are_resolved_and_aske
     harness.run_for(MS(500));
     let sent = harness.client.selector.last_sent(-1).unwrap();
     assert_eq!(sent.request.api_key(), ApiKey::Metadata);
-    // What is known stays known until there is an answer.
+    // The known brokers are kept until a response arrives.
     assert_eq!(harness.metadata.cluster().nodes().len(), 2);
     harness
         .client
@@ -76,7 +76,7 @@ fn when_no_known_broker_is_reachable_the_bootstrap_servers_are_resolved_and_aske
 }
 
 #[test]
-fn a_bootstrap_name_is_resolved_again_each_time() {
+fn the_host_name_of_a_bootstrap_server_is_resolved_again() {
     let mut harness = harness(&[node(1)]);
     let both = vec![address(8), address(7)];
     harness
@@ -103,7 +103,7 @@ fn a_bootstrap_name_is_resolved_again_each_time() {
     assert!(attempts.contains(&(-1, address(6))), "{attempts:?}");
 }
 
-/// Old brokers whose machines are gone: nothing refuses a connection.
+/// The machines of the brokers are gone: connection attempts hang, since nothing refuses them.
 #[test]
 fn brokers_that_hang_do_not_prevent_a_rebootstrap() {
     let mut harness = harness(&[node(1), node(2)]);
@@ -130,7 +130,7 @@ fn one_reachable_broker_prevents_a_rebootstrap() {
 }
 
 #[test]
-fn a_known_broker_that_is_ready_again_is_asked_if_the_bootstrap_servers_are_unreachable() {
+fn a_known_broker_that_is_ready_again_is_used_if_the_bootstrap_servers_are_unreachable() {
     let mut harness = harness(&[node(1)]);
     harness
         .client
@@ -209,7 +209,7 @@ fn canonical_names_are_resolved_again_off_the_network_thread() {
 }
 
 #[test]
-fn a_rebootstrap_in_vain_makes_no_more_attempts_than_reconnecting() {
+fn a_rebootstrap_without_success_is_limited_by_the_reconnect_backoff() {
     let mut harness = harness(&[node(1), node(2)]);
     harness
         .client
@@ -219,7 +219,7 @@ fn a_rebootstrap_in_vain_makes_no_more_attempts_than_reconnecting() {
     harness.advance(MAX_AGE);
     let polls = harness.run_for(MS(60_000));
     let attempts = harness.client.selector.attempts.len();
-    // The pauses of three nodes double up to 10 s: about ten attempts each.
+    // The back-offs of three nodes double up to 10 s: about ten attempts each.
     assert!((15..=60).contains(&attempts), "{attempts}");
     assert!(
         polls <= 4 * attempts,

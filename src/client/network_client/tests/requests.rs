@@ -32,8 +32,8 @@ fn a_response_has_the_tag_of_its_request() {
     assert_eq!(harness.client.in_flight_request_count(), 0);
 }
 
-/// Java: NetworkClientTest#testSendToUnreadyNode, NC-5. Java's poll then returns without a look at the
-/// network (NC-7): if that is so in every loop, it never sees that the connection has ended.
+/// Java: NetworkClientTest#testSendToUnreadyNode, NC-5. Java's `poll` then returns without polling the selector (NC-7):
+/// if that happens in every iteration, a disconnect is never noticed.
 #[test]
 fn a_request_to_a_node_that_is_not_ready_is_completed_without_blocking() {
     let mut harness = Harness::new(&[node(1)]);
@@ -99,7 +99,7 @@ fn a_send_that_the_socket_takes_at_once_completes_without_a_poll() {
     let now = harness.now();
     assert!(harness.client.is_ready(1, now), "for the next request");
     harness.send(1, produce(0), 8);
-    // No answer is to come: the poll that hands it out does not wait.
+    // No response is expected: the poll that returns the completed request does not block.
     assert_eq!(harness.client.in_flight_request_count(), 1);
     harness.poll();
     let timeouts = &harness.client.selector.poll_timeouts;
@@ -152,7 +152,7 @@ fn a_request_of_which_some_bytes_were_written_was_handed_over() {
 }
 
 #[test]
-fn a_request_for_a_connection_that_ended_meanwhile_was_not_handed_over() {
+fn a_request_on_a_connection_that_has_just_ended_was_not_handed_over() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness
@@ -189,7 +189,7 @@ fn a_request_timeout_closes_the_connection_and_completes_all_its_requests() {
 
 /// Java: NetworkClientTest#testConnectionThrottling, NC-24
 #[test]
-fn a_throttle_time_makes_the_node_unready_for_as_long() {
+fn a_node_is_not_ready_until_its_throttle_time_is_over() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.send_whole(1, 7);
@@ -240,7 +240,7 @@ fn the_throttle_time_of_every_response_is_recorded_even_if_zero_or_not_waited_fo
 
 /// Java: NetworkClientTest#testThrottlingNotEnabledForConnectionToOlderBroker
 #[test]
-fn an_older_broker_has_delayed_the_response_itself() {
+fn the_throttle_time_of_an_older_broker_is_not_waited_for() {
     let mut harness = Harness::new(&[node(1)]);
     let mut versions = all_versions();
     for range in &mut versions.api_keys {
@@ -261,7 +261,7 @@ fn an_older_broker_has_delayed_the_response_itself() {
     assert!(harness.client.is_ready(1, harness.now()));
 }
 
-/// KAFKA-16083: requests behind a throttled one timed out although the broker was only pausing.
+/// KAFKA-16083: requests after a throttled one timed out although the broker was only throttling.
 #[test]
 fn throttle_time_extends_the_deadlines_of_in_flight_requests() {
     let mut harness = Harness::new(&[node(1)]);
@@ -298,7 +298,7 @@ fn correlation_ids_skip_those_that_sasl_uses() {
     assert_eq!(harness.client.next_correlation_id(), 0);
 }
 
-/// NC-9: an answer belongs to the oldest request of its connection; another correlation id is an error.
+/// NC-9: a response belongs to the oldest request of its connection; another correlation id is an error.
 #[test]
 fn a_wrong_correlation_id_closes_the_connection() {
     let mut harness = Harness::new(&[node(1)]);
@@ -355,7 +355,7 @@ fn a_frame_without_an_in_flight_request_closes_the_connection() {
     assert!(harness.responses.is_empty());
 }
 
-/// NC-6: a request that fits no version of the broker comes back as failed with the next poll.
+/// NC-6: a request that fits no version of the broker is returned as failed by the next poll.
 #[test]
 fn a_request_without_a_shared_version_is_completed_as_unsupported() {
     let mut harness = Harness::new(&[node(1)]);
@@ -374,7 +374,7 @@ fn a_request_without_a_shared_version_is_completed_as_unsupported() {
     assert!(harness.client.is_ready(1, harness.now()));
 }
 
-/// That is no matter of versions: another broker could not be sent it either.
+/// The limit is the same in all versions, so the request cannot be sent to another broker either.
 #[test]
 fn a_request_that_no_version_can_encode_is_returned_unsent_with_the_reason() {
     let mut harness = Harness::new(&[node(1)]);
@@ -448,10 +448,10 @@ fn the_version_of_a_produce_request_fits_the_format_of_its_records() {
     }
 }
 
-/// NC-36: the newest format that all brokers understand is found anew when versions come or go; brokers without
-/// Produce do not count.
+/// NC-36: the newest format that all brokers support is computed again when versions of a broker are added or removed;
+/// brokers without Produce do not count.
 #[test]
-fn the_format_of_records_follows_the_brokers_that_are_connected() {
+fn the_record_format_depends_on_the_connected_brokers() {
     let mut harness = Harness::new(&[node(1)]);
     let mut versions = all_versions();
     versions.api_keys[0].max = 2;
@@ -472,7 +472,7 @@ fn an_idle_poll_blocks_for_its_whole_timeout() {
     assert_eq!(harness.slept(), MAX_AGE, "until metadata is due");
 }
 
-/// The socket took nothing for as long as the request had: the broker cannot have seen it.
+/// The socket took no byte before the request timeout: the broker cannot have seen the request.
 #[test]
 fn a_request_that_timed_out_before_a_byte_was_written_was_not_handed_over() {
     let mut harness = Harness::new(&[node(1)]);
@@ -498,9 +498,9 @@ fn a_request_that_timed_out_partly_written_was_handed_over() {
     assert_eq!(harness.take_disconnected(), [(9, true)]);
 }
 
-/// Siblings of a request's own time-out: whatever this side closes a connection for.
+/// Like a request timeout: the client closes the connection for another reason.
 #[test]
-fn a_request_of_which_nothing_was_written_when_its_broker_misbehaved_was_not_handed_over() {
+fn an_unwritten_request_was_not_handed_over_when_a_bad_frame_closes_the_connection() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.send_whole(1, 7);
@@ -535,7 +535,7 @@ fn an_unwritten_request_can_be_withdrawn() {
         response.outcome,
         Outcome::Disconnected { handed_over: false, reason } if &*reason == "too late"
     ));
-    // The connection stands: the next request takes its place.
+    // The connection stays open: the next request can be sent.
     harness.send(1, init_producer_id(), 9);
     assert_eq!(harness.client.newest_untouched(1), Some(&9));
     harness.client.selector.write_a_part(1);
@@ -547,7 +547,7 @@ fn an_unwritten_request_can_be_withdrawn() {
     assert_eq!(harness.client.in_flight_request_count(), 2);
 }
 
-/// A broker closes the connection without a word when a request is larger than it takes.
+/// A broker closes the connection without a response when a request exceeds `socket.request.max.bytes`.
 #[test]
 fn a_disconnect_with_a_large_request_in_flight_names_its_size() {
     for (records, hints) in [(100, false), (20_000, true)] {

@@ -47,7 +47,7 @@ impl Transport for Alerting {
 }
 
 #[test]
-fn an_authentication_failure_behind_a_failed_write_is_the_close_reason() {
+fn an_authentication_failure_read_after_a_failed_write_is_the_close_reason() {
     let parts = ChannelParts {
         transport: Box::new(Alerting),
         authenticator: Box::new(NullAuthenticator),
@@ -112,7 +112,7 @@ fn rig(proceeds: impl IntoIterator<Item = Step>, receives: impl IntoIterator<Ite
     rig
 }
 
-/// A channel that is re-authenticating, with responses to earlier requests received.
+/// A channel that has just started re-authentication, before a frame that stays queued.
 fn talking_again(second: Step, then: Vec<Step>, receives: Vec<Step>) -> Rig {
     let first = [Ok(complete(Deadline::At(Instant::ORIGIN))), second];
     let mut rig = rig(first.into_iter().chain(then), receives);
@@ -134,7 +134,7 @@ fn frames_are_delivered_before_a_failed_reauthentication_closes_the_connection()
             CloseReason::AuthenticationInterrupted("its endpoint is down".into()),
         ),
     ] {
-        // During a pause, and by a response that others follow.
+        // The failure occurs during a pause, or in a response that another frame follows.
         let pause = Ok(AuthStep::Pause(Deadline::Never));
         let paused = talking_again(pause, vec![Err(failure.clone())], Vec::new());
         let asking = Ok(AuthStep::Receive);

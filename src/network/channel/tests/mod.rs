@@ -185,7 +185,7 @@ fn a_frame_of_many_chunks_is_written_in_batches_without_loss() {
 }
 
 #[test]
-fn a_frame_the_socket_has_room_for_is_written_by_send_with_one_call() {
+fn a_frame_that_fits_into_the_socket_buffer_is_written_by_send_with_one_call() {
     let mut rig = Rig::new(64);
     rig.script(|script| script.writes.push_back(Ok(100)));
     rig.send(frame(&[b"hello"])).unwrap();
@@ -212,7 +212,7 @@ fn a_frame_of_which_no_byte_was_taken_is_untouched() {
                 .extend(taken.into_iter().chain([Err(reset())]));
         });
         rig.send(frame(&[b"hello"])).unwrap();
-        // The socket is read once more for frames that came before the failure.
+        // The socket is read once more, for frames that arrived before the failure.
         let ChannelTurn::Ended(reason) = rig.turn() else {
             panic!("not ended")
         };
@@ -242,7 +242,7 @@ fn a_frame_that_was_written_in_full_is_not_untouched_when_the_connection_ends() 
     assert!(!rig.channel.end(reason).last_frame_untouched);
 }
 
-/// SL-11: frames that arrived before a connection ends are still delivered, except after a failed write.
+/// SL-11: frames that arrived before a connection ends are still delivered. Differs: also after a failed write.
 #[test]
 fn frames_received_before_a_failed_write_are_delivered_first() {
     let mut rig = Rig::new(64);
@@ -301,8 +301,8 @@ fn after_a_short_read_the_socket_counts_as_drained() {
     rig.script(|script| assert_eq!(script.read_calls, 1));
 }
 
-/// The end of a stream has one event. If that came together with the last bytes, a short read of these must be followed
-/// by another read.
+/// The end of a stream has one event. If that arrived together with the last bytes, a short read of these must be
+/// followed by another read.
 #[test]
 fn an_end_of_stream_reported_with_the_last_bytes_is_found() {
     let mut rig = Rig::new(64);
@@ -314,7 +314,7 @@ fn an_end_of_stream_reported_with_the_last_bytes_is_found() {
 }
 
 #[test]
-fn a_read_that_fills_the_memory_is_followed_by_another() {
+fn a_read_that_fills_the_buffer_is_followed_by_another() {
     let body = [5; 100];
     let stream = framed(&body);
     let mut rig = Rig::new(10);

@@ -98,7 +98,7 @@ fn one_idle_connection_is_closed_per_poll_the_longest_idle_first() {
 }
 
 #[test]
-fn a_poll_waits_no_longer_than_until_a_connection_is_idle() {
+fn a_poll_blocks_no_longer_than_until_a_connection_is_idle() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let options = SelectorOptions {
         connections_max_idle: Some(Duration::from_millis(50)),
@@ -129,7 +129,7 @@ fn a_connection_with_frames_to_deliver_is_not_idle() {
     let mut rig = rig();
     let mut peer = rig.connect(0);
     peer.write(&framed(b"one").repeat(5));
-    // One write is one segment here, so that the rest has come too.
+    // One write is one segment here, so the other frames have arrived, too.
     assert_eq!(rig.receive(0), "one");
     let mut receives = 1;
     while receives < 5 {

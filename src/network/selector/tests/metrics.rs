@@ -56,7 +56,7 @@ fn requests_responses_and_bytes_are_counted_in_total_and_per_node() {
         assert_eq!(rig.number(name), expected, "{name}");
     }
     rig.send(0, b"hello");
-    // `send` itself has written it.
+    // `send` itself has written the frame.
     rig.assert_traffic([
         ("request-total", 1),
         ("request-size-max", 9),

@@ -107,7 +107,7 @@ impl Rig {
         );
     }
 
-    /// Polls until a frame comes on this connection.
+    /// Polls until a frame arrives on this connection.
     fn receive(&mut self, id: ConnectionId) -> Bytes {
         let mut found = None;
         self.poll_until(|events| {
@@ -171,7 +171,7 @@ impl Peer {
 fn echo(listener: &TcpListener) {
     let listener = listener.try_clone().unwrap();
     spawn(move || {
-        // Ends with the process: no connections come after the test.
+        // The thread ends with the process: no connection is made after the test.
         while let Ok((stream, _)) = listener.accept() {
             spawn(move || {
                 let mut peer = Peer::new(stream);
@@ -200,7 +200,7 @@ fn framed(body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// An address where connecting is refused: bound, so that nobody else gets it, and not listening.
+/// An address that refuses connections: its socket does not listen, and is bound so that nothing else gets the port.
 fn refusing() -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket

@@ -233,7 +233,7 @@ fn frames_received_before_the_end_of_stream_are_delivered_before_the_disconnect(
         drop(peer);
         let mut delivered = 0;
         loop {
-            // The end of stream has a single event, which came with the bytes.
+            // The end of stream has a single event, which was reported with the bytes.
             rig.selector.poll(None, &mut rig.events).unwrap();
             assert!(rig.events.completed_receives.len() <= 1);
             for (_, body) in &rig.events.completed_receives {

@@ -1,4 +1,4 @@
-//! One of each, for checks that need no variety.
+//! One request and one response of each API, for tests that need no variety.
 
 use bytes::Bytes;
 
@@ -7,7 +7,7 @@ use crate::error::ErrorCode;
 use crate::protocol::*;
 use crate::types::ReplicaLists;
 
-/// One request of each kind with something in every field that the version has.
+/// A request of the API, with a value in every field that the version has.
 pub(crate) fn full_request(api: ApiKey, version: i16) -> Request {
     let request = match api {
         ApiKey::Produce => {
@@ -106,7 +106,7 @@ fn full_txn_offset_commit() -> TxnOffsetCommitRequest {
     }
 }
 
-/// One response of each kind with something in every field.
+/// A response of the API, with a value in every field.
 pub(crate) fn full_response(api: ApiKey) -> Response {
     let error = ErrorCode::NotLeaderOrFollower;
     match api {

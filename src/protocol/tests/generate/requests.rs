@@ -223,7 +223,7 @@ pub(super) fn for_version(mut request: Request, version: i16) -> Request {
                 commit.member_id = "".into();
                 commit.group_instance_id = None;
             }
-            // A version that lacks it leaves it out.
+            // A version without leader epochs leaves them out.
             let topics = commit.topics.iter_mut().filter(|_| version < 2);
             for partition in topics.flat_map(|topic| &mut topic.partitions) {
                 partition.leader_epoch = -1;
@@ -234,7 +234,7 @@ pub(super) fn for_version(mut request: Request, version: i16) -> Request {
     request
 }
 
-/// The request as a peer reads it: of a batch, all is body.
+/// The request as a peer decodes it: all bytes of a batch are in its body.
 pub(crate) fn as_read(mut request: Request) -> Request {
     if let Request::Produce(produce) = &mut request {
         for partition in produce

@@ -162,7 +162,7 @@ fn coordinator() -> impl Strategy<Value = Coordinator> {
 }
 
 fn find_coordinator_response() -> impl Strategy<Value = Response> {
-    // One alone, which every version can carry, comes more often.
+    // A single coordinator, which every version can carry, is generated more often.
     let coordinators = prop_oneof![vec(coordinator(), 1), vec(coordinator(), 0..4)];
     (any::<i32>(), coordinators).prop_map(|(throttle_time_ms, coordinators)| {
         Response::FindCoordinator(FindCoordinatorResponse {

@@ -1,5 +1,5 @@
-//! Another implementation of the protocol, generated from Kafka's own descriptions, writes the same
-//! bytes. It begins with Produce version 3.
+//! Comparison with another implementation of the protocol (the oracle), which is generated from Kafka's message
+//! descriptions. It supports Produce from version 3 on.
 
 mod requests;
 mod responses;
@@ -30,7 +30,7 @@ fn topic_name(name: &str) -> theirs::TopicName {
     text(name).into()
 }
 
-/// A field that other versions of the message may have, and this library does not know.
+/// An unknown tagged field, as a later version of Kafka may send; none if `tagged` is false.
 fn unknown(tagged: bool) -> BTreeMap<i32, Bytes> {
     let field = (9_000, Bytes::from_static(b"of a later time"));
     tagged.then_some(field).into_iter().collect()
@@ -90,7 +90,7 @@ proptest! {
     }
 }
 
-/// Every version, so that none is left to the luck of the draw.
+/// Covers every version: the property tests draw versions at random.
 #[test]
 fn every_version_of_every_message_has_the_same_bytes_as_the_other_implementation() {
     for api in ApiKey::ALL {

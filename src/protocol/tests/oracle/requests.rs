@@ -1,4 +1,4 @@
-//! Our requests as those of the oracle.
+//! Conversion of our requests to those of the oracle.
 
 use bytes::Bytes;
 use kafka_protocol::messages as theirs;
@@ -128,7 +128,7 @@ fn their_find_coordinator(
     }
 }
 
-/// Since version 4 the request is a list of the former requests.
+/// Since version 4 the request is a list of such requests: the oracle has separate fields for versions up to 3.
 fn their_add_partitions_to_txn(
     ours: &AddPartitionsToTxnRequest,
     tagged: bool,

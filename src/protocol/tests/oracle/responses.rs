@@ -1,4 +1,4 @@
-//! Our responses as those of the oracle.
+//! Conversion of our responses to those of the oracle.
 
 use bytes::Bytes;
 use kafka_protocol::messages as theirs;
@@ -95,7 +95,7 @@ fn their_find_coordinator(
     message.with_coordinators(ours.coordinators.iter().map(coordinator).collect())
 }
 
-/// Since version 4 the response is a list of the former responses.
+/// Since version 4 the response is a list of such responses: the oracle has separate fields for versions up to 3.
 fn their_add_partitions_to_txn(
     ours: &AddPartitionsToTxnResponse,
     tagged: bool,

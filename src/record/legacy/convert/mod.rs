@@ -9,8 +9,8 @@ use crate::record::builder::BatchFacts;
 use crate::record::split::take_record;
 use crate::util::varint::{VarintError, take_varint};
 
-/// Smallest size of a record in magic 2: length, attributes, timestamp delta, offset delta, and null key, null value,
-/// no headers at one byte each.
+/// Smallest size of a record in magic 2: one byte each for length, attributes, timestamp delta, offset delta, a null
+/// key, a null value and the number of headers.
 const SMALLEST_STAGED: usize = 7;
 
 /// Sizes of a converted set.
@@ -41,7 +41,7 @@ pub(crate) enum ConvertError {
     TooLarge { bytes: usize },
     /// The codec failed.
     Compress(CompressError),
-    /// zstd, which brokers before 2.1 do not support.
+    /// The codec is zstd, which brokers before 2.1 do not support.
     Zstd,
     /// The staged bytes are not valid records. The producer wrote them itself, so this is a bug.
     Staged(VarintError),
@@ -95,7 +95,7 @@ impl std::error::Error for ConvertError {}
 /// Offsets count from 0. Headers are dropped, as message sets have none.
 ///
 /// # Errors
-/// [`ConvertError`]; `out` is then as before.
+/// [`ConvertError`]; `out` is then unchanged.
 /// # Kafka
 /// `MemoryRecordsBuilder` with a magic below 2, and `RecordsUtil#downConvert`.
 pub(crate) fn convert(
@@ -123,7 +123,7 @@ pub(crate) fn convert(
     }
     let mut messages = Vec::new();
     put_messages(facts, chunks, magic, &mut messages)?;
-    // An empty set has no wrapper, whose offset would be -1.
+    // An empty set has no wrapper: the wrapper's offset would be -1.
     let compressed_bytes = if facts.record_count == 0 {
         0
     } else {
@@ -181,7 +181,8 @@ fn put_messages(
     }
 }
 
-/// Upper bound of the size of the messages, so that memory is allocated once; close, unless there are headers.
+/// Upper bound of the size of the messages, so that memory is allocated once. It is close to the actual size, unless
+/// there are headers.
 fn message_bytes_bound(facts: &BatchFacts, chunks: &[&[u8]], magic: LegacyMagic) -> usize {
     let staged: usize = chunks.iter().map(|chunk| chunk.len()).sum();
     // Not the count alone: if it were wrong, too much would be reserved.

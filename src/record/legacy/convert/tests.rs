@@ -30,7 +30,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 /// Checksums from zlib's `crc32`. Java: LegacyRecordTest#testFields, #testChecksum
 #[test]
-fn a_message_has_its_known_bytes() {
+fn a_message_has_the_known_bytes() {
     let record = [Plain::new(1_234_567_890_123, Some("key"), Some("value"))];
     assert_eq!(
         plain_set(&record, 1, 0, LegacyMagic::V0),

@@ -152,7 +152,8 @@ impl UncompressedWrapper {
     pub(crate) fn messages(
         &self,
     ) -> Result<impl Iterator<Item = LegacyRecord<'_>> + use<'_>, SetError> {
-        // A first pass checks all of them, and finds the last offset, by which the absolute ones are computed.
+        // A first pass checks all messages, and finds the last inner offset, from which the absolute offsets are
+        // computed.
         let mut last = None;
         for message in Messages::new(&self.set) {
             let (at_byte, message) = message?;

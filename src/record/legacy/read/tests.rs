@@ -29,7 +29,7 @@ fn plain(magic: LegacyMagic, offset: i64, value: &str) -> Vec<u8> {
     out
 }
 
-/// A wrapper of this offset around messages of any kind.
+/// A wrapper with this offset, whose value is `inside`, compressed; `inside` need not be valid.
 fn wrapper(magic: LegacyMagic, offset: i64, inside: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     head(magic, offset, SNAPPY)
@@ -200,7 +200,7 @@ fn invalid_contents_of_a_wrapper_are_refused() {
 }
 
 #[test]
-fn an_error_inside_a_wrapper_says_where_it_is() {
+fn an_error_inside_a_wrapper_names_the_offsets_of_message_and_wrapper() {
     let mut inside = [0, 1].map(|at| plain(LegacyMagic::V1, at, "a")).concat();
     let last = inside.len() - 1;
     inside[last] ^= 1;
@@ -219,7 +219,7 @@ fn an_error_inside_a_wrapper_says_where_it_is() {
 /// Java: ByteBufferLogInputStreamTest#iteratorRaisesOnTooSmallRecords, #iteratorRaisesOnInvalidMagic,
 /// SimpleLegacyRecordTest#testIsValidWithTooSmallBuffer
 #[test]
-fn impossible_lengths_are_refused() {
+fn invalid_lengths_are_refused() {
     for magic in [LegacyMagic::V0, LegacyMagic::V1] {
         let good = plain(magic, 0, "abc");
         for (length, expected) in [
