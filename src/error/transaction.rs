@@ -77,7 +77,8 @@ pub enum TransactionErrorKind {
     Fatal,
     /// The call is not allowed in the producer's current state, which the text names.
     WrongState,
-    /// No broker could accept the offsets or the group metadata; the text names which. Nothing was sent.
+    /// The offsets or the group metadata are invalid for every broker; the text names the invalid part. Nothing was
+    /// sent.
     InvalidOffsets,
     /// The call is not allowed where it was made.
     Misuse(Misuse),
@@ -100,7 +101,7 @@ impl TransactionError {
         self.call
     }
 
-    /// Kafka's error code, if an error response decided.
+    /// Kafka's error code, if an error response caused the failure.
     pub fn code(&self) -> Option<ErrorCode> {
         self.failure.code
     }
@@ -130,9 +131,9 @@ impl TransactionError {
         self.failure.kind == TransactionErrorKind::Fenced
     }
 
-    /// Whether the transaction may be committed all the same: EndTxn with commit was sent, or may have been, and the
-    /// coordinator has not responded; or the call timed out, and the commit goes on. A producer that has failed says so
-    /// in each later call too.
+    /// Whether the transaction may be committed all the same: an EndTxn request with commit was sent, or may have been,
+    /// and the coordinator has not responded; or the call timed out, and the commit goes on. Once the producer has
+    /// failed, the errors of all later calls return the same value.
     pub fn may_be_committed(&self) -> bool {
         self.failure.may_be_committed
     }
@@ -156,7 +157,7 @@ pub(crate) struct TransactionFailure {
     pub(crate) kind: TransactionErrorKind,
     pub(crate) code: Option<ErrorCode>,
     pub(crate) message: Arc<str>,
-    /// The coordinator was asked to commit the transaction, or may be asked yet, and the outcome is unknown.
+    /// True if an EndTxn request with commit was sent, or may still be sent, and its outcome is unknown.
     pub(crate) may_be_committed: bool,
 }
 
