@@ -134,7 +134,7 @@ impl Condvar {
     }
 
     /// Number of notifications. A thread that waited before would have been woken by each `notify_all`, and by a
-    /// `notify_one` if it was the only one.
+    /// `notify_one` if it was the only waiter.
     #[cfg(all(feature = "testing", feature = "_internals"))]
     pub(crate) fn wakes(&self) -> u64 {
         self.wakes.count()
