@@ -22,7 +22,7 @@ fn config(entries: Entries<'_>) -> Result<ProducerConfig, ConfigError> {
     ProducerConfig::from_map(entries.iter().copied())
 }
 
-/// Without the check for unsupported features, to test their rules.
+/// Builds a configuration without logging its notices.
 fn complete(entries: Entries<'_>) -> Result<ProducerConfig, ConfigError> {
     noticed(entries).map(|(config, _)| config)
 }

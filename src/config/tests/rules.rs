@@ -15,7 +15,7 @@ fn a_transactional_producer_is_idempotent_with_all_acks_and_retries() {
     assert_eq!(config.transactional_id(), Some("payments"));
 }
 
-/// Both are in a request header, whose strings have a maximum length.
+/// The client id is in a request header, where its length is limited; a generated one contains the transactional id.
 #[test]
 fn names_too_long_for_a_request_header_are_rejected() {
     let text = |bytes: usize| "x".repeat(bytes);
