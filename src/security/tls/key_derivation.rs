@@ -56,11 +56,11 @@ pub(super) fn check(store: &[u8]) -> Result<(), String> {
 #[derive(Debug, Default)]
 struct Found {
     count: usize,
-    /// The maximum of one derivation.
+    /// The highest number of iterations of a single derivation.
     iterations: u64,
-    /// The maximum of one derivation.
+    /// The highest scrypt cost (`N * r * p`) of a single derivation.
     scrypt: u64,
-    /// The total of iterations and scrypt costs.
+    /// The sum of all iterations and scrypt costs.
     total: u64,
 }
 

@@ -67,7 +67,7 @@ fn pem_is_read_inline_from_files_and_on_one_line() {
 }
 
 #[test]
-fn without_a_trust_store_the_systems_is_used() {
+fn without_a_trust_store_that_of_the_system_is_used() {
     // A system without a trust store results in an error.
     if let Err(error) = client_of(&[]) {
         assert_eq!(error.key(), Some("ssl.truststore.location"), "{error}");
