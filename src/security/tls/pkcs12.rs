@@ -19,7 +19,7 @@ pub(super) enum Closed {
     Unreadable(String),
     /// The key derivation is too expensive: the parameter that exceeds its limit.
     Slow(String),
-    /// A required part, named here, is missing.
+    /// A required part is missing, as in "no private key".
     Missing(&'static str),
 }
 
