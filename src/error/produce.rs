@@ -168,7 +168,7 @@ pub enum ProduceErrorKind {
         key: &'static str,
     },
     /// The topic's name is invalid, or the brokers reject it. [`ProduceError::code`] distinguishes the two: it is
-    /// `None` if no broker was asked.
+    /// `None` if the name was rejected without a request.
     InvalidTopic,
     /// The client is not authorized to write to the topic, or to describe it.
     TopicAuthorization,

@@ -340,7 +340,7 @@ pub enum CloseError {
     },
     /// The producer had failed for good.
     ProducerFailed(ProducerFailure),
-    /// The sender thread was asked to stop and is still running: a callback, an interceptor or the compression of a
+    /// The sender thread was signalled to stop and is still running: a callback, an interceptor or the compression of a
     /// batch has not returned.
     ThreadRunning,
     /// A transaction was open, or its result was unknown, and the coordinator did not confirm its end in time. An open
