@@ -84,7 +84,7 @@ fn an_empty_configuration_has_kafkas_defaults() {
 }
 
 #[test]
-fn every_setter_of_the_builder_reaches_its_getter() {
+fn every_value_set_in_the_builder_is_returned_by_its_getter() {
     let config = ProducerConfig::builder()
         .acks(Acks::Leader)
         .batch_size(1)
