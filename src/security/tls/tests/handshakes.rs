@@ -288,7 +288,7 @@ fn a_version_or_suite_mismatch_error_names_the_keys() {
 }
 
 #[test]
-fn a_suite_is_negotiated_by_javas_name() {
+fn a_cipher_suite_is_configured_by_its_java_name() {
     let authority = Authority::new(0);
     let identity = authority.issue(&["broker.test"]);
     for (name, version) in [

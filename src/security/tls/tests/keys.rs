@@ -415,7 +415,7 @@ mod with_passwords {
     }
 
     #[test]
-    fn keys_that_openssl_encrypted_are_opened_by_their_password_alone() {
+    fn keys_encrypted_by_openssl_open_only_with_their_password() {
         let authority = Authority::new(0);
         let own = authority.issue(&["client"]);
         let plain = TestFile::new("plain.key", own.key);
@@ -458,7 +458,7 @@ mod with_passwords {
     }
 
     #[test]
-    fn stores_of_openssl_are_opened_by_their_password_alone() {
+    fn stores_of_openssl_open_only_with_their_password() {
         let authority = Authority::new(0);
         let own = authority.issue(&["client"]);
         let (key, chain) = (
@@ -507,7 +507,7 @@ mod with_passwords {
     }
 
     #[test]
-    fn stores_of_keytool_are_opened_by_their_password_alone() {
+    fn stores_of_keytool_open_only_with_their_password() {
         let authority = Authority::new(0);
         let trusted = TestFile::new("k-ca.pem", authority.pem());
         let folder = std::env::temp_dir();
