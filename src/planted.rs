@@ -131,7 +131,7 @@ defects! {
     PieceForgetsPlace;
 
     // ---- drain order and in-flight limits
-    /// A batch that is retried goes behind all other batches that are retried.
+    /// A batch that is retried is put behind all other batches in the retry queue.
     ReenqueuedLast;
     /// A muted partition (a batch is in flight) is drained.
     MutedDrained;

@@ -1,4 +1,4 @@
-//! The service under test: orders come in, and are sent to Kafka.
+//! The service under test: it receives orders, and sends them to Kafka.
 
 use std::error::Error;
 

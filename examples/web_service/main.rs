@@ -1,4 +1,4 @@
-//! An HTTP service with a thread pool: it produces what is posted, and responds with the result.
+//! An HTTP service with a thread pool: it sends each posted body to Kafka, and responds with the result.
 //!
 //! ```text
 //! cargo run --example web_service --features testing

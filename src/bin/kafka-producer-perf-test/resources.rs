@@ -20,7 +20,7 @@ const LONG_ENOUGH: Duration = Duration::from_millis(250);
 /// Records between two reads of the clock during the measurement.
 const STRIDE: u64 = 1000;
 
-/// CPU time and peak memory of this process. `None` for what the system does not report.
+/// CPU time and peak memory of this process. `None` for values that the system does not report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Usage {
     process: Duration,

@@ -10,8 +10,8 @@
 //!   the value. A metric that is removed, because its topic was evicted or its producer closed, keeps its last value in
 //!   the recorder, unless the recorder drops idle metrics (as `metrics-exporter-prometheus` does with its
 //!   `idle_timeout`).
-//! - A counter can only increase, but the totals of each producer begin at 0. Therefore the bridge adds what has come
-//!   since its last export, and the counter goes on when a topic comes back or a producer is built again. Producers
+//! - A counter can only increase, but the totals of each producer begin at 0. Therefore the bridge adds the increase
+//!   since its last export, and the counter continues when a topic comes back or a producer is built again. Producers
 //!   with the same `client.id` share their counters, and overwrite each other's gauges: give each producer its own
 //!   `client.id`.
 #![allow(
