@@ -29,14 +29,14 @@ struct Audit {
 }
 
 impl ProducerInterceptor<str, str> for Audit {
-    // On the thread that sends, before the record is serialized.
+    // Runs on the application's thread that calls `send`, before the record is serialized.
     fn on_send(&self, record: &mut ProducerRecord<'_, str, str>) -> Result<(), BoxError> {
         record.headers_mut().add("origin", self.origin)?;
         self.totals.sent.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
-    // Usually on the sender thread: it must be quick.
+    // Usually runs on the sender thread, so it must be quick.
     fn on_acknowledgement(&self, _metadata: &RecordMetadata, error: Option<&ProduceError>) {
         let total = match error {
             None => &self.totals.written,

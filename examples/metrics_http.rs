@@ -5,7 +5,7 @@
 //! cargo run --example metrics_http --features testing -- 9464 600
 //! ```
 //!
-//! The first sends for a moment, scrapes its own metrics and ends. The second sends for ten minutes, and
+//! The first command sends for a moment, scrapes its own metrics and ends. The second one sends for ten minutes, and
 //! `http://127.0.0.1:9464/metrics` can be scraped by a Prometheus with
 //!
 //! ```text
@@ -15,7 +15,7 @@
 //!       - targets: ["127.0.0.1:9464"]
 //! ```
 //!
-//! `docs/METRICS.md` explains them, and `docs/grafana-dashboard.json` is a dashboard.
+//! `docs/METRICS.md` explains the metrics, and `docs/grafana-dashboard.json` is a dashboard.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -38,7 +38,7 @@ const LONGEST_HEAD: u64 = 16 * 1024;
 /// Read and write timeout, so that a silent client does not block the next one.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// Answers one connection after another, until it is [stopped](stop).
+/// Serves one connection after another, until it is [stopped](stop).
 pub(crate) fn serve(
     listener: &TcpListener,
     stopped: &AtomicBool,
@@ -83,7 +83,7 @@ fn answer(mut connection: &TcpStream, text: impl Fn() -> String) -> io::Result<(
     )
 }
 
-/// A scraper may add a query, which is ignored.
+/// Whether the request is for the metrics. A scraper may add a query, which is ignored.
 fn asks_for_metrics(request: &str) -> bool {
     let mut words = request.split(' ');
     let (method, target) = (words.next(), words.next().unwrap_or_default());
@@ -137,7 +137,7 @@ fn trouble(cluster: &TestCluster) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Reads them as Prometheus does.
+/// Requests `target` as Prometheus does, and returns the whole response.
 fn scrape(from: SocketAddr, target: &str) -> io::Result<String> {
     let mut connection = TcpStream::connect_timeout(&from, SILENCE)?;
     connection.set_read_timeout(Some(SILENCE))?;
@@ -173,7 +173,7 @@ pub(crate) fn run(listener: &TcpListener, seconds: u64) -> Result<(), Box<dyn Er
 
     let (sent, answer) = thread::scope(|scope| {
         let server = scope.spawn(|| serve(listener, &stopped, || metrics.prometheus_text()));
-        // As what looks whether a port is open does.
+        // Like a client that only checks whether the port is open.
         drop(TcpStream::connect(address));
         let until = Instant::now() + Duration::from_secs(seconds);
         let sent = work(&producer, &cluster, until);

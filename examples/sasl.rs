@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("written to {metadata}");
     producer.close()?;
 
-    // The same with builder methods, and a wrong password. The error comes at once, not after a timeout.
+    // The same with builder methods, and a wrong password. The error is returned at once, not after a timeout.
     let config = ProducerConfig::builder()
         .bootstrap_servers([cluster.bootstrap_servers()])
         .security_protocol(SecurityProtocol::SaslPlaintext)

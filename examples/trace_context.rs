@@ -5,8 +5,8 @@
 //! cargo run --example trace_context --features testing
 //! ```
 //!
-//! The current span is in a thread-local, which works because `on_send` runs on the thread that sends. An application
-//! that uses a tracing library reads the library's current span instead of `CURRENT`.
+//! The current span is in a thread-local, which works because `on_send` runs on the thread that calls `send`. An
+//! application that uses a tracing library reads the library's current span instead of `CURRENT`.
 #![allow(clippy::print_stdout, reason = "the output of the example")]
 
 use std::cell::RefCell;

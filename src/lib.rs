@@ -1,8 +1,8 @@
 //! A Kafka producer for programs that have no async runtime.
 //!
 //! Application threads share one [`KafkaProducer`] by reference and call [`send`](KafkaProducer::send), which queues a
-//! record; one background thread, the sender, does all network I/O. It behaves as the producer of Apache Kafka 3.0,
-//! without `unsafe` and without an async runtime.
+//! record; one background thread, the sender, does all network I/O. The producer behaves like that of Apache Kafka 3.0.
+//! It uses no `unsafe` and no async runtime.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,7 +46,7 @@
 //! | `zstd-pure` | zstd without a C compiler, where `zstd` is off |
 //! | `tls` | TLS with the cryptography of *ring*; on by default |
 //! | `tls-aws-lc-rs`, `tls-graviola` | TLS with another cryptography provider, which then takes precedence; the second needs no C compiler |
-//! | `tls-no-provider` | TLS with a cryptography provider that each producer is given |
+//! | `tls-no-provider` | TLS without a built-in cryptography provider: each producer is given one |
 //! | `pkcs12` | for TLS: key stores and trust stores in PKCS#12, encrypted private keys |
 //! | `sasl-scram` | SCRAM-SHA-256 and SCRAM-SHA-512 for `sasl.mechanism`; on by default |
 //! | `testing` | the module `testing`: a mock producer and an embedded broker for tests of your own service |

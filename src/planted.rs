@@ -131,7 +131,7 @@ defects! {
     PieceForgetsPlace;
 
     // ---- drain order and in-flight limits
-    /// A batch that is retried goes behind all other batches that are retried.
+    /// A batch that is retried is put behind all other batches in the retry queue.
     ReenqueuedLast;
     /// A muted partition (a batch is in flight) is drained.
     MutedDrained;
@@ -229,11 +229,11 @@ defects! {
     WakerDroppedUnderLock;
 
     // ---- metrics
-    /// If a reporter fails for one metric, the metrics added together with it and behind it are not reported.
+    /// If a reporter fails for one metric, the later metrics of the same notification are not reported.
     FailedReportEndsTelling;
     /// The removal of metrics is not reported to reporters.
     RemovedMetricsNotTold;
-    /// Reporters are closed before the metrics go that are there only while the producer is open.
+    /// Reporters are closed before the metrics that exist only while the producer is open are removed.
     ReportersClosedTooEarly;
     /// Only the records of a request's last batch count as sent.
     LastBatchCountsAsRequest;
@@ -247,7 +247,7 @@ defects! {
     SplitEndsFlush;
     /// The batches of a flush that timed out linger again.
     FlushGivesBackToLinger;
-    /// A step that completes the last batch while the producer closes polls with a timeout all the same.
+    /// A step that completes the last batch while the producer closes still polls with a timeout.
     CloseSleepsAfterLastBatch;
     /// Close does not wait for batches in flight.
     CloseForgetsUnderWay;
@@ -287,7 +287,7 @@ defects! {
     ReadinessForgotten;
     /// The end of a stream is lost when its last bytes are read.
     EndOfInputForgotten;
-    /// A channel with unfinished work gets no other turn before its next event.
+    /// A channel with unfinished work is not processed again before its next event.
     RestOfWorkForgotten;
     /// The rest of a request that is answered early is not sent: the next frame starts in the middle of it.
     FramesSplicedByEarlyAnswer;

@@ -83,7 +83,7 @@ fn send_all(servers: &str, topic: &str) -> Result<Outcomes> {
     Ok(std::mem::take(&mut *outcomes))
 }
 
-/// The records of one thread: each begins with its thread and its number.
+/// Sends the records of one thread. Each value begins with the thread and a number.
 fn send_share(
     producer: &Producer,
     topic: &str,

@@ -26,7 +26,7 @@ impl Outcomes {
         }
     }
 
-    /// What can be verified without reading the log: every record was acknowledged, with an offset of its own.
+    /// Verifies, without reading the log, that every record was acknowledged, each at its own offset.
     pub(crate) fn verify_acknowledgements(mut self) -> Result<()> {
         if let Some(error) = self.errors.first() {
             return Err(format!("{} records failed, the first: {error}", self.errors.len()).into());

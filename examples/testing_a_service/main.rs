@@ -16,7 +16,7 @@ use service::{OrderDesk, Receipt};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// With the mock producer, without a broker: each record completes as the test says.
+/// With the mock producer, without a broker: the test completes each record by hand.
 fn each_receipt_follows_from_the_outcome_of_its_record() -> Outcome {
     let (producer, mock) = MockProducer::builder()
         .topic("orders", 1)
@@ -61,7 +61,7 @@ fn a_leader_that_moves_is_followed(cluster: &TestCluster, desk: &OrderDesk) -> O
     Ok(())
 }
 
-fn an_order_whose_answer_is_lost_is_written_once(
+fn an_order_whose_response_is_lost_is_written_once(
     cluster: &TestCluster,
     desk: &OrderDesk,
 ) -> Outcome {
@@ -99,7 +99,7 @@ fn main() -> Outcome {
     each_receipt_follows_from_the_outcome_of_its_record()?;
     let tests: [fn(&TestCluster, &OrderDesk) -> Outcome; 3] = [
         a_leader_that_moves_is_followed,
-        an_order_whose_answer_is_lost_is_written_once,
+        an_order_whose_response_is_lost_is_written_once,
         an_order_is_rejected_only_if_it_is_not_written,
     ];
     for test in tests {

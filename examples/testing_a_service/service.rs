@@ -1,4 +1,4 @@
-//! The service under test: orders come in, and are sent to Kafka.
+//! The service under test: it receives orders, and sends them to Kafka.
 
 use std::error::Error;
 
@@ -13,7 +13,7 @@ pub(crate) enum Receipt {
     SetAside,
 }
 
-/// The only dependency is its producer.
+/// The service. Its only dependency is a producer.
 pub(crate) struct OrderDesk(KafkaProducer<str, str>);
 
 impl OrderDesk {
@@ -24,7 +24,7 @@ impl OrderDesk {
         Ok(Self::with(KafkaProducer::new(config)?))
     }
 
-    /// With a producer that is passed in, for example the one of a test.
+    /// A service with this producer, for example that of a test.
     pub(crate) fn with(producer: KafkaProducer<str, str>) -> Self {
         Self(producer)
     }

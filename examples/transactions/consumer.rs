@@ -1,4 +1,4 @@
-//! The source of orders. Any consumer will do that provides offsets, and can seek to the committed ones.
+//! The source of orders. Any consumer can be used that provides offsets, and can seek to the committed ones.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

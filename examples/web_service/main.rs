@@ -1,4 +1,4 @@
-//! An HTTP service with a thread pool: it produces what is posted, and responds with the result.
+//! An HTTP service with a thread pool: it sends each posted body to Kafka, and responds with the result.
 //!
 //! ```text
 //! cargo run --example web_service --features testing
@@ -35,7 +35,7 @@ fn serve(listener: &TcpListener, producer: &Producer) -> io::Result<()> {
     }
 }
 
-/// The response status: 503 says that the client can retry without making a duplicate.
+/// The response status: 503 means that the client can retry without making a duplicate.
 fn produce(producer: &Producer, body: &[u8]) -> (&'static str, String) {
     let sent = producer.send(ProducerRecord::new("posts", body));
     match sent.map(|future| future.get()) {
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cluster = TestCluster::builder().topic("posts", 3).start()?;
     let config = ProducerConfig::builder()
         .bootstrap_servers([cluster.bootstrap_servers()])
-        // A client does not wait two minutes for a response.
+        // Short timeouts: an HTTP client does not wait two minutes for a response.
         .max_block(Duration::from_secs(5))
         .request_timeout(Duration::from_secs(5))
         .delivery_timeout(Duration::from_secs(10))

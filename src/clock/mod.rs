@@ -80,7 +80,7 @@ impl Timestamp {
 
 #[cfg(feature = "testing")]
 impl Timestamp {
-    /// So much later.
+    /// This time plus `duration`; saturates.
     pub(crate) fn plus(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(millis))
@@ -151,8 +151,9 @@ pub(crate) trait Clock: Send + Sync + fmt::Debug {
     /// The wall clock: may jump either way.
     fn timestamp(&self) -> Timestamp;
 
-    /// How long a thread may sleep, in real time, before it reads the clock again, if `left` is left on this clock. The
-    /// system's clock runs at the speed of real time: all of it. A mock clock may be set at any moment: only briefly.
+    /// How long a thread may sleep, in real time, before it reads the clock again, if `left` remains on this clock. The
+    /// system's clock runs in real time, so the thread may sleep for all of `left`. A mock clock may be set at any
+    /// moment, so the thread may sleep only briefly.
     fn real_time(&self, left: Duration) -> Duration {
         left.min(LOOK_AT_CLOCK)
     }
@@ -238,20 +239,20 @@ pub(crate) mod mock {
 
     /// A clock that moves only by calls of its methods.
     ///
-    /// Its two readings begin far apart and the wall clock can be set alone, so that code which takes
-    /// one for the other shows.
+    /// Its monotonic time and its wall-clock time start far apart, and the wall clock can be set alone, so that code
+    /// which confuses the two fails in tests.
     ///
     /// # Kafka
     /// `org.apache.kafka.common.utils.MockTime`.
     #[derive(Debug)]
     pub(crate) struct MockClock {
         nanos: AtomicU64,
-        /// Since the epoch, in nanoseconds so that small steps add up.
+        /// Nanoseconds since the epoch, so that steps below a millisecond add up.
         wall_nanos: AtomicI64,
     }
 
     impl MockClock {
-        /// Reads an hour on the monotonic clock, and 2021-09-21 on the wall.
+        /// A clock that reads one hour on the monotonic clock, and 2021-09-21 on the wall clock.
         pub(crate) fn new() -> Self {
             Self {
                 nanos: AtomicU64::new(3_600_000_000_000),
@@ -259,19 +260,19 @@ pub(crate) mod mock {
             }
         }
 
-        /// Lets time pass, on both clocks.
+        /// Advances both clocks.
         pub(crate) fn advance(&self, by: Duration) {
             let nanos = u64::try_from(by.as_nanos()).expect("tests pass less than 584 years");
             self.nanos.fetch_add(nanos, Ordering::SeqCst);
             self.wall_nanos.fetch_add(nanos as i64, Ordering::SeqCst);
         }
 
-        /// Lets time pass until this point of the monotonic clock, on both; nothing if that is over.
+        /// Advances both clocks until the monotonic one reads `at`; no effect if that time has passed.
         pub(crate) fn advance_to(&self, at: Instant) {
             self.advance(at - self.now());
         }
 
-        /// Sets the wall clock by so many milliseconds, forward or back; no time passes.
+        /// Moves the wall clock alone by `millis` milliseconds, forward or back.
         pub(crate) fn jump_wall(&self, millis: i64) {
             self.wall_nanos
                 .fetch_add(millis * 1_000_000, Ordering::SeqCst);

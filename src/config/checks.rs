@@ -16,7 +16,7 @@ use crate::error::ConfigError;
 /// recognise a duplicate of an older one.
 const MAX_IN_FLIGHT_FOR_IDEMPOTENCE: i64 = 5;
 
-/// Upper bound of times that Kafka adds up as `int`.
+/// Upper bound, in milliseconds, of times that Kafka adds up as `int`.
 const MAX_MS: i64 = i32::MAX as i64;
 
 /// A remark about a valid configuration, logged when all checks have passed.
@@ -89,8 +89,8 @@ fn retry_backoff(draft: &mut Draft, notices: &mut Vec<Notice>) {
     }
 }
 
-/// Idempotence is enabled unless a key that it needs has another value. If it was enabled explicitly, such a value is a
-/// conflict: it is never disabled silently then.
+/// Idempotence is enabled unless a key that it needs has another value. If idempotence was enabled explicitly, such a
+/// value is a conflict: idempotence is then not disabled silently.
 ///
 /// # Kafka
 /// `ProducerConfig#postProcessAndValidateIdempotenceConfigs` of 3.0.1.

@@ -1,5 +1,4 @@
-//! The parsed values of all keys: a draft while they are checked against each other, and the store of the getters
-//! after.
+//! The parsed values of all keys: a draft while they are checked against each other, then the store of the getters.
 
 use std::collections::BTreeMap;
 

@@ -79,8 +79,8 @@ impl PluginConfig {
         Some(value)
     }
 
-    /// All keys and their text, in the order of the keys. Does not mark them as used: call [`get`](Self::get) for those
-    /// that are.
+    /// All keys and their text, in the order of the keys. Does not mark them as used: call [`get`](Self::get) for the
+    /// keys that are used.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries
             .iter()

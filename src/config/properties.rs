@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_stand_for_their_characters() {
+    fn escapes_are_replaced_by_their_characters() {
         assert_eq!(
             one(r"a\=\:\ b = \t\n\r\f\\\q"),
             pair("a=: b", "\t\n\r\u{c}\\q")

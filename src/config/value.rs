@@ -86,7 +86,7 @@ fn refuse(key: &ConfigKey, given: &str, problem: impl Into<String>) -> ConfigErr
 }
 
 impl Validator {
-    /// Describes what is invalid in a value; `None` if nothing is.
+    /// The problem with an invalid value; `None` if the value is valid.
     fn problem_with(self, value: &ConfigValue) -> Option<String> {
         match (self, value) {
             (Self::AtLeast(min), ConfigValue::Integer(n)) if *n < min => {

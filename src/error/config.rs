@@ -51,7 +51,7 @@ impl ConfigError {
         )
     }
 
-    /// The values of several keys conflict; the key to look at first comes first.
+    /// The values of several keys conflict; `keys` begins with the key to check first.
     pub(crate) fn conflict(
         keys: &[&str],
         problem: impl Into<String>,
@@ -106,7 +106,7 @@ impl ConfigError {
         }))
     }
 
-    /// The key to look at first; `None` if the configuration could not be read at all.
+    /// The key to check first; `None` if the configuration could not be read at all.
     pub fn key(&self) -> Option<&str> {
         self.0.keys.first().map(String::as_str)
     }

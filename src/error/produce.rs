@@ -96,11 +96,11 @@ pub enum WaitCause {
         /// The broker's error message.
         message: Arc<str>,
     },
-    /// It was waiting for the retry back-off (`retry.backoff.ms`) after an error response.
+    /// The retry back-off (`retry.backoff.ms`) after an error response had not passed yet.
     RetryBackoff,
-    /// Its partition had not been added to the transaction yet, and records may not be written to it before.
+    /// The record's partition had not been added to the transaction yet; no record may be written to it before that.
     AddingPartition,
-    /// It was queued, and its batch had not been drained yet.
+    /// The record was queued, and its batch had not been drained yet.
     Queued,
 }
 
@@ -168,7 +168,7 @@ pub enum ProduceErrorKind {
         key: &'static str,
     },
     /// The topic's name is invalid, or the brokers reject it. [`ProduceError::code`] distinguishes the two: it is
-    /// `None` if no broker was asked.
+    /// `None` if the name was rejected without a request.
     InvalidTopic,
     /// The client is not authorized to write to the topic, or to describe it.
     TopicAuthorization,
@@ -196,7 +196,7 @@ pub enum ProduceErrorKind {
     NotTaken,
 }
 
-/// The kind of failure that an error code of a broker's Produce response means for the records.
+/// Maps an error code in a Produce response to the kind of failure of the records.
 impl From<ErrorCode> for ProduceErrorKind {
     fn from(code: ErrorCode) -> Self {
         match code {
@@ -306,7 +306,7 @@ impl ProduceError {
         self.0.last_failure.as_deref()
     }
 
-    /// Kafka's error code, if an error response decided.
+    /// Kafka's error code, if an error response caused the failure.
     pub fn code(&self) -> Option<ErrorCode> {
         match self.0.kind {
             ProduceErrorKind::Broker(code) => Some(code),

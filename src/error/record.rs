@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::types::PartitionId;
 
-/// What is invalid in a record, whatever its topic.
+/// Why a record is invalid, whatever its topic.
 ///
 /// # Kafka
 /// The `IllegalArgumentException`s of `ProducerRecord`'s constructor. Differs: a record may be built with such a value,

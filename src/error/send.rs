@@ -16,12 +16,12 @@ use crate::types::topic_name::{self, Shown};
 pub enum Misuse {
     /// A blocking call was made inside user code that the producer runs: a callback, an interceptor, a serializer, a
     /// partitioner, a listener, a waker, or a logger on its thread. Most of these run on the sender thread, where the
-    /// call would deadlock; the others have the same rule.
+    /// call would deadlock; the same rule applies to the others.
     InsideCallback,
     /// The process was forked after the producer was built; the sender thread exists only in the parent.
     Forked,
-    /// `send` was called recursively too many times: by a callback that sends again a record that fails at once, or an
-    /// interceptor that sees its own records.
+    /// `send` was called recursively too many times: by a callback that resends a record which fails at once, or by an
+    /// interceptor whose own records are intercepted again.
     NestedTooDeep,
 }
 
@@ -64,7 +64,7 @@ impl fmt::Display for RecordPart {
     }
 }
 
-/// Why `send` rejected a record: nothing was queued, and its callback is not called.
+/// Why `send` rejected a record. Nothing was queued, and the record's callback is not called.
 ///
 /// # Kafka
 /// What `KafkaProducer#send` throws. The errors that Java puts into the returned future instead (timeouts, records too
@@ -340,7 +340,7 @@ pub enum CloseError {
     },
     /// The producer had failed for good.
     ProducerFailed(ProducerFailure),
-    /// The sender thread was asked to stop and is still running: a callback, an interceptor or the compression of a
+    /// The sender thread was signalled to stop and is still running: a callback, an interceptor or the compression of a
     /// batch has not returned.
     ThreadRunning,
     /// A transaction was open, or its result was unknown, and the coordinator did not confirm its end in time: also one

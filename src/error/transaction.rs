@@ -77,7 +77,8 @@ pub enum TransactionErrorKind {
     Fatal,
     /// The call is not allowed in the producer's current state, which the text names.
     WrongState,
-    /// No broker could accept the offsets or the group metadata; the text names which. Nothing was sent.
+    /// The offsets or the group metadata are invalid for every broker; the text names the invalid part. Nothing was
+    /// sent.
     InvalidOffsets,
     /// The call is not allowed where it was made.
     Misuse(Misuse),
@@ -108,7 +109,7 @@ impl TransactionError {
         self.call
     }
 
-    /// Kafka's error code, if an error response decided.
+    /// Kafka's error code, if an error response caused the failure.
     pub fn code(&self) -> Option<ErrorCode> {
         self.failure.code
     }
@@ -138,11 +139,12 @@ impl TransactionError {
         self.failure.kind == TransactionErrorKind::Fenced
     }
 
-    /// Whether the transaction may be committed all the same: EndTxn with commit was sent, or may have been, and the
-    /// coordinator has not responded; or a commit goes on that timed out, or that another thread waits for. Every error
-    /// says so for as long as that is so, whatever the call and the kind of the error; a producer that has failed says
-    /// so in each later call too. The errors of a [`Transaction`](crate::Transaction) also say so if another call has
-    /// committed it, and may say so of one that is older than the last that was committed.
+    /// Whether the transaction may be committed all the same: an EndTxn request with commit was sent, or may have been,
+    /// and the coordinator has not responded; or a commit that timed out, or that another thread waits for, is still in
+    /// progress. The errors of all calls return true until the result is known, whatever their kind. Once the producer
+    /// has failed, the errors of all later calls return the same value. The errors of a
+    /// [`Transaction`](crate::Transaction) also return true if another call has committed it, and may do so if it is
+    /// older than the newest committed one.
     pub fn may_be_committed(&self) -> bool {
         self.failure.may_be_committed
     }
@@ -166,7 +168,7 @@ pub(crate) struct TransactionFailure {
     pub(crate) kind: TransactionErrorKind,
     pub(crate) code: Option<ErrorCode>,
     pub(crate) message: Arc<str>,
-    /// The coordinator was asked to commit the transaction, or may be asked yet, and the outcome is unknown.
+    /// True if an EndTxn request with commit was sent, or may still be sent, and its outcome is unknown.
     pub(crate) may_be_committed: bool,
 }
 

@@ -5,22 +5,22 @@ use std::sync::Arc;
 
 /// Labels that a reporter attaches to all metrics of a producer, such as the application or the host.
 ///
-/// They are given by keys `metrics.context.NAME`; beside them the label [`NAMESPACE`](Self::NAMESPACE) says what
-/// kind of client it is: `kafka.producer`, unless `metrics.context._namespace` says otherwise.
+/// The keys `metrics.context.NAME` set them. The further label [`NAMESPACE`](Self::NAMESPACE) has the kind of the
+/// client: `kafka.producer`, unless `metrics.context._namespace` sets another value.
 ///
 /// # Kafka
-/// `MetricsContext`, `KafkaMetricsContext` (KIP-606). Differs: a label has a value, if an empty one.
+/// `MetricsContext`, `KafkaMetricsContext` (KIP-606). Differs: a label always has a value, which may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricsContext {
     labels: Arc<BTreeMap<String, String>>,
 }
 
 impl MetricsContext {
-    /// The label that says what kind of client it is.
+    /// The name of the label with the kind of the client.
     pub const NAMESPACE: &'static str = "_namespace";
 
-    /// A context with these labels beside the namespace, of which they may have another; also for testing a
-    /// reporter by itself.
+    /// A context with this namespace and these labels; a label `_namespace` replaces the namespace. Also for tests of a
+    /// single reporter.
     pub fn new<K, V>(namespace: &str, labels: impl IntoIterator<Item = (K, V)>) -> Self
     where
         K: Into<String>,
@@ -64,7 +64,7 @@ mod tests {
 
     /// Java: KafkaMetricsContextTest#testCreationWithValidNamespaceAndNoLabels
     #[test]
-    fn without_labels_there_is_the_namespace() {
+    fn without_labels_a_context_has_only_the_namespace() {
         let context = MetricsContext::new("sample-ns", [("", ""); 0]);
         assert_eq!(labels(&context), [("_namespace", "sample-ns")]);
         assert_eq!(context.namespace(), "sample-ns");
@@ -72,7 +72,7 @@ mod tests {
 
     /// Java: KafkaMetricsContextTest#testCreationWithValidNamespaceAndLabels
     #[test]
-    fn labels_stand_beside_the_namespace() {
+    fn a_context_lists_its_labels_and_the_namespace() {
         let context = MetricsContext::new("sample-ns", [("label-a", "label-a-value")]);
         assert_eq!(
             labels(&context),

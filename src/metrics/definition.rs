@@ -12,11 +12,11 @@ pub(crate) enum Stat {
     Average,
     /// The largest of the values within the window; not a number when there was none (`Max`).
     Max,
-    /// The sum of the values within the window, for each second of it (`Rate`).
+    /// The sum of the values within the window, per second (`Rate`).
     Rate,
-    /// The number of values within the window, for each second of it (`Rate` of a `WindowedCount`).
+    /// The number of values within the window, per second (`Rate` of a `WindowedCount`).
     CountRate,
-    /// Values in nanoseconds: which part of the window they take, from 0 to 1 (`Rate` in nanoseconds).
+    /// The sum of the values within the window, in nanoseconds, as a fraction of the window (`Rate` in nanoseconds).
     TimeRatio,
     /// The sum of all values since the start (`CumulativeSum`).
     Total,
@@ -27,7 +27,7 @@ pub(crate) enum Stat {
 }
 
 impl Stat {
-    /// Whether it is monotonic.
+    /// Whether the metric is a total, which never decreases.
     pub(crate) fn is_counter(self) -> bool {
         matches!(self, Self::Total | Self::CountTotal)
     }
@@ -39,7 +39,7 @@ pub(crate) struct MetricDefinition {
     pub(crate) name: &'static str,
     pub(crate) stat: Stat,
     pub(crate) description: &'static str,
-    /// The first version of Kafka that has it, if that is later than the one that this library mirrors.
+    /// The first version of Kafka that has the metric, if it is later than 3.0.
     #[cfg_attr(
         not(test),
         expect(dead_code, reason = "for the document, which a test writes")
@@ -54,12 +54,12 @@ pub(crate) struct SensorDefinition {
     pub(crate) metrics: &'static [MetricDefinition],
 }
 
-/// A family of metrics: registered together, with the same tags. There is one for the sender, for nodes, for topics.
+/// A family of metrics that are registered together, with the same tags: those of the sender, of a node, of a topic.
 #[derive(Debug)]
 pub(crate) struct Family {
     /// The group in the names of its metrics.
     pub(crate) group: &'static str,
-    /// The tags beside `client-id`, in the order of the values that each instance of the family has for them.
+    /// The tags in addition to `client-id`. Each instance of the family has values for them, in the same order.
     pub(crate) tags: &'static [&'static str],
     pub(crate) sensors: &'static [SensorDefinition],
 }
@@ -80,8 +80,8 @@ pub(crate) trait SensorSet: Copy + Send + Sync + 'static {
     fn index(self) -> usize;
 }
 
-/// Generates the enum of sensors and the static [`Family`] of a table. A sensor is recorded at the
-/// level `INFO` unless it says `at Debug` or `at Trace`. Kafka 3.0 has a metric unless it says `since "3.1"`.
+/// Generates the enum of sensors and the static [`Family`] of a table. A sensor is recorded at the level `INFO`, unless
+/// its row has `at Debug` or `at Trace`. A metric exists since Kafka 3.0, unless its row has `since "3.1"`.
 macro_rules! family {
     (@level) => { crate::config::RecordingLevel::Info };
     (@level $level:ident) => { crate::config::RecordingLevel::$level };

@@ -116,7 +116,7 @@ mod tests {
         );
     }
 
-    /// Words in code style that look like the name of a metric or of a key are one.
+    /// Each word in code style that looks like the name of a metric or of a key must be one.
     #[test]
     fn the_introduction_names_only_metrics_and_keys_that_exist() {
         let is_metric = |word: &str| {

@@ -15,8 +15,8 @@ use super::value::{MetricKind, MetricValue};
 /// metadata).
 ///
 /// # Threads
-/// Reading takes a lock that the producer's thread takes once a request, as long as it takes to record all batches of
-/// that: microseconds.
+/// Reading locks the metric's group. The producer's thread takes the same lock once per request, and holds it for
+/// microseconds while it records all batches of the request.
 /// # Kafka
 /// `KafkaMetric`.
 #[derive(Clone)]
@@ -55,7 +55,7 @@ impl Metric {
         self.group.value(at, sensor, self.definition, now)
     }
 
-    /// How its values behave.
+    /// The kind of the metric: a total, a value that goes up and down, or a text.
     pub fn kind(&self) -> MetricKind {
         match self.definition.stat {
             stat if stat.is_counter() => MetricKind::Counter,

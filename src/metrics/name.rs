@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::definition::MetricDefinition;
 
-/// The name of a metric: unique within a producer with its group and its tags.
+/// The name of a metric: its group, name and tags, which are unique together within a producer.
 ///
 /// Printed as Kafka's tools do: `producer-topic-metrics:record-send-rate:{client-id=billing, topic=orders}`.
 ///
@@ -34,12 +34,12 @@ impl MetricName {
         }
     }
 
-    /// Such as `record-send-rate`.
+    /// The name within the group, such as `record-send-rate`.
     pub fn name(&self) -> &str {
         self.name
     }
 
-    /// Such as `producer-metrics`, `producer-node-metrics` or `producer-topic-metrics`.
+    /// The group, such as `producer-metrics`, `producer-node-metrics` or `producer-topic-metrics`.
     pub fn group(&self) -> &str {
         self.group
     }

@@ -27,8 +27,8 @@ pub(crate) trait MetricsObserver: Send + Sync {
 
 /// Registry of all metric groups of a producer.
 ///
-/// A group of metrics is registered as a whole and recorded without the registry: its lock is taken only when
-/// groups come and go, and to list them.
+/// A group of metrics is registered as a whole. Recording does not take the registry's lock: it is taken only to add,
+/// remove and list groups.
 ///
 /// The observer is user code and may be slow. The sender reads the clock once per step, so inside a step it registers
 /// and removes [quietly](Self::quietly), and notifies the observer after the step.
@@ -105,13 +105,13 @@ impl MetricsRegistry {
         group
     }
 
-    /// Removes what [`add`](Self::add) registered. Values recorded afterwards are not visible.
+    /// Removes the group that [`add`](Self::add) registered. Values recorded afterwards are not visible.
     #[cfg(test)]
     pub(crate) fn remove<S: SensorSet>(&self, sensors: &Sensors<S>) {
         self.remove_group(sensors.group());
     }
 
-    /// Removes what [`add_gauges`](Self::add_gauges) registered.
+    /// Removes the group that [`add_gauges`](Self::add_gauges) registered.
     pub(crate) fn remove_group(&self, group: &Arc<MetricGroup>) {
         if self.take(group) {
             self.tell(&MetricsNews::Removed(Arc::clone(group)));
@@ -124,7 +124,7 @@ impl MetricsRegistry {
     }
 
     /// Delivers pending notifications of groups that were registered or removed [quietly](Self::quietly). Called by the
-    /// thread that does that; cheap if nothing is pending.
+    /// thread that registers and removes them; cheap if nothing is pending.
     pub(crate) fn tell_news(&self) {
         if !self.has_news.load(Ordering::Acquire) {
             return;
@@ -196,12 +196,12 @@ impl MetricsRegistry {
         was_there
     }
 
-    /// The time by which values are recorded and read.
+    /// The current time on the clock by which values are recorded and read.
     pub(crate) fn now(&self) -> Instant {
         self.options.clock.now()
     }
 
-    /// How many metrics there are.
+    /// The number of metrics.
     pub(crate) fn len(&self) -> usize {
         self.groups.lock().metrics
     }
@@ -239,12 +239,12 @@ impl QuietRegistry<'_> {
         group
     }
 
-    /// Removes what [`add`](Self::add) registered. Values recorded afterwards are not visible.
+    /// Removes the group that [`add`](Self::add) registered. Values recorded afterwards are not visible.
     pub(crate) fn remove<S: SensorSet>(&self, sensors: &Sensors<S>) {
         self.remove_group(sensors.group());
     }
 
-    /// Removes what [`add_gauges`](Self::add_gauges) registered.
+    /// Removes the group that [`add_gauges`](Self::add_gauges) registered.
     pub(crate) fn remove_group(&self, group: &Arc<MetricGroup>) {
         if self.0.take(group) {
             self.0.tell_later(MetricsNews::Removed(Arc::clone(group)));
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gauge_is_read_when_somebody_asks() {
+    fn a_gauge_is_measured_when_it_is_read() {
         let registry = registry();
         let reads =
             (0..3).map(|at| Box::new(move |_| MetricValue::Number(f64::from(at))) as ReadGauge);

@@ -17,14 +17,14 @@ pub(crate) struct Windows {
     window: Duration,
 }
 
-/// The most samples that a sensor keeps: they are memory, and each look at a metric reads them all, under the lock of
-/// its group.
+/// Maximum number of samples that a sensor keeps. Each takes memory, and reading a metric reads all of them under the
+/// lock of its group.
 pub(crate) const MOST_SAMPLES: usize = 100;
 
 impl Windows {
-    /// Samples are at least one, and a window at least a millisecond: rates are divided by it. More than
-    /// [`MOST_SAMPLES`] become so many, each of a window that is as much longer: values count for as long as was asked
-    /// for.
+    /// At least one sample, and windows of at least a millisecond, because rates are divided by the window. If
+    /// `samples` is above [`MOST_SAMPLES`], that many are kept and each window is longer by the same factor, so that
+    /// values count for as long as configured.
     pub(crate) fn new(samples: usize, window: Duration) -> Self {
         let window = window.max(Duration::from_millis(1));
         if samples <= MOST_SAMPLES {
@@ -65,12 +65,12 @@ impl Sample {
     }
 }
 
-/// Values that were recorded, in samples of one window each, and their totals. All statistics of a sensor are
-/// made of these: in Kafka each has samples of its own, which begin and end at the same time.
+/// The recorded values of a sensor, in samples of one window each, and their totals. All statistics of the sensor are
+/// computed from them. In Kafka each statistic has its own samples, which begin and end at the same times.
 ///
 /// # Kafka
-/// `Sensor` and `SampledStat`: a sample is begun when a value is recorded and the one before is complete, and is
-/// emptied when it is read or reused after its time (MT-2).
+/// `Sensor` and `SampledStat`: a new sample begins when a value is recorded and the previous sample is complete. An
+/// expired sample is reset when it is read or reused (MT-2).
 #[derive(Debug, Default)]
 pub(crate) struct Sensor {
     /// Ring buffer, grown as values are recorded, up to the number of windows.
@@ -117,7 +117,7 @@ impl Sensor {
                 _ => self.total,
             };
         }
-        // Samples expire when they are read: without new values no one else would empty them.
+        // Expired samples are reset here: without new values, `record` does not reset them.
         self.purge(windows, now);
         let count: u64 = self.samples.iter().map(|sample| sample.count).sum();
         // The sum of an empty iterator is -0.0, which would be displayed as "-0".
@@ -148,8 +148,8 @@ impl Sensor {
         }
     }
 
-    /// The time that a rate is about: since the oldest sample began, but as if all windows before the last were
-    /// over, so that the first values of a new sensor are no burst (MT-3).
+    /// The time by which a rate is divided: from the start of the oldest sample, but as if all windows before the last
+    /// one were complete, so that the first values of a new sensor do not show as a burst (MT-3).
     fn elapsed(&mut self, windows: Windows, now: Instant) -> Duration {
         if self.samples.is_empty() {
             self.samples.push(Sample::new(now));
@@ -160,7 +160,7 @@ impl Sensor {
         let missing = (windows.samples as u128 - 1).saturating_sub(full);
         let missing = u32::try_from(missing).unwrap_or(u32::MAX);
         let elapsed = elapsed.saturating_add(windows.window.saturating_mul(missing));
-        // With a single sample that has just begun nothing has passed.
+        // Zero if the only sample has just begun.
         elapsed.max(Duration::from_millis(1))
     }
 }
@@ -236,14 +236,14 @@ mod tests {
 
     /// Java: `MeterTest`
     #[test]
-    fn nanoseconds_within_a_window_are_a_part_of_it() {
+    fn a_time_ratio_is_the_fraction_of_the_window_that_the_values_take() {
         let mut sensor = Sensor::default();
         sensor.record(15e9, windows(), at(0));
         close(sensor.measure(Stat::TimeRatio, windows(), at(30)), 0.5);
     }
 
     #[test]
-    fn a_ring_of_samples_is_used_again_in_order() {
+    fn samples_are_reused_in_order_as_in_a_ring_buffer() {
         let windows = Windows::new(3, Duration::from_secs(1));
         let mut sensor = Sensor::default();
         for second in 0..10 {
@@ -253,9 +253,9 @@ mod tests {
         close(sensor.measure(Stat::Average, windows, at(9)), 8.0);
     }
 
-    /// 2,147,483,647 samples of a millisecond were one for each millisecond, for ever.
+    /// With 2,147,483,647 samples of a millisecond, memory grew by one sample each millisecond without end.
     #[test]
-    fn a_sensor_keeps_a_hundred_samples_however_many_are_asked_for_and_values_count_for_as_long() {
+    fn a_sensor_keeps_at_most_a_hundred_samples_and_values_count_as_long_as_configured() {
         for (samples, millis) in [(100, 10), (101, 10), (1000, 1), (i32::MAX as usize, 1)] {
             let windows = Windows::new(samples, Duration::from_millis(millis));
             let asked = Duration::from_millis(samples as u64 * millis);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_a_window_of_zero_nor_one_without_end_nor_a_clock_that_stands_make_a_rate_infinite() {
+    fn a_rate_is_finite_with_an_empty_or_endless_window_and_with_a_stopped_clock() {
         for (samples, window) in [
             (1, Duration::ZERO),
             (usize::MAX, Duration::MAX),

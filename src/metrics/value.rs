@@ -6,11 +6,11 @@ use std::sync::Arc;
 /// The value of a metric.
 ///
 /// # Kafka
-/// What `Metric#metricValue` returns.
+/// The return value of `Metric#metricValue`.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum MetricValue {
-    /// A number; not a number (`NaN`) for an average or a maximum of nothing.
+    /// A number; `NaN` for an average or a maximum without values.
     Number(f64),
     /// A text, such as a version.
     Text(Arc<str>),
@@ -45,7 +45,7 @@ impl From<f64> for MetricValue {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MetricKind {
-    /// Only grows while the producer lives: a total.
+    /// A total: never decreases while the producer exists.
     Counter,
     /// Goes up and down: a rate, an average, a maximum, a state.
     Gauge,

@@ -7,7 +7,7 @@ use super::metric::Metric;
 use super::prometheus;
 use super::registry::MetricsRegistry;
 
-/// The metrics of a producer, live: what is registered later is there too.
+/// A live view of a producer's metrics: metrics that are registered later are included.
 ///
 /// ```no_run
 /// # use kafka_producer::{KafkaProducer, ProducerConfig};
@@ -42,8 +42,8 @@ impl Metrics {
 
     /// The metric of this group and name with these tags; `client-id` need not be among them.
     ///
-    /// It is looked for among all of them, of every topic and broker: ask once and keep the [`Metric`], whose value can
-    /// be read at any time for next to nothing.
+    /// The search goes through the metrics of every topic and broker, so look a metric up once and keep the [`Metric`]:
+    /// reading its value is cheap.
     pub fn get(&self, group: &str, name: &str, tags: &[(&str, &str)]) -> Option<Metric> {
         let mut metrics = self.registry.metrics().into_iter();
         metrics.find(|metric| {
@@ -61,9 +61,9 @@ impl Metrics {
 
     /// All metrics in Prometheus' text format, version 0.0.4, to be served as `text/plain; version=0.0.4`.
     ///
-    /// They are called as the JMX exporter calls those of Kafka's producer, so that dashboards made for it can be
-    /// used: `kafka_producer_producer_metrics_record_send_rate{client_id="billing"}`, with the further labels `topic`
-    /// and `node_id`. The version is in the labels of `kafka_producer_app_info`. See `docs/METRICS.md`.
+    /// The names are those that the JMX exporter gives to the metrics of Kafka's producer, so that dashboards made for
+    /// these can be used: `kafka_producer_producer_metrics_record_send_rate{client_id="billing"}`, with the further
+    /// labels `topic` and `node_id`. The version is in the labels of `kafka_producer_app_info`. See `docs/METRICS.md`.
     ///
     /// # Threads
     /// Each group of metrics (of the sender, of one node, of one topic) is locked while it is read, so
@@ -72,11 +72,11 @@ impl Metrics {
         Self::prometheus_text_of([self])
     }
 
-    /// As [`prometheus_text`](Self::prometheus_text), of several producers. Texts of theirs put one behind another
-    /// would not be valid: a name may stand in one place only.
+    /// As [`prometheus_text`](Self::prometheus_text), for several producers. Their separate texts cannot be
+    /// concatenated, because all samples of a name must be adjacent.
     ///
-    /// Each producer needs a `client.id` of its own: those that share one cannot be distinguished. One that is named
-    /// twice is exported once.
+    /// Each producer needs its own `client.id`: producers that share one cannot be distinguished. A producer that is
+    /// passed twice is exported once.
     pub fn prometheus_text_of<'a>(producers: impl IntoIterator<Item = &'a Self>) -> String {
         let mut told: Vec<&Arc<MetricsRegistry>> = Vec::new();
         for producer in producers {
@@ -98,12 +98,12 @@ impl Metrics {
         }
     }
 
-    /// How many there are.
+    /// The number of metrics.
     pub fn len(&self) -> usize {
         self.registry.len()
     }
 
-    /// Whether there are none, which is never so.
+    /// Whether there are no metrics; false for every producer.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -4,10 +4,10 @@ use super::{Mutex, Rank};
 
 /// Pool of idle objects, a stack: the most recently used one (warm in the cache) is taken first.
 ///
-/// It holds as many as were in use concurrently, up to a limit: its memory is not counted in `buffer.memory`.
+/// The number of idle objects is limited, because their memory is not counted in `buffer.memory`.
 pub(crate) struct Idle<T>(Mutex<Vec<T>>);
 
-/// Most objects kept: more threads than this at once are rare.
+/// Maximum number of idle objects: more concurrent users than this are rare.
 const MOST: usize = 8;
 
 impl<T> Idle<T> {

@@ -14,7 +14,7 @@
 //! At most one lock of a rank is held at a time. User code runs with no lock held: [`assert_unlocked`] is called before
 //! every call of it.
 //!
-//! Atomics, once-cells, snapshots and thread-locals that are worth a model come from here, too. Under loom
+//! Atomics, once-cells, snapshots and thread-locals that have a model are imported from here, too. Under loom
 //! (`cfg(all(test, loom))`) they are loom's, see [`modelled`]; else they are re-exports without any cost.
 
 #![allow(
@@ -134,7 +134,7 @@ impl Condvar {
     }
 
     /// Number of notifications. A thread that waited before would have been woken by each `notify_all`, and by a
-    /// `notify_one` if it was the only one.
+    /// `notify_one` if it was the only waiter.
     #[cfg(all(feature = "testing", feature = "_internals"))]
     pub(crate) fn wakes(&self) -> u64 {
         self.wakes.count()

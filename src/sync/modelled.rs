@@ -52,9 +52,8 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-/// A loom condition variable with the interface of `parking_lot`'s. No time passes in a model: a wait ends only when it
-/// is notified, and one that never is, is a deadlock, which loom finds. A model simulates a timeout as a step of its
-/// own.
+/// A loom condition variable with the interface of `parking_lot`'s. No time passes in a model: a wait ends only with a
+/// notification, and loom reports a wait without one as a deadlock. A model simulates a timeout as a step of its own.
 #[derive(Debug, Default)]
 pub(super) struct Condvar(loom::sync::Condvar);
 

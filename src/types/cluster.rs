@@ -74,17 +74,17 @@ impl fmt::Display for Node {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionInfo {
     pub(crate) topic_partition: TopicPartition,
-    /// Shared by all partitions that it leads.
+    /// The leader; the node is shared by all partitions that it leads.
     pub(crate) leader: Option<Arc<Node>>,
     /// The leader's id, which may be known while its broker is not listed; -1 if there is no leader.
     pub(crate) leader_id: NodeId,
-    /// -1 if unknown.
+    /// The leader epoch; -1 if unknown.
     pub(crate) leader_epoch: i32,
     pub(crate) replicas: ReplicaLists,
 }
 
 impl PartitionInfo {
-    /// A partition with a leader, or none, and no replicas listed.
+    /// A partition with this leader, if any, and without replicas.
     pub fn new(topic_partition: TopicPartition, leader: Option<Node>) -> Self {
         Self {
             topic_partition,

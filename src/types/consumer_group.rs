@@ -37,7 +37,7 @@ impl ConsumerGroupMetadata {
         self
     }
 
-    /// The member's `group.instance.id`, if it has one.
+    /// Sets the member's `group.instance.id`.
     #[must_use]
     pub fn group_instance_id(mut self, id: impl Into<Arc<str>>) -> Self {
         self.group_instance_id = Some(id.into());
@@ -99,7 +99,7 @@ impl OffsetAndMetadata {
         }
     }
 
-    /// The leader epoch of the last record that was read, if the consumer knows it.
+    /// Sets the leader epoch of the last record that was read.
     #[must_use]
     pub fn leader_epoch(mut self, epoch: i32) -> Self {
         self.leader_epoch = Some(epoch);

@@ -3,7 +3,7 @@
 use crate::planted::planted;
 use std::fmt;
 
-/// Longest topic name.
+/// Longest topic name, in bytes.
 const NAME_BYTES_MAX: usize = 249;
 
 /// Why a topic name is invalid.

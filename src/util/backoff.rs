@@ -74,7 +74,7 @@ mod tests {
 
     /// Java: ExponentialBackoffTest#testExponentialBackoffWithoutJitter
     #[test]
-    fn a_maximum_not_above_the_initial_wait_makes_it_constant() {
+    fn a_maximum_not_above_the_initial_backoff_makes_the_backoff_constant() {
         let backoff = ExponentialBackoff::new(MS(100), 2, MS(50), 0.2);
         assert_eq!(backoff.backoff(0, 0.9), MS(100));
         assert_eq!(backoff.backoff(7, 0.1), MS(100));

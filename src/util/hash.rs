@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_map_with_many_similar_names_finds_each() {
+    fn each_of_many_similar_names_is_found_in_the_map() {
         let mut map = FixedHashMap::default();
         for i in 0..10_000 {
             map.insert(format!("topic-{i}"), i);

@@ -37,9 +37,9 @@ pub(crate) fn to_positive(hash: i32) -> u32 {
 mod tests {
     use super::*;
 
-    /// PT-1, PT-2, PT-3: what Kafka's own client computed, checked in.
+    /// PT-1, PT-2, PT-3: checked-in vectors that Kafka's own client computed.
     #[test]
-    fn keys_have_the_hash_that_javas_client_computes() {
+    fn hashes_match_those_of_kafkas_java_client() {
         let vectors = include_str!("murmur2/java.txt");
         let mut count = 0;
         for line in vectors.lines().filter(|line| !line.starts_with('#')) {

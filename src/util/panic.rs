@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Unwind safety: the closure has no access to the library's state (no lock is held), so a panic cannot leave it
 /// inconsistent.
 ///
-/// The caller drops what the closure returns. If that is of a user's type, its destructor is user code, too: convert it
-/// inside the closure.
+/// The caller drops the closure's result. If the result is of a user's type, its destructor is user code, too: convert
+/// it inside the closure.
 pub(crate) fn contain<T>(user_code: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(user_code)).map_err(|payload| {
         let message = message(&*payload);
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_whose_format_and_drop_panic_has_a_text() {
+    fn an_error_that_panics_when_formatted_and_dropped_has_a_text() {
         struct Hopeless;
         impl fmt::Display for Hopeless {
             fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,9 +12,9 @@ impl Process {
         Self(std::process::id())
     }
 
-    /// Whether the current process is another one, that is a fork. A system call, and so not made for each record: only
-    /// when a batch is opened, at most once a millisecond ([`RecentlyAsked`]), when a wait takes long, and when a task
-    /// begins to wait.
+    /// Whether this process is a fork of the one in which the producer was built. The check is a system call, so it is
+    /// not made for each record: only when a batch is opened, at most once a millisecond ([`RecentlyAsked`]), when a
+    /// wait takes long, and when a task begins to wait.
     pub(crate) fn is_forked(self) -> bool {
         self != Self::current()
     }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fork_is_asked_about_once_in_a_millisecond_until_it_is_found() {
+    fn the_fork_check_runs_once_in_a_millisecond_until_it_finds_a_fork() {
         let recently = RecentlyAsked::new();
         assert!(!recently.or_ask(7, || false));
         assert!(!recently.or_ask(7, || unreachable!("asked before")));

@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logins_keys_and_connection_strings_are_known_by_their_marks() {
+    fn logins_keys_and_connection_strings_are_recognized_by_their_markers() {
         for text in [
             "org.apache.PlainLoginModule required username=\"a\" Password=\"b\";",
             "x password = b",

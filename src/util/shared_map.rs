@@ -33,8 +33,8 @@ struct MapEntry<V> {
 fn hash_of(name: &str) -> u64 {
     let mut hasher = FixedHasher::default();
     hasher.write(name.as_bytes());
-    // A second round of mixing: short names with the same beginning differ in the high bits only after the first, and
-    // the low bits choose the part.
+    // A second round of mixing: after the first, short names with a common prefix differ only in the high bits, but the
+    // low bits choose the part.
     hasher.write_usize(name.len());
     hasher.finish()
 }

@@ -7,7 +7,7 @@ use crate::clock::RunClock;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Minimum sleep: records due within it are sent together, to save system calls.
+/// Minimum sleep, in nanoseconds: records due within it are sent together, to save system calls.
 const SHORTEST_PAUSE: u64 = 500_000;
 
 /// Schedules each record: record `n` is due at `n / rate` seconds after the first. A run that is late catches up, so
@@ -22,8 +22,8 @@ impl Throttle {
         Self { rate }
     }
 
-    /// Sleeps until the record after the first `sent` ones is due, if that is long enough. `sent_at` is the time when
-    /// the last one was sent.
+    /// Sleeps until the record after the first `sent` ones is due, unless the wait is too short. `sent_at` is the clock
+    /// reading from before the last send, in nanoseconds.
     #[inline]
     pub(crate) fn pace(self, sent: u64, sent_at: u64, clock: RunClock) {
         if let Some(rate) = self.rate {
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn each_record_has_its_time() {
+    fn each_record_is_due_at_its_number_divided_by_the_rate() {
         assert_eq!(early(rate(100), 0, 0), None);
         assert_eq!(early(rate(100), 1, 0), Some(Duration::from_millis(10)));
         assert_eq!(

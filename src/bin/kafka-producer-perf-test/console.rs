@@ -22,7 +22,7 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    /// With a progress bar if standard error is a terminal.
+    /// A console with a progress bar if standard error is a terminal.
     pub(crate) fn new(records: u64) -> Self {
         let bar = stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(records), ProgressDrawTarget::stderr());
@@ -35,7 +35,7 @@ impl Console {
         Self { bar, quiet: false }
     }
 
-    /// Without any output.
+    /// A console without any output.
     pub(crate) fn silent() -> Self {
         Self {
             bar: None,

@@ -15,7 +15,7 @@ struct FailureClass {
     records: u64,
 }
 
-/// One entry for each kind of error, so its size does not grow with the number of records.
+/// One entry for each kind of error, so the list does not grow with the number of records.
 #[derive(Debug, Default)]
 pub(crate) struct Failures(Vec<FailureClass>);
 

@@ -13,7 +13,7 @@ use crate::throttle::Throttle;
 pub(crate) type BytesProducer = KafkaProducer<[u8], [u8]>;
 type Record<'a> = ProducerRecord<'a, [u8], [u8]>;
 
-/// Where the loop sends records: to a producer, or nowhere to measure the loop itself.
+/// The destination of the loop's records: a producer, or none, to measure the loop itself.
 pub(crate) trait Outlet {
     fn send(&self, record: Record<'_>, sent_at: u64, bytes: usize) -> Result<(), Box<dyn Error>>;
 }
@@ -35,7 +35,7 @@ impl Outlet for ToProducer<'_> {
     }
 }
 
-/// Everything except the call of `send`.
+/// Discards the records, to measure the loop without the call of `send`.
 pub(crate) struct Nowhere;
 
 impl Outlet for Nowhere {

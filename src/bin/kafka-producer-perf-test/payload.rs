@@ -145,7 +145,7 @@ mod tests {
 
     /// The results of Java 17 for the same texts.
     #[test]
-    fn a_text_is_cut_as_java_cuts_it() {
+    fn a_text_is_split_as_java_splits_it() {
         assert_eq!(cut("Hello\nKafka", "\n"), ["Hello", "Kafka"]);
         assert_eq!(cut("Hello\nKafka\n", "\n"), ["Hello", "Kafka"]);
         assert_eq!(cut("\na\n\nb\n\n\n", "\n"), ["", "a", "", "b"]);
@@ -161,7 +161,7 @@ mod tests {
 
     /// `ProducerPerformanceTest#testGenerateRandomPayloadByRecordSize`
     #[test]
-    fn sized_payloads_are_capital_letters_new_for_each_record_and_the_same_in_each_run() {
+    fn random_payloads_are_capital_letters_that_differ_between_records_but_not_between_runs() {
         let mut payloads = Payloads::random(1001);
         let first = payloads.next().to_vec();
         assert_eq!(first.len(), 1001);
@@ -175,7 +175,7 @@ mod tests {
 
     /// `ProducerPerformanceTest#testReadPayloadFile`
     #[test]
-    fn payloads_of_a_file_are_all_drawn() {
+    fn every_payload_of_a_file_is_drawn() {
         let path = std::env::temp_dir().join(format!("perf-test-payloads-{}", std::process::id()));
         std::fs::write(&path, b"Hello\nK\xe4fka\n").unwrap();
         let mut payloads = Payloads::read(&path, "\n").unwrap();

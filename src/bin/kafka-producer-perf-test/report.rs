@@ -49,7 +49,7 @@ impl Tally {
     }
 }
 
-/// The data of the last line.
+/// The data of the total line.
 #[derive(Debug)]
 pub(crate) struct Total<'a> {
     pub(crate) tally: &'a Tally,
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_has_the_shape_of_kafkas() {
+    fn the_window_line_has_the_format_of_kafkas_tool() {
         assert_eq!(
             window_line(&tally(), 5_000_000_000),
             "2 records sent, 0.4 records/sec (0.40 MB/sec), 2.1 ms avg latency, 2.8 ms max latency."
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_total_has_the_shape_of_kafkas() {
+    fn the_total_line_has_the_format_of_kafkas_tool() {
         let total = Total {
             tally: &tally(),
             elapsed: 500_000_000,
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn merged_tallies_are_one() {
+    fn merged_tallies_equal_one_tally_of_all_records() {
         let mut merged = tally();
         merged.merge(&tally());
         let mut wanted = tally();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_a_table() {
+    fn metrics_are_printed_as_a_table() {
         let rows = [("a:b:{client-id=größe}", "1.500"), ("d", "NaN")];
         let rows = rows.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn values_have_three_decimals_unless_kafka_has_whole_numbers_or_words() {
+    fn values_have_three_decimals_unless_kafka_has_whole_numbers_or_texts() {
         for (name, said, text) in [
             ("record-send-rate", MetricValue::Number(1.23456), "1.235"),
             ("record-size-avg", MetricValue::Number(f64::NAN), "NaN"),

@@ -20,7 +20,7 @@ const LONG_ENOUGH: Duration = Duration::from_millis(250);
 /// Records between two reads of the clock during the measurement.
 const STRIDE: u64 = 1000;
 
-/// CPU time and peak memory of this process. `None` for what the system does not report.
+/// CPU time and peak memory of this process. `None` for values that the system does not report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Usage {
     process: Duration,
@@ -32,8 +32,8 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// Must be called on the sending thread, while the producer is alive: the CPU time of its thread is gone when that
-    /// has ended.
+    /// Must be called on the sending thread, while the producer is alive: the CPU time of the producer's thread cannot
+    /// be read after that thread has ended.
     pub(crate) fn now() -> Self {
         let times = fs::read_to_string("/proc/self/stat").ok();
         let times = times.and_then(|stat| user_and_system(&stat));
@@ -112,8 +112,8 @@ impl Usage {
 pub(crate) struct OwnShare {
     /// On the sending thread: payload, record, clock. Without the sleeps of `--throughput`.
     loop_us: f64,
-    /// On the sender thread: clock, histogram, sums. Without the allocation of the callback, which every callback
-    /// costs.
+    /// On the sender thread: clock, histogram, sums. Excludes the allocation of the callback, which callbacks of other
+    /// programs cost as well.
     callback_us: f64,
 }
 
@@ -163,8 +163,8 @@ fn cpu_time(clock: ClockId) -> Duration {
     clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
 }
 
-/// The CPU time of the sender thread, found by its name. The main thread has the name of the program, which begins
-/// alike, so it is excluded by its thread id, which is the process id.
+/// The CPU time of the sender thread, found by its name. The main thread has the name of the program, which has the
+/// same prefix, so it is excluded by its thread id, which is the process id.
 fn producers_thread() -> Option<Duration> {
     let main = std::process::id().to_string();
     fs::read_dir("/proc/self/task")
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tools_share_is_shown_apart() {
+    fn the_share_of_the_tool_is_printed_separately() {
         let second = Duration::from_secs(1);
         let usage = Usage {
             process: 3 * second,

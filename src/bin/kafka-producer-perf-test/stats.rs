@@ -10,6 +10,7 @@ use crate::console::Console;
 use crate::failures::Failures;
 use crate::report::{Tally, Total, total_line, window_line};
 
+/// Interval of the lines that are printed during the run, in nanoseconds.
 const WINDOW: u64 = 5_000_000_000;
 /// Interval of the progress bar, in nanoseconds.
 const PROGRESS_INTERVAL: u64 = 100_000_000;
@@ -29,7 +30,7 @@ pub(crate) struct Stats {
 
 #[derive(Debug)]
 struct Counts {
-    /// Without the current window.
+    /// The records of earlier windows, without the current one.
     total: Tally,
     window: Tally,
     window_began: u64,
@@ -148,9 +149,9 @@ mod tests {
         Stats::new(RunClock::start(), Console::silent()).unwrap()
     }
 
-    /// `latencies[(int) (share * count)]` of the sorted latencies.
+    /// Kafka's tool takes `latencies[(int) (share * count)]` of the sorted latencies.
     #[test]
-    fn percentiles_are_at_the_places_where_kafkas_tool_looks() {
+    fn percentiles_are_those_of_kafkas_tool() {
         for count in [1, 2, 3, 10, 100, 999] {
             let stats = stats();
             let mut counts = stats.lock();
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_latency_beyond_the_histogram_counts_as_its_longest() {
+    fn a_latency_above_the_maximum_of_the_histogram_counts_as_the_maximum() {
         let stats = stats();
         let mut counts = stats.lock();
         counts.total.add(1, u64::MAX / 2);

@@ -8,8 +8,8 @@ use kafka_producer::{ProducerRecord, TransactionError};
 
 use crate::load::{Outlet, ToProducer};
 
-/// A transaction begins with a record, and is committed after the first record that is sent when its duration has
-/// passed, as in Kafka's tool. The duration is checked only with a record.
+/// A transaction begins with a record. It is committed after the first record that is sent once its duration has
+/// passed, as in Kafka's tool: the duration is checked only when a record is sent.
 pub(crate) struct InTransactions<'p> {
     outlet: ToProducer<'p>,
     /// Nanoseconds.

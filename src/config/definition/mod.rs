@@ -96,7 +96,7 @@ impl ConfigKey {
         self.doc
     }
 
-    /// Differences from Kafka, and what is not supported yet.
+    /// Differences from Kafka, and unsupported values.
     pub fn note(&self) -> Option<&'static str> {
         self.note
     }

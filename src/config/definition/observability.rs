@@ -29,7 +29,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
          `metrics.sample.window.ms`.",
     )
     .valid(Validator::AtLeast(1))
-    .note_of("Of more than 100, 100 are kept, each of a window that is as much longer; a line in the log says so."),
+    .note_of("At most 100 samples are kept: with more, each window is longer by as much, and a line is logged."),
     row(
         "metrics.recording.level",
         ConfigType::Text,

@@ -34,7 +34,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "The trust store file: the CA certificates that brokers' certificates are verified against.",
     )
     .note_of(
-        "Without it and `ssl.truststore.certificates`, the trust store of the operating system is used.",
+        "If neither this key nor `ssl.truststore.certificates` is set, the operating system's trust store is used.",
     ),
     row(
         "ssl.truststore.password",

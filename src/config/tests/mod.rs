@@ -22,7 +22,7 @@ fn config(entries: Entries<'_>) -> Result<ProducerConfig, ConfigError> {
     ProducerConfig::from_map(entries.iter().copied())
 }
 
-/// Without the check for unsupported features, to test their rules.
+/// Builds a configuration without logging its notices.
 fn complete(entries: Entries<'_>) -> Result<ProducerConfig, ConfigError> {
     noticed(entries).map(|(config, _)| config)
 }
@@ -84,7 +84,7 @@ fn an_empty_configuration_has_kafkas_defaults() {
 }
 
 #[test]
-fn every_setter_of_the_builder_reaches_its_getter() {
+fn every_value_set_in_the_builder_is_returned_by_its_getter() {
     let config = ProducerConfig::builder()
         .acks(Acks::Leader)
         .batch_size(1)

@@ -15,7 +15,7 @@ fn a_transactional_producer_is_idempotent_with_all_acks_and_retries() {
     assert_eq!(config.transactional_id(), Some("payments"));
 }
 
-/// Both are in a request header, whose strings have a maximum length.
+/// The client id is in a request header, where its length is limited; a generated one contains the transactional id.
 #[test]
 fn names_too_long_for_a_request_header_are_rejected() {
     let text = |bytes: usize| "x".repeat(bytes);
@@ -36,7 +36,7 @@ fn names_too_long_for_a_request_header_are_rejected() {
 
 /// Java: KafkaProducerTest#testAcksAndIdempotenceForIdempotentProducers
 #[test]
-fn acks_retries_and_requests_in_flight_decide_on_idempotence() {
+fn acks_retries_and_requests_in_flight_decide_whether_idempotence_is_enabled() {
     let five = ("retries", "5");
     let none = ("retries", "0");
     let many = ("max.in.flight.requests.per.connection", "6");
@@ -161,7 +161,7 @@ fn a_reconnect_backoff_set_alone_is_constant() {
 }
 
 #[test]
-fn retries_back_off_constantly_unless_a_maximum_is_set() {
+fn the_retry_backoff_is_constant_unless_a_maximum_is_set() {
     let (config, notices) = noticed(&[("retry.backoff.max.ms", "1000")]).unwrap();
     assert_eq!(
         (config.retry_backoff(), config.retry_backoff_max()),
@@ -210,7 +210,7 @@ fn linger_and_its_sum_with_the_request_timeout_stay_within_32_bits() {
 }
 
 #[test]
-fn a_batch_larger_than_the_memory_is_refused_naming_both_keys() {
+fn a_batch_size_above_the_buffer_memory_is_rejected_with_both_keys() {
     let error = config(&[("batch.size", "1025"), ("buffer.memory", "1024")]).unwrap_err();
     assert_eq!(
         error.keys().collect::<Vec<_>>(),
@@ -221,7 +221,7 @@ fn a_batch_larger_than_the_memory_is_refused_naming_both_keys() {
 }
 
 #[test]
-fn bootstrap_servers_are_checked_when_there_are_any() {
+fn bootstrap_servers_are_validated_unless_the_list_is_empty() {
     assert!(config(&[("bootstrap.servers", "")]).is_ok());
     let listed = config(&[("bootstrap.servers", " a:1 , PLAINTEXT://b:2,")]).unwrap();
     assert_eq!(listed.bootstrap_servers(), ["a:1", "PLAINTEXT://b:2", ""]);
@@ -234,7 +234,7 @@ fn bootstrap_servers_are_checked_when_there_are_any() {
 
 /// KIP-390
 #[test]
-fn the_level_of_compression_is_that_of_the_codec_chosen() {
+fn the_compression_level_is_that_of_the_chosen_codec() {
     let levels = [
         ("compression.gzip.level", "1"),
         ("compression.lz4.level", "9"),
@@ -271,7 +271,7 @@ fn the_level_of_compression_is_that_of_the_codec_chosen() {
 }
 
 #[test]
-fn a_level_that_this_library_does_not_have_is_refused_where_its_codec_is_chosen() {
+fn an_unsupported_compression_level_is_rejected_only_if_its_codec_is_chosen() {
     const KEY: &str = "compression.lz4.level";
     let error = complete(&[("compression.type", "lz4"), (KEY, "12")]).unwrap_err();
     assert!(error.is_not_built());

@@ -1,4 +1,4 @@
-//! Kafka's error codes: the `i16` by which a broker's response says what went wrong.
+//! Kafka's error codes: the `i16` in a broker's response that identifies the error.
 
 use std::fmt;
 

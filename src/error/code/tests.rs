@@ -89,7 +89,7 @@ fn the_errors_that_require_a_metadata_refresh_are_kafkas() {
 }
 
 #[test]
-fn an_error_shows_its_name_its_number_and_its_meaning() {
+fn an_error_prints_its_name_code_and_message() {
     assert_eq!(
         ErrorCode::NotLeaderOrFollower.to_string(),
         "NOT_LEADER_OR_FOLLOWER (6): The broker no longer leads, or no longer holds, this partition."

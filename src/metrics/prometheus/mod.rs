@@ -8,8 +8,8 @@ use super::definition::{Family, MetricDefinition};
 use super::group::MetricGroup;
 use super::value::MetricValue;
 
-/// The name of a metric, as the JMX exporter makes it by itself of the name of Kafka's bean,
-/// `kafka.producer:type=<group>`, and its attribute.
+/// The Prometheus name of a metric. It is the one that the JMX exporter generates by default from the name of Kafka's
+/// bean, `kafka.producer:type=<group>`, and its attribute.
 pub(super) fn name(family: &Family, definition: &MetricDefinition) -> String {
     let mut text = group_name(family);
     text.push('_');
@@ -170,7 +170,7 @@ fn push_number(text: &mut String, number: f64) {
     } else if number == f64::NEG_INFINITY {
         text.push_str("-Inf");
     } else {
-        // "NaN" for what is no number.
+        // Writes "NaN" if the value is not a number.
         let _ = write!(text, "{number}");
     }
 }

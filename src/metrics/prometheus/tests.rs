@@ -34,7 +34,7 @@ fn lines<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
     text.lines().filter(is_of).collect()
 }
 
-/// What Prometheus' own checker says; none where there is no such program.
+/// Exit code and output of `promtool check metrics`; `None` if promtool is not installed.
 fn promtool(text: &str) -> Option<(Option<i32>, String)> {
     let mut command = Command::new("promtool");
     command.args(["check", "metrics"]);
@@ -59,7 +59,7 @@ fn promtool(text: &str) -> Option<(Option<i32>, String)> {
 }
 
 #[test]
-fn names_are_those_of_the_jmx_exporter_and_none_is_twice() {
+fn names_are_unique_and_those_of_the_jmx_exporter() {
     let mut names = BTreeSet::new();
     for family in FAMILIES {
         for (_, definition) in family.metrics() {
@@ -81,7 +81,7 @@ fn names_are_those_of_the_jmx_exporter_and_none_is_twice() {
 }
 
 #[test]
-fn samples_of_a_name_stand_together_below_one_head() {
+fn samples_of_a_name_are_adjacent_below_one_header() {
     let registry = registry("billing");
     let orders = registry.add::<TopicSensor>(&["orders"]);
     registry.add::<SenderSensor>(&[]);
@@ -106,7 +106,7 @@ fn samples_of_a_name_stand_together_below_one_head() {
 }
 
 #[test]
-fn words_are_labels_of_a_metric_that_is_always_one() {
+fn text_values_are_labels_of_an_info_metric_with_the_value_one() {
     let registry = registry("me");
     let text = |words: &str| MetricValue::Text(words.into());
     let values = [text("1.0"), text("a\"b"), MetricValue::Number(1.5e12)];
@@ -134,7 +134,7 @@ fn infinities_and_nan_are_written_as_prometheus_parses_them() {
 }
 
 #[test]
-fn of_several_producers_a_name_has_one_head_too() {
+fn a_name_of_several_producers_has_one_header() {
     let [one, other] = ["one", "other"].map(|client_id| {
         let registry = registry(client_id);
         registry.add::<SenderSensor>(&[]);
@@ -148,9 +148,9 @@ fn of_several_producers_a_name_has_one_head_too() {
     assert_eq!(Metrics::prometheus_text_of([]), "");
 }
 
-/// A client's name may be anything; those of topics come from a broker.
+/// A client id may be any text; topic names come from a broker.
 #[test]
-fn prometheus_own_parser_takes_every_name_and_value() {
+fn promtool_accepts_every_name_and_value() {
     let odd = [
         "",
         " ",
@@ -180,7 +180,7 @@ fn prometheus_own_parser_takes_every_name_and_value() {
         let values = [f64::INFINITY, f64::MIN_POSITIVE, -0.0].map(MetricValue::Number);
         registry.add_gauges(MemoryGauge::FAMILY, &[], gauges(values));
         let text = Metrics::new(registry).prometheus_text();
-        // Three for what is no error: names that it would not have chosen.
+        // Exit code 3: the text is valid, but has names that promtool warns about.
         match promtool(&text) {
             None => return,
             Some((Some(0 | 3), _)) => {}
@@ -190,15 +190,15 @@ fn prometheus_own_parser_takes_every_name_and_value() {
 }
 
 #[test]
-fn a_broken_text_is_one_that_prometheus_own_parser_refuses() {
+fn promtool_rejects_malformed_text() {
     if let Some((code, said)) = promtool("a{b=\"c} 1\n") {
         assert_eq!(code, Some(1), "{said}");
     }
 }
 
-/// Ten thousand are more than a cluster likes to have.
+/// More topics than a cluster usually has.
 #[test]
-fn the_text_of_ten_thousand_topics_takes_no_long_time() {
+fn the_text_of_ten_thousand_topics_is_written_within_seconds() {
     let registry = registry("me");
     for number in 0..10_000 {
         let topic = registry.add::<TopicSensor>(&[&format!("topic-{number}")]);
@@ -214,9 +214,9 @@ fn the_text_of_ten_thousand_topics_takes_no_long_time() {
     assert!(took < Duration::from_secs(20), "{took:?}");
 }
 
-/// A series may stand in the text once only.
+/// The text format forbids the same series twice.
 #[test]
-fn a_producer_that_is_named_twice_is_exported_once() {
+fn a_producer_that_is_passed_twice_is_exported_once() {
     let (one, other) = (registry("one"), registry("other"));
     for registry in [&one, &other] {
         registry.add::<SenderSensor>(&[]);

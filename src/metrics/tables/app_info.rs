@@ -3,7 +3,7 @@
 use crate::metrics::definition::family;
 
 family! {
-    /// There from the end of the producer's construction until it is closed.
+    /// Registered from the end of the producer's construction until it is closed.
     ///
     /// # Kafka
     /// `AppInfoParser`.

@@ -3,7 +3,7 @@
 use crate::metrics::definition::family;
 
 family! {
-    /// Nanoseconds, recorded once for each call, also for one that fails.
+    /// Durations in nanoseconds, recorded once for each call, failed calls included.
     ///
     /// # Kafka
     /// `KafkaProducerMetrics` (3.1, KIP-761; the wait for metadata 3.3).

@@ -71,7 +71,7 @@ mod tests {
         }
         // 65 of the producer, 12 of a node, 9 of a topic, 3 of the library, and their number.
         assert_eq!(listed.len(), 90);
-        // Whatever else there is came later, or needs TLS.
+        // All further metrics are from later versions, or need TLS.
         let further = FAMILIES.into_iter().flat_map(Family::metrics);
         let further = further.filter(|(_, metric)| metric.since.is_none());
         assert_eq!(further.count(), listed.len() + 1);

@@ -6,7 +6,7 @@ family! {
     /// Registered with the first connection to a node. Bootstrap servers have negative numbers (`node--1`).
     ///
     /// # Kafka
-    /// `SelectorMetrics#maybeRegisterConnectionMetrics`; the latency is the sender's to record.
+    /// `SelectorMetrics#maybeRegisterConnectionMetrics`; the sender records the latency.
     NodeSensor of "producer-node-metrics" by &["node-id"];
     RequestsSent {
         "request-rate": CountRate = "Requests sent to the broker per second.";

@@ -3,7 +3,7 @@
 use crate::metrics::definition::family;
 
 family! {
-    /// Recorded by poll, by write and by read.
+    /// Recorded per poll, per write and per read.
     ///
     /// # Kafka
     /// `SelectorMetrics`.
@@ -16,7 +16,7 @@ family! {
         "connection-creation-rate": Rate = "Connections established per second.";
         "connection-creation-total": Total = "Connections established.";
     }
-    /// Not of connections in plain text, which are not authenticated.
+    /// Not recorded for connections in plain text, which are not authenticated.
     SuccessfulAuthentication {
         "successful-authentication-rate": Rate = "Connections authenticated with TLS or SASL, per second.";
         "successful-authentication-total": Total = "Connections authenticated with TLS or SASL.";
@@ -72,7 +72,7 @@ family! {
         "io-waittime-total": Total = "Time that the sender thread has waited for network events, in nanoseconds. Deprecated: io-wait-time-ns-total.";
         "io-wait-time-ns-total": Total = "Time that the sender thread has waited for network events, in nanoseconds." since "3.1";
     }
-    /// Nanoseconds of what one wait brought.
+    /// Nanoseconds of I/O after one wait for events.
     IoTime {
         "io-time-ns-avg": Average = "Average time of I/O in a poll, in nanoseconds.";
         "io-ratio": TimeRatio = "Fraction of time for which the sender thread does I/O.";
@@ -89,7 +89,7 @@ family! {
 }
 
 family! {
-    /// One instance for each pair that a connection has; at most 100.
+    /// One instance for each pair of cipher suite and TLS version in use; at most 100.
     ///
     /// # Kafka
     /// `SelectorMetrics#connectionsByCipher`.

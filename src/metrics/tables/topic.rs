@@ -3,10 +3,10 @@
 use crate::metrics::definition::family;
 
 family! {
-    /// Registered when the first batch of a topic is sent (MT-7), removed when the topic is forgotten.
+    /// Registered when the first batch of a topic is sent (MT-7), removed when the topic's metadata is evicted.
     ///
     /// # Kafka
-    /// `SenderMetricsRegistry`, topic level; there they stay.
+    /// `SenderMetricsRegistry`, topic level; Kafka never removes them.
     TopicSensor of "producer-topic-metrics" by &["topic"];
     Records {
         "record-send-rate": Rate = "Records sent to the topic per second.";

@@ -1,5 +1,5 @@
-//! SASL: client authentication with the mechanisms that Kafka supports. Nothing here knows of connections: a mechanism
-//! gets the broker's token and returns the client's next one.
+//! SASL: client authentication with the mechanisms that Kafka supports. Independent of connections: a mechanism gets
+//! the broker's token and returns the client's next one.
 //!
 //! | file | what is in it |
 //! |---|---|

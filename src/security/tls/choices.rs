@@ -12,7 +12,7 @@ pub(super) const ENABLED_PROTOCOLS: &str = "ssl.enabled.protocols";
 pub(super) const CIPHER_SUITES: &str = "ssl.cipher.suites";
 pub(super) const IDENTIFICATION: &str = "ssl.endpoint.identification.algorithm";
 
-/// Insecure versions, which Java knows and has disabled itself.
+/// Insecure versions, which Java supports but disables by default.
 const OUTDATED: &[&str] = &["SSLv2Hello", "SSLv3", "TLSv1", "TLSv1.1"];
 
 /// The settings, and warnings for the user.

@@ -52,8 +52,8 @@ pub(super) fn is_for_good(error: &Error) -> bool {
     )
 }
 
-/// Describes an error of a handshake with the broker `who`, connected to as `host`. Without an opening the handshake
-/// was complete before.
+/// Describes an error of a handshake with the broker `who`, connected to as `host`. `opening` is `None` if the
+/// handshake was already complete.
 pub(super) fn describe(
     error: &Error,
     opening: Option<&Opening>,

@@ -1,7 +1,7 @@
 //! Limits the cost of the password-based key derivation of a store. The parameters are checked before the store is
 //! opened, because the derivation cannot be interrupted once it has started.
 //!
-//! Parameters inside an encrypted safe are not seen. They could only be written by somebody who knows the password, and
+//! Parameters inside an encrypted safe are not checked. Only somebody who knows the password could write them, and
 //! neither OpenSSL nor keytool encrypts the content of such a safe again.
 
 use super::der::{INTEGER, OCTETS, SEQUENCE, expect, take};
@@ -56,11 +56,11 @@ pub(super) fn check(store: &[u8]) -> Result<(), String> {
 #[derive(Debug, Default)]
 struct Found {
     count: usize,
-    /// The maximum of one derivation.
+    /// The highest number of iterations of a single derivation.
     iterations: u64,
-    /// The maximum of one derivation.
+    /// The highest scrypt cost (`N * r * p`) of a single derivation.
     scrypt: u64,
-    /// The total of iterations and scrypt costs.
+    /// The sum of all iterations and scrypt costs.
     total: u64,
 }
 
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_ends_the_search() {
+    fn the_search_for_derivations_stops_at_a_maximum_depth() {
         let mut nested = pbkdf2(&[0x7f; 4]);
         for _ in 0..10_000 {
             nested = tagged(OCTETS, &nested);

@@ -266,7 +266,7 @@ pub(crate) struct TlsFailures {
 }
 
 impl TlsFailures {
-    /// Describes an error, with the key to change. Without an opening the handshake was complete before.
+    /// Describes an error, with the key to change. `opening` is `None` if the handshake was already complete.
     pub(crate) fn describe(&self, error: &rustls::Error, opening: Option<&Opening>) -> Arc<str> {
         let who = self.who();
         failure::describe(error, opening, &who, &self.host, self.own).into()

@@ -15,11 +15,11 @@ pub(super) enum Closed {
     Password,
     /// The password is not set.
     NoPassword,
-    /// Malformed; the reason.
+    /// The data is malformed, for this reason.
     Unreadable(String),
-    /// The key derivation is too expensive; the parameter.
+    /// The key derivation is too expensive: the parameter that exceeds its limit.
     Slow(String),
-    /// It does not contain what is needed.
+    /// A required part is missing, as in "no private key".
     Missing(&'static str),
 }
 

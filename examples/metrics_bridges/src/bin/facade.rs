@@ -4,15 +4,16 @@
 //! cargo run --manifest-path examples/metrics_bridges/Cargo.toml --bin facade
 //! ```
 //!
-//! What the facade cannot do:
+//! Limits of the facade:
 //!
-//! - It has no gauge that is gone. An average of nothing is not a number, and is told as that: exporters show `NaN`, or leave
-//!   it out. Nor has it an end: a metric that is removed, of a topic that is forgotten or a producer that is closed, stays in
-//!   its recorder as it was told last, unless that lets idle metrics go (as `metrics-exporter-prometheus` does with its
+//! - A gauge cannot be unset. The average of no values is `NaN`, and is exported as such: exporters print `NaN` or omit
+//!   the value. A metric that is removed, because its topic was evicted or its producer closed, keeps its last value in
+//!   the recorder, unless the recorder drops idle metrics (as `metrics-exporter-prometheus` does with its
 //!   `idle_timeout`).
-//! - A counter only climbs, and each producer's begins at 0. So that a topic that comes back, or a producer that is built
-//!   again, is counted on, what is told is what was added since the last time; of producers that have one `client.id` the
-//!   counters become one, and the gauges hide each other. Give each a `client.id` of its own.
+//! - A counter can only increase, but the totals of each producer begin at 0. Therefore the bridge adds the increase
+//!   since its last export, and the counter continues when a topic comes back or a producer is built again. Producers
+//!   with the same `client.id` share their counters, and overwrite each other's gauges: give each producer its own
+//!   `client.id`.
 #![allow(
     clippy::disallowed_types,
     reason = "a user has no other locks than those of std"
@@ -30,12 +31,12 @@ use kafka_producer::{
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
 enum Handle {
-    /// And what of it was told already.
+    /// The counter, and the part of the total that was exported already.
     Counter(Counter, u64),
     Gauge(Gauge),
 }
 
-/// A metric and what tells of it.
+/// A metric, and its handle in the facade.
 struct Entry {
     metric: Metric,
     handle: Handle,
@@ -43,7 +44,7 @@ struct Entry {
 
 impl Entry {
     fn tell(&mut self) {
-        // Words have no place in the facade.
+        // The facade has no text values.
         let Some(value) = self.metric.value().as_f64() else {
             return;
         };
@@ -58,12 +59,12 @@ impl Entry {
     }
 }
 
-/// The metrics of one producer, each with its handle of the facade. Each producer has a bridge of its own.
+/// The metrics of one producer, each with its handle in the facade. Each producer needs its own bridge.
 #[derive(Clone, Default)]
 struct Bridge(Arc<Mutex<BTreeMap<String, Entry>>>);
 
 impl Bridge {
-    /// Exports all values: to be called every few seconds, on any thread.
+    /// Exports all values. To be called every few seconds, on any thread.
     fn tell(&self) {
         for entry in self.entries().values_mut() {
             entry.tell();
@@ -75,7 +76,7 @@ impl Bridge {
     }
 }
 
-/// Called when a metric is registered: only stores it.
+/// Registers the handle of each added metric; `tell` exports the values.
 impl MetricsReporter for Bridge {
     fn metric_change(&self, metric: &Metric) -> Result<(), BoxError> {
         let name = metric.name();
@@ -99,14 +100,14 @@ impl MetricsReporter for Bridge {
     }
 
     fn metric_removal(&self, metric: &Metric) -> Result<(), BoxError> {
-        // What has come since is not to be lost.
+        // The last increments would be lost without this export.
         if let Some(mut last) = self.entries().remove(&metric.name().to_string()) {
             last.tell();
         }
         Ok(())
     }
 
-    /// No removal will come of what is still there.
+    /// Exports the metrics that are still registered: their removal is not reported.
     fn close(&self) -> Result<(), BoxError> {
         let mut last = std::mem::take(&mut *self.entries());
         for entry in last.values_mut() {
@@ -116,7 +117,7 @@ impl MetricsReporter for Bridge {
     }
 }
 
-/// The recorder behind the facade: a map here, an exporter elsewhere.
+/// The recorder behind the facade: a map here, an exporter in a service.
 #[derive(Clone, Default)]
 struct Map(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
 
@@ -178,7 +179,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         producer.flush()?;
         bridge.tell();
-        // What is still there is told and let go of.
+        // Closing exports the metrics that are still registered, and drops them.
         producer.close()?;
         assert!(bridge.entries().is_empty());
     }

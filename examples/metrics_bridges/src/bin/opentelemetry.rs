@@ -4,8 +4,8 @@
 //! cargo run --manifest-path examples/metrics_bridges/Cargo.toml --bin opentelemetry
 //! ```
 //!
-//! Here the exporter prints. In a service it is one of `opentelemetry-otlp`, for example over HTTP with a blocking
-//! client.
+//! The exporter of this example keeps the values in a map. A service would use one of `opentelemetry-otlp`, for example
+//! over HTTP with a blocking client.
 #![allow(
     clippy::disallowed_types,
     reason = "a user has no other locks than those of std"
@@ -27,11 +27,11 @@ use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMe
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 
-/// Metrics of one name, by their own: of all topics, of all nodes.
+/// The metrics of one instrument by their full names: one for each topic or node.
 type Instances = Arc<Mutex<BTreeMap<String, (Metric, Vec<KeyValue>)>>>;
 
-/// Has an instrument for each name, of one producer: another has a bridge of its own, with a `client.id` of its own. It is
-/// the instrument which is asked for its values when OpenTelemetry exports.
+/// Creates one instrument for each metric name. OpenTelemetry calls the instrument's callback for the values when it
+/// exports. Each producer needs its own bridge, and its own `client.id`.
 struct Bridge {
     meter: Meter,
     instruments: Mutex<BTreeMap<String, Instances>>,
@@ -108,7 +108,8 @@ impl MetricsReporter for Bridge {
         Ok(())
     }
 
-    /// No removal will come of what is still there. The instruments stay with their meter, and have nothing to say.
+    /// Drops the metrics that are still registered: their removal is not reported. The instruments stay in the meter,
+    /// without values.
     fn close(&self) -> Result<(), BoxError> {
         let instruments = self
             .instruments
@@ -124,7 +125,7 @@ impl MetricsReporter for Bridge {
     }
 }
 
-/// Keeps the last export, to be printed.
+/// An exporter that keeps the last export, to be printed.
 #[derive(Clone, Default)]
 struct ToMap(Arc<Mutex<BTreeMap<String, f64>>>);
 

@@ -215,7 +215,7 @@ impl Given {
     }
 }
 
-/// A backslash followed by `n`, which is what the program gets for `'\n'` in a shell, means a newline.
+/// A backslash followed by `n` means a newline: the program gets these two characters for `'\n'` in a shell.
 fn delimiter(given: Option<String>) -> String {
     match given {
         Some(given) if given != r"\n" => given,

@@ -69,7 +69,7 @@ fn a_property_has_one_equals_sign_and_the_error_does_not_show_its_value() {
 }
 
 #[test]
-fn options_may_be_abbreviated_but_not_ours() {
+fn options_of_kafkas_tool_may_be_abbreviated_and_others_may_not() {
     let short = "--topi t --num 5 --thr -1 --rec 9 --producer-p acks=1 --print";
     let options = options(short);
     assert!(options.print_metrics && !options.print_resources);
@@ -134,7 +134,7 @@ fn a_transactional_id_alone_has_no_effect() {
 }
 
 #[test]
-fn with_a_duration_there_are_transactions_and_the_id_has_a_default() {
+fn a_transaction_duration_enables_transactions_with_a_default_id() {
     for (line, id) in [
         ("", DEFAULT_TRANSACTIONAL_ID),
         ("--transactional-id x", "x"),

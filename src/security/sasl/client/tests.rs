@@ -91,7 +91,7 @@ fn each_mechanism_has_its_login_module() {
 }
 
 #[test]
-fn a_token_provider_needs_no_login_and_wins_over_a_class() {
+fn a_token_provider_needs_no_login_and_takes_precedence_over_a_class() {
     let fetch: FetchToken = Arc::new(|| {
         Ok(OAuthBearerToken::new(
             "t",

@@ -38,7 +38,7 @@ fn options_are_read_with_and_without_quotation_marks() {
 
 /// Java: JaasContextTest#testQuotedOptionValue, testQuotedOptionName
 #[test]
-fn quotation_marks_may_stand_around_names_and_be_escaped() {
+fn names_may_be_quoted_and_quotation_marks_may_be_escaped() {
     assert_eq!(options("\"a b\"=\"c d\""), pairs(&[("a b", "c d")]));
     assert_eq!(options(r#"a="x\"y\\z""#), pairs(&[("a", r#"x"y\z"#)]));
     assert_eq!(
@@ -50,7 +50,7 @@ fn quotation_marks_may_stand_around_names_and_be_escaped() {
 }
 
 #[test]
-fn comments_are_left_out_but_not_inside_quotation_marks() {
+fn comments_are_skipped_except_inside_quotation_marks() {
     assert_eq!(options("/* c=d; */ a=b // e=f;\n"), pairs(&[("a", "b")]));
     assert_eq!(
         options("a=\"http://x/*y*/\""),

@@ -91,7 +91,7 @@ impl KeyCache {
         {
             let mut state = self.state.lock();
             state.running.retain(|running| *running != derivation);
-            // Evict the oldest entry: brokers whose salt has changed are asked with the new one.
+            // Evict the oldest entry: it may be of a salt that the brokers no longer use.
             if state.cached.len() == CAPACITY {
                 state.cached.pop_front();
             }

@@ -162,7 +162,7 @@ fn certificates_are_valid_by_the_producers_clock() {
         ("ssl.truststore.certificates", &authority.pem()),
     ];
     let client = client_at(&entries, &(clock.clone() as _)).unwrap();
-    // A clock in September 2021.
+    // The mock clock starts in September 2021.
     let identity = authority.issue_for(&["broker.test"], (2021, 2022));
     let server = Server::new(&identity);
     connect(&client, "broker.test", &server).unwrap();
@@ -182,7 +182,7 @@ fn certificates_are_valid_by_the_producers_clock() {
     );
 }
 
-/// Java accepts exactly the certificates of its trust store, whatever their extensions are.
+/// Java accepts a certificate that is itself in the trust store, whatever its extensions are.
 #[test]
 fn a_broker_that_signed_its_certificate_itself_is_accepted_if_the_trust_store_has_it() {
     for is_authority in [true, false] {
@@ -288,7 +288,7 @@ fn a_version_or_suite_mismatch_error_names_the_keys() {
 }
 
 #[test]
-fn a_suite_is_negotiated_by_javas_name() {
+fn a_cipher_suite_is_configured_by_its_java_name() {
     let authority = Authority::new(0);
     let identity = authority.issue(&["broker.test"]);
     for (name, version) in [

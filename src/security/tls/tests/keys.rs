@@ -67,7 +67,7 @@ fn pem_is_read_inline_from_files_and_on_one_line() {
 }
 
 #[test]
-fn without_a_trust_store_the_systems_is_used() {
+fn without_a_trust_store_that_of_the_system_is_used() {
     // A system without a trust store results in an error.
     if let Err(error) = client_of(&[]) {
         assert_eq!(error.key(), Some("ssl.truststore.location"), "{error}");
@@ -415,7 +415,7 @@ mod with_passwords {
     }
 
     #[test]
-    fn keys_that_openssl_encrypted_are_opened_by_their_password_alone() {
+    fn keys_encrypted_by_openssl_open_only_with_their_password() {
         let authority = Authority::new(0);
         let own = authority.issue(&["client"]);
         let plain = TestFile::new("plain.key", own.key);
@@ -458,7 +458,7 @@ mod with_passwords {
     }
 
     #[test]
-    fn stores_of_openssl_are_opened_by_their_password_alone() {
+    fn stores_of_openssl_open_only_with_their_password() {
         let authority = Authority::new(0);
         let own = authority.issue(&["client"]);
         let (key, chain) = (
@@ -507,7 +507,7 @@ mod with_passwords {
     }
 
     #[test]
-    fn stores_of_keytool_are_opened_by_their_password_alone() {
+    fn stores_of_keytool_open_only_with_their_password() {
         let authority = Authority::new(0);
         let trusted = TestFile::new("k-ca.pem", authority.pem());
         let folder = std::env::temp_dir();

@@ -21,7 +21,7 @@ pub(crate) fn client_of(entries: &[(&str, &str)]) -> Result<TlsClient, ConfigErr
     client_at(entries, &clock)
 }
 
-/// The same with this clock.
+/// As `client_of`, with this clock.
 fn client_at(entries: &[(&str, &str)], clock: &Arc<dyn Clock>) -> Result<TlsClient, ConfigError> {
     let entries = entries.iter().copied();
     let config = ProducerConfig::from_map(entries.chain([("security.protocol", "SSL")]))?;

@@ -27,7 +27,7 @@ pub(crate) struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    /// Without client authentication.
+    /// A server without client authentication.
     pub(crate) fn new(identity: &'a Identity) -> Self {
         Self {
             identity,

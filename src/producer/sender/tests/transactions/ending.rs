@@ -368,7 +368,7 @@ fn a_close_reports_the_transaction_of_a_producer_that_has_failed_unless_it_was_f
     let mut tx = Tx::new();
     let code = ErrorCode::TransactionalIdAuthorizationFailed;
     let init = tx.try_call(Operation::Init, |tx| {
-        tx.answer(ApiKey::InitProducerId, code)
+        tx.answer(ApiKey::InitProducerId, code);
     });
     init.expect("it has ended").expect_err("refused");
     tx.close_by_force();
