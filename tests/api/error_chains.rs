@@ -55,7 +55,7 @@ fn io_error() -> io::Error {
     io::Error::other(Outer(Inner))
 }
 
-/// From a producer that is not transactional.
+/// The error of a transactional call of a producer without a transactional id.
 fn transaction_error() -> TransactionError {
     let config = config_for("127.0.0.1:9").build().unwrap();
     let producer = Text::new(config).unwrap();
