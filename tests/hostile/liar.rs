@@ -1,5 +1,5 @@
-//! A man in the middle: a proxy that forwards frames between a producer and a good broker, and lies where it is told
-//! to. It has a thread for each connection, which ends with it.
+//! A proxy between a producer and a good broker (man in the middle): forwards frames, and replaces the responses that a
+//! test scripts. Each connection has a thread, which ends with the connection.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -66,13 +66,13 @@ pub(crate) struct Liar {
 }
 
 impl Liar {
-    /// Honest, in front of a cluster with the topic `t` of one partition.
+    /// Starts an honest proxy in front of a cluster with the topic `t` of one partition.
     pub(crate) fn start() -> Self {
         let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
         Self::before(&Arc::new(cluster), 0, Greeting::Serve)
     }
 
-    /// In front of this broker.
+    /// Starts a proxy in front of this broker.
     pub(crate) fn before(cluster: &Arc<TestCluster>, node: i32, greeting: Greeting) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let state = State {
@@ -109,7 +109,7 @@ impl Liar {
         self.shared.address.to_string()
     }
 
-    /// The port of that address.
+    /// The port for the producer.
     pub(crate) fn port(&self) -> u16 {
         self.shared.address.port()
     }
