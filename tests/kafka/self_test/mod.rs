@@ -18,7 +18,7 @@ tests![
     records_of_javas_producer_are_read_back_unchanged,
     a_million_records_are_read_back_quickly,
     only_committed_transactions_are_read_as_committed,
-    topics_grow_and_go,
+    partitions_are_added_and_topics_are_deleted,
     a_killed_broker_comes_back_with_its_records,
     a_stopped_broker_ends_by_itself_and_comes_back,
     a_paused_broker_answers_after_it_is_resumed,
@@ -165,7 +165,7 @@ fn only_committed_transactions_are_read_as_committed() -> TestResult {
     Ok(())
 }
 
-fn topics_grow_and_go() -> TestResult {
+fn partitions_are_added_and_topics_are_deleted() -> TestResult {
     let cluster = shared::cluster()?;
     cluster.create_topic("grows", 1, &[("max.message.bytes", "2000")])?;
     cluster.add_partitions("grows", 3)?;
