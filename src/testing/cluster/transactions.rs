@@ -107,7 +107,7 @@ impl TestCluster {
         self.shared.cluster().transactions().groups.committed(group)
     }
 
-    /// The offsets of a group in open transactions, by producer id: committed when these are.
+    /// The offsets of a group in open transactions, by producer id. They are committed with their transactions.
     pub fn pending_offsets(
         &self,
         group: &str,
