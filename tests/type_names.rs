@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// Alternative files: no build has both, and their users need not know which one is used.
+/// Alternative files: no build has both, and their users do not depend on which one is used.
 const ALTERNATIVES: &[(&str, &str, &str)] = &[
     (
         "src/sync/mod.rs",

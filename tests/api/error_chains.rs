@@ -164,7 +164,7 @@ fn no_error_repeats_the_text_above_it_in_the_chain() {
     }
 }
 
-/// For reports that print no chain, the text of an error contains that of its cause.
+/// Reports that do not print the chain need the text of the cause in the text of the error.
 #[test]
 fn the_text_of_an_error_contains_its_cause() {
     for (name, error, goes_on) in specimens() {

@@ -699,7 +699,7 @@ fn a_dropped_producer_closes_and_drops_all_reporters_even_if_one_panics_when_dro
     assert_eq!(closed, 2);
     let end = gone.recv_timeout(LONG);
     assert_eq!(end, Err(RecvTimeoutError::Disconnected));
-    // The same for a producer that cannot be built.
+    // The same holds for a producer that cannot be built.
     let nowhere = alone("nowhere").set("bootstrap.servers", "no-such-host.invalid:9092");
     let bomb = Bomb(notes("it", &journal));
     assert!(build(nowhere).metrics_reporter(bomb).build().is_err());

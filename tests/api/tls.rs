@@ -140,7 +140,7 @@ fn a_rejected_certificate_is_reported_and_the_same_producer_works_once_it_is_rep
 }
 
 #[test]
-fn a_record_that_waits_for_a_refused_broker_gets_the_reason() {
+fn a_record_for_a_broker_with_a_rejected_certificate_gets_the_reason() {
     let (authority, stranger) = (Authority::new(0), Authority::new(1));
     let cluster = cluster(tls(&authority.issue(&["127.0.0.1"])));
     let producer = producer(

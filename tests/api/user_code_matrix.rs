@@ -697,7 +697,7 @@ fn misbehaving_user_code_is_contained_or_rejected() {
     println!("{table}");
 }
 
-/// What panics in a user error.
+/// The method of a user error that panics.
 #[derive(Debug, Clone, Copy)]
 enum Trap {
     Shown,

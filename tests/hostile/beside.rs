@@ -34,7 +34,7 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
-    /// Starts both brokers. Until it lies, the hostile broker treats connections as `honest` says.
+    /// Starts both brokers. `honest` is the treatment of connections by the hostile broker until it lies.
     pub(crate) fn new(
         brokers: TestClusterBuilder,
         honest: Greeting,

@@ -40,7 +40,7 @@ impl Api {
     }
 }
 
-/// What to send in response to a request.
+/// The scripted response to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Lie {
     /// The broker's response.

@@ -14,7 +14,7 @@ use kafka_protocol::messages::MetadataResponse;
 
 use crate::exchange::{Api, Exchange, Lie, framed};
 
-/// What happens to a new connection.
+/// The treatment of a new connection.
 #[derive(Clone)]
 pub(crate) enum Greeting {
     /// Proxies frames.
@@ -114,7 +114,7 @@ impl Liar {
         self.shared.address.port()
     }
 
-    /// Sets what happens to new connections.
+    /// Sets the treatment of new connections.
     pub(crate) fn greet(&self, greeting: Greeting) {
         self.shared.state.lock().unwrap().greeting = greeting;
     }

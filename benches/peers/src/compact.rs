@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_begins_in_the_middle_is_refused() {
+    fn a_file_without_its_first_line_is_rejected() {
         assert!(parse("").is_err());
         assert!(parse("{\"client\":\"x\",\"why\":\"no\"}\n").is_err());
     }

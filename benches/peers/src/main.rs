@@ -1,6 +1,6 @@
 //! The conductor: runs the driver of every client through every scenario, and writes the results.
 //!
-//! See README.md beside this crate.
+//! See README.md in the folder of this crate.
 
 mod args;
 mod bound;

@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_row_is_refused_by_name() {
+    fn an_invalid_row_is_rejected_and_named() {
         for (row, says) in [
             ("acks = \"2\"", "acks is"),
             ("mode = \"rate\"", "per_second"),

@@ -312,7 +312,7 @@ pub(crate) fn trusting(servers: &str, authority: &Authority) -> ProducerConfigBu
         .set("ssl.truststore.certificates", authority.pem())
 }
 
-/// The same with a client certificate.
+/// Adds a client certificate to a configuration.
 pub(super) fn with_certificate(
     config: ProducerConfigBuilder,
     identity: &Identity,

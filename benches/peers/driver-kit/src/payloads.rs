@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_cut_is_refused() {
+    fn a_truncated_file_is_rejected() {
         let error = Blocks::new(vec![0; 7], 2).unwrap_err();
         assert!(error.contains("7 bytes"), "{error}");
     }

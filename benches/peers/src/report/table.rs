@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scenario_says_who_is_how_good_what_is_unequal_and_why_someone_is_missing() {
+    fn a_scenario_has_figures_differences_and_the_reasons_of_missing_clients() {
         let text = render(&run(), &["cpu.svg".into()]).unwrap();
         let row = |start: &str| text.lines().rfind(|line| line.starts_with(start)).unwrap();
         assert!(

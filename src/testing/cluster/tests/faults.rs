@@ -121,7 +121,7 @@ fn a_cut_response_has_half_of_its_bytes() {
 }
 
 #[test]
-fn a_stalled_connection_accepts_bytes_and_never_answers() {
+fn a_stalled_connection_accepts_bytes_and_never_responds() {
     let cluster = cluster(1);
     let rule = Rule::on(Api::ApiVersions).times(1).never_answer();
     let ignored = cluster.script(rule).unwrap();
@@ -135,7 +135,7 @@ fn a_stalled_connection_accepts_bytes_and_never_answers() {
 }
 
 #[test]
-fn a_hung_node_accepts_connections_and_answers_when_it_is_resumed() {
+fn a_hung_node_accepts_connections_and_responds_when_it_is_resumed() {
     let cluster = cluster(2);
     let before = connect(&cluster, 0);
     assert!(cluster.hang_node(0) && !cluster.hang_node(0));
