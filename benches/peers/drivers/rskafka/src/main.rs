@@ -104,8 +104,8 @@ impl Client for Rskafka {
         self.send_and_wait(record)
     }
 
-    /// Sends the record in a separate request: the batching producer would wait for its timer, which has a resolution of
-    /// a millisecond.
+    /// Sends the record in a separate request: the batching producer would wait for its timer, whose resolution is a
+    /// millisecond.
     fn send_and_wait(&self, record: driver_kit::Record<'_>) -> Result<(), String> {
         let records = vec![owned(record)];
         let client = &self.partition(record).client;

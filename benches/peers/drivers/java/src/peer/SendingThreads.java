@@ -19,7 +19,7 @@ final class SendingThreads {
         pool.prestartAllCoreThreads();
     }
 
-    /** Runs a round in all threads, and cancels it after the given time. */
+    /** Runs a round in all threads, and cancels it after giveUpMillis, unless that is null. */
     void run(Round round, Long giveUpMillis) throws InterruptedException {
         CountDownLatch left = new CountDownLatch(count);
         List<Future<?>> tasks = new ArrayList<>();
