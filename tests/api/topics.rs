@@ -463,7 +463,7 @@ fn try_send_returns_unknown_topic_once_a_broker_has_responded() {
         };
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(words), "{error}");
-        // The failed call has requested the metadata again.
+        // Each failed call requests the metadata again.
         let before = asked.fired();
         assert!(
             !producer

@@ -99,7 +99,7 @@ impl Client for Rskafka {
         Ok(())
     }
 
-    /// Not used: only a blast has records without a ticket, and [`share`](Self::share) sends those.
+    /// Used by groups only: [`share`](Self::share) sends the records of a blast.
     fn send_quietly(&self, record: driver_kit::Record<'_>) -> Result<(), String> {
         self.send_and_wait(record)
     }
