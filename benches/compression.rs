@@ -1,15 +1,14 @@
-//! What compressing costs the threads that send, and whether two of them do it at the same time.
+//! Compression benchmark: its cost on the sending threads, and whether two of them compress in parallel.
 //!
 //! ```text
 //! cargo bench --bench compression
 //! ```
 //!
-//! Nothing is sent: the producer's own thread takes steps only between the rounds. Records go to one partition
-//! from one thread, then to two partitions from two. What two processors of this machine do of one's work is seldom
-//! twice as much: a virtual one shares its core with a neighbour. So the same rounds measure a codec without a
-//! producer, which shares nothing between its threads, and the program fails where two threads compress less than
-//! 1.8 times as much as one while those do twice as much. With `-- --test` each codec has one short round and nothing
-//! is judged.
+//! Nothing is sent: the sender runs only between the rounds. One thread appends records to one partition, then two
+//! threads append to two partitions. Two processors are seldom twice as fast as one, because a virtual processor may
+//! share its core with another machine. So the same rounds also run a codec without a producer, whose threads share
+//! nothing, and the speed-up of the producer is scaled as if that of the codec were 2. The program fails if the scaled
+//! speed-up is below 1.8. With `-- --test` each codec has one short round, and no limit applies.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -29,19 +28,19 @@ use kafka_producer::{ProducerConfigBuilder, ProducerRecord};
 use lz4_flex::block::{compress_into, get_maximum_output_size};
 
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
-/// What two threads are to do of what one does. Without a codec nothing is asked for: copying is bound by memory.
+/// Minimum of the scaled speed-up with two threads. Not required without a codec: copying is bound by memory.
 const AT_LEAST: f64 = 1.8;
 const TOPIC: &str = "bench";
 const THREADS: usize = 2;
 const RECORD_BYTES: usize = 1_000;
-/// Values that differ, so that no batch repeats itself.
+/// Number of different values, so that no batch contains a value twice.
 const VALUES: usize = 1_000;
-/// Of a codec without a producer: about as many as a batch has.
+/// Records of a block for the codec without a producer: about as many as in a batch.
 const BLOCK_RECORDS: usize = 16;
 const ROUNDS: usize = 15;
 const RECORDS: usize = 20_000;
 const RECORDS_OF_TEST: usize = 500;
-/// For all records of a round, since nothing is sent meanwhile.
+/// Enough for all records of a round, since nothing is sent meanwhile.
 const BUFFER_BYTES: usize = 256 << 20;
 const SEED: u64 = 1;
 
@@ -95,10 +94,10 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Prints a row, and tells how much more two threads do than one, where two that share nothing do twice as much.
-    /// Of the rounds, which take turns, the median ratios count: a slow second of the machine weighs on all of them.
+    /// Prints a row, and returns the scaled speed-up with two threads. The rounds of all kinds alternate, so that a
+    /// slow second of the machine affects them equally; the median ratios count.
     fn measure(&mut self, codec: &str) -> f64 {
-        // Contexts and memory are made, and the ratio is learnt.
+        // Warm-up: creates contexts and memory, and learns the compression ratio.
         self.round(THREADS, RECORDS);
         let (mut alone, mut both) = (Vec::new(), Vec::new());
         let (mut gains, mut bare_gains, mut judged) = (Vec::new(), Vec::new(), Vec::new());
@@ -126,7 +125,7 @@ impl<'a> Bench<'a> {
         judged
     }
 
-    /// The seconds that so many threads take for so many records each, every thread with a partition of its own.
+    /// Returns the seconds in which each thread appends this many records to its own partition.
     fn round(&mut self, threads: usize, records: usize) -> f64 {
         let (producer, values) = (self.rig.producer(), self.values);
         let took = seconds(threads, |thread| append(producer, thread, values, records));
@@ -135,12 +134,12 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// What so many threads do of one's work in the same time.
+/// The speed-up with two threads: their throughput divided by that of one thread.
 fn gain(alone: f64, of_all: f64) -> f64 {
     THREADS as f64 * alone / of_all
 }
 
-/// From when all threads begin their work until the last one has done it.
+/// Runs the work on this many threads. Returns the seconds from the common start until the last thread is done.
 fn seconds(threads: usize, work: impl Fn(usize) + Sync) -> f64 {
     let barrier = Barrier::new(threads + 1);
     std::thread::scope(|scope| {
@@ -159,7 +158,7 @@ fn seconds(threads: usize, work: impl Fn(usize) + Sync) -> f64 {
     })
 }
 
-/// What threads can do at the same time on this machine: a codec, and memory of the thread's own.
+/// The work of a thread without a producer: compresses with LZ4, in memory that no other thread uses.
 fn compress_only(values: &[Vec<u8>], records: usize) {
     let mut block = Vec::with_capacity(BLOCK_RECORDS * RECORD_BYTES);
     let mut out = vec![0; get_maximum_output_size(block.capacity())];
@@ -188,7 +187,7 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// Like what services write: the same fields in each record, with words and numbers that differ.
+/// Records like those of services: the same fields in each record, with different words and numbers.
 fn values() -> Vec<Vec<u8>> {
     const FIELDS: [&str; 6] = [
         "customer",

@@ -1,7 +1,7 @@
-//! How often `send` allocates: nothing for a record itself, only for the batch that it opens.
+//! Allocations of `send`: it allocates nothing for a record itself, only for a batch that it opens.
 //!
-//! Counted on the thread that sends, against the embedded broker, after a warm-up of the same length. A
-//! binary of its own, because what counts takes the allocator's place.
+//! Allocations are counted on the sending thread, against the embedded broker, after a warm-up of the same length. The
+//! test is a separate binary, because it replaces the global allocator.
 //!
 //! ```text
 //! cargo test --test allocations -- --nocapture        prints the figures
@@ -27,8 +27,8 @@ const RECORDS: u64 = 100_000;
 const TOPIC: &str = "counted";
 const PAYLOAD: [u8; 100] = [b'x'; 100];
 
-/// Allocations per record: what a batch needs, divided by its records. More than one for every ten
-/// records is more than batches need.
+/// Maximum of allocations per record: those of a batch, divided by its records. Batches need less than one for every
+/// ten records.
 const LIMIT: f64 = 0.1;
 
 struct Rig {
@@ -45,7 +45,7 @@ impl Rig {
             .expect("a port is free");
         let config = ProducerConfig::builder()
             .bootstrap_servers([cluster.bootstrap_servers()])
-            // Batches are sent full, however fast this machine's brokers and threads are.
+            // With this linger time all batches are full, regardless of the speed of the machine.
             .linger(Duration::from_millis(200))
             .build()
             .expect("the configuration is good");
@@ -56,7 +56,7 @@ impl Rig {
         }
     }
 
-    /// Allocations that a record takes on this thread, after as many that were not counted.
+    /// Counts the allocations per record on this thread, after a warm-up of as many records.
     fn allocations_per_record(
         &self,
         what: &str,
@@ -107,7 +107,7 @@ fn a_keyed_record_allocates_nothing() {
     assert!(allocations <= LIMIT, "{allocations} a record");
 }
 
-/// Room for a batch's callbacks is made once for all of them.
+/// A batch allocates space for all its callbacks at once.
 #[test]
 fn a_callback_allocates_nothing_of_its_own() {
     let called = Arc::new(AtomicU64::new(0));
@@ -124,10 +124,10 @@ fn a_callback_allocates_nothing_of_its_own() {
     assert!(allocations <= LIMIT, "{allocations} a record");
 }
 
-/// A producer that writes to a topic per customer comes to know them one by one. Replacing what is known as a
-/// whole would cost the more, the more there are.
+/// A producer with a topic for each customer fetches the metadata of the topics one by one. If each fetch copied the
+/// whole cache, the cost would grow with the number of topics.
 #[test]
-fn the_next_topic_allocates_hardly_more_the_more_are_known() {
+fn the_allocations_of_a_new_topic_hardly_grow_with_the_number_of_cached_topics() {
     const AT: [usize; 2] = [2_000, 8_000];
     const MEASURED: usize = 100;
     let mut rig = ByHand::start(ProducerConfig::builder(), "first", 1);

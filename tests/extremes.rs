@@ -1,5 +1,5 @@
-//! Extreme values of timeouts and pauses: no setting makes a spin or a flood of it. The table in
-//! docs/RELIABILITY.md, "Extreme values", has what this measures: run it with `--nocapture`.
+//! Extreme values of timeouts and back-offs: no setting causes a busy loop or a flood of requests. The table in
+//! docs/RELIABILITY.md, "Extreme values", has the measurements, which this test prints with `--nocapture`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -17,18 +17,18 @@ use std::time::{Duration, Instant};
 use kafka_producer::testing::{Api, Rule, TestCluster};
 use kafka_producer::{ErrorCode, KafkaProducer, ProducerConfig, ProducerRecord};
 
-/// How long each case is watched.
+/// The duration of each case.
 const WATCHED: Duration = Duration::from_secs(2);
 
-/// A second, over all brokers there are in a case (one).
+/// Maximum of connects per second, to all brokers of a case together.
 const MOST_CONNECTS: u64 = 100;
-/// A second, of every kind.
+/// Maximum of requests of all kinds per second.
 const MOST_REQUESTS: u64 = 100;
-/// A second, of INFO and above, beside those of the first time that something happens.
+/// Maximum of log lines per second from `INFO` up, in addition to `FIRST_LINES`.
 const MOST_LINES: u64 = 5;
-/// A second, beside those that a record, an answer or the end of a connection causes.
+/// Maximum of sender loops per second, in addition to those caused by a record, a response or a closed connection.
 const MOST_LOOPS: u64 = 500;
-/// Lines of a producer that is built and finds out for the first time what is wrong.
+/// Log lines of the construction, and of the first occurrence of each failure.
 const FIRST_LINES: u64 = 20;
 
 struct Lines(AtomicU64);
@@ -50,19 +50,19 @@ impl log::Log for Lines {
     fn flush(&self) {}
 }
 
-/// What is at the other end.
+/// The peer of the producer.
 enum World {
     /// A broker that works.
     Up,
-    /// A broker that does not answer a request of this kind.
+    /// A broker that does not respond to requests of this API.
     Mute(Api),
-    /// A broker that closes the connection on a request of this kind.
+    /// A broker that closes the connection on a request of this API.
     Rude(Api),
     /// A server that speaks another protocol.
     Other,
-    /// A broker that refuses every batch for a moment, of each of 200 partitions.
+    /// A broker that rejects every batch of 200 partitions for a moment.
     Refusing200(ErrorCode),
-    /// A broker that takes connections, and nothing more.
+    /// A broker that accepts connections, and never responds.
     Hung,
     /// A port without a listener.
     Refusing,
@@ -216,14 +216,14 @@ const CASES: &[Case] = &[
     ),
 ];
 
-/// What happened in a case.
+/// The measurements of a case.
 #[derive(Debug)]
 struct Seen {
     connects: u64,
     requests: [u64; 4],
     lines: u64,
     loops: u64,
-    /// Records, of which each may have a request of its own, once.
+    /// Sent records; each one may cause one additional request.
     sent: u64,
     seconds: f64,
 }
@@ -236,7 +236,7 @@ const KINDS: [Api; 4] = [
 ];
 
 #[test]
-fn no_setting_makes_a_spin_or_a_flood() {
+fn no_setting_causes_a_busy_loop_or_a_flood_of_requests() {
     log::set_logger(&LINES).unwrap();
     log::set_max_level(log::LevelFilter::Info);
     println!(
@@ -340,7 +340,7 @@ fn watch(case: &Case) -> Seen {
         for partition in 0..partitions {
             let record = ProducerRecord::new("t", "value").with_partition(partition as i32);
             drop(producer.send(record));
-            // Each at another moment.
+            // The records are sent at different times.
             thread::sleep(Duration::from_micros(500));
         }
     }
@@ -350,7 +350,7 @@ fn watch(case: &Case) -> Seen {
     let before = if partitions > 1 { requests() } else { [0; 4] };
     let mut sent = 0;
     while begun.elapsed() < WATCHED {
-        // Whether it succeeds is another matter.
+        // The call may fail.
         if partitions == 1 {
             drop(producer.send(ProducerRecord::new(case.topic, "value")));
             sent += 1;
@@ -366,7 +366,7 @@ fn watch(case: &Case) -> Seen {
         sent,
         seconds,
     };
-    // What is left is not waited for.
+    // Does not wait for incomplete records.
     let _ = producer.close_timeout(Duration::ZERO);
     seen
 }
@@ -376,12 +376,12 @@ fn unused_address() -> String {
     listener.local_addr().unwrap().to_string()
 }
 
-/// Says the same on each connection, and closes it.
+/// A server that writes the same bytes on each connection, and closes it.
 fn server(says: &'static [u8], count: &Arc<AtomicU64>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let count = Arc::clone(count);
-    // Ends with the test's process.
+    // The thread ends with the test's process.
     thread::spawn(move || {
         for mut client in listener.incoming().flatten() {
             let _ = client.write_all(says);

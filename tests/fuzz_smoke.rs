@@ -1,5 +1,5 @@
-//! What the fuzz targets run, on their seeds and on some thousands of changes of them: so that a target
-//! that no longer works is noticed without fuzzing. `fuzz/README.md` explains how to fuzz.
+//! Runs the functions of the fuzz targets on their seeds and on some thousands of changed seeds, so that a broken
+//! target is detected without fuzzing. `fuzz/README.md` explains how to fuzz.
 #![allow(clippy::unwrap_used, reason = "tests: they fail by panicking")]
 
 use std::fs;
@@ -8,9 +8,9 @@ use std::path::Path;
 use fastrand::Rng;
 use kafka_producer::internals::ENTRANCES;
 
-/// Changed inputs for each entrance.
+/// The number of changed inputs for each entry point.
 const CHANGED: usize = 5_000;
-/// Lengths, counts and numbers that are wrong in most places.
+/// Values that are invalid for most lengths, counts and numbers.
 const EXTREMES: [i32; 6] = [-1, 0, 1, i32::MAX, i32::MIN, 0x00ff_ffff];
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -25,7 +25,8 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     files.iter().map(|file| fs::read(file).unwrap()).collect()
 }
 
-/// One change: a byte, a number, an end cut off, a piece from elsewhere.
+/// Makes one change: replaces, increments, decrements or inserts a byte, truncates the input, overwrites a number, or
+/// replaces the end by that of another seed.
 fn change(input: &mut Vec<u8>, seeds: &[Vec<u8>], random: &mut Rng) {
     if input.is_empty() {
         input.push(random.u8(..));
@@ -77,7 +78,7 @@ fn the_fuzz_targets_hold_on_thousands_of_changed_seeds() {
 }
 
 #[test]
-fn every_fuzz_target_has_an_entrance_and_every_entrance_a_target() {
+fn every_fuzz_target_has_an_entry_point_and_every_entry_point_a_target() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
     let mut targets: Vec<_> = fs::read_dir(folder)
         .unwrap()

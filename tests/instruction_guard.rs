@@ -1,4 +1,4 @@
-//! The guard against slow-downs (`benches/instructions`): what it lets pass and what it does not.
+//! The instruction guard (`benches/instructions`): which counts pass and which fail.
 
 #[allow(
     dead_code,
@@ -94,7 +94,7 @@ fn a_line_that_is_no_count_is_named() {
 }
 
 #[test]
-fn a_file_without_the_machine_of_its_counts_is_refused() {
+fn a_baseline_file_without_its_platform_is_rejected() {
     let text = baseline().to_text().replace("libc = glibc 2.36\n", "");
     let error = Baseline::parse(&text).expect_err("no C library");
     assert!(error.contains("libc"), "{error}");

@@ -6,12 +6,12 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What ids begin with.
+/// The prefixes of ids.
 const SUBJECTS: [&str; 13] = [
     "KP", "MD", "RA", "BP", "PB", "SE", "NC", "SL", "TM", "PT", "IN", "MT", "XX",
 ];
 
-/// Where ids are cited.
+/// The folders in which ids are cited.
 const PLACES: [&str; 5] = ["src", "tests", "benches", "examples", "docs"];
 
 #[test]
@@ -141,7 +141,7 @@ fn is_ids_alone(comment: &str) -> bool {
     }) && seen
 }
 
-/// Comments that have lines of their own, each with the number of its first, in one line.
+/// Comments on separate lines. Each is joined into one line, with the number of its first line.
 fn comments(text: &str) -> Vec<(usize, String)> {
     let mut found: Vec<(usize, String)> = Vec::new();
     let mut last = 0;
@@ -162,7 +162,7 @@ fn comments(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Source and documents, without this file, which holds ids as examples.
+/// Source files and documents, without this file, which contains example ids.
 fn files() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> = PLACES.iter().map(|place| root().join(place)).collect();

@@ -1,17 +1,17 @@
-//! Kafka's unit tests and those that show the same here: the lists in `tests/java`, checked against our tests, which name
-//! in their doc comments (`/// Java: SomeTest#testThis, #testThat`) what they are counterparts of.
+//! Kafka's unit tests and our counterparts: checks the lists in `tests/java` against our tests. A test names its Java
+//! counterparts in its doc comment (`/// Java: SomeTest#testThis, #testThat`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The tests of a Java class that a list has rows for.
+/// A Java test class in a list.
 #[derive(Debug, PartialEq, Eq)]
 struct Class {
     name: String,
-    /// How many rows there are to be.
+    /// The expected number of rows.
     listed: usize,
-    /// How many tests the class has.
+    /// The number of tests of the class.
     has: usize,
     rows: Vec<Row>,
 }
@@ -19,14 +19,14 @@ struct Class {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Row {
     test: String,
-    /// `path::name` of each test of ours.
+    /// `path::name` of each of our tests.
     ours: BTreeSet<String>,
     differs: Option<String>,
-    /// Why there is none of ours.
+    /// The reason why there is no test of ours.
     none: Option<String>,
 }
 
-/// Reads a list, in the form that its head describes.
+/// Parses a list; the comment at the top of the list describes the format.
 fn read_list(text: &str) -> Result<Vec<Class>, String> {
     let mut classes: Vec<Class> = Vec::new();
     for line in text.lines() {
@@ -70,13 +70,13 @@ fn read_list(text: &str) -> Result<Vec<Class>, String> {
     Ok(classes)
 }
 
-/// A test of a Java class.
+/// A Java test: class and method.
 type JavaTest = (String, String);
 
-/// Which tests of Java classes each of our tests names, by its `path::name`.
+/// The Java tests that each of our tests names, by `path::name` of our test.
 type Named = BTreeMap<String, BTreeSet<JavaTest>>;
 
-/// The tests in a file and what their doc comments name.
+/// Adds the tests in a file, with the Java tests that their doc comments name.
 fn read_tests(path: &str, text: &str, named: &mut Named) {
     let mut doc = String::new();
     let mut is_test = false;
@@ -86,7 +86,7 @@ fn read_tests(path: &str, text: &str, named: &mut Named) {
         } else if line == "#[test]" {
             is_test = true;
         } else if line.starts_with("#[") {
-            // Another attribute.
+            // Skip other attributes.
         } else {
             let function = line.strip_prefix("fn ").and_then(|it| it.split_once('('));
             if let Some((name, _)) = function.filter(|_| is_test) {
@@ -98,7 +98,7 @@ fn read_tests(path: &str, text: &str, named: &mut Named) {
     }
 }
 
-/// What a doc comment names: `SomeTest#testThis, #testThat` are two tests of a class.
+/// The Java tests in a doc comment: `SomeTest#testThis, #testThat` are two tests of a class.
 fn java_tests(doc: &str) -> BTreeSet<JavaTest> {
     let is_name = |it: char| it.is_ascii_alphanumeric() || it == '_';
     let mut class = String::new();
@@ -118,7 +118,7 @@ fn java_tests(doc: &str) -> BTreeSet<JavaTest> {
     tests
 }
 
-/// What is wrong with the lists, as far as they can tell without our tests.
+/// The errors in the lists that can be detected without our tests.
 fn faults_of_lists(classes: &[Class]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut seen = BTreeSet::new();
@@ -148,7 +148,8 @@ fn faults_of_lists(classes: &[Class]) -> Vec<String> {
     faults
 }
 
-/// Where the lists and our tests say different things. Of a class that is not listed as a whole our tests may name others.
+/// The contradictions between the lists and our tests. If a class is not listed completely, our tests may name its
+/// other tests too.
 fn disagreements(classes: &[Class], named: &Named) -> Vec<String> {
     let mut faults = Vec::new();
     for class in classes {
@@ -190,7 +191,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files below a folder of the repository whose names end so.
+/// Adds the files below a folder of the repository with this extension.
 fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("the folder is readable") {
         let path = entry.expect("the folder is readable").path();
@@ -228,7 +229,7 @@ fn all_tests() -> Named {
 }
 
 #[test]
-fn each_java_test_stands_once_and_has_a_test_of_ours_or_a_reason() {
+fn each_java_test_is_listed_once_with_a_test_of_ours_or_a_reason() {
     let classes = all_lists();
     assert_eq!(faults_of_lists(&classes), [""; 0]);
     let manager = classes
@@ -342,7 +343,7 @@ fn each_way_in_which_lists_and_tests_can_disagree_is_a_fault() {
 }
 
 #[test]
-fn a_line_that_is_none_of_a_list_is_refused() {
+fn an_invalid_line_of_a_list_is_rejected() {
     for wrong in [
         "testBeforeAnyClass\n",
         "[ATest 3 of]\n",

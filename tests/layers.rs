@@ -1,4 +1,4 @@
-//! Which part of the library may know which: the table of layers, checked against the source.
+//! The layers of the library: checks the imports in the source against a table of allowed dependencies.
 //!
 //! The check reads text, not syntax: every `crate::…` and `super::…` path outside comments and outside
 //! unit tests counts as an import.
@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A module, its height, and its group. A module may use what is lower, and its own group.
+/// A module, its height, and its group. A module may use modules with a lower height, and those of its own group.
 /// The longest matching path counts.
 const LAYERS: &[(&str, u32, &str)] = &[
     ("sync", 0, "sync"),
@@ -53,14 +53,14 @@ const LAYERS: &[(&str, u32, &str)] = &[
     ("internals", 91, "internals"),
 ];
 
-/// Imports that break the table for a stated reason: user, what is used, why.
+/// Imports that are allowed although they violate the table: the importing module, the imported one, and the reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[(
     "producer::accumulator",
     "producer::metadata::ClusterObserver",
     "the trait belongs to the one who calls it; the accumulator is its listener",
 )];
 
-/// Names through which a file reaches the system.
+/// Names of system interfaces.
 const SYSTEM: &[&str] = &[
     "std::net",
     "std::thread",
@@ -74,7 +74,7 @@ const SYSTEM: &[&str] = &[
 /// Values of `std::net` that are plain data.
 const PLAIN_ADDRESSES: &[&str] = &["SocketAddr", "IpAddr", "Ipv4Addr", "Ipv6Addr"];
 
-/// The files that may reach the system. A folder's own submodules are covered by its name.
+/// The files that may use the system. The name of a folder includes its submodules.
 const SYSTEM_HOMES: &[&str] = &[
     "clock",
     "network::mio_poller",
@@ -99,7 +99,7 @@ fn within(module: &str, path: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// The code of a file: comments blanked, unit tests at its end cut off, lines kept.
+/// The code of a file without comments and without unit tests at its end; line numbers are kept.
 fn code_of(text: &str) -> String {
     let mut code = String::new();
     let mut lines = text.lines().peekable();
@@ -121,7 +121,7 @@ fn is_name(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Reads the path or the group of paths at the start of `text`, each put behind `prefix`.
+/// Parses the path or the group of paths at the start of `text`, and adds each with `prefix`.
 fn expand(prefix: &str, text: &str, paths: &mut Vec<String>) {
     let text = text.trim_start();
     if let Some(group) = text.strip_prefix('{') {
@@ -157,7 +157,7 @@ fn expand(prefix: &str, text: &str, paths: &mut Vec<String>) {
     }
 }
 
-/// Every path of the crate that `code`, the text of `module`, names: with its line.
+/// The paths of the crate that `code`, the text of `module`, uses, with their lines.
 fn imports(module: &str, code: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for keyword in ["crate::", "super::"] {
@@ -200,7 +200,7 @@ fn layer_violations(file: &str, module: &str, text: &str) -> Vec<String> {
             .iter()
             .any(|(user, used, _)| within(module, user) && within(path, used));
         let lower = layer_of(path).map(|(other, name)| other < height || name == group);
-        // What the crate's root re-exports has no layer: only the top may go that way.
+        // Re-exports of the crate's root have no layer: only the top layer may use them.
         excepted || lower.unwrap_or(group == "testing")
     };
     imports(module, &code_of(text))
@@ -210,7 +210,7 @@ fn layer_violations(file: &str, module: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What of `std::net` a piece of code names, one by one: `{SocketAddr, TcpStream}` gives two.
+/// Whether the names of `std::net` after the path are plain addresses only; `{SocketAddr, TcpStream}` are two names.
 fn only_plain_addresses(rest: &str) -> bool {
     let Some(rest) = rest.strip_prefix("::") else {
         return false;
@@ -253,7 +253,7 @@ fn system_violations(file: &str, module: &str, text: &str) -> Vec<String> {
     violations
 }
 
-/// The path of a file below `src` as a module; none for unit tests, models, doubles, the root and tools.
+/// The module of a file below `src`; `None` for unit tests, models, test doubles, the root and tools.
 fn module_of(file: &Path) -> Option<String> {
     let mut parts: Vec<String> = file
         .with_extension("")
@@ -284,7 +284,7 @@ fn source_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// A logger is the user's code: all of the library's lines go through `util::log`, which contains it.
+/// A logger is user code: all log lines of the library go through `util::log`, which catches its panics.
 fn log_violations(file: &str, module: &str, text: &str) -> Vec<String> {
     let is_exempt = ["util::log", "internals"]
         .iter()
@@ -328,7 +328,7 @@ fn a_line_that_goes_to_the_logger_directly_is_found() {
     assert!(log_violations("f.rs", "client::f", &ours).is_empty());
 }
 
-/// The files that may contain panics, or mark a thread as inside user code, and why.
+/// The files that may catch panics, or mark a thread as inside user code, and the reason.
 const FENCES: &[(&str, &str)] = &[
     ("util::panic", "it is what contains"),
     (
@@ -355,7 +355,7 @@ const FENCES: &[(&str, &str)] = &[
     ),
 ];
 
-/// How panics are contained, and threads marked.
+/// The functions that catch panics, and that mark threads.
 const MEANS: &[&str] = &[
     "catch_unwind",
     "util::panic",
@@ -363,7 +363,7 @@ const MEANS: &[&str] = &[
     "callback_scope::enter",
 ];
 
-/// User code is run through `producer::user_code` and in no other way.
+/// User code must run through `producer::user_code` only.
 fn fence_violations(file: &str, module: &str, text: &str) -> Vec<String> {
     if FENCES.iter().any(|(home, _)| within(module, home)) {
         return Vec::new();
@@ -396,8 +396,8 @@ fn user_code_that_is_contained_by_hand_is_found() {
     assert!(fence_violations("f.rs", "producer::user_code", by_hand).is_empty());
 }
 
-/// Where a thread sleeps on a condition variable: an application's between two steps of a call, the sender's until
-/// nothing is being packed, and the embedded broker's.
+/// The modules in which a thread waits on a condition variable: an application thread between two steps of a call, the
+/// sender thread until no batch is being packed, and threads of the embedded broker.
 const SLEEPERS: &[&str] = &[
     "sync",
     "producer::waiting",
@@ -420,7 +420,7 @@ fn sleep_violations(file: &str, module: &str, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn only_the_driver_of_calls_and_the_sender_sleep() {
+fn only_calls_the_sender_and_the_embedded_broker_wait_on_a_condition_variable() {
     check_tree(sleep_violations);
 }
 
@@ -475,7 +475,7 @@ fn an_import_from_above_is_found_with_its_line() {
 }
 
 #[test]
-fn equal_layers_do_not_know_each_other() {
+fn modules_of_equal_height_must_not_use_each_other() {
     assert_eq!(
         layer_violations("f", "record::x", "use crate::protocol::wire::Reader;").len(),
         1
@@ -504,7 +504,7 @@ fn super_paths_and_groups_are_followed() {
 }
 
 #[test]
-fn nothing_uses_testing_and_the_root_is_no_way_round() {
+fn nothing_uses_testing_not_even_through_the_root() {
     assert_eq!(
         layer_violations("f", "producer::lifecycle", "use crate::testing::A;").len(),
         1
@@ -543,10 +543,11 @@ fn a_system_name_is_found_but_an_address_is_plain_data() {
     );
 }
 
-/// Where the sources of this package are.
+/// The source folders of this package.
 const SOURCE_FOLDERS: &[&str] = &["src", "tests", "benches/tools", "examples"];
 
-/// A module with files of its own is the `mod.rs` of its folder, and not a file beside it.
+/// Files of modules that should be the `mod.rs` of their folder: a module with submodules must not be a file next to
+/// it.
 fn misplaced_modules(files: &[PathBuf]) -> Vec<String> {
     let beside = files.iter().filter(|file| {
         let folder = file.with_extension("");
@@ -561,7 +562,7 @@ fn misplaced_modules(files: &[PathBuf]) -> Vec<String> {
 }
 
 #[test]
-fn a_module_with_files_of_its_own_is_a_folder_with_mod_rs() {
+fn a_module_with_submodules_is_the_mod_rs_of_its_folder() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     for folder in SOURCE_FOLDERS {
@@ -573,7 +574,7 @@ fn a_module_with_files_of_its_own_is_a_folder_with_mod_rs() {
 }
 
 #[test]
-fn a_module_beside_its_folder_is_found() {
+fn a_module_file_next_to_its_folder_is_reported() {
     let files = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
     assert_eq!(
         misplaced_modules(&files(&["src/a.rs", "src/a/b.rs", "src/ab.rs"])),

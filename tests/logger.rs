@@ -1,5 +1,5 @@
-//! A logger that ships its lines through the producer that writes them, as one does that sends a program's
-//! log to Kafka. A binary of its own, because a process has one logger.
+//! A logger that sends log lines to Kafka through the same producer that logs them. The test is a separate binary,
+//! because a process has one logger.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_types,
@@ -22,13 +22,13 @@ use log::{LevelFilter, Log, Metadata, Record};
 
 type Producer = KafkaProducer<str, str>;
 
-/// The bound of everything that must happen.
+/// Timeout of everything that must happen.
 const LONG: Duration = Duration::from_secs(60);
 const LINES: &str = "lines";
-/// Every line that is shipped makes others. So many are, for each of the places they are written at.
+/// The number of log lines sent for each source location. It is limited, because sending a line causes further lines.
 const SHIPPED_PER_PLACE: usize = 20;
 
-/// Lines by where they are written.
+/// The source locations of log lines.
 static SEEN: Mutex<BTreeSet<(String, u32)>> = Mutex::new(BTreeSet::new());
 static TEXTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static SHIPPED: [AtomicUsize; 256] = [const { AtomicUsize::new(0) }; 256];
@@ -37,11 +37,11 @@ static WRITTEN_BY_SHIPPING: AtomicUsize = AtomicUsize::new(0);
 static SHIPS_THROUGH: OnceLock<Producer> = OnceLock::new();
 
 thread_local! {
-    /// A line is being shipped on this thread: whatever it is done with then must not write another.
+    /// Whether this thread is sending a log line; lines logged meanwhile are not sent.
     static SHIPPING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Makes each `send` write a line, on the thread that sends.
+/// An interceptor that fails, so that each `send` logs a line on the sending thread.
 struct Failing;
 
 impl ProducerInterceptor<str, str> for Failing {
@@ -93,7 +93,7 @@ impl Log for Shipping {
     fn flush(&self) {}
 }
 
-/// Everything that a logger may try. On the producer's own thread what would wait is refused.
+/// Makes all calls that a logger may make. On the producer's own thread blocking calls are rejected.
 fn ship(producer: &Producer, text: &str) {
     let is_senders = std::thread::current()
         .name()
@@ -108,7 +108,7 @@ fn ship(producer: &Producer, text: &str) {
     if !is_senders {
         return;
     }
-    // It may know the topic, and have memory for it; then nothing is to be waited for.
+    // If the topic is cached and memory is free, `send` need not block and succeeds.
     match sent {
         Ok(future) => match future.get_timeout(LONG) {
             Ok(_) => {}
@@ -141,7 +141,7 @@ fn script(cluster: &TestCluster, rule: Rule) {
     cluster.script(rule).unwrap();
 }
 
-/// What makes a producer write lines, for one reason after the other.
+/// Makes the producer log lines for various reasons.
 fn go_through_much() {
     let cluster = TestCluster::builder()
         .nodes(2)

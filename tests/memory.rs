@@ -1,11 +1,11 @@
-//! How much memory a whole process takes at most that has batches of 1,000 partitions open: the bound of
-//! `buffer.memory`, and what the codecs and the producer itself add to it.
+//! The peak memory of a process with open batches of 1,000 partitions: it is bounded by `buffer.memory` plus the memory
+//! of the codecs and of the producer itself.
 //!
 //! ```text
 //! cargo test --test memory -- --nocapture         prints the figures
 //! ```
 //!
-//! Each case runs in a process of its own, with the brokers in this one.
+//! Each case runs in a separate process; the brokers run in this one.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -30,20 +30,20 @@ const PARTITIONS: usize = 1_000;
 const THREADS: usize = 4;
 /// More than one batch of each partition.
 const RECORDS_OF_A_THREAD: usize = 10_000;
-/// Times as many records fill the memory, however small a codec makes them.
+/// This many times the records fill the memory, even with compression.
 const FULL_WITHIN: usize = 20;
 const RECORD_BYTES: usize = 1_000;
-/// So many differ, in each thread: far more than are in one batch.
+/// The number of different values of each thread: far more than the records of one batch.
 const VALUES: usize = 97;
 const BATCH_BYTES: usize = 16 << 10;
 const BUFFER_BYTES: usize = 32 << 20;
-/// What a process may take beyond itself and `buffer.memory`, without encoders.
+/// Maximum memory in addition to that of the idle process and `buffer.memory`, without encoders.
 const BEYOND_KIB: u64 = 5 << 10;
-/// Threads that may compress at once: all that send, and the producer's own. How many do is by chance.
+/// Maximum number of threads that compress at the same time: the sending threads, and the producer's own.
 const COMPRESSING: u64 = THREADS as u64 + 1;
 const LONG: Duration = Duration::from_secs(60);
 
-/// Tells this program that it is the process to be measured: codec, servers, and whether they answer.
+/// Environment variable of the measured process: codec, servers, and whether the servers respond.
 const MEASURED: &str = "KAFKA_PRODUCER_MEASURED";
 
 const CODECS: [CompressionType; 5] = [
@@ -81,7 +81,7 @@ fn check(codec: CompressionType, is_answered: bool) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What a process takes beyond itself and `buffer.memory`.
+/// The peak memory of the measured process, in addition to that of the idle process and `buffer.memory`.
 fn beyond_kib(codec: CompressionType, is_answered: bool) -> Result<u64, Failed> {
     let cluster = TestCluster::builder()
         .sink()
@@ -109,7 +109,7 @@ fn beyond_kib(codec: CompressionType, is_answered: bool) -> Result<u64, Failed> 
     Ok(beyond)
 }
 
-/// What one encoder takes.
+/// The memory of one encoder.
 fn encoder_kib(codec: CompressionType) -> u64 {
     match codec {
         CompressionType::Zstd => 805,
@@ -120,8 +120,8 @@ fn encoder_kib(codec: CompressionType) -> u64 {
     }
 }
 
-/// The process that is measured: it sends from several threads to all partitions, until all is
-/// acknowledged, or the memory is full; then it tells its peak, less what the program takes by itself.
+/// The measured process: sends from several threads to all partitions, until all records are acknowledged or the memory
+/// is full. Then it prints its peak memory minus that of the idle process.
 fn produce(case: &str) {
     let [codec, servers, is_answered] = case.split(' ').collect::<Vec<_>>()[..] else {
         panic!("{MEASURED} is {case:?}")
@@ -158,14 +158,14 @@ fn produce(case: &str) {
     println!("{}", peak_kib().unwrap() - program);
 }
 
-/// Sends this thread's records, or until the memory is full: then 1.
+/// Sends this thread's records. Returns 1 if the memory is full before, and 0 otherwise.
 fn send_all(producer: &KafkaProducer<[u8], [u8]>, number: u64, is_answered: bool) -> usize {
     let mut random = Rng::with_seed(number);
     let values: Vec<_> = (0..VALUES).map(|_| value(&mut random)).collect();
     let most = if is_answered { 1 } else { FULL_WITHIN };
     for sent in 0..most * RECORDS_OF_A_THREAD {
         let value = &values[sent % values.len()];
-        // Each partition in turn, the threads far from each other.
+        // Sends to each partition in turn; the threads begin at distant partitions.
         let partition = (sent + number as usize * PARTITIONS / THREADS) % PARTITIONS;
         let record =
             ProducerRecord::<[u8], [u8]>::new(TOPIC, &value[..]).with_partition(partition as i32);
@@ -200,8 +200,8 @@ fn value(random: &mut Rng) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The largest resident size of this process so far, where the system tells, without the pages of its files: how much
-/// code was run is no matter of memory, and in a debug build it is megabytes.
+/// The peak resident size of this process, if the system reports it, without pages of files: pages of executed code are
+/// megabytes in a debug build, and do not count as memory of the producer.
 fn peak_kib() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let kib = |name: &str| -> Option<u64> {

@@ -1,5 +1,5 @@
-//! A logger that panics, as one does that prints into a pipe whose reader is gone. A binary of its own, because a
-//! process has one logger.
+//! A logger that panics, like one that prints into a closed pipe. The test is a separate binary, because a process has
+//! one logger.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -45,7 +45,7 @@ impl Log for Broken {
     fn flush(&self) {}
 }
 
-/// Counts that it was closed.
+/// A plug-in that counts how often it is closed.
 struct Closed(Arc<AtomicUsize>);
 
 impl Serializer<str> for Closed {
@@ -68,7 +68,7 @@ impl Serializer<str> for Closed {
 fn a_logger_that_panics_at_every_line_harms_no_record_and_no_close() {
     log::set_logger(&Broken).unwrap();
     log::set_max_level(LevelFilter::Trace);
-    // The panics themselves are not worth printing.
+    // Does not print the expected panics.
     std::panic::set_hook(Box::new(|info| {
         if !info.to_string().contains("Broken pipe") {
             eprintln!("{info}");

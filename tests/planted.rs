@@ -1,4 +1,4 @@
-//! Planted defects: each that is listed is planted, and none at more places than it needs.
+//! Planted defects: each listed defect is planted, and in no more places than necessary.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -107,7 +107,7 @@ fn planted_conditions_are_found_also_over_several_lines() {
     assert_eq!(counts, BTreeMap::from(expected));
 }
 
-/// Without the simulator: that each test in the table catches its defect, and is content without one.
+/// Checks without the simulator that each test in the table fails with its defect, and passes without it.
 #[cfg(planted_defects)]
 #[test]
 #[ignore = "a matter of minutes"]

@@ -1,14 +1,14 @@
 //! A type name is declared once: a search for it in `src` finds one declaration.
 //!
 //! The check reads text, not syntax: a line that begins with `struct`, `enum`, `trait`, `union` or `type`, whatever its
-//! visibility, declares a name. What unit tests, models and fixtures have for themselves is not looked at, and neither
-//! are associated types, whose names the trait gives.
+//! visibility, declares a name. Types of unit tests, models and fixtures are not checked, and neither are associated
+//! types, whose names come from the trait.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// Files that stand for each other: no build has both, and what uses them cannot tell which it is.
+/// Alternative files: no build has both, and their users do not depend on which one is used.
 const ALTERNATIVES: &[(&str, &str, &str)] = &[
     (
         "src/sync/mod.rs",
@@ -27,7 +27,7 @@ const ALTERNATIVES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Types that one file has twice, of which a build has one.
+/// Types that one file declares twice, for debug and release builds.
 const IN_DEBUG_BUILDS_AND_NOT: &[(&str, &str)] =
     &[("src/sync/mod.rs", "Held"), ("src/sync/mod.rs", "Wakes")];
 
@@ -67,7 +67,7 @@ fn declarations_are_found_with_any_prefix_and_associated_types_are_not() {
 }
 
 #[test]
-fn tests_at_the_end_of_a_file_are_not_looked_at() {
+fn unit_tests_at_the_end_of_a_file_are_not_checked() {
     let text = "struct A;\n\n#[cfg(test)]\nmod tests {\n    struct B;\n}\n";
     assert_eq!(type_names(text), [(1, "A".to_owned())]);
 }
@@ -94,7 +94,7 @@ fn alternatives_are_one_type_and_a_third_is_not() {
     ));
 }
 
-/// Whether no build has more than one of these.
+/// Whether each build has only one of these declarations.
 fn are_one(name: &str, places: &[(String, usize)]) -> bool {
     let [(first, _), (second, _)] = places else {
         return false;

@@ -1,4 +1,4 @@
-//! Certificates for brokers and clients, of keys as people have them.
+//! Certificates for brokers and clients, with the usual kinds of keys.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use rustls::SignatureScheme;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
-/// Of whom, and of their authority.
+/// The kind of key of brokers, clients and their authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keys {
     P256,
@@ -22,7 +22,7 @@ pub(crate) enum Keys {
 }
 
 impl Keys {
-    /// Public keys for benchmarks only: they protect nothing.
+    /// A published private key, for benchmarks only.
     fn pem(self) -> &'static str {
         match self {
             Self::P256 => include_str!("p256.pem"),
@@ -32,7 +32,7 @@ impl Keys {
     }
 }
 
-/// The identity of brokers and clients, which share one.
+/// The certificate and key that brokers and clients share.
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) authority: String,
@@ -51,7 +51,7 @@ impl Identity {
     }
 }
 
-/// For so many brokers.
+/// Creates the certificate of this many brokers.
 pub(crate) fn identity(keys: Keys, nodes: i32) -> Identity {
     let mut params = params("authority", Vec::new());
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -94,7 +94,7 @@ impl Key {
             .key_provider
             .load_private_key(der)
             .unwrap();
-        // The public key is the end of how it is told.
+        // The public key itself is the end of its encoding.
         let told = key.public_key().unwrap();
         let bytes = match keys {
             Keys::P256 => 65,

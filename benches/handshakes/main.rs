@@ -1,14 +1,15 @@
-//! What handshakes of TLS take of a producer's loop, and how long others wait for them.
+//! TLS handshake benchmark: the time of a handshake in the sender loop, and how long one step of the loop delays other
+//! connections.
 //!
 //! ```text
 //! cargo bench --bench handshakes
 //! ```
 //!
-//! Brokers are on a simulated network, so that each step of the loop is seen apart and only the client's side is counted:
-//! first one broker whose connection is cut over and over, then a hundred to which a producer connects at once. A handshake
-//! is to take no more than [`AT_MOST`], and no single step of the loop longer; the program fails where the best round of
-//! either does. Times are those of the clock: on a machine with other work, what others get is in them. With
-//! `-- --test` each case has one round and nothing is judged.
+//! Brokers are on a simulated network, so that each step of the loop is measured separately, and only the client's
+//! side. First one broker closes its connection again and again, then a producer connects to a hundred brokers at once.
+//! Neither a handshake nor a single step of the loop may take longer than [`AT_MOST`]; the program fails if the best
+//! round does. Times are wall-clock times, so other work on the machine increases them. With `-- --test` each case has
+//! one round, and no limit applies.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -34,7 +35,7 @@ use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord, RecordMetada
 
 use certificates::{Identity, Keys};
 
-/// Of one handshake, and of one step of the loop.
+/// Maximum duration of one handshake, and of one step of the loop.
 const AT_MOST: Duration = Duration::from_millis(5);
 const TOPIC: &str = "bench";
 const ROUNDS: usize = 200;
@@ -43,15 +44,15 @@ const MANY: i32 = 100;
 
 #[derive(Debug, Clone, Copy)]
 struct Case {
-    /// None for plain text.
+    /// TLS version and kind of keys; `None` for plain text.
     tls: Option<(&'static str, Keys)>,
-    /// The client shows a certificate.
+    /// Whether the client sends a certificate.
     is_mutual: bool,
     is_resumed: bool,
 }
 
 impl Case {
-    /// One signature by a key of 4,096 bits takes 5 ms by itself.
+    /// Whether the limit applies. A single signature with an RSA key of 4,096 bits takes 5 ms.
     fn is_judged(&self) -> bool {
         !(self.is_mutual && matches!(self.tls, Some((_, Keys::Rsa4096))))
     }
@@ -160,7 +161,7 @@ fn row(case: &Case, took: &mut [Duration], longest: &mut [Duration]) {
     );
 }
 
-/// What the machine gives to others meanwhile is not the library's.
+/// The best round: in the other rounds, other programs may have used the processor.
 fn least(of: &[Duration]) -> Duration {
     of.iter().min().copied().unwrap_or_default()
 }
@@ -170,7 +171,7 @@ fn median(of: &mut [Duration]) -> Duration {
     of[of.len() / 2]
 }
 
-/// What steps of the loop took.
+/// The duration of steps of the loop.
 #[derive(Debug, Default)]
 struct Stepped {
     total: Duration,
@@ -194,7 +195,7 @@ impl Client {
         world.create_topic(TOPIC, nodes.try_into().unwrap(), false, None);
         let mut config = ProducerConfig::builder()
             .bootstrap_servers([world.bootstrap_servers()])
-            // That nothing is sent that is not asked for.
+            // Avoids metadata requests during the measurement.
             .set("metadata.max.age.ms", "100000000")
             .set("metadata.max.idle.ms", "100000000");
         if let (Some((version, _)), Some(identity)) = (case.tls, &identity) {
@@ -218,16 +219,16 @@ impl Client {
             sender,
             nodes,
         };
-        // The library's own code is warm then.
+        // Warm-up.
         client.send_everywhere();
         client
     }
 
-    /// All connections are lost, and a record makes each again.
+    /// Closes all connections, and reconnects to every broker by sending a record to it. Returns the time of the loop.
     fn connect_anew(&mut self, case: Case) -> Stepped {
         for node in 0..self.nodes {
             if case.tls.is_some() && !case.is_resumed {
-                // Sessions are forgotten with it.
+                // A change of the TLS state also clears the sessions, so the handshake cannot resume one.
                 self.world.trouble_tls(node, TlsTrouble::IsPlain);
                 self.world.mend_tls(node, TlsTrouble::IsPlain);
             } else {
@@ -236,7 +237,7 @@ impl Client {
         }
         let Self { world, sender, .. } = self;
         drop(world.take_news());
-        // The first comes by itself, for metadata.
+        // The first connection is opened without a record, for metadata.
         let until = world.elapsed() + Duration::from_secs(1);
         let mut is_over = |world: &World| (world.elapsed() >= until).then_some(());
         let first = run(world, sender, &mut is_over, until);
@@ -265,7 +266,7 @@ impl Client {
         stepped
     }
 
-    /// A record to each broker, until all are acknowledged.
+    /// Sends a record to each broker, and waits until all are acknowledged.
     fn send_everywhere(&mut self) -> Stepped {
         let Self {
             world,
@@ -304,7 +305,7 @@ impl Client {
     }
 }
 
-/// Lets the world go on until that is done.
+/// Runs the simulation until the future is ready.
 fn carry_out(world: &World, sender: &mut SimSender, what: impl Future<Output = ()>) -> Stepped {
     let mut what = pin!(what);
     let mut context = Context::from_waker(Waker::noop());
@@ -316,7 +317,7 @@ fn carry_out(world: &World, sender: &mut SimSender, what: impl Future<Output = (
     run(world, sender, &mut ask, until)
 }
 
-/// Lets the world go on until that is so, at most until then.
+/// Runs the simulation until `is_done` returns `Some`; panics if that is not before `until`.
 fn run(
     world: &World,
     sender: &mut SimSender,

@@ -1,19 +1,19 @@
-//! The counts that are checked in, and what is said of others beside them.
+//! The baseline: the checked-in instruction counts, and the comparison with new counts.
 
 use std::fmt::{self, Write as _};
 use std::fs;
 use std::path::Path;
 
-/// How much more than its baseline a case may count.
+/// Maximum increase of a count above its baseline.
 pub(crate) const LIMIT_PERCENT: f64 = 5.0;
 
-/// What counts depend on beside the code.
+/// The parts of the platform that counts depend on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Platform {
-    /// As it calls its version.
+    /// The version that rustc prints.
     pub(crate) rustc: String,
     pub(crate) target: String,
-    /// It allocates and copies.
+    /// The C library, whose functions allocate and copy memory.
     pub(crate) libc: String,
 }
 
@@ -23,12 +23,12 @@ impl fmt::Display for Platform {
     }
 }
 
-/// Instructions for one of what a case does.
+/// The instruction count of a case, per unit.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Count {
     pub(crate) name: String,
     pub(crate) value: f64,
-    /// One of what.
+    /// The unit, such as `record`.
     pub(crate) unit: String,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for Count {
     }
 }
 
-/// A count beside its baseline; `percent` is how much more or fewer.
+/// A count compared with its baseline; `percent` is the difference, not negative for `Slower` and `Faster`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Verdict {
     Within { baseline: f64, percent: f64 },
@@ -71,12 +71,12 @@ impl Verdict {
         }
     }
 
-    /// Whether it can be left so.
+    /// Whether the check passes. An improvement passes too.
     pub(crate) fn passes(self) -> bool {
         matches!(self, Self::Within { .. } | Self::Faster { .. })
     }
 
-    /// The count's line with what the baseline says.
+    /// The output line: the count, the baseline and the difference.
     pub(crate) fn line(self, count: &Count) -> String {
         let (baseline, percent) = match self {
             Self::Within { baseline, percent } | Self::Slower { baseline, percent } => {
@@ -89,7 +89,7 @@ impl Verdict {
     }
 }
 
-/// The file.
+/// The content of the baseline file.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Baseline {
     pub(crate) platform: Platform,
@@ -124,7 +124,7 @@ impl Baseline {
         })
     }
 
-    /// Names that the file has and `counts` has not.
+    /// Names in the file that are not in `counts`.
     pub(crate) fn not_among<'a>(&'a self, counts: &'a [Count]) -> impl Iterator<Item = &'a str> {
         let names = self.counts.iter().map(|known| known.name.as_str());
         names.filter(|name| counts.iter().all(|count| count.name != *name))

@@ -1,37 +1,37 @@
-//! Running this program under callgrind so that each run counts the same.
+//! Runs this program under callgrind, so that repeated runs give the same count.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Callgrind counts while this is on the stack, and only then: start, warm-up and checks stay out.
+/// Callgrind counts only while this function is on the stack, so start, warm-up and checks are not counted.
 #[inline(never)]
 pub(crate) fn counted_by_callgrind<T>(work: impl FnOnce() -> T) -> T {
-    // What follows the call keeps it from becoming a jump, which callgrind would not see returning.
+    // Prevents a tail call, whose return callgrind would not detect.
     std::hint::black_box(work())
 }
 
 /// Matches the name of the function above, mangled or not.
 const COUNTED: &str = "--toggle-collect=*counted_by_callgrind*";
 
-/// glibc takes other ways to copy and to compare on processors that can do more: all of them go the way
-/// of the oldest. Other C libraries take no notice.
+/// glibc selects functions that copy and compare by the features of the processor. This setting makes it select
+/// those for the oldest processors. Other C libraries ignore it.
 const PLAIN_PROCESSOR: (&str, &str) = (
     "GLIBC_TUNABLES",
     "glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX_Fast_Unaligned_Load,-BMI2,-ERMS,-FSRM,-SSSE3,-SSE4_1",
 );
 
-/// Valgrind, found on this machine.
+/// The installed valgrind.
 pub(crate) struct Callgrind {
     valgrind: PathBuf,
     version: String,
-    /// Where profiles are kept.
+    /// The folder of the profiles.
     folder: PathBuf,
 }
 
 impl Callgrind {
-    /// None where valgrind is not installed.
+    /// Finds valgrind; `None` if it is not installed.
     pub(crate) fn find() -> Result<Option<Self>, String> {
         let path = env::var_os("PATH").unwrap_or_default();
         let candidates = env::split_paths(&path).map(|folder| folder.join("valgrind"));
@@ -52,16 +52,16 @@ impl Callgrind {
         &self.version
     }
 
-    /// Where the profile of a case is: for `callgrind_annotate`.
+    /// The path of the profile of a case, for `callgrind_annotate`.
     pub(crate) fn profile(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.callgrind"))
     }
 
     /// Runs this program with `arguments` and counts the instructions in [`counted_by_callgrind`].
     ///
-    /// What could make runs differ is pinned: the environment is empty and the program is called by its
-    /// bare name, so that the stack begins at the same place; valgrind itself lays out memory the same
-    /// way each time.
+    /// The count does not depend on the caller: the environment is empty and the program is called by its
+    /// file name only, so that the stack begins at the same address. Valgrind itself uses the same memory
+    /// layout in every run.
     pub(crate) fn count(&self, arguments: &[&str], name: &str) -> Result<u64, String> {
         let program = env::current_exe().map_err(|error| format!("this program: {error}"))?;
         let (Some(folder), Some(file)) = (program.parent(), program.file_name()) else {
@@ -93,7 +93,7 @@ impl Callgrind {
     }
 }
 
-/// What a program prints.
+/// The standard output of a program.
 pub(crate) fn stdout_of(command: &mut Command) -> Result<String, String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command

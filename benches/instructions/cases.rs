@@ -1,4 +1,4 @@
-//! What is counted: one function for each case, run in a process of its own.
+//! The cases: one function each, run in a separate process.
 
 use std::hint::black_box;
 
@@ -7,17 +7,17 @@ use kafka_producer::{FutureRecordMetadata, ProducerConfig, ProducerConfigBuilder
 
 use crate::callgrind::counted_by_callgrind;
 
-/// One thing to count.
+/// A case whose instructions are counted.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
-    /// What the count is divided by: how many of them a run counts, and what they are.
+    /// The number of units in a run, by which the count is divided.
     pub(crate) units: u64,
     pub(crate) unit: &'static str,
     run: fn(),
 }
 
 impl Case {
-    /// Does it, with the part between [`counted_by_callgrind`]'s entry and exit to be counted.
+    /// Runs the case. Only the part inside [`counted_by_callgrind`] is counted.
     pub(crate) fn run(&self) {
         (self.run)();
     }
@@ -27,11 +27,11 @@ const TOPIC: &str = "bench";
 const PARTITIONS: i32 = 12;
 const PAYLOAD: [u8; 100] = [b'x'; 100];
 
-/// Records of a counted loop of sends; their batches fit into the buffer's memory.
+/// Records of a counted loop of sends; all of them fit into `buffer.memory`.
 const SENDS: u64 = 20_000;
-/// Records that fill a batch of 16 KiB but for a rest that no other fits into.
+/// The maximum number of records in a batch of 16 KiB.
 const FULL: u64 = 147;
-/// How often each partition gets a batch, and how often it does before that without being counted.
+/// The number of batches of each partition that are counted, and of those before for the warm-up.
 const ROUNDS: u64 = 16;
 const WARM_ROUNDS: u64 = 4;
 const BATCHES: u64 = ROUNDS * PARTITIONS as u64;
@@ -64,8 +64,8 @@ pub(crate) const CASES: &[Case] = &[
             sends_of(start_with(config), send_plain);
         },
     },
-    // A request with a batch for each of 12 partitions: full ones, where the checksum is most of it,
-    // and such of one record, where it is next to nothing.
+    // A request with a batch for each of 12 partitions. With full batches the checksum is most of the cost;
+    // with batches of one record it is negligible.
     Case {
         name: "drain.full",
         units: BATCHES,
@@ -110,7 +110,7 @@ fn sends(send: fn(&Producer)) {
     sends_of(start(), send);
 }
 
-/// The second of two equal loops is counted: then batches have memory that was used before.
+/// Counts the second of two equal loops, in which batches reuse memory.
 fn sends_of(mut rig: ByHand, send: fn(&Producer)) {
     send(rig.producer());
     rig.settle();
@@ -141,7 +141,7 @@ fn send_with_callbacks(producer: &Producer) {
     }
 }
 
-/// The callback owns something, as callbacks do.
+/// Sends a record with a callback that owns a value, as most callbacks do.
 fn send_calling(
     producer: &Producer,
     record: ProducerRecord<'_, [u8], [u8]>,
@@ -153,7 +153,7 @@ fn send_calling(
     sent.expect("it is open")
 }
 
-/// Counts the steps that make requests of batches.
+/// Counts the steps of the sender that build requests from batches.
 fn drains(records: u64) {
     let mut rig = start();
     for round in 0..WARM_ROUNDS + ROUNDS {
@@ -170,7 +170,7 @@ fn drains(records: u64) {
     expect_acknowledged(&rig, (WARM_ROUNDS + ROUNDS) * PARTITIONS as u64 * records);
 }
 
-/// Counts the steps that take answers. The futures that `fill` returns are kept until then.
+/// Counts the steps of the sender that handle responses. The futures that `fill` returns live until then.
 fn completions(fill: fn(&Producer) -> Vec<FutureRecordMetadata>) {
     let mut rig = start();
     let mut sent = 0;
@@ -189,7 +189,7 @@ fn completions(fill: fn(&Producer) -> Vec<FutureRecordMetadata>) {
     expect_acknowledged(&rig, sent);
 }
 
-/// Counts what it takes to ask the futures of records that were acknowledged.
+/// Counts calls of `get` on the futures of acknowledged records.
 fn futures() {
     let mut rig = start();
     for round in 0..WARM_ROUNDS + ROUNDS {
@@ -197,7 +197,7 @@ fn futures() {
         rig.step();
         rig.answer();
         rig.step();
-        // Else the first that was not would be waited for.
+        // Otherwise `get` would wait for a record that is not acknowledged.
         expect_acknowledged(&rig, (round + 1) * PARTITIONS as u64 * FULL);
         if round < WARM_ROUNDS {
             get_all(futures);
@@ -214,7 +214,7 @@ fn get_all(futures: Vec<FutureRecordMetadata>) {
     }
 }
 
-/// A batch of so many records for each partition.
+/// Appends a batch of this many records to each partition.
 fn fill(producer: &Producer, records: u64) -> Vec<FutureRecordMetadata> {
     each(records, |partition| {
         producer.send(record(partition)).expect("it is open")
@@ -238,13 +238,13 @@ fn record(partition: i32) -> ProducerRecord<'static, [u8], [u8]> {
     ProducerRecord::new(TOPIC, &PAYLOAD[..]).with_partition(partition)
 }
 
-/// A case that does not do what it says must not have a count. One record comes from the start.
+/// Checks that a case has sent its records, so that a broken case has no count. The start sends one more record.
 fn expect_acknowledged(rig: &ByHand, records: u64) {
     let acknowledged = rig.producer().snapshot().records_acknowledged;
     assert_eq!(acknowledged, records + 1, "records acknowledged");
 }
 
-/// One request a round holds what `fill` sent, a batch for each partition.
+/// Checks that each round has one request, with the batches of all partitions.
 fn expect_requests(rig: &ByHand, rounds: u64) {
     let requests = rig.producer().snapshot().produce_requests;
     assert_eq!(requests, rounds + 1, "requests");

@@ -1,17 +1,17 @@
-//! A guard against slow-downs: how many instructions a record costs on its way through the producer,
-//! counted by callgrind and compared with `baseline.txt`.
+//! Instruction guard: fails if a record costs more instructions in the producer than `baseline.txt` allows.
+//! Callgrind counts them.
 //!
 //! ```text
 //! cargo bench --bench instructions                 compares; fails above 5 %
-//! cargo bench --bench instructions -- send.        the same for cases whose names begin so
+//! cargo bench --bench instructions -- send.        the same for cases whose names begin with `send.`
 //! cargo bench --bench instructions -- --update     writes the baseline: commit it alone, with the reason
 //! ```
 //!
-//! Each case runs in a process of its own, this very program under callgrind, on one thread, without
-//! sockets, and with nothing that differs from run to run: see [`cases`] and [`callgrind`].
+//! Each case runs in a separate process: this program under callgrind, on one thread and without sockets,
+//! so that repeated runs give the same count; see [`cases`] and [`callgrind`].
 //!
-//! Counts depend on the compiler and the C library, so they are compared only where both are the
-//! baseline's. Where they are others, or valgrind is missing, the guard says so and passes.
+//! Counts depend on the compiler and the C library. If one of them is not that of the baseline, or valgrind
+//! is not installed, the guard compares nothing, prints the reason and passes.
 #![allow(
     clippy::print_stdout,
     missing_docs,
@@ -35,14 +35,14 @@ const BASELINE: &str = concat!(
     "/benches/instructions/baseline.txt"
 );
 const UPDATE: &str = "cargo bench --bench instructions -- --update";
-/// Told to this program when it is to run a case itself.
+/// The argument that makes this program run one case.
 const RUN: &str = "--run-case";
 
-/// What is wanted.
+/// The command line.
 #[derive(Default)]
 struct Wanted {
     update: bool,
-    /// Beginnings of names; all cases where there is none.
+    /// Prefixes of the names of the cases to run; all cases if empty.
     cases: Vec<String>,
 }
 
@@ -78,7 +78,7 @@ fn parse(arguments: Vec<String>) -> Result<Wanted, String> {
     for argument in arguments {
         match argument.as_str() {
             "--update" => wanted.update = true,
-            // Cargo's own, and what makes other benches short: this one always is.
+            // `--bench` comes from cargo. `--test` has no effect: this benchmark is always short.
             "--bench" | "--test" => {}
             option if option.starts_with('-') => {
                 return Err(format!(
@@ -94,7 +94,7 @@ fn parse(arguments: Vec<String>) -> Result<Wanted, String> {
     Ok(wanted)
 }
 
-/// False if something costs too much.
+/// Runs the guard. Returns false if a case costs too much.
 fn guard(wanted: &Wanted) -> Result<bool, String> {
     if cfg!(debug_assertions) {
         println!("not compared: this is no optimised build; use cargo bench --bench instructions");
@@ -126,7 +126,7 @@ fn guard(wanted: &Wanted) -> Result<bool, String> {
     Ok(true)
 }
 
-/// Says what is beyond the limit; false if something costs too much.
+/// Prints the cases beyond the limit. Returns false if a case costs too much.
 fn report(baseline: &Baseline, counts: &[Count], wanted: &Wanted, callgrind: &Callgrind) -> bool {
     let mut passes = true;
     for count in counts {
@@ -175,7 +175,7 @@ fn count_all(
     Ok(counts)
 }
 
-/// What is to be said of a case beside its line, if anything.
+/// An explanation of the verdict, in addition to the line of the case; `None` within the limit.
 fn note(count: &Count, verdict: &Verdict, callgrind: &Callgrind) -> Option<String> {
     let Count { name, value, unit } = count;
     match verdict {

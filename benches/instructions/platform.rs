@@ -1,4 +1,4 @@
-//! Which compiler, target and C library this is.
+//! Detects the compiler, the target and the C library.
 
 use std::env;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::baseline::Platform;
 use crate::callgrind::stdout_of;
 
-/// Asks those that know. Cargo runs a bench with the same compiler in its path that built it.
+/// Detects the platform. Cargo runs a benchmark with the compiler that built it in the path.
 pub(crate) fn detect() -> Result<Platform, String> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let said = stdout_of(Command::new(rustc).arg("-vV"))?;

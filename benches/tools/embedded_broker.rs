@@ -1,11 +1,11 @@
-//! The embedded broker in a process of its own: for benches, and for trying things without Kafka.
+//! The embedded broker in a separate process, for benchmarks and for experiments without Kafka.
 //!
 //! ```text
 //! cargo run --release --example embedded_broker -- --sink --topic bench:12
 //! ```
 //!
-//! Prints `bootstrap.servers=HOST:PORT` and runs until its standard input ends. A line `hang N` there makes
-//! broker N take requests and answer none; `wake` makes all answer again.
+//! Prints `bootstrap.servers=HOST:PORT`, and runs until its standard input ends. An input line `hang N` makes broker N
+//! hang: it accepts requests and does not respond. `wake` resumes all brokers.
 #![allow(clippy::print_stdout, reason = "it says where it listens")]
 
 use std::error::Error;
@@ -26,7 +26,7 @@ answer none, `wake` makes all answer again; each is answered with a line.
   --tls                     speak TLS 1.3 with AES-256-GCM and nothing else, with the certificate of
                             examples/tls_sasl, whose authority is authority.pem there";
 
-// This key is public.
+// A published key.
 const KEY: &str = include_str!("../../examples/tls_sasl/broker.key");
 const CERTIFICATE: &str = include_str!("../../examples/tls_sasl/broker.pem");
 
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// *ring*, with one suite only: what a client agrees on is known then.
+/// *ring* with a single cipher suite, so that every client uses the same one.
 fn provider() -> CryptoProvider {
     let mut provider = rustls::crypto::ring::default_provider();
     let only = CipherSuite::TLS13_AES_256_GCM_SHA384;

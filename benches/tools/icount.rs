@@ -1,15 +1,16 @@
-//! A fixed number of sends, to be counted by callgrind.
+//! Sends a fixed number of records, for an instruction count by callgrind.
 //!
 //! ```text
 //! cargo build --release --example icount
 //! valgrind --tool=callgrind --fair-sched=yes target/release/examples/icount 200000
 //! ```
 //!
-//! After the count may stand the address of a broker, what kind of records to send: `plain` (the
-//! default), `keyed`, or `callback`, and `idempotent` to send them so, with acks=all.
+//! Further arguments are the address of a broker; the kind of records: `plain` (the default), `keyed`, or
+//! `callback`; and `idempotent` for an idempotent producer with acks=all.
 //!
-//! Two runs with different counts, subtracted, give the instructions of one record without those of
-//! start and end. `--separate-threads=yes` tells the caller's thread from the producer's.
+//! The difference of two runs with different counts, divided by the difference of the counts, is the number of
+//! instructions of one record without start and end. `--separate-threads=yes` separates the caller's thread from the
+//! producer's.
 #![allow(clippy::print_stdout, reason = "a measuring program")]
 
 use std::error::Error;
@@ -27,7 +28,7 @@ const PAYLOAD: [u8; 100] = [b'x'; 100];
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let count: usize = arguments.next().map_or(Ok(100_000), |text| text.parse())?;
-    // A broker elsewhere keeps its own instructions out of the count.
+    // With a broker in another process its instructions are not counted.
     let given = arguments.next();
     let kind = arguments.next();
     let idempotent = match arguments.next().as_deref() {
@@ -66,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-// Not inlined, so that the count of what each calls can be read off by its name.
+// Not inlined, so that callgrind lists the count of each function by its name.
 
 #[inline(never)]
 fn send_plain(producer: &Producer, count: usize) -> Result<(), SendError> {
@@ -85,7 +86,7 @@ fn send_keyed(producer: &Producer, count: usize) -> Result<(), SendError> {
     Ok(())
 }
 
-/// Each callback owns something, as callbacks do.
+/// Sends records with callbacks that own a value, as most callbacks do.
 #[inline(never)]
 fn send_with_callbacks(producer: &Producer, count: usize) -> Result<(), SendError> {
     let failures = Arc::new(AtomicUsize::new(0));

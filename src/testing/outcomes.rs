@@ -132,7 +132,7 @@ impl ProduceErrorBuilder {
         self
     }
 
-    /// What the record was waiting for when it timed out.
+    /// The reason why the record was still waiting when it timed out.
     #[must_use]
     pub fn cause(mut self, cause: WaitCause) -> Self {
         self.cause = Some(cause);
@@ -146,7 +146,7 @@ impl ProduceErrorBuilder {
         self
     }
 
-    /// The message: a sentence that says what happened.
+    /// The message: a sentence that describes the failure.
     #[must_use]
     pub fn message(mut self, message: impl Into<String>) -> Self {
         self.message = message.into();
@@ -206,7 +206,7 @@ impl TransactionErrorBuilder {
         self
     }
 
-    /// The message: a sentence that says what happened.
+    /// The message: a sentence that describes the failure.
     #[must_use]
     pub fn message(mut self, message: impl Into<Arc<str>>) -> Self {
         self.failure.message = message.into();

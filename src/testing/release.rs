@@ -33,7 +33,7 @@ pub enum KafkaRelease {
     V3_0,
 }
 
-/// The number of Fetch. It is listed and not supported, because clients infer features from it: librdkafka writes
+/// The API key of Fetch. The API is listed but not supported, because clients infer features from it: librdkafka writes
 /// message format 2 only with Fetch version 4.
 const FETCH: i16 = 1;
 
@@ -85,7 +85,8 @@ impl KafkaRelease {
         newest.map(|newest| 0..=newest)
     }
 
-    /// Clients infer features from it: librdkafka compresses with lz4 only if FindCoordinator is supported.
+    /// The maximum version of FindCoordinator. Clients infer features from it: librdkafka compresses with lz4 only if
+    /// FindCoordinator is supported.
     const fn find_coordinator(self) -> i16 {
         match self {
             Self::V0_10_0 | Self::V0_10_2 => 0,
@@ -112,8 +113,8 @@ impl KafkaRelease {
         }
     }
 
-    /// Whether an ApiVersions request of an unsupported version is answered with the supported versions of ApiVersions
-    /// (KIP-511); before, with none.
+    /// Whether the error response to an ApiVersions request of an unsupported version lists the supported versions of
+    /// ApiVersions (KIP-511). Older releases list none.
     pub(crate) fn names_its_own_versions(self) -> bool {
         self >= Self::V2_4
     }

@@ -89,7 +89,7 @@ fn one_address_that_does_not_resolve_is_left_out_if_another_does() {
 /// The error of a metadata timeout contains the whole of max.block.ms, and says whether the topic exists and only the
 /// partition is missing (KP-40).
 #[test]
-fn a_refusing_broker_fails_records_after_max_block_and_the_producer_works_once_it_is_there() {
+fn records_for_a_stopped_broker_fail_after_max_block_and_arrive_once_it_is_started() {
     let cluster = cluster(1);
     let port = cluster.port(0).unwrap();
     cluster.stop_node(0);
@@ -187,7 +187,7 @@ fn an_illegal_topic_name_fails_at_once() {
 /// A partial metadata response is merged: its topics replace the cached ones, other topics stay, and brokers,
 /// controller and cluster id are those of the response (MD-8).
 #[test]
-fn a_topic_may_be_deleted_and_made_again_while_records_are_sent() {
+fn a_topic_may_be_deleted_and_recreated_while_records_are_sent() {
     let cluster = cluster(2);
     let producer = producer(
         config(&cluster)
@@ -206,7 +206,7 @@ fn a_topic_may_be_deleted_and_made_again_while_records_are_sent() {
     }
     producer.flush().unwrap();
     let written = pending.iter().filter(|future| future.get().is_ok()).count();
-    // No record is incomplete any more, and those sent after the topic was created again are there.
+    // Every record is complete, and those sent after the topic was recreated are in the log.
     assert!(
         pending
             .iter()
@@ -256,8 +256,9 @@ fn a_partition_that_appears_in_time_gets_the_record_that_waits_for_it() {
     });
 }
 
-/// The order of a send: interceptors, closed?, metadata, serialize key, serialize value, partition, headers read-only,
-/// size, timestamp, transaction, append, perhaps partition and append again, wake the sender (KP-9).
+/// The steps of `send` in order: interceptors, check for close, metadata, serialize key, serialize value, partition,
+/// headers read-only, size, timestamp, transaction, append, possibly partition and append again, wake the sender
+/// (KP-9).
 #[test]
 fn negative_partitions_and_timestamps_are_refused_by_the_call() {
     let cluster = cluster(1);
@@ -316,10 +317,9 @@ fn records_above_max_request_size_or_buffer_memory_fail_and_name_the_key() {
     assert_eq!(values(&cluster, 0), ["small", "small"]);
 }
 
-/// API errors (timeouts, sizes, authorization) fail the future: the callback runs on the caller's thread, and
-/// interceptors are notified (KP-24).
+/// A size error of the broker fails the record's future (KP-24).
 #[test]
-fn a_batch_that_the_broker_finds_too_large_fails_its_record_and_no_other() {
+fn a_batch_that_the_broker_rejects_as_too_large_fails_its_record_and_no_other() {
     let options = TopicOptions::new(1).max_message_bytes(1000);
     let cluster = TestCluster::builder()
         .topic_with("t", options)

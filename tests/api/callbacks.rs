@@ -49,7 +49,7 @@ fn blocking_calls_are_rejected_inside_a_callback() {
     assert_eq!(values(&cluster, 0), ["first", "from the callback"]);
 }
 
-/// An exception in a callback is logged and contained (NC-8).
+/// A panic in a callback is logged and contained (NC-8).
 #[test]
 fn a_panicking_callback_is_contained() {
     let cluster = cluster(1);

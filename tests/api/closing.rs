@@ -126,7 +126,8 @@ fn dropping_the_producer_delivers_queued_records() {
     assert_eq!(future.get().unwrap().offset(), 0);
 }
 
-/// Our decision: the error of an expired record names the obstacle, and shows that the record was not written.
+/// Our decision: the error of an expired record names the cause of the delay, and shows that the record was not
+/// written.
 #[test]
 fn a_record_whose_broker_is_stopped_times_out_unwritten_with_the_reason() {
     let cluster = cluster(1);
@@ -156,8 +157,8 @@ fn a_record_whose_broker_is_stopped_times_out_unwritten_with_the_reason() {
     );
 }
 
-/// A wait for memory that times out fails, is counted, and returns what it had accumulated (BP-8). Close wakes all
-/// waiters, and they fail; memory is still returned to the pool (BP-12).
+/// A wait for memory that times out fails, is counted, and returns the memory it had accumulated (BP-8). Close wakes
+/// all waiters, and they fail; memory is still returned to the pool (BP-12).
 #[test]
 fn exhausted_memory_blocks_send_fails_try_send_and_is_returned() {
     let cluster = cluster(1);
@@ -185,7 +186,7 @@ fn exhausted_memory_blocks_send_fails_try_send_and_is_returned() {
     let snapshot = producer.snapshot();
     assert_eq!(snapshot.memory_free_bytes, 64 * 1024);
     assert_eq!(snapshot.records_acknowledged, taken);
-    // That of `send`; a record that `try_send` returns has not failed.
+    // The record of `send`; a record that `try_send` returns does not count as failed.
     assert_eq!(snapshot.records_failed, 1);
 }
 
@@ -234,7 +235,7 @@ fn try_send_returns_a_rejected_record_unchanged() {
     assert_eq!(cluster.records("t", 0)[0].headers.len(), 2);
 }
 
-/// The loop of an idle producer does not run: the loop counter is the measurement, the sleep its duration.
+/// The sender loop of an idle producer does not run. The sleep is the duration of the measurement.
 #[test]
 fn an_idle_producer_does_nothing() {
     let cluster = cluster(3);
@@ -246,7 +247,7 @@ fn an_idle_producer_does_nothing() {
     assert!(turns <= 5, "{turns} turns in a second");
 }
 
-/// How a producer is ended while others send.
+/// How the producer is closed while other threads send.
 #[derive(Debug, Clone, Copy)]
 enum Ending {
     Close,

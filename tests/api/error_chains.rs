@@ -55,7 +55,7 @@ fn io_error() -> io::Error {
     io::Error::other(Outer(Inner))
 }
 
-/// From a producer that is not transactional.
+/// The error of a transactional call of a producer without a transactional id.
 fn transaction_error() -> TransactionError {
     let config = config_for("127.0.0.1:9").build().unwrap();
     let producer = Text::new(config).unwrap();
@@ -164,7 +164,7 @@ fn no_error_repeats_the_text_above_it_in_the_chain() {
     }
 }
 
-/// For reports that print no chain, the text of an error contains that of its cause.
+/// Reports that do not print the chain need the text of the cause in the text of the error.
 #[test]
 fn the_text_of_an_error_contains_its_cause() {
     for (name, error, goes_on) in specimens() {

@@ -20,7 +20,7 @@ fn number(metrics: &Metrics, group: &str, name: &str, tags: &[(&str, &str)]) -> 
     metric.value().as_f64().expect("a number")
 }
 
-/// The sum over all nodes, including the bootstrap server.
+/// The sum of a node metric over all nodes, including the bootstrap server.
 fn of_nodes(metrics: &Metrics, name: &str) -> f64 {
     let all = metrics.all().into_iter();
     let of_nodes = all.filter(|metric| {
@@ -74,7 +74,7 @@ fn totals_match_the_brokers_counts() {
     let all = |name| number(&metrics, ALL, name, &[]);
     assert_eq!(all("record-send-total"), (COUNT + COUNT / 10) as f64);
     assert_eq!(all("record-error-total") + all("record-retry-total"), 0.0);
-    // Value and its length take at most 201 bytes, and the lengths of key and headers a byte each.
+    // The value with its length takes at most 201 bytes, and the lengths of key and headers take one byte each.
     assert_eq!(
         all("record-size-max"),
         61.0 + 21.0 + 1.0 + 2.0 + 199.0 + 1.0

@@ -5,7 +5,7 @@ use kafka_producer::{Delivery, ErrorCode, ProduceErrorKind, ProducerConfigBuilde
 
 use crate::support::{LONG, cluster, config, producer, record};
 
-/// What happens to a batch of an idempotent producer that is rejected once.
+/// The outcome of a batch of an idempotent producer that is rejected once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
     /// It is retried unchanged.
@@ -23,7 +23,8 @@ enum Then {
 use Delivery::{MaybeWritten, NotWritten};
 use Then::{Fails, ProducerFails, Retried, RetriedInNewEpoch, Written};
 
-/// The error codes for batches, and with acks=all and no retry left whether the records may be in the log.
+/// The error codes for batches, their outcome, and whether the records may be in the log with acks=all and no retry
+/// left.
 /// `MESSAGE_TOO_LARGE` has its own tests.
 const TABLE: &[(ErrorCode, Then, Delivery)] = &[
     (ErrorCode::UnknownServerError, Fails, MaybeWritten),
@@ -79,7 +80,7 @@ const TABLE: &[(ErrorCode, Then, Delivery)] = &[
     (ErrorCode::ProducerFenced, ProducerFails, NotWritten),
 ];
 
-/// All other codes, which brokers do not return for a batch: handled by their class.
+/// All other codes. Brokers do not return them for a batch; the producer handles them by their class.
 fn others() -> impl Iterator<Item = ErrorCode> {
     (-1..=105)
         .map(ErrorCode::from_code)
@@ -257,9 +258,9 @@ fn without_retries_an_error_shows_whether_the_records_may_be_written() {
     }
 }
 
-/// A single attempt that may have been written decides, whatever the other attempts were.
+/// If the batch of any attempt may have been written, the record counts as maybe written.
 #[test]
-fn maybe_written_outlives_later_rejections() {
+fn a_record_that_may_be_written_stays_so_after_later_rejections() {
     let cluster = cluster(1);
     let doubtful = Rule::on(Api::Produce)
         .times(1)

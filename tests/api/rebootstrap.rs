@@ -117,7 +117,7 @@ fn a_cluster_that_was_replaced_is_found_when_the_old_brokers_only_time_out() {
 
 /// Brokers that accept connections and do not respond (KIP-1102).
 #[test]
-fn brokers_that_never_answer_for_metadata_are_given_up_after_the_trigger() {
+fn brokers_that_never_respond_to_metadata_requests_are_given_up_after_the_trigger() {
     let old = cluster();
     let balancer = Balancer::to(&old);
     let producer = producer(
@@ -141,7 +141,7 @@ fn brokers_that_never_answer_for_metadata_are_given_up_after_the_trigger() {
 }
 
 #[test]
-fn without_recovery_the_bootstrap_address_is_not_asked_again() {
+fn without_recovery_the_bootstrap_address_is_not_used_again() {
     let old = cluster();
     let balancer = Balancer::to(&old);
     let producer = producer(

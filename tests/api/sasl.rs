@@ -123,8 +123,9 @@ fn a_security_protocol_mismatch_error_names_the_key() {
 /// The broker closes connections whose SASL session has expired, so a producer that did not re-authenticate in time
 /// would make more connections (KIP-368).
 ///
-/// The margin is at least a twentieth of a session, less than the time that a busy machine may keep a thread from
-/// running: then longer sessions are tried. In no case may a record be lost.
+/// The time between re-authentication and the end of the session is at least a twentieth of the session. A busy
+/// machine may keep a thread from running for longer; then the test is repeated with longer sessions. In no case may a
+/// record be lost.
 #[test]
 fn reauthentication_loses_and_reorders_no_record() {
     for login in LOGINS {
@@ -233,7 +234,7 @@ fn an_invalid_login_fails_the_construction() {
 
 /// After its first token the provider hangs: connections with the valid token work, re-authentication included.
 #[test]
-fn a_token_provider_that_hangs_holds_nothing_up_while_the_token_is_valid() {
+fn a_token_provider_that_hangs_blocks_nothing_while_the_token_is_valid() {
     let cluster = TestCluster::builder()
         .nodes(2)
         .topic("t", 1)

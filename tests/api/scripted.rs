@@ -65,7 +65,7 @@ fn ways_to_lose_an_answer() -> [(&'static str, Rule, bool); 6] {
 }
 
 #[test]
-fn however_an_answer_is_lost_an_idempotent_producer_writes_once() {
+fn an_idempotent_producer_writes_once_however_a_response_is_lost() {
     for (how, rule, applied) in ways_to_lose_an_answer() {
         let cluster = cluster(1);
         let lost = script(&cluster, rule);
@@ -79,7 +79,7 @@ fn however_an_answer_is_lost_an_idempotent_producer_writes_once() {
 }
 
 #[test]
-fn without_idempotence_a_lost_answer_may_mean_a_second_copy() {
+fn without_idempotence_a_lost_response_may_cause_a_duplicate() {
     for (how, rule, applied) in ways_to_lose_an_answer() {
         let cluster = cluster(1);
         script(&cluster, rule);
@@ -91,7 +91,7 @@ fn without_idempotence_a_lost_answer_may_mean_a_second_copy() {
 }
 
 #[test]
-fn without_retries_a_lost_answer_leaves_it_open_whether_the_record_is_written() {
+fn without_retries_a_record_whose_response_is_lost_may_be_written() {
     for (how, rule, applied) in ways_to_lose_an_answer() {
         let cluster = cluster(1);
         script(&cluster, rule);
@@ -107,7 +107,7 @@ fn without_retries_a_lost_answer_leaves_it_open_whether_the_record_is_written() 
 }
 
 #[test]
-fn batches_behind_a_lost_one_are_written_once_and_in_order() {
+fn batches_after_a_lost_one_are_written_once_and_in_order() {
     for (how, rule, _) in ways_to_lose_an_answer() {
         let cluster = cluster(1);
         let lost = script(&cluster, rule.skip(3));
@@ -126,7 +126,7 @@ fn batches_behind_a_lost_one_are_written_once_and_in_order() {
 }
 
 #[test]
-fn a_lost_producer_id_is_asked_for_again() {
+fn a_producer_id_whose_response_is_lost_is_requested_again() {
     let cluster = cluster(1);
     let on = || Rule::on(Api::InitProducerId).times(1);
     let rules = [
@@ -277,7 +277,7 @@ fn a_producer_waits_while_all_brokers_have_stale_metadata() {
 }
 
 #[test]
-fn a_topic_that_the_brokers_do_not_show_yet_is_waited_for() {
+fn send_waits_for_a_topic_that_the_brokers_do_not_list_yet() {
     let cluster = cluster(1);
     let on = || Rule::on(Api::Metadata).topic("t").times(2);
     let rules = [
@@ -291,7 +291,7 @@ fn a_topic_that_the_brokers_do_not_show_yet_is_waited_for() {
 }
 
 #[test]
-fn a_partition_without_leader_is_waited_for() {
+fn a_record_waits_for_a_partition_without_leader() {
     let cluster = cluster(1);
     let leaderless = Rule::on(Api::Metadata)
         .partition("t", 0)
@@ -308,7 +308,7 @@ fn a_partition_without_leader_is_waited_for() {
 // ---- old brokers
 
 #[test]
-fn a_broker_as_old_as_idempotence_is_written_to_in_its_own_versions() {
+fn the_oldest_brokers_with_idempotence_get_requests_in_their_versions() {
     let cluster = cluster(1);
     let rules = [
         Rule::on(Api::Produce).versions(..=3),
@@ -326,7 +326,7 @@ fn a_broker_as_old_as_idempotence_is_written_to_in_its_own_versions() {
 
 /// Before KIP-219 the broker itself delayed the response.
 #[test]
-fn an_old_broker_throttles_by_waiting_and_the_producer_does_not_wait_once_more() {
+fn an_old_broker_delays_the_response_itself_and_the_producer_does_not_wait_again() {
     let cluster = cluster(1);
     script(&cluster, Rule::on(Api::Produce).versions(..=5));
     let producer = producer(config(&cluster));
@@ -444,7 +444,7 @@ fn a_broker_restart_loses_no_record() {
 /// A broker without state of a producer accepts any sequence number as the first: a batch that is rejected temporarily,
 /// for example during a leader election, must not be overtaken by later ones.
 #[test]
-fn a_first_batch_that_is_refused_is_not_overtaken() {
+fn a_first_batch_that_is_rejected_is_not_overtaken() {
     const RECORDS: usize = 200;
     let cluster = cluster(1);
     script(

@@ -12,7 +12,7 @@ fn small_topic(limit: usize) -> TestCluster {
         .unwrap()
 }
 
-/// Idempotent and not, with several requests in flight and with one.
+/// Values of `enable.idempotence` and `max.in.flight.requests.per.connection`.
 const VARIANTS: [(&str, &str); 3] = [("true", "5"), ("false", "5"), ("false", "1")];
 
 /// KAFKA-8350, KAFKA-19479
@@ -55,7 +55,7 @@ fn everything_arrives_in_pieces_when_batches_are_larger_than_the_topic_allows() 
 }
 
 #[test]
-fn of_a_batch_with_one_record_too_many_bytes_long_the_others_arrive() {
+fn the_other_records_of_a_batch_with_one_oversized_record_arrive() {
     let cluster = small_topic(1000);
     let producer = producer(config(&cluster).set("linger.ms", "200"));
     let huge = "x".repeat(2000);

@@ -84,7 +84,7 @@ fn records_of_all_sizes_arrive_over_tls() {
     assert!(sent.iter().all(FutureRecordMetadata::is_done));
     let arrived: Vec<usize> = values(&cluster, 0).iter().map(String::len).collect();
     assert_eq!(arrived, sizes);
-    // With Java's names.
+    // The metrics have Java's names.
     let all = producer.metrics().all();
     let of_cipher = all
         .iter()
@@ -109,7 +109,7 @@ fn records_of_all_sizes_arrive_over_tls() {
 }
 
 #[test]
-fn a_refusal_names_the_key_and_when_it_is_mended_the_same_producer_goes_on() {
+fn a_rejected_certificate_is_reported_and_the_same_producer_works_once_it_is_replaced() {
     let (authority, stranger) = (Authority::new(0), Authority::new(1));
     let cluster = cluster(tls(&stranger.issue(&["127.0.0.1"])));
     let producer = producer(trusting(&cluster, &authority));
@@ -140,7 +140,7 @@ fn a_refusal_names_the_key_and_when_it_is_mended_the_same_producer_goes_on() {
 }
 
 #[test]
-fn a_record_that_waits_for_a_refused_broker_gets_the_reason() {
+fn a_record_for_a_broker_with_a_rejected_certificate_gets_the_reason() {
     let (authority, stranger) = (Authority::new(0), Authority::new(1));
     let cluster = cluster(tls(&authority.issue(&["127.0.0.1"])));
     let producer = producer(

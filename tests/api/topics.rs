@@ -134,7 +134,7 @@ fn an_unknown_topic_without_waiters_is_not_requested() {
 }
 
 #[test]
-fn a_topic_that_somebody_waits_for_is_found_when_it_is_made() {
+fn a_topic_with_waiters_is_found_when_it_is_created() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster));
     let asked = cluster
@@ -152,7 +152,7 @@ fn a_topic_that_somebody_waits_for_is_found_when_it_is_made() {
     });
 }
 
-/// A service responds with 404 in one case, with 503 in the other.
+/// An HTTP service that sends records would respond with 404 in one case, with 503 in the other.
 #[test]
 fn unknown_topic_and_unreachable_broker_are_different_kinds() {
     let unknown = Some(ErrorCode::UnknownTopicOrPartition);
@@ -216,7 +216,7 @@ fn unknown_topic_and_unreachable_broker_are_different_kinds() {
     assert_eq!(*error.kind(), ProduceErrorKind::MetadataTimeout, "{error}");
 }
 
-/// Kafka's response if `c_d` is to be created when there is a `c.d`.
+/// Brokers reject the creation of `c_d` if there is a `c.d`.
 #[test]
 fn a_valid_name_that_brokers_reject_gets_another_error_text() {
     let cluster = cluster(1);
@@ -265,7 +265,7 @@ impl Partitioner<str, str> for Last {
 }
 
 #[test]
-fn a_partitioner_is_shown_the_partitions_that_its_answer_is_checked_against() {
+fn the_result_of_a_partitioner_is_checked_against_the_partitions_it_was_given() {
     let cluster = cluster(1);
     let (has_been_asked, asked) = bounded(1);
     let (learned, go_on) = bounded(1);
@@ -283,7 +283,7 @@ fn a_partitioner_is_shown_the_partitions_that_its_answer_is_checked_against() {
         let sending = scope.spawn(|| producer.send(record("first")).unwrap().get_timeout(LONG));
         asked.recv_timeout(LONG).unwrap();
         cluster.add_partitions("t", 3).unwrap();
-        // Returns when the producer's metadata has the partition.
+        // `send` returns when the producer's metadata has the partition.
         let second = producer.send(record("second").with_partition(2)).unwrap();
         learned.send(()).unwrap();
         let first = sending.join().unwrap().unwrap();
@@ -301,7 +301,7 @@ fn a_partitioner_is_shown_the_partitions_that_its_answer_is_checked_against() {
 
 /// The first metadata request is without topics.
 #[test]
-fn the_first_record_does_not_wait_for_the_pause_between_requests() {
+fn the_first_record_does_not_wait_for_the_back_off_between_metadata_requests() {
     let cluster = cluster(1);
     let slow = Rule::on(Api::Metadata).times(1);
     let first = cluster
@@ -336,7 +336,7 @@ fn a_new_topic_for_each_record_does_not_flood_the_brokers() {
 /// The default back-off between two requests for the same topic.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Calls it on twenty threads, started at the same time.
+/// Calls a function on twenty threads, which start at the same time.
 fn on_twenty_threads<R: Send>(call: impl Fn() -> R + Sync) -> Vec<R> {
     let together = std::sync::Barrier::new(20);
     let one = || {
@@ -349,7 +349,7 @@ fn on_twenty_threads<R: Send>(call: impl Fn() -> R + Sync) -> Vec<R> {
     })
 }
 
-/// All of them must get the error; none may wait for its timeout.
+/// Every waiter must get the error, and none may wait for its timeout.
 #[test]
 fn a_topic_error_is_returned_to_all_waiters() {
     let cluster = cluster(1);
@@ -376,7 +376,7 @@ fn a_topic_error_is_returned_to_all_waiters() {
         };
         assert_eq!(codes, [Some(code); 20]);
     }
-    // A later call requests it again.
+    // A later call requests the topic again.
     cluster.clear_script();
     cluster
         .create_topic("secret", &kafka_producer::testing::TopicOptions::new(1))
@@ -384,7 +384,7 @@ fn a_topic_error_is_returned_to_all_waiters() {
     send_to(&producer, "secret").unwrap();
 }
 
-/// The response arrived before the call, and no other arrives before its timeout.
+/// The response arrived before the call, and no other arrives before the call times out.
 #[test]
 fn an_unknown_topic_error_is_returned_however_short_the_wait() {
     let cluster = cluster(1);
@@ -463,7 +463,7 @@ fn try_send_returns_unknown_topic_once_a_broker_has_responded() {
         };
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(words), "{error}");
-        // The metadata was requested again, and has it once it exists.
+        // Each failed call requests the metadata again.
         let before = asked.fired();
         assert!(
             !producer

@@ -203,9 +203,9 @@ fn close_aborts_an_open_transaction() {
     assert_eq!(committed(&cluster), [""; 0]);
 }
 
-/// Not for ever: if the coordinator stays unavailable, it aborts the transaction itself after the transaction timeout.
+/// `close` waits for `max.block.ms` at most: the coordinator aborts the transaction after the transaction timeout.
 #[test]
-fn a_producer_that_is_closed_waits_for_its_coordinator_as_long_as_a_call_would() {
+fn close_waits_for_the_coordinator_as_long_as_a_call_would() {
     let cluster = cluster(3);
     let producer = producer(config(&cluster).transactional_id(ID).max_block(BLOCK));
     producer.init_transactions().unwrap();
@@ -232,7 +232,7 @@ fn a_producer_that_is_closed_waits_for_its_coordinator_as_long_as_a_call_would()
 
 /// KAFKA-13412
 #[test]
-fn a_timed_out_commit_is_resumed_by_a_retry_and_made_once() {
+fn a_timed_out_commit_is_resumed_by_a_retry_and_requested_once() {
     let cluster = cluster(3);
     let producer = transactional(&cluster);
     producer.begin_transaction().unwrap();
@@ -259,7 +259,7 @@ fn a_timed_out_commit_is_resumed_by_a_retry_and_made_once() {
 }
 
 #[test]
-fn without_a_coordinator_every_call_ends_in_its_time() {
+fn init_transactions_without_a_coordinator_times_out_after_max_block() {
     let cluster = cluster(3);
     let producer = producer(config(&cluster).transactional_id(ID).max_block(BLOCK));
     let mute = cluster
@@ -282,7 +282,7 @@ fn without_a_coordinator_every_call_ends_in_its_time() {
 
 /// The coordinator delays the markers: the next transaction waits for them, and nothing is lost.
 #[test]
-fn the_next_transaction_waits_for_the_markers_of_the_one_before() {
+fn the_next_transaction_waits_for_the_markers_of_the_previous_one() {
     let cluster = cluster(3);
     let producer = transactional(&cluster);
     cluster.delay_markers(Duration::from_millis(100));
@@ -298,7 +298,7 @@ fn the_next_transaction_waits_for_the_markers_of_the_one_before() {
 }
 
 #[test]
-fn a_transaction_that_is_open_for_too_long_is_aborted_by_its_coordinator_and_the_producer_fenced() {
+fn a_transaction_that_exceeds_its_timeout_is_aborted_by_its_coordinator_and_the_producer_fenced() {
     let cluster = cluster(3);
     let timeout = Duration::from_millis(300);
     let slow = producer(
@@ -320,7 +320,7 @@ fn a_transaction_that_is_open_for_too_long_is_aborted_by_its_coordinator_and_the
 }
 
 #[test]
-fn a_timeout_above_the_brokers_is_refused_by_name() {
+fn a_transaction_timeout_above_the_limit_of_the_brokers_is_rejected_and_named() {
     let cluster = TestCluster::builder()
         .topic("t", 1)
         .transaction_max_timeout(Duration::from_secs(10))
@@ -463,9 +463,9 @@ fn a_coordinator_that_moves_is_found_again() {
     assert_eq!(committed(&cluster).len(), 9);
 }
 
-/// The topic may be created later; the error of a call that times out names it.
+/// The offsets are retried because the topic may be created later.
 #[test]
-fn offsets_of_a_topic_that_there_is_not_are_asked_for_again_until_the_time_is_up() {
+fn offsets_of_a_topic_that_does_not_exist_are_retried_until_the_call_times_out() {
     let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
     let producer = transactional(&cluster);
     producer.begin_transaction().unwrap();
@@ -596,7 +596,7 @@ fn every_transactional_call_after_close_fails() {
 
 /// The guard of a transaction that was ended by the producer's methods is invalid.
 #[test]
-fn a_transaction_that_was_ended_by_a_call_does_not_reach_the_next() {
+fn the_guard_of_an_ended_transaction_does_not_affect_the_next_one() {
     let cluster = cluster(3);
     let producer = transactional(&cluster);
     let stale = producer.transaction().unwrap();
@@ -620,7 +620,7 @@ fn a_transaction_that_was_ended_by_a_call_does_not_reach_the_next() {
     assert_eq!(committed(&cluster), ["first", "second"]);
 }
 
-/// Code of the user's that a send runs, and that takes its time over records that ask for it.
+/// A serializer and interceptor that blocks for records whose value starts with `held`.
 #[derive(Clone)]
 struct Slow {
     is_here: Sender<()>,
@@ -662,8 +662,8 @@ fn in_first(value: &str) -> ProducerRecord<'_, str, str> {
     record(value).with_partition(0)
 }
 
-/// Sends a record that is held up until its transaction was ended and another begun, which has a record too. The record
-/// is refused, and the next transaction does not hear of it.
+/// Sends a record whose `send` blocks in user code until its transaction has ended and the next one has a record. The
+/// blocked record is rejected, and the next transaction is not affected.
 fn held_up(value: &str, in_serializer: bool, send: fn(&Text, &Transaction<'_, str, str>, &str)) {
     let cluster = cluster(3);
     let (is_here, held) = channel();
@@ -724,7 +724,7 @@ fn a_record_whose_send_is_delayed_until_the_next_transaction_is_refused() {
 }
 
 #[test]
-fn a_record_that_fails_when_its_transaction_is_over_does_not_spoil_the_next() {
+fn a_record_that_fails_after_the_end_of_its_transaction_does_not_affect_the_next_one() {
     held_up("held and refused", true, |producer, _, value| {
         let error = producer.send(in_first(value)).unwrap_err();
         assert!(matches!(error, SendError::Serialization { .. }), "{error}");
@@ -736,7 +736,7 @@ fn a_record_that_fails_when_its_transaction_is_over_does_not_spoil_the_next() {
 }
 
 #[test]
-fn work_that_ends_its_transaction_itself_gets_the_outcome() {
+fn run_transaction_returns_the_outcome_if_the_closure_ends_the_transaction_itself() {
     let cluster = cluster(3);
     let producer = transactional(&cluster);
     let committing = producer.run_transaction(|it| {
@@ -844,7 +844,7 @@ fn a_close_reports_a_transaction_whose_first_request_is_not_answered() {
 }
 
 #[test]
-fn work_may_fail_with_any_error_also_where_errors_are_passed_on() {
+fn the_closure_of_run_transaction_may_fail_with_any_error_type() {
     fn passed_on(producer: &Text) -> Result<(), Box<dyn std::error::Error>> {
         producer.run_transaction(|it| -> Result<(), Box<dyn std::error::Error>> {
             it.send(record("v"))?;
@@ -910,7 +910,7 @@ fn the_first_call_of_a_producer_without_a_broker_fails_with_the_reason() {
 
 /// `try_send` fails as soon as the brokers have responded, with the error that `send` returns after `max.block.ms`.
 #[test]
-fn a_topic_or_partition_that_there_is_not_spoils_the_transaction_by_try_send_too() {
+fn try_send_to_a_missing_topic_or_partition_makes_the_transaction_abortable() {
     let cluster = cluster(3);
     let producer = transactional(&cluster);
     for absent in [
@@ -938,7 +938,7 @@ fn a_topic_or_partition_that_there_is_not_spoils_the_transaction_by_try_send_too
 }
 
 #[test]
-fn offsets_that_no_broker_could_take_are_refused_and_spoil_nothing() {
+fn invalid_offsets_are_rejected_and_the_transaction_can_still_be_committed() {
     let cluster = cluster(3);
     let producer = transactional(&cluster);
     producer.begin_transaction().unwrap();
@@ -986,9 +986,9 @@ fn offsets_that_no_broker_could_take_are_refused_and_spoil_nothing() {
     assert_eq!(committed(&cluster), ["v"]);
 }
 
-/// A regression: the transaction could neither be committed nor aborted.
+/// Regression: the transaction could neither be committed nor aborted.
 #[test]
-fn a_commit_after_offsets_of_a_partition_that_does_not_exist_is_to_be_aborted() {
+fn a_transaction_with_offsets_of_a_missing_partition_cannot_be_committed_but_aborted() {
     let cluster = cluster(3);
     let producer = transactional(&cluster);
     producer.begin_transaction().unwrap();
@@ -1010,7 +1010,7 @@ fn a_commit_after_offsets_of_a_partition_that_does_not_exist_is_to_be_aborted() 
 
 /// Batches that are being compressed are not in their queues while the transaction ends.
 #[test]
-fn transactions_of_compressed_records_end_while_a_thread_goes_on_sending() {
+fn transactions_of_compressed_records_end_while_another_thread_keeps_sending() {
     let cluster = cluster(3);
     let producer = producer(
         config(&cluster)

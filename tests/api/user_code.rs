@@ -18,7 +18,7 @@ use crate::support::{BLOCK, LONG, Text, cluster, config, producer, record, value
 const AT_ONCE: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_millis(20);
 
-/// A value whose drop panics, with a payload whose drop panics too.
+/// A value whose drop panics. The payload of that panic panics too when it is dropped.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -224,7 +224,7 @@ impl ProducerInterceptor<str, str> for Listens {
 }
 
 #[test]
-fn a_listener_that_would_wait_for_the_sender_is_refused_that() {
+fn blocking_calls_in_a_cluster_listener_are_rejected() {
     let cluster = cluster(1);
     let (told, results) = channel();
     let listener = Arc::new(Waits {
@@ -344,7 +344,7 @@ impl ProducerInterceptor<str, str> for Hopeless {
 }
 
 #[test]
-fn an_interceptor_all_of_whose_methods_panic_costs_no_record() {
+fn an_interceptor_whose_methods_all_panic_loses_no_record() {
     let cluster = cluster(1);
     let config = config(&cluster).max_block(BLOCK).build().unwrap();
     let producer: Text = KafkaProducer::builder(config)
@@ -381,7 +381,7 @@ impl ProducerInterceptor<str, str> for NoListener {
 /// If a step of the constructor fails, everything created before is closed silently, and the cause is returned; errors
 /// of the configuration itself are returned unchanged (KP-2).
 #[test]
-fn a_plug_in_that_panics_when_asked_for_its_listener_fails_the_construction_and_is_closed() {
+fn a_plug_in_whose_cluster_listener_panics_fails_the_construction_and_is_closed() {
     let cluster = cluster(1);
     let (told, events) = channel();
     let error = KafkaProducer::<str, str>::builder(config(&cluster).build().unwrap())

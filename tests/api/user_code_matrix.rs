@@ -24,7 +24,7 @@ use kafka_producer::{
 
 use crate::support::{BLOCK, LONG, Text, cluster, config, record, values};
 
-/// Less than a deadlock on the sender thread would take.
+/// Upper bound of an action: a blocking call on the sender thread would take longer.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// Where user code runs.
@@ -53,7 +53,7 @@ enum Site {
     CloseValueSerializer,
 }
 
-/// The thread that runs it, which decides whether a handle dropped there can be the last one.
+/// The thread that runs the user code. It decides whether a handle that is dropped there can be the last one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Runs {
     OnProducersThread,
@@ -67,7 +67,7 @@ enum Runs {
 }
 
 impl Runs {
-    /// Whether it is a thread of the producer, where no application code can wait.
+    /// Whether the code runs on a thread of the producer, where blocking calls are rejected.
     fn is_own_thread(self) -> bool {
         matches!(self, Self::OnProducersThread | Self::OnHelperThread)
     }
@@ -466,7 +466,7 @@ impl Case {
             .unwrap();
         producer.partitions_for("t").unwrap();
         if site == Site::Token {
-            // No connection needs a token from now on.
+            // From now on no connection needs a token.
             producer.send(record("before")).unwrap().get().unwrap();
         }
         let producer = Arc::new(producer);
@@ -697,7 +697,7 @@ fn misbehaving_user_code_is_contained_or_rejected() {
     println!("{table}");
 }
 
-/// What panics in a user error.
+/// The method of a user error that panics.
 #[derive(Debug, Clone, Copy)]
 enum Trap {
     Shown,
@@ -759,7 +759,8 @@ fn a_token_providers_error_that_panics_when_displayed_is_contained_and_reported(
     }
 }
 
-/// Closing or dropping the producer does not wait for a provider that hangs; what it holds is dropped when it returns.
+/// Closing or dropping the producer does not wait for a provider that hangs. The provider is dropped when its call
+/// returns.
 #[test]
 fn a_token_provider_that_blocks_holds_up_neither_close_nor_drop() {
     for closes in [true, false] {
@@ -799,7 +800,7 @@ fn a_token_provider_that_blocks_holds_up_neither_close_nor_drop() {
     }
 }
 
-/// A callback that sends again when a record fails, which it does at once.
+/// A callback that sends again when its record fails. Every record fails immediately.
 fn send_again(producer: &Weak<Text>, calls: &Arc<AtomicUsize>, last: &Arc<Mutex<String>>) {
     calls.fetch_add(1, Ordering::SeqCst);
     let Some(strong) = producer.upgrade() else {

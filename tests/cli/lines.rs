@@ -1,6 +1,6 @@
 //! Lines that scripts parse.
 
-/// A line with its numbers made alike: `N` for a whole one, `N.k` for one with `k` decimals.
+/// A line with placeholders for numbers: `N` for a whole number, `N.k` for a number with `k` decimals.
 pub(crate) fn shape(line: &str) -> String {
     let mut shape = String::new();
     let mut rest = line;
@@ -35,7 +35,7 @@ pub(crate) fn numbers(line: &str) -> Vec<f64> {
     numbers
 }
 
-/// Digits, and behind a point more of them.
+/// The length of a number: digits, and after a point more digits.
 fn number_length(text: &str) -> usize {
     let digits =
         |text: &str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -64,11 +64,11 @@ pub(crate) struct Total {
     pub(crate) megabytes_per_second: f64,
     pub(crate) latency_avg_ms: f64,
     pub(crate) latency_max_ms: f64,
-    /// The 50th, 95th, 99th and 99.9th.
+    /// The 50th, 95th, 99th and 99.9th percentile of the latency.
     pub(crate) percentiles_ms: [f64; 4],
 }
 
-/// Words before commas, numbers before blanks.
+/// Parses a total line: parts separated by commas, numbers followed by blanks.
 pub(crate) fn parse_total(line: &str) -> Option<Total> {
     let parts: Vec<&str> = line.split(',').collect();
     let first = |part: usize| parts.get(part)?.split_whitespace().next();

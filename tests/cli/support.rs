@@ -1,4 +1,4 @@
-//! Running a tool.
+//! Runs a tool.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A tool that takes longer hangs.
+/// Timeout of a tool.
 const LONG: Duration = Duration::from_secs(60);
 
 /// The exit status and the output of a tool.
@@ -25,7 +25,7 @@ impl Ended {
     }
 }
 
-/// Runs a program to its end, its output and errors in pipes.
+/// Runs a program to its end, and captures standard output and error.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Ended {
     let began = Instant::now();
     let mut child = Command::new(program)
@@ -37,7 +37,7 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> Ended {
         .unwrap();
     let stdout = read_all(child.stdout.take().unwrap());
     let stderr = read_all(child.stderr.take().unwrap());
-    // Its pipes end with the process.
+    // The pipes end with the process.
     let said = stdout
         .recv_timeout(LONG)
         .and_then(|stdout| Ok((stdout, stderr.recv_timeout(LONG)?)));
@@ -65,7 +65,7 @@ fn read_all(mut pipe: impl Read + Send + 'static) -> Receiver<String> {
     text
 }
 
-/// A file that is gone with this value.
+/// A temporary file, deleted when this value is dropped.
 pub(crate) struct TempFile(PathBuf);
 
 impl TempFile {

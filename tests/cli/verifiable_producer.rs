@@ -22,7 +22,7 @@ fn run(cluster: &TestCluster, further: &[&str]) -> Ended {
     support::run(PROGRAM, &[&arguments, further].concat())
 }
 
-/// Every line is an object, begins with its time, and has a name.
+/// Parses lines. Each one must be a JSON object that begins with its timestamp and has a name.
 fn events(lines: &[&str]) -> Vec<Value> {
     let parse = |line: &&str| {
         assert!(line.starts_with("{\"timestamp\":"), "{line}");
@@ -41,7 +41,7 @@ fn names(events: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn each_number_is_sent_and_printed_and_the_last_line_sums_up() {
+fn each_number_is_sent_and_printed_and_the_last_line_is_a_summary() {
     let cluster = cluster();
     let ended = run(&cluster, &["--max-messages", "3"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -80,7 +80,7 @@ fn each_number_is_sent_and_printed_and_the_last_line_sums_up() {
 }
 
 #[test]
-fn keys_prefixes_and_times_are_as_asked_for() {
+fn keys_prefixes_and_timestamps_follow_the_options() {
     let cluster = cluster();
     let further = "--max-messages 4 --repeating-keys 3 --value-prefix 7 --message-create-time 5000";
     let further: Vec<&str> = further.split(' ').collect();
@@ -102,9 +102,9 @@ fn keys_prefixes_and_times_are_as_asked_for() {
     assert_eq!(events[4]["value"], "7.3");
 }
 
-/// Kafka's system tests make it idempotent by the file, which wins over what the tool has itself.
+/// Kafka's system tests enable idempotence by the file, which overrides the tool's own settings.
 #[test]
-fn the_file_wins_over_everything() {
+fn the_file_overrides_all_other_settings() {
     let cluster = cluster();
     let text = "max.in.flight.requests.per.connection=5\nretries=1000000\nenable.idempotence=true\nacks=all\n";
     let file = TempFile::new("verifiable.properties", text.as_bytes());
@@ -148,7 +148,7 @@ fn a_failed_record_is_printed_and_the_run_ends_normally() {
     assert_eq!((&data["sent"], &data["acked"]), (&1.into(), &0.into()));
 }
 
-/// A tool that runs until it gets a signal.
+/// A running tool, which runs until it gets a signal.
 struct Running {
     child: Child,
     lines: BufReader<ChildStdout>,
@@ -169,7 +169,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already, which is what was wanted.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -221,7 +221,7 @@ fn a_signal_ends_the_run_after_the_outcome_of_every_sent_record() {
 }
 
 #[test]
-fn without_arguments_there_is_help_and_a_bad_command_line_ends_with_1() {
+fn without_arguments_the_help_is_printed_and_a_bad_command_line_exits_with_1() {
     for arguments in [&[][..], &["--help"], &["-h"]] {
         let ended = support::run(PROGRAM, arguments);
         assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -69,7 +69,7 @@ fn a_duplicate_response_closes_the_connection_and_records_arrive_once() {
 
 #[test]
 fn an_unrequested_response_closes_the_connection() {
-    // An endless stream of frames: they must not accumulate.
+    // Many frames at once: they must not accumulate in memory.
     let unasked = framed(&[0; 8]).repeat(100_000);
     let case = Case::meeting(|liar| {
         liar.greet(Greeting::Say(unasked));
@@ -80,7 +80,7 @@ fn an_unrequested_response_closes_the_connection() {
 }
 
 #[test]
-fn an_answer_to_a_request_of_another_kind_ends_the_connection() {
+fn a_response_body_of_another_api_closes_the_connection() {
     // The header of a Metadata response with the body of an ApiVersions response.
     let case = Case::meeting(|liar| {
         liar.lie_about(Api::Metadata, |exchange| {
@@ -95,7 +95,7 @@ fn an_answer_to_a_request_of_another_kind_ends_the_connection() {
 
 /// Frames with the correct correlation id and a garbage body.
 #[test]
-fn garbage_in_a_frame_ends_the_connection_and_the_request_is_sent_again() {
+fn garbage_in_a_frame_closes_the_connection_and_the_request_is_retried() {
     for api in Api::ALL {
         let mut random = fastrand::Rng::with_seed(0x11a5);
         let garbage: Vec<Vec<u8>> = (1..8)

@@ -34,7 +34,7 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
-    /// The hostile broker accepts connections as `honest` says until it lies.
+    /// Starts both brokers. `honest` is the treatment of connections by the hostile broker until it lies.
     pub(crate) fn new(
         brokers: TestClusterBuilder,
         honest: Greeting,
@@ -120,7 +120,7 @@ impl Beside {
         self.send(partition).get().unwrap();
     }
 
-    /// An earlier error may be returned once more.
+    /// Waits until a record to the mended broker succeeds: an earlier error may be returned once more.
     fn mended(&self, what: &str) {
         let until = Instant::now() + DELIVERY + GRACE;
         while let Err(error) = self.send(BAD).get() {

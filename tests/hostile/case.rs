@@ -70,12 +70,12 @@ pub(crate) fn patient(config: ProducerConfigBuilder) -> ProducerConfigBuilder {
 }
 
 impl Case {
-    /// Honest at first; the topic `t` has one partition.
+    /// A case whose broker is honest at first; the topic `t` has one partition.
     pub(crate) fn new() -> Self {
         Self::meeting(|_| {})
     }
 
-    /// With a liar that is prepared before the producer connects.
+    /// As [`Self::new`], with a liar that is prepared before the producer connects.
     pub(crate) fn meeting(prepare: impl FnOnce(&Liar)) -> Self {
         Self::configured(prepare, |config| config)
     }
@@ -100,7 +100,7 @@ impl Case {
         }
     }
 
-    /// With a connection, the topic's metadata and a producer id.
+    /// As [`Self::new`]; the producer already has a connection, the topic's metadata and a producer id.
     pub(crate) fn warmed() -> Self {
         let case = Self::new();
         case.written();
@@ -162,7 +162,7 @@ impl Case {
         error
     }
 
-    /// Drops the last result: the broker has lied about it.
+    /// Removes the last result from the ledger: the broker has lied about it.
     pub(crate) fn forget_last(&self) {
         if let Some(last) = self.ledger.borrow_mut().last_mut() {
             last.1 = Some(Delivery::MaybeWritten);
@@ -231,7 +231,7 @@ impl Pending<'_> {
         self.future.is_done()
     }
 
-    /// Its result, within `delivery.timeout.ms`.
+    /// Waits for the record's result, at most `delivery.timeout.ms`.
     pub(crate) fn outcome(self) -> Result<RecordMetadata, ProduceError> {
         let outcome = self.future.get();
         let took = self.began.elapsed();

@@ -30,9 +30,9 @@ fn a_peer_that_accepts_and_stays_silent_is_named_with_the_key_of_the_time_out() 
     case.finish();
 }
 
-/// The output of other servers, before or instead of a response.
+/// Other servers write before the client does, or write something else than a response.
 #[test]
-fn a_peer_that_speaks_another_protocol_is_called_no_kafka_broker() {
+fn a_peer_with_another_protocol_is_reported_as_no_kafka_broker() {
     let foreign: [&[u8]; 4] = [
         b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.2p1\r\n",
@@ -52,7 +52,7 @@ fn a_peer_that_speaks_another_protocol_is_called_no_kafka_broker() {
 }
 
 #[test]
-fn a_connection_that_ends_instead_of_an_answer_is_made_again_and_records_arrive_once() {
+fn a_connection_that_closes_instead_of_a_response_is_reopened_and_records_arrive_once() {
     for api in Api::ALL {
         let case = Case::meeting(|liar| {
             liar.lie_about(api, |exchange| match exchange.nth {
@@ -67,7 +67,7 @@ fn a_connection_that_ends_instead_of_an_answer_is_made_again_and_records_arrive_
 }
 
 #[test]
-fn connections_that_always_end_instead_of_the_answer_to_a_batch_leave_it_maybe_written() {
+fn a_batch_whose_connections_always_close_before_the_response_may_be_written() {
     let case = Case::warmed();
     case.liar.lie_about(Api::Produce, |_| Lie::Close);
     let error = case.undelivered(&["closed the connection"]);
@@ -76,7 +76,7 @@ fn connections_that_always_end_instead_of_the_answer_to_a_batch_leave_it_maybe_w
 }
 
 #[test]
-fn silence_instead_of_the_answer_to_a_batch_leaves_it_maybe_written() {
+fn a_batch_without_a_response_may_be_written() {
     let case = Case::warmed();
     case.liar.lie_about(Api::Produce, |_| Lie::Silence);
     let parts = ["request.timeout.ms", "delivery.timeout.ms"];
@@ -86,7 +86,7 @@ fn silence_instead_of_the_answer_to_a_batch_leaves_it_maybe_written() {
 }
 
 #[test]
-fn silence_instead_of_versions_or_metadata_ends_the_wait_for_the_topic() {
+fn a_send_times_out_if_version_or_metadata_requests_get_no_response() {
     for (api, key) in [
         (Api::ApiVersions, "socket.connection.setup.timeout.ms"),
         (Api::Metadata, "request.timeout.ms"),

@@ -23,7 +23,7 @@ pub(crate) enum Api {
 }
 
 impl Api {
-    /// Those of a producer without SASL.
+    /// The requests of a producer without SASL.
     pub(crate) const ALL: [Self; 4] = [
         Self::Produce,
         Self::Metadata,
@@ -40,7 +40,7 @@ impl Api {
     }
 }
 
-/// What to send in response to a request.
+/// The scripted response to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Lie {
     /// The broker's response.
@@ -68,7 +68,7 @@ pub(crate) struct Exchange {
     pub(crate) api: Api,
     pub(crate) version: i16,
     pub(crate) correlation_id: i32,
-    /// The index of the request among those of its API, since the liar's script was last changed.
+    /// The index of the request among the requests of its API, from 0, since the liar's script was last changed.
     pub(crate) nth: usize,
     /// The response frame, without its length field.
     pub(crate) answer: Bytes,

@@ -11,7 +11,7 @@ use kafka_protocol::messages::{
 use crate::case::{Case, patient};
 use crate::exchange::{Api, Exchange, Lie};
 
-/// The count or length 2^31 - 1 in compact encoding: one more, as a varint.
+/// The count or length 2^31 - 1 in compact encoding: a varint of the value plus one.
 const HUGE: [u8; 5] = [0x80, 0x80, 0x80, 0x80, 0x08];
 
 /// For the latest versions: the bytes before an array, and the error if the array is longer than the frame.
@@ -86,7 +86,7 @@ fn text_that_is_not_utf_8_is_named() {
 }
 
 #[test]
-fn a_null_where_there_must_be_something_is_named() {
+fn a_null_in_a_required_field_is_named() {
     told_always(
         Api::Metadata,
         |exchange| exchange.with_body(&[0, 0, 0, 0, 0]),
@@ -100,9 +100,9 @@ fn a_null_where_there_must_be_something_is_named() {
 }
 
 #[test]
-fn an_answer_that_ends_too_early_is_named_wherever_it_ends() {
+fn a_truncated_response_is_retried_wherever_it_is_cut() {
     for api in Api::ALL {
-        // Truncated a little more each time; the header stays.
+        // Each response is truncated by one more byte; the header stays.
         let case = Case::meeting(|liar| {
             liar.lie_about(api, |exchange| match exchange.nth {
                 nth @ 0..8 => exchange.changed(|bytes| {
@@ -164,13 +164,13 @@ fn with_unknown_tags(exchange: &Exchange) -> Lie {
 }
 
 #[test]
-fn tagged_fields_of_a_later_time_are_skipped() {
+fn unknown_tagged_fields_of_responses_are_skipped() {
     let case = Case::configured(|liar| liar.lie(with_unknown_tags), patient);
     assert_eq!(case.written().offset(), 0);
     assert_eq!(case.written().offset(), 1);
     assert_eq!(case.liar.told(Api::Produce), 2);
     assert_eq!(case.liar.told(Api::Metadata), 1);
-    // The connection for metadata, and the leader's.
+    // One connection for metadata, and one to the leader.
     assert_eq!(case.liar.connections(), 2);
     case.finish();
 }
@@ -189,7 +189,7 @@ fn old(exchange: &Exchange) -> Lie {
 }
 
 #[test]
-fn the_classic_forms_of_old_versions_are_checked_as_well() {
+fn invalid_lengths_in_non_flexible_versions_are_rejected() {
     // For each API: the bytes before an invalid length of two or four bytes.
     let lies: [(Api, &[u8], &[u8]); 6] = [
         (Api::Metadata, &[0; 4], &[0x7f, 0xff, 0xff, 0xff]),

@@ -30,7 +30,7 @@ fn an_invalid_length_closes_the_connection_and_the_request_is_retried() {
     for api in Api::ALL {
         let case = Case::meeting(|liar| {
             liar.lie_about(api, |exchange| match LENGTHS.get(exchange.nth) {
-                // The last one would cost a timeout each time.
+                // The valid length would cost a timeout each time.
                 Some((length, _)) if *length != CAP => announced(*length),
                 _ => Lie::Truth,
             });
@@ -72,7 +72,7 @@ fn halves(exchange: &Exchange, first: usize) -> Lie {
 }
 
 #[test]
-fn half_a_frame_then_silence_then_the_rest_is_an_answer() {
+fn a_response_that_arrives_in_two_parts_with_a_pause_between_is_accepted() {
     // Inside the length field, after it, inside the correlation id, inside the body, before the last byte.
     for first in [1, 4, 6, 20, 40] {
         let case = Case::warmed();
@@ -91,7 +91,7 @@ fn half_a_frame_then_silence_then_the_rest_is_an_answer() {
 }
 
 #[test]
-fn half_a_frame_whose_rest_never_comes_is_given_up_and_the_record_arrives_once() {
+fn a_response_whose_second_part_never_arrives_times_out_and_the_record_arrives_once() {
     let case = Case::warmed();
     case.liar
         .lie_about(Api::Produce, |exchange| match exchange.nth {
@@ -104,7 +104,7 @@ fn half_a_frame_whose_rest_never_comes_is_given_up_and_the_record_arrives_once()
 }
 
 #[test]
-fn an_answer_that_comes_byte_by_byte_with_the_next_behind_it_is_an_answer() {
+fn a_response_that_is_split_at_any_byte_is_accepted_with_the_next_one_behind_it() {
     let case = Case::warmed();
     for first in 1..12 {
         case.liar

@@ -1,5 +1,5 @@
-//! A man in the middle: a proxy that forwards frames between a producer and a good broker, and lies where it is told
-//! to. It has a thread for each connection, which ends with it.
+//! A proxy between a producer and a good broker (man in the middle): forwards frames, and replaces the responses that a
+//! test scripts. Each connection has a thread, which ends with the connection.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -14,7 +14,7 @@ use kafka_protocol::messages::MetadataResponse;
 
 use crate::exchange::{Api, Exchange, Lie, framed};
 
-/// What happens to a new connection.
+/// The treatment of a new connection.
 #[derive(Clone)]
 pub(crate) enum Greeting {
     /// Proxies frames.
@@ -66,13 +66,13 @@ pub(crate) struct Liar {
 }
 
 impl Liar {
-    /// Honest, in front of a cluster with the topic `t` of one partition.
+    /// Starts an honest proxy in front of a cluster with the topic `t` of one partition.
     pub(crate) fn start() -> Self {
         let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
         Self::before(&Arc::new(cluster), 0, Greeting::Serve)
     }
 
-    /// In front of this broker.
+    /// Starts a proxy in front of this broker.
     pub(crate) fn before(cluster: &Arc<TestCluster>, node: i32, greeting: Greeting) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let state = State {
@@ -109,12 +109,12 @@ impl Liar {
         self.shared.address.to_string()
     }
 
-    /// The port of that address.
+    /// The port for the producer.
     pub(crate) fn port(&self) -> u16 {
         self.shared.address.port()
     }
 
-    /// Sets what happens to new connections.
+    /// Sets the treatment of new connections.
     pub(crate) fn greet(&self, greeting: Greeting) {
         self.shared.state.lock().unwrap().greeting = greeting;
     }

@@ -32,7 +32,7 @@ impl Threads {
 }
 
 #[test]
-fn a_thread_that_waits_is_not_kept_from_running_and_one_of_many_is() {
+fn a_waiting_thread_has_no_scheduling_delay_and_one_of_many_busy_threads_has() {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 

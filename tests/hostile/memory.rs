@@ -5,7 +5,7 @@ use std::fs;
 /// Limit of one case, above the memory before it.
 pub(crate) const BOUND_KIB: u64 = 64 * 1024;
 
-/// The peak since its creation.
+/// Measures the peak memory since its creation.
 pub(crate) struct PeakMemory {
     before: u64,
 }
@@ -33,7 +33,7 @@ fn peak_kib() -> u64 {
 }
 
 #[test]
-fn memory_that_was_taken_is_seen_also_when_it_is_given_back() {
+fn the_peak_includes_memory_that_was_freed_again() {
     let _alone = crate::case::one_at_a_time();
     let peak = PeakMemory::watch();
     if peak.before == 0 {

@@ -13,7 +13,7 @@ use crate::case::{BLOCK, Case, GRACE};
 use crate::exchange::Api;
 
 impl Case {
-    /// With all Metadata responses changed in this way.
+    /// A case in which `edit` changes all Metadata responses.
     fn told(edit: impl Fn(&mut MetadataResponse) + Send + Sync + Clone + 'static) -> Self {
         Self::meeting(|liar| {
             liar.lie_about(Api::Metadata, move |exchange| exchange.edited(edit.clone()));
@@ -36,8 +36,8 @@ fn lead(metadata: &mut MetadataResponse, leader: i32) {
     }
 }
 
-/// The loop goes on after an exception, which is logged (SE-1). A cluster snapshot is immutable. A partition whose
-/// leader is not among the nodes has no leader; it is a partition of its topic, but not an available one (MD-24).
+/// The sender loop continues after an exception, which is logged (SE-1). A cluster snapshot is immutable. A partition
+/// whose leader is not among the nodes has no leader; it is a partition of its topic, but not an available one (MD-24).
 #[test]
 fn the_error_of_a_record_names_a_partition_without_leader() {
     for leader in [-1, 77, i32::MIN] {
@@ -50,9 +50,9 @@ fn the_error_of_a_record_names_a_partition_without_leader() {
     }
 }
 
-/// One of the two is correct; the choice must not depend on the length of the list.
+/// One of the two entries is correct; which one is used must not depend on the length of the list.
 #[test]
-fn of_a_node_that_is_listed_twice_the_first_counts() {
+fn the_first_entry_of_a_node_that_is_listed_twice_is_used() {
     for others in [0, 3, 100] {
         let case = Case::told(move |metadata| {
             metadata.brokers.push(broker(0, "127.0.0.1", 1));
@@ -65,7 +65,7 @@ fn of_a_node_that_is_listed_twice_the_first_counts() {
 }
 
 #[test]
-fn a_leader_whose_address_is_wrong_is_named_with_it() {
+fn the_error_names_a_leader_with_its_wrong_address() {
     let wrong = [
         ("nonexistent.invalid", 9092, "nonexistent.invalid"),
         ("127.0.0.1", 1, "127.0.0.1:1"),
@@ -87,9 +87,9 @@ fn a_leader_whose_address_is_wrong_is_named_with_it() {
     }
 }
 
-/// Ids below zero are those of bootstrap servers.
+/// The producer uses ids below zero for bootstrap servers.
 #[test]
-fn brokers_with_impossible_numbers_or_ports_are_left_out() {
+fn brokers_with_invalid_ids_or_ports_are_ignored() {
     for (id, port) in [(-1, 1), (i32::MIN, 1), (7, 0), (7, 65_536), (7, -1)] {
         let case = Case::told(move |metadata| {
             metadata.brokers.insert(0, broker(id, "127.0.0.1", port));
@@ -100,7 +100,7 @@ fn brokers_with_impossible_numbers_or_ports_are_left_out() {
 }
 
 #[test]
-fn an_answer_without_a_broker_that_can_be_reached_counts_as_none() {
+fn a_metadata_response_without_valid_brokers_is_rejected() {
     let none: [fn(&mut MetadataResponse); 3] = [
         |metadata| metadata.brokers.clear(),
         |metadata| metadata.brokers[0].port = 70_000,
@@ -115,7 +115,7 @@ fn an_answer_without_a_broker_that_can_be_reached_counts_as_none() {
 }
 
 #[test]
-fn an_answer_without_the_topic_or_with_another_is_none_for_the_topic() {
+fn metadata_without_the_requested_topic_leaves_the_topic_unknown() {
     let other: [fn(&mut MetadataResponse); 2] = [
         |metadata| metadata.topics.clear(),
         |metadata| {
@@ -138,7 +138,7 @@ fn partition(index: i32, leader: i32) -> MetadataResponsePartition {
 }
 
 #[test]
-fn partitions_with_impossible_numbers_or_twice_do_not_keep_the_others_from_working() {
+fn invalid_or_duplicate_partitions_do_not_affect_the_others() {
     for strange in [-1, i32::MIN, 0, 2, i32::MAX] {
         let case = Case::told(move |metadata| {
             for topic in &mut metadata.topics {
@@ -151,7 +151,7 @@ fn partitions_with_impossible_numbers_or_twice_do_not_keep_the_others_from_worki
 }
 
 #[test]
-fn a_topic_whose_only_partition_has_an_impossible_number_is_not_found() {
+fn a_topic_whose_only_partition_has_an_invalid_number_is_not_found() {
     let case = Case::told(|metadata| {
         for topic in &mut metadata.topics {
             topic.partitions = vec![partition(i32::MAX, 0)];
@@ -161,15 +161,15 @@ fn a_topic_whose_only_partition_has_an_impossible_number_is_not_found() {
     case.finish();
 }
 
-/// A number of partitions that is large, but possible.
+/// A large but valid number of partitions.
 const MANY: i32 = 100_000;
 
-/// The broker's response with partitions without leader added, encoded by hand: the other library would take more
-/// memory than the producer.
+/// Adds partitions without leader to the broker's response. The response is edited as bytes, because the library that
+/// edits other responses would take more memory than the producer.
 fn with_many_partitions(body: &[u8]) -> Vec<u8> {
-    // The topic's name; before it is the error code 0.
+    // Searches for the topic's error code 0 and its name.
     let Some(at) = body.windows(4).position(|part| part == b"\0\0\x02t") else {
-        // The first metadata request of a producer is without topics.
+        // The first metadata request of a producer has no topics.
         return body.to_vec();
     };
     // Error code, name, id, 'is internal', then the number of partitions.

@@ -11,7 +11,7 @@ use crate::case::Case;
 use crate::exchange::Api;
 
 impl Case {
-    /// With this many first Produce responses changed in this way.
+    /// Changes the first `count` Produce responses.
     fn at_first(
         &self,
         count: usize,
@@ -38,7 +38,7 @@ impl Case {
 
 /// Java leaves the batch in flight until it expires (SE-36).
 #[test]
-fn an_answer_that_lacks_the_partition_is_none_and_the_record_arrives_once() {
+fn a_response_without_the_partition_is_no_acknowledgement_and_the_record_arrives_once() {
     let lacking: [fn(&mut ProduceResponse); 4] = [
         |answer| answer.responses.clear(),
         |answer| answer.responses[0].partition_responses.clear(),
@@ -55,16 +55,16 @@ fn an_answer_that_lacks_the_partition_is_none_and_the_record_arrives_once() {
 }
 
 #[test]
-fn answers_that_always_lack_the_partition_are_named_and_the_record_may_be_written() {
+fn responses_that_always_lack_the_partition_are_reported_and_the_record_may_be_written() {
     let case = Case::warmed();
     case.at_first(usize::MAX, |answer| answer.responses.clear());
     case.undelivered(&["the answer did not name the partition"]);
     case.finish();
 }
 
-/// An unexpected partition in a response would be a null pointer exception in Java (SE-35).
+/// An unexpected partition in a response causes a `NullPointerException` in Java (SE-35).
 #[test]
-fn partitions_that_were_not_in_the_request_are_passed_over() {
+fn response_partitions_that_were_not_in_the_request_are_ignored() {
     let case = Case::warmed();
     case.at_first(usize::MAX, |answer| {
         let unknown = |index| {
@@ -77,7 +77,7 @@ fn partitions_that_were_not_in_the_request_are_passed_over() {
         answer.responses.insert(0, topic.with_name(foreign));
         let partitions = &mut answer.responses[1].partition_responses;
         partitions.splice(0..0, (-20..0).chain(1..20).map(unknown));
-        // And the correct partition a second time, with an error.
+        // The correct partition is listed a second time, with an error.
         partitions.push(unknown(0));
     });
     let first = case.written().offset();
@@ -88,7 +88,7 @@ fn partitions_that_were_not_in_the_request_are_passed_over() {
 
 /// ER-1
 #[test]
-fn an_error_code_that_is_not_known_fails_the_record_which_may_be_written() {
+fn an_unknown_error_code_fails_the_record_which_may_be_written() {
     let case = Case::warmed();
     case.always_after_batches(|partition| partition.error_code = 9_999);
     let kind = ProduceErrorKind::Broker(ErrorCode::UnknownServerError);
@@ -117,7 +117,7 @@ fn record_errors_with_impossible_indices_are_handled() {
 
 /// The memory of record errors is bounded by the size of the request, not of the response.
 #[test]
-fn a_refusal_that_names_the_same_records_over_and_over_is_kept_once_for_each() {
+fn repeated_errors_for_the_same_records_are_stored_once_per_record() {
     let case = Case::warmed();
     case.always_after_batches(|partition| {
         partition.error_code = 87;
@@ -130,7 +130,7 @@ fn a_refusal_that_names_the_same_records_over_and_over_is_kept_once_for_each() {
         partition.record_errors = (0..200_000).map(named).collect();
     });
     let kind = ProduceErrorKind::Broker(ErrorCode::InvalidRecord);
-    // The message of the first error for a record, and no other.
+    // The first error for a record counts; the others are dropped.
     let error = case.failed(&kind, &["INVALID_RECORD: reason 0;"]);
     assert_eq!(
         error.broker_error().unwrap().message.as_deref(),
@@ -141,7 +141,7 @@ fn a_refusal_that_names_the_same_records_over_and_over_is_kept_once_for_each() {
 }
 
 #[test]
-fn offsets_and_times_that_cannot_be_are_passed_on_without_overflow() {
+fn impossible_offsets_and_timestamps_are_passed_on_without_overflow() {
     for number in [i64::MAX, i64::MIN, -2] {
         let case = Case::warmed();
         case.always_after_batches(move |partition| {
@@ -158,7 +158,7 @@ fn offsets_and_times_that_cannot_be_are_passed_on_without_overflow() {
 }
 
 #[test]
-fn a_producer_id_that_is_none_is_asked_for_again_and_named_if_none_comes() {
+fn an_invalid_producer_id_is_requested_again_and_reported_if_no_valid_one_comes() {
     for (id, epoch) in [(-1, 0), (i64::MIN, 0), (5, -1), (5, i16::MIN)] {
         let case = Case::meeting(|liar| {
             liar.lie_about(Api::InitProducerId, move |exchange| {

@@ -90,7 +90,7 @@ fn interrupted_at(
 }
 
 #[test]
-fn a_number_of_iterations_that_no_one_could_compute_is_refused_at_once() {
+fn an_excessive_number_of_iterations_is_rejected_at_once() {
     for (iterations, words) in [
         ("2147483647", "no more than"),
         ("99999999999999999999999", "no more than"),
@@ -110,9 +110,9 @@ fn a_number_of_iterations_that_no_one_could_compute_is_refused_at_once() {
     }
 }
 
-/// The largest number that is accepted: computed on a helper thread.
+/// The largest accepted number of iterations takes long, so it is computed on a helper thread.
 #[test]
-fn many_iterations_are_computed_elsewhere() {
+fn many_iterations_are_computed_on_a_helper_thread() {
     let case = meeting(|liar| {
         liar.lie_about(Api::SaslAuthenticate, |exchange| {
             let first = true_token(exchange);
@@ -144,7 +144,7 @@ fn malformed_first_messages_are_rejected_with_the_missing_part() {
 }
 
 #[test]
-fn a_broker_that_does_not_know_the_password_is_refused() {
+fn a_broker_that_does_not_prove_to_know_the_password_is_rejected() {
     let forged = |exchange: &Exchange| match exchange.nth % 2 {
         0 => Lie::Truth,
         _ => token(exchange, b"v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
@@ -158,7 +158,7 @@ fn a_broker_that_does_not_know_the_password_is_refused() {
 }
 
 #[test]
-fn answers_that_are_too_long_cut_for_another_or_twice_are_interruptions() {
+fn oversized_truncated_mismatched_and_duplicate_responses_are_transient_errors() {
     let parts = ["SCRAM-SHA-256"];
     interrupted(|exchange| token(exchange, &vec![b'a'; 70_000]), &parts);
     interrupted(
@@ -229,7 +229,6 @@ fn talk(
     (what, words, Box::new(lie))
 }
 
-/// The records for another broker must not be affected.
 #[test]
 fn a_hostile_broker_does_not_affect_the_records_of_another() {
     let brokers = TestCluster::builder().sasl_user("alice", PASSWORD);

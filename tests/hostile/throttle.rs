@@ -6,10 +6,11 @@ use kafka_protocol::messages::{MetadataResponse, ProduceResponse};
 use crate::case::{Case, REQUEST, assert_says};
 use crate::exchange::{Api, Lie, framed};
 
-/// 24 days and some hours.
+/// In milliseconds: 24 days and some hours.
 const LONGEST: i32 = i32::MAX;
 
-/// The client respects it, as Java's does; the records' own timeouts still apply. It ends with the connection (NC-24).
+/// The client respects the throttle time, as Java's does; the records' own timeouts still apply. The throttle ends with
+/// the connection (NC-24).
 #[test]
 fn the_error_of_the_next_record_names_a_throttle_of_24_days() {
     let case = Case::warmed();

@@ -93,7 +93,8 @@ fn a_broker_without_produce_fails_the_record_at_once() {
     }
 }
 
-/// In Java that is a fatal error of the producer (TM-32); here another broker may support it.
+/// In Java a broker without `InitProducerId` is a fatal error of the producer (TM-32). Here the producer continues,
+/// because another broker may support it.
 #[test]
 fn a_broker_without_producer_ids_fails_the_record_and_names_the_key() {
     let case = Case::speaking(|versions| without(versions, Api::InitProducerId));
@@ -115,7 +116,7 @@ fn a_broker_without_producer_ids_fails_the_record_and_names_the_key() {
 }
 
 #[test]
-fn a_broker_that_never_knows_the_version_is_given_up_and_named() {
+fn a_broker_that_fails_every_version_request_is_given_up_and_named() {
     for code in [35, -1, 42] {
         let case = Case::speaking(move |versions| versions.error_code = code);
         let address = case.liar.address();
@@ -127,7 +128,7 @@ fn a_broker_that_never_knows_the_version_is_given_up_and_named() {
 }
 
 #[test]
-fn versions_of_requests_that_a_producer_never_makes_are_passed_over() {
+fn versions_of_requests_that_a_producer_never_sends_are_ignored() {
     let case = Case::speaking(|versions| {
         let strange = |key| {
             ApiVersion::default()

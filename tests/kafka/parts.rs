@@ -102,8 +102,8 @@ impl Part {
     }
 }
 
-/// By the commit count if the whole history is there, by the commit hash if only the last commit is, and the first part
-/// without a commit.
+/// Chooses the part by the commit count if the whole history is there, and by the commit hash if only the last commit
+/// is. Without a commit it is the first part.
 fn draw(count: Option<&str>, hash: Option<&str>) -> (Part, String) {
     let count = count.and_then(|count| Some((count.parse().ok()?, count)));
     let short = hash.and_then(|hash| hash.get(..8));

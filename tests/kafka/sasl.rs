@@ -203,7 +203,7 @@ fn a_leader_that_is_killed_five_times_while_sessions_end_costs_no_record() -> Te
     five_kills(options("3.0.0"), &sasl)
 }
 
-/// The same with TLS.
+/// The previous test with TLS.
 #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
 fn over_tls_a_leader_that_is_killed_five_times_while_sessions_end_costs_no_record() -> TestResult {
     use crate::security::{Authority, trusting, with_identity};

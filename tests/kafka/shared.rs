@@ -18,7 +18,7 @@ pub(crate) fn cluster() -> Result<Arc<Cluster>> {
     Ok(cluster)
 }
 
-/// Stops it, if it was started.
+/// Stops the shared broker, if it was started.
 pub(crate) fn stop() {
     CLUSTER
         .lock()

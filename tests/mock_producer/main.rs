@@ -1,5 +1,5 @@
-//! The mock producer, by its public interface. Counterparts of Kafka's `MockProducerTest` name its tests; of its 57 two
-//! are about something else here, see [`records`] and [`transactions`].
+//! The mock producer, through its public interface. Counterparts of Kafka's `MockProducerTest` name its tests. Two of
+//! its 57 tests have no counterpart, see [`records`] and [`transactions`].
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -20,7 +20,7 @@ const TOPIC: &str = "topic";
 
 type Producer = KafkaProducer<str, str>;
 
-/// A producer and what moves it.
+/// A producer with its controller.
 struct Rig {
     producer: Producer,
     mock: MockProducer,
@@ -33,7 +33,7 @@ impl Rig {
         Self { producer, mock }
     }
 
-    /// One that has transactions, and is not ready for them.
+    /// A transactional producer that is not initialized.
     fn transactional(auto_complete: bool) -> Self {
         let builder = MockProducer::builder().auto_complete(auto_complete);
         let (producer, mock) = builder.transactional_id("tx").build().unwrap();

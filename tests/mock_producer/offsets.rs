@@ -56,9 +56,10 @@ fn offsets_are_in_the_history_when_their_transaction_is_committed() {
 }
 
 /// Java: MockProducerTest#shouldThrowOnNullConsumerGroupIdWhenSendOffsetsToTransaction,
-/// #shouldThrowOnNullConsumerGroupMetadataWhenSendOffsetsToTransaction. There is no null; a group needs a name.
+/// #shouldThrowOnNullConsumerGroupMetadataWhenSendOffsetsToTransaction. Here a group cannot be null, but its name
+/// can be empty.
 #[test]
-fn a_group_without_a_name_is_refused() {
+fn a_group_without_a_name_is_rejected() {
     let rig = Rig::begun(true);
     let by_id = rig.producer.send_offsets_to_transaction(offsets(&[]), "");
     let nameless = ConsumerGroupMetadata::new("");
@@ -76,7 +77,7 @@ fn a_group_without_a_name_is_refused() {
 /// Java: MockProducerTest#shouldIgnoreEmptyOffsetsWhenSendOffsetsToTransactionByGroupId,
 /// #shouldIgnoreEmptyOffsetsWhenSendOffsetsToTransactionByGroupMetadata
 #[test]
-fn offsets_of_no_partition_are_none() {
+fn sending_no_offsets_has_no_effect() {
     let rig = Rig::begun(true);
     rig.producer
         .send_offsets_to_transaction(offsets(&[]), "group")
@@ -104,7 +105,7 @@ fn sent_offsets_are_returned() {
 
 /// Java: MockProducerTest#shouldResetSentOffsetsFlagOnlyWhenBeginningNewTransaction
 #[test]
-fn that_offsets_were_sent_is_true_until_the_next_transaction_begins() {
+fn sent_offsets_is_true_until_the_next_transaction_begins() {
     let rig = Rig::begun(true);
     for _ in 0..2 {
         assert!(!rig.mock.sent_offsets());
@@ -130,7 +131,7 @@ fn the_last_of_two_offsets_sent_for_a_partition_counts() {
 
 /// Java: MockProducerTest#shouldDropConsumerGroupOffsetsOnAbortIfTransactionsAreEnabled
 #[test]
-fn offsets_of_a_transaction_that_is_aborted_are_gone() {
+fn offsets_of_an_aborted_transaction_are_dropped() {
     let rig = Rig::begun(true);
     for _ in 0..2 {
         rig.send_offsets("g", &[(0, 42), (1, 73)]);

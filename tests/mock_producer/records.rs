@@ -1,4 +1,4 @@
-//! Records: written as they are sent, or one by one.
+//! Records: completed as they are sent, or one by one.
 //!
 //! `MockProducerTest#shouldThrowClassCastException` has no counterpart: a record whose key has another type does not
 //! compile.
@@ -15,7 +15,7 @@ use super::{Producer, Rig, TOPIC, record};
 
 /// Java: MockProducerTest#testAutoCompleteMock
 #[test]
-fn a_record_is_written_before_send_returns_and_is_in_the_history_until_that_is_cleared() {
+fn a_record_is_complete_when_send_returns_and_in_the_history_until_it_is_cleared() {
     let rig = Rig::new(true);
     let future = rig.send("key1");
     assert!(future.is_done());
@@ -30,7 +30,7 @@ fn a_record_is_written_before_send_returns_and_is_in_the_history_until_that_is_c
 
 /// Java: MockProducerTest#testPartitioner
 #[test]
-fn the_producers_own_partitioner_chooses_among_the_partitions_that_were_named() {
+fn the_producers_own_partitioner_chooses_among_the_configured_partitions() {
     let builder = MockProducer::builder().topic(TOPIC, 2);
     let (producer, mock) = builder.build::<str, str>().unwrap();
     let future = producer.send(record("key")).unwrap();
@@ -45,7 +45,7 @@ fn the_producers_own_partitioner_chooses_among_the_partitions_that_were_named() 
 
 /// Java: MockProducerTest#testManualCompletion
 #[test]
-fn records_wait_until_the_test_ends_them_in_the_order_in_which_they_were_sent() {
+fn the_test_completes_records_in_the_order_of_the_sends() {
     let rig = Rig::new(false);
     let futures = [rig.send("key1"), rig.send("key2")];
     assert!(futures.iter().all(|future| !future.is_done()));
@@ -68,7 +68,7 @@ fn records_wait_until_the_test_ends_them_in_the_order_in_which_they_were_sent() 
 /// Java: MockProducerTest#shouldBeFlushedIfNoBufferedRecords, #shouldBeFlushedWithAutoCompleteIfBufferedRecords,
 /// #shouldNotBeFlushedWithNoAutoCompleteIfBufferedRecords, #shouldNotBeFlushedAfterFlush
 #[test]
-fn a_producer_is_flushed_while_no_record_waits() {
+fn flushed_is_true_if_no_record_is_incomplete() {
     let rig = Rig::new(true);
     assert!(rig.mock.flushed());
     let _written = rig.send("key1");
@@ -83,7 +83,7 @@ fn a_producer_is_flushed_while_no_record_waits() {
 /// Java: MockProducerTest#testMetadataOnException. Differs: a callback gets an error, which names the
 /// partition.
 #[test]
-fn a_callback_gets_the_error_that_the_test_chose() {
+fn a_callback_gets_the_error_that_the_test_set() {
     let rig = Rig::new(false);
     let (tell, told) = mpsc::channel();
     let callback = move |fate: Result<&RecordMetadata, &ProduceError>| {
@@ -97,7 +97,7 @@ fn a_callback_gets_the_error_that_the_test_chose() {
     assert_eq!((error.topic(), error.partition()), (TOPIC, Some(0)));
 }
 
-/// What a record may be in the log all the same, by the kind of its failure.
+/// Whether the record may be written depends on the kind of the failure.
 #[test]
 fn a_failure_of_any_kind_is_final_and_shows_whether_the_record_may_be_written() {
     let table = [
@@ -157,9 +157,9 @@ fn the_history_has_the_records_that_brokers_would_get() {
     assert_eq!((&history[1].value, history[1].offset), (&None, 1));
 }
 
-/// Each partition's records wait for themselves, however many there are.
+/// Each record is a batch of its own, so records of one partition complete separately.
 #[test]
-fn any_number_of_records_wait_and_end_one_by_one_in_the_order_of_their_sends() {
+fn any_number_of_records_complete_one_by_one_in_the_order_of_the_sends() {
     for is_transactional in [false, true] {
         let rig = if is_transactional {
             Rig::begun(false)
@@ -225,7 +225,7 @@ fn a_missing_topic_or_partition_fails_at_once() {
 }
 
 #[test]
-fn the_limits_of_the_configuration_hold() {
+fn the_limits_of_the_configuration_apply() {
     let config = ProducerConfig::builder()
         .max_request_size(100)
         .build()
@@ -243,7 +243,7 @@ fn the_limits_of_the_configuration_hold() {
 }
 
 #[test]
-fn a_close_completes_waiting_records_and_a_forced_close_fails_them() {
+fn a_close_completes_incomplete_records_and_a_forced_close_fails_them() {
     let rig = Rig::new(false);
     let future = rig.send("key");
     rig.producer.close().unwrap();

@@ -1,4 +1,4 @@
-//! Errors that a test sets for calls: nothing happens but that they are returned, until they are taken back.
+//! Errors that a test sets for calls: a call returns the error and has no other effect, until the error is removed.
 
 use kafka_producer::testing::TransactionErrorBuilder;
 use kafka_producer::{
@@ -9,7 +9,7 @@ use kafka_producer::{
 use super::{Rig, TOPIC, record};
 
 #[test]
-fn a_send_that_is_to_fail_sends_nothing() {
+fn a_send_with_a_set_error_sends_nothing() {
     let rig = Rig::new(true);
     let _written = rig.send("before");
     rig.mock.set_send_error(SendError::Closed);
@@ -28,7 +28,7 @@ fn a_send_that_is_to_fail_sends_nothing() {
 }
 
 #[test]
-fn a_flush_that_is_to_fail_completes_nothing() {
+fn a_flush_with_a_set_error_completes_nothing() {
     let rig = Rig::new(false);
     let future = rig.send("key");
     rig.mock
@@ -41,7 +41,7 @@ fn a_flush_that_is_to_fail_completes_nothing() {
 }
 
 #[test]
-fn a_close_that_is_to_fail_closes_nothing() {
+fn a_close_with_a_set_error_closes_nothing() {
     let rig = Rig::new(true);
     rig.mock.set_close_error(CloseError::ThreadRunning);
     assert!(rig.producer.close().is_err());
@@ -52,7 +52,7 @@ fn a_close_that_is_to_fail_closes_nothing() {
 }
 
 #[test]
-fn a_question_for_partitions_that_is_to_fail_does() {
+fn partitions_for_returns_a_set_error() {
     let rig = Rig::new(true);
     let error = MetadataError::TopicAuthorization(TOPIC.into());
     rig.mock.set_partitions_for_error(error);
@@ -66,7 +66,7 @@ fn error(call: TransactionCall) -> TransactionError {
 }
 
 #[test]
-fn calls_of_transactions_that_are_to_fail_change_nothing() {
+fn transactional_calls_with_a_set_error_change_nothing() {
     let rig = Rig::transactional(true);
     let (producer, mock) = (&rig.producer, &rig.mock);
     mock.set_init_transactions_error(error(TransactionCall::InitTransactions));

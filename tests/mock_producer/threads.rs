@@ -37,9 +37,9 @@ fn records_of_many_threads_are_written_and_completed_once() {
     assert!(offsets.into_iter().eq(0..(THREADS * RECORDS) as i64));
 }
 
-/// The code under test waits on its own thread, the test decides on another.
+/// The code under test waits on one thread, and the test completes the record on another.
 #[test]
-fn a_thread_that_waits_for_its_record_goes_on_when_the_test_ends_it() {
+fn a_thread_that_waits_for_its_record_returns_when_the_test_completes_it() {
     let rig = Rig::new(false);
     thread::scope(|scope| {
         let waits = scope.spawn(|| rig.send("key").get());
@@ -57,7 +57,7 @@ fn a_thread_that_waits_for_its_record_goes_on_when_the_test_ends_it() {
 }
 
 #[test]
-fn a_wait_with_a_limit_ends_with_it() {
+fn a_wait_with_a_timeout_times_out() {
     let rig = Rig::new(false);
     let future = rig.send("key");
     let error = future.get_timeout(Duration::from_millis(5)).unwrap_err();
@@ -67,13 +67,13 @@ fn a_wait_with_a_limit_ends_with_it() {
 }
 
 #[test]
-fn threads_that_flush_and_commit_while_others_send_come_to_their_end() {
+fn threads_that_flush_and_commit_while_others_send_return() {
     let rig = Rig::initialized(false);
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 for _ in 0..RECORDS {
-                    // Refused between transactions.
+                    // Rejected between transactions.
                     drop(rig.producer.send(record("key")));
                 }
             });

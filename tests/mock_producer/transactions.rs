@@ -1,7 +1,7 @@
 //! Transactions, fencing, and producers that are closed.
 //!
-//! `MockProducerTest#shouldThrowOnFlushProducerIfProducerIsClosed` is the other way round: to flush a closed producer
-//! is no error, of a mock as of any.
+//! `MockProducerTest#shouldThrowOnFlushProducerIfProducerIsClosed` has no counterpart: here flushing a closed producer
+//! is not an error.
 
 use kafka_producer::{
     ErrorCode, FutureRecordMetadata, SendError, TopicPartition, TransactionError,
@@ -15,7 +15,7 @@ fn send_offsets(rig: &Rig) -> Result<(), TransactionError> {
     rig.producer.send_offsets_to_transaction(offsets, "group")
 }
 
-/// The calls of a transaction, by name, and what they come to.
+/// The results of the transactional calls, by name.
 fn each_call(rig: &Rig) -> [(&'static str, Result<(), TransactionError>); 4] {
     [
         ("begin", rig.producer.begin_transaction()),
@@ -41,7 +41,7 @@ fn a_producer_is_initialized_once() {
 /// #shouldThrowOnSendOffsetsToTransactionIfTransactionsNotInitialized, #shouldThrowOnCommitIfTransactionsNotInitialized,
 /// #shouldThrowOnAbortIfTransactionsNotInitialized, #shouldThrowFenceProducerIfTransactionsNotInitialized
 #[test]
-fn before_it_is_initialized_every_call_is_refused() {
+fn every_call_of_an_uninitialized_producer_is_rejected() {
     let rig = Rig::transactional(true);
     for (call, outcome) in each_call(&rig) {
         let error = outcome.unwrap_err();
@@ -74,7 +74,7 @@ fn a_transaction_is_begun_when_none_is_open() {
 /// Java: MockProducerTest#shouldThrowOnSendOffsetsToTransactionTransactionIfNoTransactionGotStarted,
 /// #shouldThrowOnCommitTransactionIfNoTransactionGotStarted, #shouldThrowOnAbortTransactionIfNoTransactionGotStarted
 #[test]
-fn without_a_transaction_there_is_nothing_to_fill_or_end() {
+fn without_a_transaction_offsets_commit_and_abort_are_rejected() {
     let rig = Rig::initialized(true);
     let calls = each_call(&Rig::initialized(true));
     assert!(calls[0].1.is_ok(), "begun");
@@ -118,7 +118,7 @@ fn a_transaction_without_records_is_aborted() {
 
 /// Java: MockProducerTest#shouldCountCommittedTransaction, #shouldNotCountAbortedTransaction
 #[test]
-fn transactions_that_were_committed_are_counted() {
+fn committed_transactions_are_counted() {
     let rig = Rig::begun(true);
     assert_eq!(rig.mock.commit_count(), 0);
     rig.producer.commit_transaction().unwrap();
@@ -170,7 +170,7 @@ fn records_are_in_the_history_when_their_transaction_is_committed() {
 /// Java: MockProducerTest#shouldFlushOnCommitForNonAutoCompleteIfTransactionsAreEnabled,
 /// #shouldThrowOnAbortForNonAutoCompleteIfTransactionsAreEnabled
 #[test]
-fn the_end_of_a_transaction_completes_waiting_records() {
+fn the_end_of_a_transaction_completes_incomplete_records() {
     for commits in [true, false] {
         let rig = Rig::begun(false);
         let futures = [rig.send("key1"), rig.send("key2")];
@@ -187,7 +187,7 @@ fn the_end_of_a_transaction_completes_waiting_records() {
 
 /// Java: MockProducerTest#shouldDropMessagesOnAbortIfTransactionsAreEnabled
 #[test]
-fn records_of_a_transaction_that_is_aborted_are_gone() {
+fn records_of_an_aborted_transaction_are_dropped() {
     let rig = Rig::begun(true);
     let _written = [rig.send("key1"), rig.send("key2")];
     rig.producer.abort_transaction().unwrap();
@@ -214,7 +214,7 @@ fn committed_records_stay_when_the_next_transaction_is_aborted() {
 /// #shouldThrowOnCommitTransactionIfProducerIsClosed, #shouldThrowOnAbortTransactionIfProducerIsClosed,
 /// #shouldThrowOnFenceProducerIfProducerIsClosed
 #[test]
-fn a_producer_that_is_closed_takes_no_call() {
+fn a_closed_producer_rejects_every_call() {
     let rig = Rig::transactional(true);
     assert!(!rig.mock.closed());
     rig.producer.close().unwrap();
@@ -231,7 +231,7 @@ fn a_producer_that_is_closed_takes_no_call() {
 }
 
 #[test]
-fn a_record_that_fails_makes_its_transaction_abortable_and_the_next_one_is_good() {
+fn a_failed_record_makes_its_transaction_abortable_and_does_not_affect_the_next() {
     let rig = Rig::begun(false);
     let future = rig.send("key1");
     assert!(rig.mock.error_next(ErrorCode::MessageTooLarge));
@@ -248,7 +248,7 @@ fn a_record_that_fails_makes_its_transaction_abortable_and_the_next_one_is_good(
 }
 
 #[test]
-fn a_record_that_meets_a_newer_producer_fences_this_one() {
+fn a_record_with_a_fencing_error_fences_the_producer() {
     let rig = Rig::begun(false);
     let future = rig.send("key1");
     assert!(rig.mock.error_next(ErrorCode::ProducerFenced));
@@ -260,7 +260,7 @@ fn a_record_that_meets_a_newer_producer_fences_this_one() {
 }
 
 #[test]
-fn a_transaction_that_is_dropped_is_aborted() {
+fn a_dropped_transaction_is_aborted() {
     let rig = Rig::initialized(true);
     let outcome = rig.producer.run_transaction(|transaction| {
         transaction.send(record("key1"))?;

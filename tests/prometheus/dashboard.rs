@@ -1,4 +1,4 @@
-//! The dashboard and the alerts in `docs`, asked of a Prometheus that scrapes the example service.
+//! The dashboard and the alerts in `docs`: runs their queries in a Prometheus that scrapes the example service.
 
 use std::net::TcpListener;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,7 +9,7 @@ use crate::metrics_http;
 use crate::picture::{self, Drawn, Line};
 use crate::server::{Prometheus, Series};
 
-/// For how long the service runs.
+/// How long the service runs.
 const SECONDS: u64 = 20;
 
 /// A query of a panel.
@@ -23,7 +23,7 @@ struct Panel {
     kind: String,
     unit: String,
     colors: Vec<(f64, String)>,
-    /// x, y, width, height.
+    /// x, y, width and height in cells of the grid.
     place: [u32; 4],
     targets: Vec<Target>,
 }
@@ -46,7 +46,7 @@ fn panels() -> Vec<Panel> {
         };
         let targets = json["targets"].as_array();
         let color = |step: &Json| {
-            // The first has no value: it is for all below the second.
+            // The first step has no value: it applies below the second.
             let from = step["value"].as_f64().unwrap_or(f64::NEG_INFINITY);
             (from, text(&step["color"]))
         };
@@ -69,7 +69,7 @@ fn panels() -> Vec<Panel> {
         .collect()
 }
 
-/// As Grafana fills it in: four scrapes for a rate.
+/// Replaces the variables of a query as Grafana does; a rate covers four scrapes.
 fn filled_in(expression: &str) -> String {
     let filled_in = expression
         .replace("$client_id", "shop")
@@ -99,7 +99,7 @@ fn largest(series: &[Series]) -> f64 {
 }
 
 #[test]
-fn every_panel_has_data_of_a_service_that_prometheus_scrapes() {
+fn every_panel_and_alert_has_data_of_a_scraped_service() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let scraped = listener.local_addr().unwrap();
     let Some(prometheus) = Prometheus::start("dashboard", scraped) else {
@@ -107,7 +107,7 @@ fn every_panel_has_data_of_a_service_that_prometheus_scrapes() {
     };
     let start = now();
     metrics_http::run(&listener, SECONDS).unwrap();
-    // Of the last second a scrape may be missing.
+    // The scrape of the last second may be missing.
     let end = now() - 1.0;
 
     let mut drawn = Vec::new();
@@ -117,7 +117,7 @@ fn every_panel_has_data_of_a_service_that_prometheus_scrapes() {
         for target in &panel.targets {
             let expression = filled_in(&target.expression);
             let series = prometheus.query_range(&expression, start, end);
-            // There are about 20 scrapes; the first of them see nothing yet.
+            // There are about 20 scrapes; the first ones have no data yet.
             let has_data = series.iter().any(|series| series.numbers().count() >= 8);
             if !has_data {
                 missing.push(format!("{}: {expression}", panel.title));
@@ -137,7 +137,7 @@ fn every_panel_has_data_of_a_service_that_prometheus_scrapes() {
         });
     }
     let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/dashboard.svg");
-    // It takes Prometheus some seconds to begin.
+    // Prometheus takes some seconds to start.
     let times = drawn.iter().flat_map(|panel| &panel.lines);
     let times = times.flat_map(|line| &line.values).map(|(time, _)| *time);
     let first = times.fold(end, f64::min);
@@ -145,7 +145,7 @@ fn every_panel_has_data_of_a_service_that_prometheus_scrapes() {
     eprintln!("{} panels, drawn in {path}", drawn.len());
     assert!(missing.is_empty(), "no data for {missing:#?}");
 
-    // The service has what is worth a call: records that are lost, and retried, and answers that take their time.
+    // The service has problems that alerts should report: lost and retried records, and slow responses.
     for (name, least) in [
         (
             "rate(kafka_producer_producer_metrics_record_error_total[4s])",
@@ -169,7 +169,7 @@ fn every_panel_has_data_of_a_service_that_prometheus_scrapes() {
     assert!(alerts.len() >= 3);
     for alert in alerts {
         let expression = alert.split("```").next().unwrap();
-        // An alert that is not valid is no success; one that names what there is not has no left side.
+        // An invalid query fails; the left side of an alert with an unknown metric has no data.
         let left = expression.split(['<', '>']).next().unwrap();
         let was = prometheus.query_range(&left.replace("[5m]", "[4s]"), start, end);
         assert!(!was.is_empty(), "{left}");

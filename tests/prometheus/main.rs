@@ -1,7 +1,7 @@
-//! What a real Prometheus reads, and whether the dashboard in `docs` finds data in it.
+//! Metrics in a real Prometheus, and whether the dashboard in `docs` has data.
 //!
-//! These tests need the program `prometheus` (Debian: `apt-get install prometheus`). Where it is missing they say so and
-//! pass, unless `PROMETHEUS_TESTS=required` is set.
+//! These tests need the program `prometheus` (Debian: `apt-get install prometheus`). If it is missing they print that
+//! and pass, unless `PROMETHEUS_TESTS=required` is set.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,

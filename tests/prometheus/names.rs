@@ -1,4 +1,4 @@
-//! Names of clients with every kind of character, read back.
+//! Client ids with special characters are read back unchanged.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -55,7 +55,7 @@ fn several_producers_are_distinguished_by_names_of_every_kind() {
             .map(|series| series.labels["client_id"].as_str().unwrap())
             .collect();
         assert_eq!(names, BTreeSet::from(NAMES));
-        // Each sample was taken.
+        // Prometheus has stored each sample.
         let samples = text().lines().filter(|line| !line.starts_with('#')).count();
         let scraped = prometheus.query("scrape_samples_scraped - 0 * up");
         assert!(samples > 100);

@@ -1,4 +1,4 @@
-//! The dashboard as a picture, much as Grafana draws it, for people to look at.
+//! Draws the dashboard as an image, similar to Grafana, for a visual check.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ pub(crate) struct Drawn {
     pub(crate) unit: String,
     /// x, y, width and height in cells of a grid of 24 columns.
     pub(crate) place: [u32; 4],
-    /// From which value on which color, for `stat`.
+    /// Thresholds: from each value on its color, for `stat`.
     pub(crate) colors: Vec<(f64, String)>,
     pub(crate) lines: Vec<Line>,
 }
@@ -124,7 +124,7 @@ fn legend_width(legend: &str) -> f64 {
     24.0 + 6.1 * legend.chars().count() as f64
 }
 
-/// As many in a row as find place, each with the number of its line.
+/// The legends in rows of this width, each with the index of its line.
 fn legends(panel: &Drawn, width: f64) -> Vec<Vec<(usize, &str)>> {
     let mut rows: Vec<Vec<(usize, &str)>> = vec![Vec::new()];
     let mut used = 0.0;
@@ -194,7 +194,7 @@ fn draw_plot(svg: &mut String, panel: &Drawn, plot: Area, start: f64, end: f64) 
     );
 }
 
-/// The end of an axis: a round number.
+/// The end of an axis: the next round number.
 fn round_up(largest: f64) -> f64 {
     if largest <= 0.0 {
         return 1.0;
@@ -207,7 +207,7 @@ fn round_up(largest: f64) -> f64 {
         .unwrap_or(largest)
 }
 
-/// As Grafana does, by the names of its units.
+/// Formats a value in a unit, which has Grafana's name.
 fn with_unit(value: f64, unit: &str) -> String {
     let (value, suffix) = match unit {
         "percentunit" => (value * 100.0, "%"),

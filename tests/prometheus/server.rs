@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-/// Until it listens.
+/// Timeout of the start of the server.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Ends its child when its input ends, that is, with this process, however that ends.
+/// Shell command that runs its arguments, and kills them when its input ends: when this process ends for any reason.
 const UNTIL_INPUT_ENDS: &str = r#""$@" & cat >/dev/null; kill $!; wait $!"#;
 
 pub(crate) struct Prometheus {
@@ -24,7 +24,7 @@ pub(crate) struct Prometheus {
     folder: PathBuf,
 }
 
-/// Values of one combination of labels: when, in seconds since 1970, and what.
+/// The values of one combination of labels, each with its time in seconds since 1970.
 #[derive(Debug)]
 pub(crate) struct Series {
     pub(crate) labels: serde_json::Map<String, Json>,
@@ -32,7 +32,7 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    /// Those that are numbers.
+    /// The values that are numbers.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = f64> + '_ {
         let values = self.values.iter().map(|(_, value)| *value);
         values.filter(|value| value.is_finite())
@@ -40,10 +40,10 @@ impl Series {
 }
 
 impl Prometheus {
-    /// One that scrapes this server; none where it is not installed.
+    /// Starts a Prometheus that scrapes this server; `None` if it is not installed.
     ///
     /// # Panics
-    /// When it is not installed and has to be.
+    /// If it is not installed, and `PROMETHEUS_TESTS=required` is set.
     pub(crate) fn start(name: &str, scraped: SocketAddr) -> Option<Self> {
         if Command::new("prometheus")
             .arg("--version")
@@ -85,12 +85,12 @@ impl Prometheus {
         })
     }
 
-    /// What an expression is now.
+    /// Evaluates an expression now.
     pub(crate) fn query(&self, expression: &str) -> Vec<Series> {
         self.ask(&format!("query?query={}", encoded(expression)))
     }
 
-    /// What it was in each second.
+    /// Evaluates an expression for each second of a period.
     pub(crate) fn query_range(&self, expression: &str, start: f64, end: f64) -> Vec<Series> {
         let query = encoded(expression);
         self.ask(&format!(
@@ -101,7 +101,7 @@ impl Prometheus {
     fn ask(&self, what: &str) -> Vec<Series> {
         let mut connection = TcpStream::connect(self.address).unwrap();
         connection.set_read_timeout(Some(LONG)).unwrap();
-        // Version 1.0: the answer ends with the connection.
+        // HTTP 1.0: the response ends with the connection.
         write!(connection, "GET /api/v1/{what} HTTP/1.0\r\n\r\n").unwrap();
         let mut answer = String::new();
         connection.read_to_string(&mut answer).unwrap();
@@ -121,7 +121,7 @@ impl Drop for Prometheus {
     }
 }
 
-/// The address that a Prometheus writes into its log.
+/// Receives the address that a Prometheus writes to its log.
 fn listening(log: impl Read + Send + 'static) -> Receiver<SocketAddr> {
     let (sender, address) = channel();
     thread::spawn(move || {

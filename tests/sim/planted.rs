@@ -566,7 +566,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "ReportersClosedTooEarly",
         Some((
             "api",
-            "metrics_reporters::reporters_come_before_the_other_plug_ins_and_go_after_interceptors",
+            "metrics_reporters::reporters_are_created_before_the_other_plug_ins_and_closed_after_interceptors",
         )),
     ),
     (

@@ -30,7 +30,7 @@ pub(crate) fn watch_panics(world: &Arc<World>) {
     }));
 }
 
-/// What a callback does besides reporting the outcome.
+/// The action of a callback after it has reported the outcome.
 pub(crate) enum CallbackAction {
     Nothing,
     Panic,

@@ -1,4 +1,4 @@
-//! Batches of records, in all formats and codecs, and what old brokers get instead of them.
+//! Record batches in all formats and codecs, and their down-conversions for old brokers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ crate::tests![
     every_record_set_is_in_a_batch,
 ];
 
-/// A batch of ours, with what a reader should find in it.
+/// A batch of ours, with the records that a reader must find in it.
 pub(crate) struct Batch {
     pub(crate) name: String,
     pub(crate) spec: BatchSpec,
@@ -37,13 +37,13 @@ impl Batch {
         }
     }
 
-    /// Compares it with Java's; what is compressed may differ in size.
+    /// Compares the batch with Java's. Compressed batches may differ in size.
     fn compare_with(&self, java: &[u8], sizes: &mut Sizes) {
         let name = &self.name;
         let [ours, theirs] = [&self.bytes[..], java].map(|bytes| {
             read_batch(bytes).unwrap_or_else(|why| panic!("{name}: {why}\n{}", hex(bytes)))
         });
-        // Without their bytes, which may fill pages.
+        // Not `assert_eq`, which would print pages of bytes.
         let as_put_in = |read: &ReadBatch| read.records == self.records;
         assert!(as_put_in(&ours), "{name}: ours has other records");
         assert!(as_put_in(&theirs), "{name}: Java's has other records");
@@ -70,7 +70,7 @@ impl Batch {
     }
 }
 
-/// What is left of records in a format.
+/// The records as they are read from a format: older formats lack some fields.
 fn as_read(records: &[BatchRecord], magic: i8) -> Vec<BatchRecord> {
     let mut records = records.to_vec();
     for record in &mut records {
@@ -106,7 +106,7 @@ fn record(described: &Json) -> BatchRecord {
     }
 }
 
-/// A batch of ours for each vector, and Java's bytes.
+/// Our batch for each vector, with Java's bytes.
 fn built() -> impl Iterator<Item = (Batch, Vec<u8>)> {
     let sets = record_sets();
     let vectors = vectors::read("batches.jsonl").into_iter();
@@ -125,7 +125,7 @@ fn built() -> impl Iterator<Item = (Batch, Vec<u8>)> {
     })
 }
 
-/// A conversion that Java makes, or refuses.
+/// A down-conversion that Java makes or rejects.
 struct Conversion {
     ours: Result<Batch, String>,
     java: Result<Vec<u8>, String>,
@@ -163,7 +163,7 @@ fn conversions() -> impl Iterator<Item = Conversion> {
     })
 }
 
-/// All batches that are built here.
+/// All batches of ours.
 pub(crate) fn our_batches() -> Vec<Batch> {
     let built = built().map(|(ours, _)| ours);
     built

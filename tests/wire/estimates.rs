@@ -1,4 +1,4 @@
-//! What the producer reckons with before a batch is written.
+//! Estimates of sizes before a batch is written.
 
 use bytes::Bytes;
 use kafka_producer::internals::wire::{
@@ -51,7 +51,7 @@ proptest! {
         prop_assert!((1..=records.len()).contains(&taken));
         prop_assert!(taken == 1 || batch.len() <= limit, "{} bytes in {limit}", batch.len());
         if let Some(next) = records.get(taken) {
-            // It was full: with one record more it would have been too large.
+            // The batch is full: with another record it would have been too large.
             prop_assert!(batch.len() + bound(2, next) > limit);
         }
     }

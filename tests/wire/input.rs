@@ -1,5 +1,4 @@
-//! Bytes as the vectors describe them. `java/kafkaproducer/wire/Input.java` and `Output.java` write what
-//! is read here.
+//! Parses the descriptions of bytes in the vectors, which `java/kafkaproducer/wire/Input.java` and `Output.java` write.
 
 use bytes::Bytes;
 use serde_json::Value as Json;
@@ -23,7 +22,7 @@ const PHRASES: [&str; 16] = [
     "17 ms\n",
 ];
 
-/// The bytes that went into a vector; `None` for null.
+/// The input bytes of a vector; `None` for null.
 pub(crate) fn input(described: &Json) -> Option<Bytes> {
     match described {
         Json::Null => None,
@@ -32,7 +31,7 @@ pub(crate) fn input(described: &Json) -> Option<Bytes> {
     }
 }
 
-/// The bytes that came out of a vector.
+/// The output bytes of a vector.
 pub(crate) fn output(described: &Json) -> Vec<u8> {
     match described {
         Json::String(digits) => unhex(digits),
@@ -71,7 +70,7 @@ fn recipe(described: &Json) -> Vec<u8> {
     bytes
 }
 
-/// The states of a linear congruential generator, after its seed.
+/// An iterator over the states of a linear congruential generator, without the seed.
 struct Steps(u64);
 
 impl Iterator for Steps {

@@ -1,5 +1,5 @@
-//! Java itself: it writes the vectors anew, and reads our batches. Where `KAFKA_TESTS=required` is not
-//! set these tests are ignored, so that all others need only Rust.
+//! Tests that run Java: it writes the vectors again, and reads our batches. Without `KAFKA_TESTS=required` these tests
+//! are ignored, so that all others need only Rust.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,15 +17,15 @@ crate::tests![
     java_reads_our_batches
 ];
 
-/// Removed when all tests are done.
+/// The build folder, which is deleted when all tests are done.
 pub(crate) fn build_folder() -> PathBuf {
     let folder = format!("wire-{}", std::process::id());
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder)
 }
 
-/// Runs the program with these arguments; what it prints.
+/// Runs the Java program with these arguments. Returns its output.
 fn run_java(command: &str, path: &Path) -> String {
-    // Built by the first test that needs it.
+    // The first test that needs the program builds it.
     static CLASS_PATH: OnceLock<String> = OnceLock::new();
     let class_path = CLASS_PATH.get_or_init(build);
     let mut java = Command::new("java");
@@ -40,7 +40,7 @@ fn run_java(command: &str, path: &Path) -> String {
     output(&mut java)
 }
 
-/// Has Maven compile the program and find its jars.
+/// Compiles the program with Maven, and returns the class path.
 fn build() -> String {
     let folder = build_folder();
     fs::create_dir_all(&folder).unwrap();
@@ -78,7 +78,7 @@ fn the_vectors_are_those_that_java_writes() {
         let anew = fs::read_to_string(written.join(file)).unwrap();
         let path = vectors::folder().join(file);
         let mut checked_in = fs::read_to_string(&path).unwrap_or_default();
-        // Other tests read them meanwhile: what is right is left alone.
+        // Only changed files are written, because other tests read them at the same time.
         if std::env::var_os("UPDATE_VECTORS").is_some() && checked_in != anew {
             fs::write(&path, &anew).unwrap();
             checked_in.clone_from(&anew);
@@ -107,7 +107,7 @@ fn the_vectors_are_those_that_java_writes() {
 const HOW_TO_UPDATE: &str =
     "UPDATE_VECTORS=1 KAFKA_TESTS=required cargo test --test wire -- java writes them anew";
 
-/// Gzip comes with the JVM, and other JVMs have other ones: all but the bytes must be the same.
+/// Whether two lines differ only in gzip bytes: gzip is part of the JVM, and JVMs differ.
 fn differ_only_in_gzip(anew: &str, old: &str) -> bool {
     let [anew, old] = [anew, old].map(|line| {
         let mut vector: Json = serde_json::from_str(line).unwrap();

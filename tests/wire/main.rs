@@ -1,6 +1,6 @@
-//! The bytes of Kafka's own client, and ours beside them. `README.md` beside this file tells which there
-//! are and how they are written anew.
-// What the tests print is a test runner's output; those that need Java drive other programs.
+//! Compares our bytes with those of Kafka's own client. `README.md` in this folder lists the vectors and explains how
+//! to update them.
+// The tests print like a test runner; those that need Java run other programs.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// A test, with its module's name before its own.
+/// A test: its name with that of its module, and its function.
 type Test = (&'static str, fn());
 
 /// Lists functions of the current module as tests.
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     });
     let trials = of_rust.into_iter().map(trial).chain(of_java).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
-    // There is one only if Java ran.
+    // The folder exists only if Java has run.
     let _ = std::fs::remove_dir_all(java::build_folder());
     conclusion.exit_code()
 }

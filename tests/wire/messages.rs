@@ -1,4 +1,4 @@
-//! Requests and responses, in every version that Kafka 3.0 speaks.
+//! Requests and responses, in every version that Kafka 3.0 supports.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ impl Message {
         format!("{api} v{version}, filled: {}", text(&self.vector, "filled"))
     }
 
-    /// Whether it has nothing that this library never writes.
+    /// Whether this library writes all fields of the message.
     fn is_written(&self) -> bool {
         text(&self.vector, "filled") != "unused"
     }
@@ -69,8 +69,8 @@ fn value(json: &Json) -> JsonValue {
     }
 }
 
-/// Runs a check on each message of a file that it is `meant` for; all that fail are told at once. Of
-/// each version of each API there must be several.
+/// Runs a check on each message of a file that satisfies `meant`, and reports all failures together. There must be
+/// several messages of each version of each API.
 fn check_all(
     file: &str,
     meant: impl Fn(&Message) -> bool,
@@ -102,7 +102,7 @@ fn all(_: &Message) -> bool {
     true
 }
 
-/// Messages of each version, for each check.
+/// Minimum number of messages of each version, for each check.
 const AT_LEAST: i32 = 3;
 
 fn same_bytes(ours: &[u8], java: &[u8]) -> Result<(), String> {

@@ -1,5 +1,5 @@
-//! A second implementation of the protocol, generated from Kafka's descriptions, reads the vectors and
-//! writes them again: they are no accident of one version of Java's client.
+//! Reads and writes the vectors with a second implementation of the protocol, generated from Kafka's descriptions. So
+//! the vectors do not depend on details of one version of Java's client.
 
 use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, RequestHeader, RequestKind, ResponseHeader, ResponseKind};
@@ -19,7 +19,7 @@ fn api_of(name: &str) -> ApiKey {
         .unwrap_or_else(|| panic!("the other implementation has no {name}"))
 }
 
-/// It begins with Produce version 3.
+/// Whether the implementation has this version: it lacks Produce before version 3.
 fn has(name: &str, version: i16) -> bool {
     name != "Produce" || version >= 3
 }

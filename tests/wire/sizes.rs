@@ -1,22 +1,22 @@
-//! How large our compressed batches are beside Java's.
+//! Compares the sizes of our compressed batches with Java's.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use kafka_producer::internals::wire::BatchSpec;
 
-/// Ours may be larger than Java's by so much, in percent: all batches of a codec and format together, and
-/// each of them unless its codec is below.
+/// The maximum by which ours may be larger than Java's, in percent: all batches of a codec and format together, and
+/// each single batch unless its codec is in `EXCEPTIONS`.
 const LARGER_PERCENT: f64 = 5.0;
 
-/// Codecs of which single batches are larger by more: at most by how much, and why.
+/// Codecs with single batches that are larger by more than that: the maximum in percent, and the reason.
 const EXCEPTIONS: &[(&str, f64, &str)] = &[
     (
         "gzip",
         11.0,
         "zlib-rs looks for matches in a quicker way than zlib at the default level",
     ),
-    // The one in Rust is no larger than Java's anywhere.
+    // No batch of the implementation in Rust is larger than Java's.
     #[cfg(feature = "zstd")]
     (
         "zstd",
@@ -35,7 +35,7 @@ struct Row {
     count: usize,
     ours: usize,
     java: usize,
-    /// By how many percent ours is larger at most, and smaller at most, each with the batch.
+    /// The maximum in percent by which a batch of ours is larger, with its name; `smallest` likewise.
     largest: (f64, String),
     smallest: (f64, String),
 }
@@ -94,7 +94,7 @@ impl Sizes {
         }
     }
 
-    /// Fails if a codec is excepted without need.
+    /// Fails if an exception is not needed.
     pub(crate) fn check_exceptions(&self) {
         for (codec, allowed, _) in EXCEPTIONS {
             let rows = self.0.iter().filter(|((name, _), _)| name == codec);
@@ -108,7 +108,7 @@ impl Sizes {
 }
 
 impl Row {
-    /// By how many percent all of ours are larger together.
+    /// By how many percent all our batches together are larger.
     fn percent(&self) -> f64 {
         (self.ours as f64 / self.java as f64 - 1.0) * 100.0
     }

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 crate::tests![there_are_enough_vectors_of_each_subject];
 
-/// Each file, with the least number of lines that it must have: none may get lost unnoticed.
+/// Each file with its minimum number of lines, so that lost lines are detected.
 pub(crate) const FILES: [(&str, usize); 8] = [
     ("varints.jsonl", 150),
     ("checksums.jsonl", 70),

@@ -30,9 +30,9 @@ Measures Kafka producers on equal settings and writes a table, plots and everyth
   --no-build             take drivers and brokers as they were built before
   --list                 name scenarios and clients";
 
-/// What the command line asks for.
+/// The parsed command line.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(clippy::struct_excessive_bools)] // Switches of a command line.
+#[allow(clippy::struct_excessive_bools)] // They are switches of a command line.
 pub struct Args {
     pub quick: bool,
     pub no_counts: bool,
@@ -52,7 +52,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// None if only help was asked for.
+    /// Parses the command line; `None` for help.
     pub fn parse(mut parser: lexopt::Parser) -> Result<Option<Self>> {
         let mut args = Self {
             quick: false,

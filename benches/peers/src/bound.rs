@@ -1,20 +1,20 @@
-//! What a figure is held against.
+//! Bounds of figures.
 
 use crate::stats::{difference, ratio};
 
-/// A bound for a figure of ours: for itself, or for what it is beside another one.
+/// A bound for a figure of ours: for the figure itself, or for its ratio to or difference from another figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Bound {
-    /// So many times the other at most.
+    /// Maximum ratio to the other figure.
     Most(f64),
-    /// So many times the other at least.
+    /// Minimum ratio to the other figure.
     Least(f64),
-    /// So much above the other at most, in the measure's unit.
+    /// Maximum difference from the other figure, in the unit of the measure.
     Above(f64),
 }
 
 impl Bound {
-    /// What ours is beside another one.
+    /// The function that compares our figure with another one.
     pub fn compare(self) -> fn(f64, f64) -> f64 {
         match self {
             Self::Most(_) | Self::Least(_) => ratio,
@@ -29,7 +29,7 @@ impl Bound {
         }
     }
 
-    /// The one that is further from the bound, or over it.
+    /// The figure that is closer to missing the bound, or misses it by more.
     pub fn harder(self, one: (f64, String), other: (f64, String)) -> (f64, String) {
         let one_is = match self {
             Self::Most(_) | Self::Above(_) => one.0 >= other.0,
@@ -38,7 +38,7 @@ impl Bound {
         if one_is { one } else { other }
     }
 
-    /// Itself, `whose` figure it is about, if it is not about ours alone, and what that is counted in.
+    /// The bound as text. `whose` is the client of the other figure, if there is one.
     pub fn words(self, whose: Option<&str>, unit: &str) -> String {
         let times = |sign: &str, bound: f64| match whose {
             None => format!("{sign} {bound}"),

@@ -1,4 +1,4 @@
-//! The brokers: the repository's embedded one in a process of its own, and Apache Kafka.
+//! The brokers: the repository's embedded broker in a separate process, and Apache Kafka.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,7 +25,7 @@ pub const EXAMPLES: [&str; 2] = ["embedded_broker", "local_kafka"];
 /// The authority of the embedded broker's certificate, as a path in the repository.
 const AUTHORITY: &str = "examples/tls_sasl/authority.pem";
 
-/// Long, since the first start of a version downloads it.
+/// Timeout of a start: the first start of a version downloads it.
 const LONGEST_START: Duration = Duration::from_secs(600);
 const LONGEST_END: Duration = Duration::from_secs(20);
 
@@ -38,7 +38,7 @@ const KAFKA_CONFIGS: [&str; 4] = [
 ];
 
 impl Broker {
-    /// Starts the scenario's broker, with the topic.
+    /// Starts the scenario's broker, and creates the topic.
     pub fn start(root: &Path, scenario: &Scenario, log: &Path) -> Result<Self> {
         let kafka = scenario.broker.strip_prefix("kafka-");
         let program = if kafka.is_some() {
@@ -91,7 +91,7 @@ impl Broker {
         })
     }
 
-    /// Makes a node hang: it receives requests and answers none.
+    /// Makes a node hang: it receives requests, and does not respond.
     pub fn hang(&mut self, node: usize) -> Result<()> {
         self.process.write_line(&format!("hang {node}"))?;
         let line = self.process.read_line(Duration::from_secs(5))?;

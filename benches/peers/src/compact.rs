@@ -1,9 +1,9 @@
-//! `figures.jsonl`: what of a run is published. `raw.json` has every histogram and grows to megabytes; this has a
-//! line for each client of each scenario, with what tables and plots are made from.
+//! `figures.jsonl`: the published part of a run. `raw.json` has every histogram and grows to megabytes; this file has a
+//! line for each client of each scenario, with the data of tables and plots.
 //!
 //! ```text
 //! {"run": machine, commit, clients, …}
-//! {"scenario": the first as it is, of others what differs from it, "seconds": how long it took}
+//! {"scenario": all fields of the first scenario, only the differing fields of the others, "seconds": its duration}
 //! {"client": …, "rounds": [[acknowledged, not acknowledged, ns, CPU ns, switches, broker's CPU ns], …], …}
 //! ```
 
@@ -23,12 +23,12 @@ use crate::raw::{
 use crate::scenario::Scenario;
 
 pub const FILE: &str = "figures.jsonl";
-/// Nanoseconds.
+/// A millisecond in nanoseconds.
 const MS: u64 = 1_000_000;
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-#[allow(clippy::large_enum_variant)] // One is looked at at a time.
+#[allow(clippy::large_enum_variant)] // Only one exists at a time.
 enum Line {
     Head(Head),
     Scenario(Title),
@@ -44,7 +44,7 @@ struct Head {
     seed: u64,
     command: Vec<String>,
     clients: Vec<Client>,
-    /// What lines say by number: many say the same.
+    /// Texts of reasons and notes, to which lines refer by index, because many are the same.
     sentences: Vec<String>,
 }
 
@@ -76,9 +76,9 @@ struct Cell {
     unsettled: bool,
     threads: u64,
     peak_kib: (u64, Option<u64>),
-    /// Of all rounds; the kernel counts them in ticks of 10 ms.
+    /// User and system time of all rounds in milliseconds; the kernel counts ticks of 10 ms.
     user_system_ms: (u64, u64),
-    /// The 50th, 99th and 99.9th percentile, and the longest.
+    /// The 50th, 99th and 99.9th percentile, and the maximum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     latency_us: Option<[f64; 4]>,
     rounds: Vec<[u64; 6]>,
@@ -86,7 +86,7 @@ struct Cell {
     extras: Extras,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // As serde wants it.
+#[allow(clippy::trivially_copy_pass_by_ref)] // The signature that serde requires.
 fn is_false(flag: &bool) -> bool {
     !flag
 }
@@ -95,7 +95,7 @@ fn is_default(extras: &Extras) -> bool {
     *extras == Extras::default()
 }
 
-/// Writes what is published of a run.
+/// Writes the published part of a run.
 pub fn write(run: &Run, folder: &Path) -> Result<()> {
     let mut sentences = Vec::new();
     let mut lines = Vec::new();
@@ -205,8 +205,8 @@ fn round([acked, unacked, nanos, cpu_ns, switches, broker_cpu_ns]: [u64; 6]) -> 
     }
 }
 
-/// Reads what a run has left in its folder: all of it, or what was published, whose rounds have no more in them than
-/// was kept.
+/// Reads a run from its folder: `raw.json` if it exists, and otherwise the published part, whose rounds lack
+/// histograms.
 pub fn read(folder: &Path) -> Result<Run> {
     let file = folder.join(FILE);
     if folder.join(raw::FILE).exists() || !file.exists() {
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_begins_in_the_middle_is_refused() {
+    fn a_file_without_its_first_line_is_rejected() {
         assert!(parse("").is_err());
         assert!(parse("{\"client\":\"x\",\"why\":\"no\"}\n").is_err());
     }

@@ -1,4 +1,4 @@
-//! What is counted beside the rounds, in processes of their own: allocations, instructions, system calls.
+//! Counts allocations, instructions and system calls in separate processes, apart from the rounds.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,10 +16,10 @@ use crate::process::check_interrupted;
 use crate::raw::{Counted, Extras};
 use crate::scenario::{Extra, Mode, Scenario};
 
-/// Counts what the scenario names.
+/// Counts the extras that the scenario lists.
 ///
 /// # Errors
-/// When the run is interrupted; what cannot be counted says why in its place.
+/// If the run is interrupted. A count that is not possible becomes the reason instead.
 pub fn count(
     driver: &Description,
     scenario: &Scenario,
@@ -46,7 +46,7 @@ pub fn count(
     Ok(extras)
 }
 
-/// An error becomes a reason, unless it is an interruption.
+/// Converts an error into a reason, unless it is an interruption.
 fn told<T>(outcome: Result<T>) -> Result<Counted<T>> {
     check_interrupted()?;
     Ok(outcome.map_err(|error| format!("{error:#}")))
@@ -59,17 +59,18 @@ struct Counter<'a> {
     logs: &'a Path,
 }
 
-/// Records of the two runs whose difference is counted, so that start and end cancel.
+/// Numbers of records of two runs. Their counts are subtracted, so that start and end cancel.
 const FEW: u64 = 20_000;
 const MANY: u64 = 120_000;
 const FEW_ONE_BY_ONE: u64 = 500;
 const MANY_ONE_BY_ONE: u64 = 2_500;
 
-/// Under valgrind or strace everything takes its time.
+/// Timeout of a round under valgrind or strace, which are slow.
 const LONGEST: Duration = Duration::from_secs(180);
 
 impl Counter<'_> {
-    /// In the flavour of the driver that counts them for `whom`, after a round that fills what is kept.
+    /// Allocations per record, with a build of the driver that counts them for `whom`. The first round is a warm-up,
+    /// which fills pools and caches.
     fn allocations(&self, whom: &str) -> Result<f64> {
         let driver = self.flavour(whom)?;
         let mut session = self.start(&driver, &[])?;
@@ -88,7 +89,7 @@ impl Counter<'_> {
         Ok(count as f64 / result.acked as f64)
     }
 
-    /// Builds the driver with the kit's feature, beside the usual one.
+    /// Builds the driver with the kit's counting feature, in addition to the usual build.
     fn flavour(&self, whom: &str) -> Result<Description> {
         ensure!(
             self.driver.build[0] == "cargo",
@@ -122,7 +123,7 @@ impl Counter<'_> {
         Ok(flavour)
     }
 
-    /// By callgrind, in the whole process.
+    /// Instructions per record in the whole process, counted by callgrind.
     fn instructions(&self) -> Result<f64> {
         first_line("valgrind", &["--version"]).context("valgrind is not installed")?;
         let (few, many) = self.sizes();
@@ -131,7 +132,7 @@ impl Counter<'_> {
         Ok(sum.saturating_sub(less) as f64 / more.saturating_sub(fewer) as f64)
     }
 
-    /// Records acknowledged, and the instructions of a whole life with them.
+    /// The acknowledged records, and the instructions of the process from its start to its end.
     fn instructions_of(&self, records: u64) -> Result<(u64, u64)> {
         let out = self
             .logs
@@ -153,7 +154,7 @@ impl Counter<'_> {
         ))
     }
 
-    /// By strace, per record and by the thread's name.
+    /// System calls per record by thread name, counted by strace.
     fn syscalls(&self) -> Result<BTreeMap<String, f64>> {
         first_line("strace", &["--version"]).context("strace is not installed")?;
         let (few, many) = self.sizes();
@@ -192,7 +193,7 @@ impl Counter<'_> {
 
     fn start(&self, driver: &Description, prefix: &[String]) -> Result<Session> {
         let log = self.logs.join(format!("{}-counting.log", driver.name));
-        // A relative program would be looked for by the tool, in the same folder.
+        // The tool resolves a relative path of the program in the same folder.
         Session::start(driver, prefix, self.setup, &log)?
             .map_err(|failure| anyhow!("{}", failure.reason()))
     }
@@ -220,7 +221,7 @@ impl Counter<'_> {
     }
 }
 
-/// The line `totals:` or, in older versions, `summary:`.
+/// Parses the line `totals:` or, in older versions, `summary:`.
 fn total_instructions(file: &str) -> Option<u64> {
     let line = file.lines().rev().find_map(|line| {
         line.strip_prefix("totals:")
@@ -229,8 +230,8 @@ fn total_instructions(file: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Counts the lines of `strace -f -o`: the thread's number, then the call. A call that was interrupted by
-/// another thread's line is `resumed` in a second line.
+/// Counts calls in the output of `strace -f -o`. A line has the thread id and the call. A call that is interrupted by
+/// the line of another thread has a second line with `resumed`, which is not counted.
 fn calls_by_name(file: &str, names: &BTreeMap<u32, String>) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for line in file.lines() {

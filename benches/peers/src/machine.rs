@@ -1,4 +1,4 @@
-//! What ran where: the part of a result that explains the figures.
+//! The machine and the commit of a run.
 
 use std::fs;
 use std::path::Path;
@@ -35,7 +35,7 @@ fn unknown() -> String {
     "unknown".to_owned()
 }
 
-/// The commit of the work tree at `root`; `-changed` when it differs from it.
+/// The commit of the work tree at `root`, with the suffix `-changed` if there are uncommitted changes.
 pub fn commit(root: &Path) -> Result<String> {
     let git = |arguments: &[&str]| {
         let output = Command::new("git")
@@ -52,7 +52,7 @@ pub fn commit(root: &Path) -> Result<String> {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
-    // What is published does not change what was measured.
+    // Published files do not affect the measured code.
     let changed = git(&[
         "status",
         "--porcelain",
@@ -68,7 +68,7 @@ pub fn commit(root: &Path) -> Result<String> {
     })
 }
 
-/// The first line a program says, wherever it says it; none if it is not there.
+/// The first line of the output of a program, on standard output or error; `None` if the program is missing.
 pub fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     let said = if output.stdout.is_empty() {

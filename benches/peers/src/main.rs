@@ -1,6 +1,6 @@
-//! The conductor: runs every client's driver through every scenario and writes what it saw.
+//! The conductor: runs the driver of every client through every scenario, and writes the results.
 //!
-//! See README.md beside this crate.
+//! See README.md in the folder of this crate.
 
 mod args;
 mod bound;
@@ -187,7 +187,7 @@ fn measure_all(
     Ok(run)
 }
 
-/// What an interrupted run has finished, if it was of this commit.
+/// The finished scenarios of an interrupted run of the same commit.
 fn earlier_run(out: &Path, commit: &str) -> Result<Run> {
     let run = Run::read(out)?;
     ensure!(
@@ -262,7 +262,7 @@ fn in_short(measured: &raw::Measured) -> String {
     format!("  CPU µs per record: {} ({seconds:.0} s)", costs.join(", "))
 }
 
-/// The command line without the folders it names: what is published says nothing of the machine's files.
+/// The command line without folders, because the published text must not contain paths of the machine.
 fn without_folders(arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut named = false;
     arguments
@@ -281,7 +281,7 @@ fn without_folders(arguments: impl Iterator<Item = String>) -> Vec<String> {
         .collect()
 }
 
-/// Whether a folder follows this option.
+/// Whether the value of this option is a folder.
 fn names_folder(option: &str) -> bool {
     matches!(option, "--out" | "--drivers")
 }
@@ -300,7 +300,7 @@ mod tests {
             told("--quick --out /home/me/x --seed 1 --drivers /home/me/y"),
             "--quick --out DIR --seed 1 --drivers DIR"
         );
-        // As one word, and with the sign in the folder's own name.
+        // The option and its value as one argument; the folder's name contains `=` too.
         assert_eq!(
             told("--out=/home/me/a=b --drivers=/home/me/y --seed=1"),
             "--out=DIR --drivers=DIR --seed=1"

@@ -1,4 +1,4 @@
-//! Measuring processes from outside.
+//! Measures processes from outside.
 
 use std::fs;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use nix::time::{ClockId, clock_getcpuclockid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-/// A process and its descendants: what a client, or a broker, consists of.
+/// The processes of a client or a broker: a process and its descendants.
 #[derive(Debug, Clone)]
 pub struct Processes(Vec<u32>);
 
-/// What they have used so far.
+/// The resource usage of processes so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     pub cpu_ns: u64,
@@ -23,7 +23,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// What was used since `before`. A thread that ended took its switches along.
+    /// The usage since `before`. The context switches of a thread that has ended meanwhile are missing.
     pub fn since(self, before: Self) -> Self {
         Self {
             cpu_ns: self.cpu_ns.saturating_sub(before.cpu_ns),
@@ -40,7 +40,7 @@ impl Usage {
 }
 
 impl Processes {
-    /// The process of this id and those it started, as they are now.
+    /// The process with this id, and its current descendants.
     pub fn of(root: u32) -> Self {
         let mut found = vec![root];
         let mut next = 0;
@@ -64,7 +64,7 @@ impl Processes {
     }
 
     /// # Errors
-    /// When one of the processes is gone.
+    /// If one of the processes has ended.
     pub fn usage(&self) -> Result<Usage> {
         let mut usage = Usage {
             cpu_ns: u64::try_from(self.cpu()?.as_nanos())?,
@@ -104,7 +104,7 @@ impl Processes {
         self.0.iter().filter_map(of).sum()
     }
 
-    /// Lets peaks begin anew. False where the system does not.
+    /// Resets the peaks. Returns false if the system does not support it.
     pub fn reset_peak(&self) -> bool {
         self.0
             .iter()
@@ -121,7 +121,7 @@ pub fn thread_names(pid: u32) -> Vec<(u32, String)> {
     tasks(pid).into_iter().filter_map(named).collect()
 }
 
-/// The processes that a process started.
+/// The descendants of a process.
 pub fn children(pid: u32) -> Vec<u32> {
     Processes::of(pid).0.split_off(1)
 }
@@ -145,14 +145,14 @@ fn tasks(pid: u32) -> Vec<u32> {
         .collect()
 }
 
-/// User and system time, in ticks: fields 14 and 15. The name, field 2, may hold anything.
+/// Parses user and system time in ticks: fields 14 and 15. The name, field 2, may contain any character.
 fn times(stat: &str) -> Option<(u64, u64)> {
     let (_, behind_name) = stat.rsplit_once(')')?;
     let mut fields = behind_name.split_whitespace().skip(11);
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
-/// A line `Key:  123 kB`.
+/// Parses a line such as `Key:  123 kB`.
 fn field(status: &str, key: &str) -> Option<u64> {
     let value = status
         .lines()
@@ -160,7 +160,7 @@ fn field(status: &str, key: &str) -> Option<u64> {
     value.split_whitespace().next()?.parse().ok()
 }
 
-/// What Linux counts in, in files for people.
+/// The length of a tick, the unit of times in `/proc` on Linux.
 const TICK_NS: u64 = 10_000_000;
 
 #[cfg(test)]

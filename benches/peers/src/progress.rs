@@ -1,11 +1,11 @@
-//! Where the run is, and how long it will take.
+//! Progress of the run, and its remaining time.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-/// Progress in units of a client in a scenario.
+/// Progress of the run. A unit is one client in one scenario.
 pub struct Progress {
     bar: ProgressBar,
     is_terminal: bool,
@@ -32,7 +32,7 @@ impl Progress {
         }
     }
 
-    /// A scenario begins.
+    /// Shows the scenario that begins.
     pub fn scenario(&mut self, number: usize, count: usize, name: &str) {
         self.where_now = format!("{name} ({number} of {count})");
         if !self.is_terminal {
@@ -44,7 +44,7 @@ impl Progress {
         self.step("");
     }
 
-    /// What happens now inside of it.
+    /// Shows the current step of the scenario.
     pub fn step(&self, what: &str) {
         let left = self.left().unwrap_or_default();
         self.bar
@@ -52,19 +52,19 @@ impl Progress {
         self.bar.tick();
     }
 
-    /// So many units are through.
+    /// Counts units as done.
     pub fn advance(&mut self, units: u64) {
         self.done += units;
         self.bar.set_position(self.done);
     }
 
-    /// So many units need not be done.
+    /// Subtracts units that are skipped from the total.
     pub fn skip(&mut self, units: u64) {
         self.total -= units;
         self.bar.set_length(self.total);
     }
 
-    /// A line that stays.
+    /// Prints a line above the progress bar.
     pub fn line(&self, text: &str) {
         if self.is_terminal {
             self.bar.println(text);
@@ -84,7 +84,7 @@ impl Progress {
     }
 }
 
-/// As long per unit as until now.
+/// Estimates the remaining time from the time per unit so far.
 fn time_left(elapsed: Duration, done: u64, total: u64) -> Option<Duration> {
     (done > 0).then(|| elapsed.mul_f64(total.saturating_sub(done) as f64 / done as f64))
 }

@@ -1,4 +1,4 @@
-//! Everything that is kept: `raw.json`.
+//! All results of a run: `raw.json`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::stats::Latencies;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Run {
     pub machine: Machine,
-    /// Of the library, with `-changed` behind it when the work tree differed.
+    /// The commit of the library, with the suffix `-changed` if there were uncommitted changes.
     pub commit: String,
     pub started: String,
     pub seed: u64,
@@ -25,7 +25,7 @@ pub struct Run {
     pub scenarios: Vec<Measured>,
 }
 
-/// Where it ran.
+/// The machine of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     pub processor: String,
@@ -34,7 +34,7 @@ pub struct Machine {
     pub kernel: String,
     pub rustc: String,
     pub java: String,
-    /// Others' load when the run began.
+    /// The load average at the start of the run.
     pub load_average: String,
 }
 
@@ -43,56 +43,56 @@ pub struct Machine {
 pub struct Client {
     pub name: String,
     pub display: String,
-    /// Why it could not be built.
+    /// The reason of a failed build.
     pub build_error: Option<String>,
 }
 
-/// A scenario that is through.
+/// A finished scenario.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Measured {
     pub scenario: Scenario,
     pub clients: BTreeMap<String, Outcome>,
-    /// Ours in the scenario beside this one, in the same rounds.
+    /// The outcome of our client in the paired scenario, in the same rounds.
     #[serde(default)]
     pub beside: Option<Outcome>,
-    /// How long it took, everything included.
+    /// The duration of the scenario, starts and warm-up included.
     pub seconds: f64,
 }
 
-/// What a client came to in a scenario.
+/// The outcome of a client in a scenario.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(clippy::large_enum_variant)] // There are few.
+#[allow(clippy::large_enum_variant)] // There are few values.
 pub enum Outcome {
-    /// Why it has no figures.
+    /// The reason why there are no figures.
     None(String),
     Figures(Figures),
 }
 
-/// What was measured of a client in a scenario.
+/// The measurements of a client in a scenario.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Figures {
     pub about: About,
     pub warm_up: Vec<Round>,
-    /// Whether its cost had settled when the counted rounds began.
+    /// Whether the cost per record was stable when the counted rounds began.
     pub settled: bool,
     pub rounds: Vec<Round>,
-    /// From its start until the counted rounds.
+    /// The peak memory from the start of the process until the counted rounds.
     pub peak_kib_before: u64,
-    /// In the counted rounds; none where peaks cannot be reset.
+    /// The peak memory in the counted rounds; `None` if peaks cannot be reset.
     pub peak_kib_rounds: Option<u64>,
     pub threads: u64,
     #[serde(default)]
     pub extras: Extras,
-    /// Where rounds are kept without their latencies.
+    /// Totals, if the rounds were read from the published part and lack latencies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub totals: Option<Totals>,
 }
 
-/// What is told of all rounds together.
+/// Figures of all rounds together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
-    /// User and system time; the kernel counts them apart only in ticks.
+    /// User and system time; the kernel counts them separately only in ticks.
     pub user_ns: u64,
     pub system_ns: u64,
     pub latencies: Option<Percentiles>,
@@ -108,7 +108,7 @@ impl Figures {
     }
 }
 
-/// In microseconds.
+/// Latency percentiles in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Percentiles {
     pub p50: f64,
@@ -118,7 +118,7 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
-    /// Of the records of all rounds; none where no latencies were taken.
+    /// The percentiles of the records of all rounds; `None` without latencies.
     fn of(rounds: &[Round]) -> Option<Self> {
         let all = Latencies::merge(rounds.iter().map(|round| round.latency_ns.as_slice()));
         let micros = |percent| Some(all.percentile(percent)? as f64 / 1e3);
@@ -134,7 +134,7 @@ impl Percentiles {
 /// One round of a client.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Round {
-    /// Which one in the round it was.
+    /// The position of the client in the shuffled order of the round.
     pub position: usize,
     pub sent: u64,
     pub acked: u64,
@@ -147,7 +147,7 @@ pub struct Round {
 }
 
 impl Round {
-    /// For figures per record: those that were acknowledged.
+    /// Divides a sum by the number of acknowledged records.
     pub fn per_record(&self, sum: f64) -> f64 {
         sum / self.acked as f64
     }
@@ -161,10 +161,10 @@ impl Round {
     }
 }
 
-/// A figure, or why there is none.
+/// A figure, or the reason why there is none.
 pub type Counted<T> = std::result::Result<T, String>;
 
-/// What was counted beside the rounds.
+/// Counts from separate processes, apart from the rounds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Extras {
     /// Allocations per record on the sending threads.
@@ -195,7 +195,7 @@ impl Run {
             .with_context(|| format!("cannot write {}", file.display()))
     }
 
-    /// Adds a scenario at its place among all of them.
+    /// Adds a scenario, in the order of `order`.
     pub fn add(&mut self, measured: Measured, order: &[Scenario]) {
         self.scenarios.push(measured);
         self.scenarios.sort_by_key(|measured| {

@@ -1,4 +1,4 @@
-//! One scenario: fresh brokers, all clients that can, warm-up, counted rounds in shuffled order.
+//! Runs one scenario: new brokers, all clients that support it, warm-up, counted rounds in shuffled order.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ use crate::raw::{Figures, Measured, Outcome, Round};
 use crate::scenario::{Mode, Scenario};
 use crate::warm_up::{Next, WarmUp};
 
-/// What all scenarios of a run share.
+/// The settings that all scenarios of a run share.
 pub struct Setting {
     /// The repository's root.
     pub root: PathBuf,
@@ -30,15 +30,15 @@ pub struct Setting {
     pub rounds: usize,
     pub round_seconds: f64,
     pub warm_up: Duration,
-    /// Whether what the scenario names is counted beside the rounds.
+    /// Whether the extras of a scenario are counted.
     pub extras: bool,
     pub clients: Vec<(Description, Build)>,
 }
 
-/// A client that takes part.
+/// A client that takes part in the scenario.
 struct Runner<'a> {
     driver: &'a Description,
-    /// Which of the scene's stands it is at.
+    /// The index of its stand in the scene.
     stand: usize,
     session: Session,
     records: u64,
@@ -46,11 +46,11 @@ struct Runner<'a> {
 }
 
 impl Setting {
-    /// Runs a scenario from its brokers' start to their end; with ours in the one beside it, in the same rounds.
+    /// Runs a scenario from the start of its brokers to their end. If there is a paired scenario, our client runs in it
+    /// in the same rounds.
     ///
     /// # Errors
-    /// When the brokers do not start, or the run is interrupted. What goes wrong with a client stands in its
-    /// outcome.
+    /// If the brokers do not start, or the run is interrupted. The error of a client is part of its outcome.
     pub fn run(
         &self,
         scenario: &Scenario,
@@ -111,15 +111,15 @@ impl Setting {
     }
 }
 
-/// A scenario that runs.
+/// A running scenario.
 struct Scene<'a> {
     setting: &'a Setting,
     scenario: &'a Scenario,
-    /// First the scenario's own, with all clients; then that of the one beside it, with ours alone.
+    /// First the stand of the scenario with all clients, then that of the paired scenario with our client only.
     stands: Vec<Stand<'a>>,
 }
 
-/// Brokers, and what became of the clients there.
+/// The brokers of a scenario, and the outcomes of the clients there.
 struct Stand<'a> {
     scenario: &'a Scenario,
     broker: Broker,
@@ -180,7 +180,7 @@ impl<'a> Scene<'a> {
 
     fn warm_up(&mut self, runners: &mut Vec<Runner<'a>>, progress: &mut Progress) -> Result<()> {
         if self.scenario.mode == Mode::Idle {
-            // What starting leaves to be done.
+            // Waits for background work after the start.
             return sleep(self.setting.warm_up.min(SETTLE));
         }
         let mut warm = Vec::new();
@@ -196,7 +196,7 @@ impl<'a> Scene<'a> {
     }
 
     fn warm_up_one(&self, runner: &mut Runner<'_>) -> Result<()> {
-        // Long counted rounds do not want long ones before them.
+        // Long counted rounds do not need equally long warm-up rounds.
         let round_seconds = self.round_seconds().min(self.setting.round_seconds);
         let payload_bytes = self.stands[runner.stand].scenario.payload_bytes;
         let first = match self.scenario.mode {
@@ -209,7 +209,7 @@ impl<'a> Scene<'a> {
         let is_paced = self.scenario.mode == Mode::Rate;
         let mut warm_up = WarmUp::new(first.max(1), round_seconds, self.setting.warm_up);
         loop {
-            // Nothing hangs yet: there is nothing to give up.
+            // No broker hangs yet, so the round needs no limit.
             let records = self.scenario.whole_groups(warm_up.records());
             let mut round = self.round(runner, records, None, 0)?;
             // Latencies of the warm-up are not reported, and would take most of the memory.
@@ -259,7 +259,7 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
-    /// One client's round, measured from outside.
+    /// Runs one round of a client, measured from outside.
     fn round(
         &self,
         runner: &mut Runner<'_>,
@@ -299,7 +299,7 @@ impl<'a> Scene<'a> {
         Ok(round)
     }
 
-    /// A round whose records were lost measures nothing; where a broker hangs that is what is measured.
+    /// Rejects a round with lost records as invalid. If a broker hangs, lost records are expected.
     fn check(&self, round: &Round, records: u64) -> Result<()> {
         let why = || {
             round
@@ -363,7 +363,7 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
-    /// A client that broke; an interruption is not its fault.
+    /// Stores the error of a client as its outcome; returns the error of an interruption.
     fn fall_out(
         &mut self,
         runner: &Runner<'_>,
@@ -409,14 +409,14 @@ impl Setting {
     }
 }
 
-/// Where something of this run is kept.
+/// Creates a folder for files of the run.
 pub fn make_folder(path: &Path) -> Result<PathBuf> {
     fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
     path.canonicalize()
         .with_context(|| format!("cannot use {}", path.display()))
 }
 
-/// Bytes of a first round, before it is known how fast a client is.
+/// Bytes of the first round, before the speed of the client is known.
 const FIRST_BLAST_BYTES: u64 = 500_000;
 const FIRST_ONE_BY_ONE: u64 = 50;
 const FIRST_GROUPS: u64 = 3;

@@ -1,10 +1,10 @@
-//! What is measured: the table in `scenarios.toml`.
+//! The scenarios: the table in `scenarios.toml`.
 
 use anyhow::{Context, Result, bail, ensure};
 use driver_kit::Setup;
 use serde::{Deserialize, Serialize};
 
-/// One row of the table, with what it does not name filled in from the base.
+/// One row of the table. Keys that the row does not set have the values of the base.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
@@ -39,7 +39,7 @@ pub struct Scenario {
     pub mode: Mode,
     #[serde(default)]
     pub per_second: Option<f64>,
-    /// Records of a group.
+    /// The number of records in a group.
     #[serde(default)]
     pub group: Option<u64>,
     /// Whether each group is a transaction.
@@ -49,41 +49,41 @@ pub struct Scenario {
     pub give_up_ms: Option<u64>,
     #[serde(default)]
     pub hang_node: Option<usize>,
-    /// Over the command line's.
+    /// The length of a round; overrides the command line.
     #[serde(default)]
     pub round_seconds: Option<f64>,
-    /// Over the command line's.
+    /// The number of counted rounds; overrides the command line.
     #[serde(default)]
     pub rounds: Option<usize>,
-    /// Another scenario in which ours runs in the same rounds, in processes of its own.
+    /// The paired scenario: our client runs in it in the same rounds, in separate processes.
     #[serde(default)]
     pub beside: Option<String>,
     #[serde(default)]
     pub extras: Vec<Extra>,
 }
 
-/// What records hold.
+/// The content of records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PayloadKind {
-    /// Bytes that nothing makes smaller.
+    /// Random bytes, which cannot be compressed.
     #[default]
     Random,
-    /// Events in JSON.
+    /// JSON events.
     Json,
 }
 
-/// What is spoken with the brokers, as Kafka names it.
+/// The security protocol, as Kafka names it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Security {
     #[default]
     Plaintext,
-    /// TLS 1.3 with AES-256-GCM: the brokers take nothing else.
+    /// TLS 1.3 with AES-256-GCM; the brokers accept nothing else.
     Ssl,
 }
 
-/// How records follow each other.
+/// When records are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
@@ -94,7 +94,7 @@ pub enum Mode {
     Idle,
 }
 
-/// What is counted beside the rounds, for ours and the floor.
+/// A count from separate processes, for our client and the floor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Extra {
@@ -104,7 +104,7 @@ pub enum Extra {
 }
 
 impl Mode {
-    /// As the protocol has it; a driver is told nothing when there is nothing to send.
+    /// The mode in the protocol of drivers; `None` if nothing is sent.
     pub fn of_driver(self) -> Option<driver_kit::Mode> {
         match self {
             Self::Blast => Some(driver_kit::Mode::Blast),
@@ -115,20 +115,20 @@ impl Mode {
         }
     }
 
-    /// Whether its latencies are kept: those of records, or of groups.
+    /// Whether latencies of records or groups are measured.
     pub fn has_latencies(self) -> bool {
         matches!(self, Self::OneByOne | Self::Rate | Self::Groups)
     }
 }
 
-/// The scenario that all others differ from.
+/// The name of the scenario from which all others differ.
 pub const BASE: &str = "base";
 
-/// As Kafka names them.
+/// The values of `compression.type`.
 const COMPRESSIONS: [&str; 5] = [NONE, "gzip", "snappy", "lz4", "zstd"];
 const NONE: &str = "none";
 
-/// Of runs that were kept before there was a choice.
+/// The default in results of old versions, which had no such key.
 fn none() -> String {
     NONE.to_owned()
 }
@@ -137,7 +137,7 @@ fn none() -> String {
 pub const TOPIC: &str = "bench";
 
 impl Scenario {
-    /// The command that makes a producer for it.
+    /// The setup command for drivers.
     pub fn setup(
         &self,
         bootstrap: &str,
@@ -171,18 +171,18 @@ impl Scenario {
         }
     }
 
-    /// So many records, or those of whole groups that are nearly as many.
+    /// Rounds a number of records to whole groups.
     pub fn whole_groups(&self, records: u64) -> u64 {
         let group = self.group.unwrap_or(1);
         (records / group).max(1) * group
     }
 
-    /// Whether batches are to be compressed.
+    /// Whether batches are compressed.
     pub fn compresses(&self) -> bool {
         self.compression != NONE
     }
 
-    /// Whether the brokers speak TLS.
+    /// Whether the brokers use TLS.
     pub fn is_sealed(&self) -> bool {
         self.security == Security::Ssl
     }
@@ -244,7 +244,7 @@ impl Scenario {
         Ok(())
     }
 
-    /// Two scenarios can share rounds whose length is all that they have to agree on.
+    /// Checks the paired scenario: both must have the mode `blast`, in which rounds have a length and no rate.
     fn check_beside(&self, all: &[Self]) -> Result<()> {
         let Some(beside) = &self.beside else {
             return Ok(());
@@ -259,7 +259,7 @@ impl Scenario {
     }
 }
 
-/// The whole table.
+/// All scenarios of the table.
 pub fn all() -> Result<Vec<Scenario>> {
     parse(include_str!("../scenarios.toml")).context("scenarios.toml")
 }
@@ -300,7 +300,7 @@ fn parse(text: &str) -> Result<Vec<Scenario>> {
     Ok(scenarios)
 }
 
-/// Those that are named, in the table's order.
+/// The named scenarios, in the order of the table.
 pub fn only(all: Vec<Scenario>, names: &[String]) -> Result<Vec<Scenario>> {
     for name in names {
         if !all.iter().any(|scenario| scenario.name == *name) {
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_row_is_refused_by_name() {
+    fn an_invalid_row_is_rejected_and_named() {
         for (row, says) in [
             ("acks = \"2\"", "acks is"),
             ("mode = \"rate\"", "per_second"),

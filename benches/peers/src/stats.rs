@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The median of a few rounds, and between which of them the true one lies.
+/// The median of some rounds, and its confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     pub median: f64,
@@ -11,7 +11,7 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// Of nothing there is no figure, and none of rounds of which one is not a number.
+    /// `None` without values, or if a value is not a number.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         if sorted.is_empty() || sorted.iter().any(|value| !value.is_finite()) {
@@ -35,11 +35,11 @@ impl Figure {
     }
 }
 
-/// How many values at each end may be left out so that the rest still spans the true median 95 times in a
-/// hundred, whatever the distribution. With five or fewer even all of them do not; then it is all.
+/// The number of values to leave out at each end so that the rest still contains the true median with a probability of
+/// 95 %, for any distribution. Five or fewer values cannot reach 95 %; then none are left out.
 ///
-/// The values left out below are those of a coin thrown `count` times: the interval misses on one side with
-/// the probability of at most `skip` heads.
+/// Each value is below the median with probability 1/2, like a coin throw. So the interval misses the median on one
+/// side with the probability of at most `skip` heads in `count` throws.
 fn ranks_to_skip(count: usize) -> usize {
     let mut skip = 0;
     while 2.0 * at_most_heads(count, skip + 1) <= 0.05 {
@@ -48,7 +48,7 @@ fn ranks_to_skip(count: usize) -> usize {
     skip
 }
 
-/// The probability of at most so many heads in `count` throws.
+/// The probability of at most `heads` heads in `count` throws.
 fn at_most_heads(count: usize, heads: usize) -> f64 {
     let mut term = 0.5_f64.powi(count as i32);
     let mut sum = term;
@@ -59,7 +59,7 @@ fn at_most_heads(count: usize, heads: usize) -> f64 {
     sum
 }
 
-/// What `compare` makes of the values and the others, round by round.
+/// Compares values with others of the same rounds, round by round.
 pub fn paired(values: &[f64], others: &[f64], compare: fn(f64, f64) -> f64) -> Option<Figure> {
     if values.len() != others.len() {
         return None;
@@ -72,17 +72,17 @@ pub fn paired(values: &[f64], others: &[f64], compare: fn(f64, f64) -> f64) -> O
     )
 }
 
-/// What the one is times the other.
+/// The ratio of the first to the second.
 pub fn ratio(one: f64, other: f64) -> f64 {
     one / other
 }
 
-/// How much the one is above the other.
+/// The difference of the first minus the second.
 pub fn difference(one: f64, other: f64) -> f64 {
     one - other
 }
 
-/// Latencies of several rounds as one.
+/// The merged latencies of several rounds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Latencies {
     sorted: Vec<(u64, u64)>,

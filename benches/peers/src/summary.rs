@@ -1,39 +1,39 @@
-//! What the rounds of a client come to.
+//! Summary of the rounds of a client.
 
 use crate::driver::OURS;
 use crate::raw::{Figures, Measured, Percentiles, Round, Totals};
 use crate::stats::{Figure, paired, ratio};
 
-/// Figures of a client in a scenario, in the units that people read.
+/// The figures of a client in a scenario, in the units of the tables.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
     pub records_per_second: Option<Figure>,
     pub megabytes_per_second: Option<Figure>,
     /// User and system time of the process, per acknowledged record.
     pub cpu_us: Option<Figure>,
-    /// Which part of it was the kernel's.
+    /// The share of system time in the CPU time.
     pub system_share: Option<f64>,
-    /// Times ours, in the same round.
+    /// The ratio to our CPU time of the same round.
     pub cpu_ratio: Option<Figure>,
     pub rate_ratio: Option<Figure>,
-    /// Per 1,000 records, of both kinds.
+    /// Context switches per 1,000 records, voluntary and involuntary.
     pub switches: Option<Figure>,
     pub broker_cpu_us: Option<Figure>,
     /// CPU milliseconds per second, for rounds without records.
     pub cpu_ms_per_second: Option<Figure>,
     pub switches_per_second: Option<Figure>,
-    /// Over the whole life, and in the counted rounds.
+    /// Peak memory since the start of the process. `peak_mib_rounds` is that of the counted rounds.
     pub peak_mib: f64,
     pub peak_mib_rounds: Option<f64>,
     pub threads: u64,
     pub latencies: Option<Percentiles>,
-    /// Of the records that were handed over.
+    /// The share of acknowledged records in the sent records.
     pub acked_share: Option<f64>,
     pub settled: bool,
 }
 
 impl Summary {
-    /// Of a client of the scenario, or of ours in the one beside it.
+    /// The summary of a client of the scenario, or of our client in the paired scenario.
     pub fn of(measured: &Measured, figures: &Figures) -> Self {
         let (rounds, totals) = (&figures.rounds, figures.totals());
         let each = |of: fn(&Round) -> f64| Figure::of(rounds.iter().map(of));
@@ -65,7 +65,7 @@ impl Summary {
     }
 }
 
-/// The client's measure times ours, round by round.
+/// The ratio of a measure of the client to ours, round by round.
 fn against_ours(
     measured: &Measured,
     figures: &Figures,
@@ -75,7 +75,7 @@ fn against_ours(
     by_round(figures, ours, measure, ratio)
 }
 
-/// One client's measure times another's, round by round.
+/// Compares a measure of two clients, round by round.
 pub fn by_round(
     one: &Figures,
     other: &Figures,
@@ -106,7 +106,7 @@ pub mod tests {
     use crate::raw::Outcome;
     use crate::scenario::{self, Scenario};
 
-    /// A round of 1,000 records in so many milliseconds, at so many nanoseconds of CPU each.
+    /// A round of 1,000 records: its duration in milliseconds, and the CPU time per record in nanoseconds.
     pub fn round(millis: f64, cpu_ns_each: u64) -> Round {
         Round {
             sent: 1_000,
@@ -157,7 +157,7 @@ pub mod tests {
     }
 
     #[test]
-    fn rounds_come_to_figures_per_record() {
+    fn figures_are_per_record() {
         let slow_moment = [round(10.0, 200), round(100.0, 2_000), round(10.0, 200)];
         let theirs = [round(20.0, 800), round(200.0, 8_000), round(20.0, 800)];
         let measured = measured(

@@ -1,4 +1,4 @@
-//! What this producer is to reach: the table in `targets.toml`, and whether a run reached it.
+//! The targets of this producer: the table in `targets.toml`, and whether a run reached them.
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -17,11 +17,11 @@ pub struct Target {
     pub measure: Measure,
     pub bound: Bound,
     pub against: Option<String>,
-    /// Whose figure is taken off ours first.
+    /// The client whose figure is subtracted from ours first.
     pub minus: Option<String>,
 }
 
-/// As it stands in the file.
+/// A row as it is in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
@@ -66,7 +66,7 @@ impl TryFrom<Row> for Target {
     }
 }
 
-/// What is measured.
+/// A measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
@@ -83,13 +83,13 @@ pub enum Measure {
     BeyondFlush,
 }
 
-/// How a run stands to a target.
+/// Whether a run reached a target.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// The figure, and against whom.
+    /// The figure, and the client that it was compared with.
     Reached(f64, String),
     Missed(f64, String),
-    /// Why it cannot be told.
+    /// The reason why it cannot be decided.
     Open(String),
 }
 
@@ -110,7 +110,7 @@ impl Measure {
         }
     }
 
-    /// For measures that are compared within a round.
+    /// The figure of one round, for measures that are compared round by round.
     fn of_round(self) -> Option<fn(&Round) -> f64> {
         match self {
             Self::Cpu => Some(|round| round.cpu_ns_per_record() / 1e3),
@@ -119,7 +119,7 @@ impl Measure {
         }
     }
 
-    /// What it is counted in, behind a figure.
+    /// The unit, as a suffix of a figure.
     fn unit(self) -> &'static str {
         match self {
             Self::Cpu | Self::P50 | Self::P99 | Self::P999 => " µs",
@@ -162,7 +162,7 @@ impl Measure {
     }
 }
 
-/// Milliseconds that a group takes beyond one that is flushed where it commits, round by round.
+/// The extra milliseconds of a committed group compared with a flushed one, round by round.
 fn beyond_flush(measured: &Measured, client: &str) -> Counted<f64> {
     let figures = |client: &str| {
         let missing = || format!("{client} has no figures");
@@ -181,7 +181,7 @@ fn beyond_flush(measured: &Measured, client: &str) -> Counted<f64> {
     .ok_or_else(|| format!("{client}: not measured"))
 }
 
-/// How the kit names the threads that call the client.
+/// The prefix of the names of the sending threads.
 const CALLER: &str = "sender-";
 
 fn syscalls(figures: &Figures, of_callers: bool) -> Counted<f64> {
@@ -196,7 +196,7 @@ fn syscalls(figures: &Figures, of_callers: bool) -> Counted<f64> {
     }
 }
 
-/// The whole table.
+/// All targets of the table.
 pub fn all() -> Result<Vec<Target>> {
     #[derive(Deserialize)]
     struct File {
@@ -229,7 +229,7 @@ impl Target {
         }
     }
 
-    /// The figure to compare with the bound, and against whom it is.
+    /// The figure to compare with the bound, and the client that it was compared with.
     fn find(&self, measured: &Measured) -> Counted<(f64, String)> {
         let ours = self.measure.of(measured, OURS)?;
         let Some(against) = &self.against else {
@@ -272,8 +272,8 @@ impl Target {
         ))
     }
 
-    /// Ours in two scenarios, round by round: between one scenario and the next a machine changes by more than
-    /// such a bound allows.
+    /// Compares our figures in two paired scenarios, round by round: between scenarios the speed of a machine changes
+    /// by more than such a bound allows.
     fn against_beside(&self, measured: &Measured, name: &str) -> Counted<(f64, String)> {
         let figures = |client: &str| {
             let missing = || format!("{client} has no figures");
@@ -295,7 +295,7 @@ impl Target {
             .ok_or_else(|| format!("{name} was not run beside it"))
     }
 
-    /// The bound in words.
+    /// The bound as text.
     pub fn bound(&self) -> String {
         let against = self.against.as_deref();
         let whose = match against.map(|against| against.split_once(':').unwrap_or((against, ""))) {
@@ -322,7 +322,7 @@ mod tests {
     use crate::{driver, scenario};
 
     #[test]
-    fn a_transactions_time_beyond_its_records_is_held_against_anothers() {
+    fn the_extra_time_of_transactions_is_compared_with_that_of_another_client() {
         let of = |millis: [f64; 3]| figures(millis.map(|millis| round(millis, 100)).into());
         let clients = vec![
             ("ours", of([13.0, 24.0, 13.0])),
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_names_scenarios_that_there_are() {
+    fn all_scenarios_of_the_table_exist() {
         let scenarios = scenario::all().unwrap();
         let is_known = |name: &str| scenarios.iter().any(|scenario| scenario.name == name);
         for target in all().unwrap() {
@@ -544,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn of_all_scenarios_the_worst_counts() {
+    fn the_worst_of_all_scenarios_counts() {
         let mut run = base();
         let large = Outcome::Figures(Figures {
             rounds: vec![round(10.0, 1)],

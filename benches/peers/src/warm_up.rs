@@ -1,9 +1,9 @@
-//! When a client is warm, and how many records its rounds have.
+//! Warm-up: decides when a client is warm, and how many records its rounds have.
 
 use std::time::Duration;
 
-/// Decides after each warm-up round whether another is needed. The same rule for all clients: warm when three
-/// rounds in a row cost the same within 5 %, or when the time is over.
+/// Decides after each warm-up round whether another one is needed. The rule is the same for all clients: a client is
+/// warm when three rounds in a row cost the same within 5 %, or when the time limit has passed.
 #[derive(Debug)]
 pub struct WarmUp {
     round_seconds: f64,
@@ -14,11 +14,11 @@ pub struct WarmUp {
     spent: Duration,
 }
 
-/// What comes after a warm-up round.
+/// The next step after a warm-up round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     Again,
-    /// Counted rounds may begin; and whether the cost had settled.
+    /// Counted rounds may begin. `settled` is true if the cost was stable, false if the time limit has passed.
     Ready {
         settled: bool,
     },
@@ -27,9 +27,10 @@ pub enum Next {
 const ALIKE: usize = 3;
 const TOLERANCE: f64 = 1.05;
 const FEWEST_ROUNDS: usize = 2;
-/// A first round is short, in case the client is slow.
+/// Maximum factor between the record counts of two warm-up rounds. The first round is short, in case the client is
+/// slow.
 const LARGEST_STEP: f64 = 20.0;
-/// Rounds shorter than this share of a full one are only to find the number of records.
+/// Rounds shorter than this share of a full round only determine the number of records.
 const SHORT: f64 = 0.5;
 
 impl WarmUp {
@@ -44,12 +45,12 @@ impl WarmUp {
         }
     }
 
-    /// Of the next round, or of the counted ones.
+    /// The number of records of the next round, or of the counted rounds.
     pub fn records(&self) -> u64 {
         self.records
     }
 
-    /// Takes a round that lasted `seconds` and cost so much CPU per record.
+    /// Adds a round that lasted `seconds`; `cost` is the CPU time per record.
     pub fn take(&mut self, seconds: f64, cost: f64, is_paced: bool) -> Next {
         self.rounds += 1;
         self.spent += Duration::from_secs_f64(seconds);

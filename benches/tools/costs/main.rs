@@ -1,4 +1,4 @@
-//! What a record costs, and where: in the thread that calls `send` and in the producer's own.
+//! Measures the CPU cost of a record, in the thread that calls `send` and in the producer's own thread.
 //!
 //! ```text
 //! cargo run --release --example costs                          all cases
@@ -6,16 +6,14 @@
 //! cargo run --release --example costs -- floor size=1000 batch=16384
 //! ```
 //!
-//! Kinds of cases: `stream` sends as fast as it can, `one` waits for each record, `rate` sends so many
-//! records a second, `idle` sends nothing, and `floor` sends the bytes of batches through a plain
-//! socket, with an answer to each request. The broker is this very program in another process, or
-//! `servers=HOST:PORT`; its topic `bench` has `partitions=12`, and with `active=N` a stream goes to N of
-//! them in turn.
+//! Kinds of cases: `stream` sends as fast as possible, `one` waits for each record, `rate` sends a fixed number of
+//! records per second, `idle` sends nothing, and `floor` sends the bytes of batches through a plain socket and reads a
+//! response to each request. The broker is this program in another process, or `servers=HOST:PORT`. Its topic `bench`
+//! has 12 partitions unless `partitions` is set; with `active=N` a stream goes to N of them in turn.
 //!
-//! `tls=TLSv1.3` or `tls=TLSv1.2` has the bytes sealed.
+//! `tls=TLSv1.3` or `tls=TLSv1.2` enables TLS.
 //!
-//! Times are those of the threads as the system counts them, so other work on the machine disturbs
-//! them less than it does the clock.
+//! Times are CPU times of the threads, which depend less on other work of the machine than wall-clock times.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -45,7 +43,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const TOPIC: &str = "bench";
 const PARTITIONS: u64 = 12;
 
-/// All cases, as they could be given as arguments.
+/// The default cases, each written as its arguments.
 const CASES: &[&str] = &[
     "stream size=100 batch=16384",
     "stream size=100 batch=16384 acks=all idempotence=true linger=0",
@@ -243,7 +241,7 @@ impl Case {
         let rate = self.number("rate", 10_000)?;
         let count = self.number("count", 4 * rate)?;
         let (noted, times) = std::sync::mpsc::channel();
-        // Records come in the bursts that a sleep of a millisecond leaves between them.
+        // Records are sent in bursts, because the thread sleeps for a millisecond between them.
         let send = |count: u64| -> Result<()> {
             let start = Instant::now();
             let mut sent = 0;
@@ -299,7 +297,7 @@ impl Case {
         Ok(producer.close()?)
     }
 
-    /// What a program pays that only writes requests of `per` batches and reads answers of 60 bytes.
+    /// Measures the cost of writing requests of `per` batches and reading responses of 60 bytes.
     fn floor(&self, name: &str) -> Result<()> {
         let peer = Peer::start("drain", 0, false)?;
         let batch = self.number("batch", 16384)? as usize;

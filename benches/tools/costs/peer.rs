@@ -1,4 +1,4 @@
-//! The other side: this program in another process.
+//! The peer: this program in another process.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ const ROLE: &str = "COSTS_ROLE";
 const PARTITIONS: &str = "COSTS_PARTITIONS";
 const TLS: &str = "COSTS_TLS";
 
-/// What this process is to be, if not the one that measures.
+/// The role of this process; `None` for the process that measures.
 pub(crate) fn role() -> Option<String> {
     std::env::var(ROLE).ok()
 }
@@ -26,7 +26,7 @@ pub(crate) fn be(role: &str) -> Result<()> {
     }
 }
 
-/// This program in another process, which says where it listens.
+/// This program in another process, which prints the address that it listens on.
 pub(crate) struct Peer {
     process: Child,
     pub(crate) says: String,
@@ -71,7 +71,7 @@ fn be_the_broker() -> Result<()> {
     Ok(())
 }
 
-/// Reads requests and answers each with 60 bytes.
+/// Reads requests, and responds to each with 60 bytes.
 fn be_the_drain() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);

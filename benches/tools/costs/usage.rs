@@ -1,8 +1,8 @@
-//! What threads have used up, as the system tells it.
+//! Resource usage of threads, from `/proc`.
 
 use std::fs;
 
-/// What threads have used up.
+/// The resource usage of threads.
 #[derive(Default, Clone, Copy)]
 pub(crate) struct ThreadUsage {
     pub(crate) nanos: u64,
@@ -13,7 +13,7 @@ pub(crate) struct ThreadUsage {
     preemptions: u64,
 }
 
-/// Of the threads that send, and of the producer's.
+/// The usage of the sending threads, and of the producer's threads.
 #[derive(Default)]
 pub(crate) struct Usage {
     callers: ThreadUsage,

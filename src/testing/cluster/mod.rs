@@ -284,7 +284,8 @@ fn next_cluster_id() -> Arc<str> {
     format!("test-cluster-{number}").into()
 }
 
-/// Totals of a partition's log, of what producers wrote. Transaction markers are not counted, but each takes an offset.
+/// Totals of the batches that producers wrote to a partition's log. Transaction markers are not counted, but each takes
+/// an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct LogSummary {
@@ -454,7 +455,7 @@ impl TestCluster {
     /// becomes the leader, or there is none. Returns whether it was running.
     ///
     /// # Blocking
-    /// Until its threads have ended, which takes no time.
+    /// Until its threads have ended, usually a few milliseconds.
     pub fn stop_node(&self, node: NodeId) -> bool {
         let broker = self.running.lock().remove(&node);
         let Some(broker) = broker else { return false };

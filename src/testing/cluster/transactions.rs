@@ -24,7 +24,7 @@ impl TestClusterBuilder {
     }
 
     /// Whether a batch is rejected if its partition was not added to the transaction, as by brokers from 3.6 on
-    /// (KIP-890); false unless set. The error is `INVALID_TXN_STATE`, which they send to clients that do not know
+    /// (KIP-890); false unless set. The error is `INVALID_TXN_STATE`, which they send to clients that do not support
     /// `TRANSACTION_ABORTABLE`.
     pub fn verify_transactions(mut self, yes: bool) -> Self {
         self.transactions.verify = yes;
@@ -107,7 +107,7 @@ impl TestCluster {
         self.shared.cluster().transactions().groups.committed(group)
     }
 
-    /// The offsets of a group in open transactions, by producer id: committed when these are.
+    /// The offsets of a group in open transactions, by producer id. They are committed with their transactions.
     pub fn pending_offsets(
         &self,
         group: &str,

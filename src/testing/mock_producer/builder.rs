@@ -170,7 +170,7 @@ impl MockProducerBuilder {
     }
 }
 
-/// The overridden keys: each record is a batch of its own that is sent at once, never waits for memory, and never
+/// The overridden keys: each record is a separate batch that is sent at once, never waits for memory, and never
 /// expires.
 fn overruled() -> [(&'static str, String); 6] {
     [

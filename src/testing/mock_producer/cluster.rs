@@ -22,9 +22,9 @@ pub(super) struct MockedCluster {
     pub(super) topics: BTreeMap<String, i32>,
     /// The partition count of all other topics; `None` if they do not exist.
     pub(super) other_topics: Option<i32>,
-    /// The topics that were in a response before.
+    /// The topics that were in an earlier response.
     told: BTreeSet<Arc<str>>,
-    /// Whether the broker was in a response before.
+    /// Whether the broker was in an earlier response.
     is_known: bool,
 }
 

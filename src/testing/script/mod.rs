@@ -328,7 +328,7 @@ impl Rule {
     }
 }
 
-/// What.
+/// What happens.
 impl Rule {
     /// The broker responds with an error, for every topic and partition that the rule matches.
     ///

@@ -401,7 +401,7 @@ impl TcpConnection {
         Ok(())
     }
 
-    /// The model's plan for a request, once the node is not hanging; `None` if the connection is closed before.
+    /// The model's plan for a request. Waits while the node hangs; `None` if the connection is closed meanwhile.
     fn ask(&mut self, frame: &Bytes) -> Option<Plan> {
         loop {
             let plan = self.shared.handle(&mut self.session, self.node, frame);

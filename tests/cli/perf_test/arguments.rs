@@ -1,5 +1,5 @@
-//! What comes of a command line. Exit codes are those of Kafka's tool, but for `--help`, with which that
-//! one ends as if it had failed.
+//! Command lines and their results. Exit codes are those of Kafka's tool, except for `--help`, with which Kafka's tool
+//! exits as after a failure.
 
 use super::{cluster, perf_test, send};
 use crate::support::TempFile;
@@ -31,7 +31,7 @@ fn without_arguments_there_is_help() {
     }
 }
 
-/// The words of a bad command line, and what the message must say.
+/// Invalid command lines, and a part of the message.
 const BAD: &[(&str, &str)] = &[
     (
         "--num-records 1 --throughput -1 --record-size 1 --producer-props a=b",
@@ -150,7 +150,7 @@ fn errors_beyond_the_command_line_are_printed_without_usage_and_exit_with_1() {
 }
 
 #[test]
-fn a_payload_file_that_gives_no_payload_is_refused() {
+fn a_payload_file_without_payloads_is_rejected() {
     let (empty, blank) = (
         TempFile::new("empty.txt", b""),
         TempFile::new("blank.txt", b"\n\n"),
@@ -185,7 +185,7 @@ fn a_payload_file_that_gives_no_payload_is_refused() {
 }
 
 #[test]
-fn properties_win_over_the_file_serializers_are_set_and_unknown_keys_are_warned_of() {
+fn properties_override_the_file_serializers_are_fixed_and_unknown_keys_are_logged() {
     let cluster = cluster();
     let file = TempFile::new(
         "good.properties",

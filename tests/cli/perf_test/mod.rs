@@ -12,7 +12,7 @@ fn perf_test(arguments: &[&str]) -> Ended {
     support::run(env!("CARGO_BIN_EXE_kafka-producer-perf-test"), arguments)
 }
 
-/// Sends to topic `t` of a cluster; `further` comes last.
+/// Runs the tool with topic `t` of a cluster; `further` are additional arguments.
 fn send(cluster: &TestCluster, records: &str, further: &[&str]) -> Ended {
     let servers = format!("bootstrap.servers={}", cluster.bootstrap_servers());
     let mut arguments = vec!["--topic", "t", "--num-records", records];

@@ -1,4 +1,4 @@
-//! The records that are sent, and the lines that are printed about them.
+//! Sent records, and the printed lines.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn random_records_of_the_given_size_are_sent_and_summed_up_in_one_line() {
     assert!(total.latency_avg_ms <= total.latency_max_ms, "{total:?}");
     assert!(total.percentiles_ms.is_sorted(), "{total:?}");
     assert!(total.percentiles_ms[3] <= total.latency_max_ms, "{total:?}");
-    // Standard error is no terminal: there is no progress.
+    // No progress is printed, because standard error is not a terminal.
     assert_eq!(ended.stderr, "");
     let values = values(&cluster);
     assert_eq!(values.len(), 2000);
@@ -37,7 +37,7 @@ fn random_records_of_the_given_size_are_sent_and_summed_up_in_one_line() {
 }
 
 #[test]
-fn records_of_a_file_are_cut_at_the_delimiter_and_drawn_at_random() {
+fn payloads_of_a_file_are_split_at_the_delimiter_and_chosen_at_random() {
     let cluster = cluster();
     let file = TempFile::new("payloads.txt", "one;;two;drei \u{e4};".as_bytes());
     let ended = send(
@@ -70,7 +70,7 @@ fn records_of_a_file_are_cut_at_the_delimiter_and_drawn_at_random() {
 }
 
 #[test]
-fn a_rate_is_kept() {
+fn the_rate_is_not_exceeded() {
     let cluster = cluster();
     let ended = send(
         &cluster,
@@ -79,7 +79,7 @@ fn a_rate_is_kept() {
     );
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let total = parse_total(ended.lines()[0]).unwrap();
-    // The last of them is due at 1.49 s; how late it may be is the machine's affair.
+    // The last record is due at 1.49 s; on a busy machine it may be late.
     assert!(total.records_per_second <= 101.0, "{total:?}");
     assert!(ended.took >= Duration::from_millis(1490), "{ended:?}");
     let mut timestamps: Vec<i64> = (0..3)
@@ -115,7 +115,7 @@ fn a_line_with_the_figures_of_the_window_is_printed_every_five_seconds() {
     assert_eq!(parse_total(total).unwrap().records, 540);
 }
 
-/// Kafka's tool prints a stack trace for each, counts them as sent, and ends with 0.
+/// Kafka's tool prints a stack trace for each failed record, counts it as sent, and exits with 0.
 #[test]
 fn failed_records_are_printed_once_and_counted_and_the_run_exits_with_0() {
     let cluster = cluster();
@@ -171,7 +171,7 @@ fn metrics_are_shown_as_a_table_in_alphabetical_order() {
         .map(|line| line.split_once(" : ").unwrap())
         .collect();
     assert!(rows.is_sorted_by_key(|(name, _)| name.trim_end()));
-    // The names are filled up to the longest.
+    // Names are padded to the length of the longest.
     let width = rows[0].0.len();
     assert!(rows.iter().all(|(name, _)| name.len() == width));
     assert!(rows.iter().any(|(name, _)| !name.ends_with(' ')));

@@ -14,14 +14,14 @@ fn committed(cluster: &TestCluster) -> usize {
     (0..3).map(seen).sum()
 }
 
-/// How many markers there are in the log: of each partition, once for each transaction that had it.
+/// The number of transaction markers in the log: one for each transaction and each of its partitions.
 fn markers(cluster: &TestCluster) -> usize {
     let offsets = |partition| cluster.last_stable_offset("t", partition).unwrap() as usize;
     (0..3).map(offsets).sum::<usize>() - values(cluster).len()
 }
 
 #[test]
-fn records_are_committed_whenever_the_time_of_a_transaction_is_up_and_at_the_end() {
+fn records_are_committed_after_the_transaction_duration_and_at_the_end() {
     let cluster = cluster();
     let further = [
         "--transaction-duration-ms",
@@ -38,7 +38,7 @@ fn records_are_committed_whenever_the_time_of_a_transaction_is_up_and_at_the_end
         "{ended:?}"
     );
     assert_eq!(committed(&cluster), 100);
-    // Half a second of them; each has up to three partitions.
+    // The transactions of half a second, each with up to three partitions.
     let markers = markers(&cluster);
     assert!((2..=18).contains(&markers), "{markers}");
     let transaction = cluster.transaction("mine").unwrap();
@@ -47,7 +47,7 @@ fn records_are_committed_whenever_the_time_of_a_transaction_is_up_and_at_the_end
 }
 
 #[test]
-fn the_id_has_a_default_and_wins_over_that_of_the_configuration() {
+fn the_transactional_id_has_a_default_and_overrides_the_configuration() {
     let cluster = cluster();
     let further = [
         "transactional.id=other",

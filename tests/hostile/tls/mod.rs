@@ -49,7 +49,7 @@ impl Stage {
         Speaker::new(&self.authority.issue(&["127.0.0.1"]), versions)
     }
 
-    /// The producer's error for a broker that runs this function must have these words.
+    /// Runs a case with a broker that runs this function. The producer's error must have these words.
     fn case(
         &self,
         what: &str,
@@ -67,7 +67,7 @@ impl Stage {
         self.beside.meanwhile(what, Greeting::Act(Arc::new(act)))
     }
 
-    /// The same for a broker that responds to the `ClientHello` with this.
+    /// As [`Self::case`], for a broker that responds to the `ClientHello` with this function.
     fn answered(
         &self,
         what: &str,
@@ -82,7 +82,7 @@ impl Stage {
         });
     }
 
-    /// The same for a broker that does this after a TLS 1.3 handshake.
+    /// As [`Self::case`], for a broker that runs this function after a TLS 1.3 handshake.
     fn sealed(
         &self,
         what: &str,

@@ -22,7 +22,7 @@ use crate::workload::{THREADS, pass, send};
 tests![a_broker_that_hangs_for_a_minute_leaves_the_others_their_throughput];
 
 const HUNG: usize = 2;
-/// How long it hangs: longer than `request.timeout.ms`, so that its connection is closed too.
+/// How long the broker hangs: longer than `request.timeout.ms`, so that its connection is closed too.
 const HANG: Duration = Duration::from_secs(60);
 /// Duration of each measurement.
 const WINDOW: Duration = Duration::from_secs(4);
@@ -144,7 +144,7 @@ impl Small {
     const MEMORY: usize = 1024 * 1024;
     const MAX_BLOCK: Duration = Duration::from_secs(2);
 
-    /// Builds it, and connects to every broker.
+    /// Builds the producer, and connects it to every broker.
     fn start(cluster: &Cluster) -> Result<Self, Box<dyn std::error::Error>> {
         let config = config(&cluster.bootstrap_servers())
             .buffer_memory(Self::MEMORY)

@@ -55,7 +55,7 @@ fn options() -> ClusterOptions {
         .config("auto.leader.rebalance.enable", "false")
 }
 
-/// Stops it, if it was started.
+/// Stops the shared cluster, if it was started.
 pub(crate) fn stop() {
     CLUSTER
         .lock()

@@ -8,7 +8,7 @@ use crate::workload::pass;
 
 tests![a_broker_that_is_paused_for_20_seconds_costs_no_acknowledged_record];
 
-/// The resumed broker does not know yet that it was replaced, and has requests in its sockets. With acks=1 it
+/// The resumed broker still considers itself the leader, and has requests in its sockets. With acks=1 it
 /// acknowledges them, and then truncates them from its log.
 fn a_broker_that_is_paused_for_20_seconds_costs_no_acknowledged_record() -> TestResult {
     let cluster = cluster()?;

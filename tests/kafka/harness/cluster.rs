@@ -66,7 +66,7 @@ pub(super) struct BrokerState {
 }
 
 impl Cluster {
-    /// Starts a cluster and waits until every broker knows all the others.
+    /// Starts a cluster, and waits until the metadata of every broker has all the others.
     pub(crate) fn start(options: ClusterOptions) -> Result<Self> {
         let jars = Jars::of(&options.version)?;
         let is_zookeeper = major_minor(&options.version)? < (4, 0);
@@ -102,7 +102,7 @@ impl Cluster {
             .expect("every broker listens for PLAINTEXT")
     }
 
-    /// The same for another listener; `None` if there is no such listener.
+    /// As [`Self::bootstrap_servers`], for another listener; `None` if there is no such listener.
     pub(crate) fn bootstrap_servers_of(&self, listener: &str) -> Option<String> {
         let addresses: Option<Vec<String>> = (0..self.brokers.len())
             .map(|index| {

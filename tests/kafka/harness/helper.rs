@@ -158,7 +158,7 @@ impl Call {
 }
 
 impl Helper {
-    /// With a folder of its own. The JVM starts with the first call.
+    /// A helper with its own folder. The JVM starts with the first call.
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             version: DEFAULT_VERSION.to_owned(),
@@ -168,7 +168,7 @@ impl Helper {
         })
     }
 
-    /// With its log in a cluster's folder.
+    /// A helper whose log is in a cluster's folder.
     pub(crate) fn in_folder(folder: &Path) -> Self {
         Self::of_version(DEFAULT_VERSION, folder)
     }

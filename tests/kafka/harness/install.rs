@@ -2,7 +2,7 @@
 //! tests.
 //!
 //! ```text
-//! target/kafka/<version>/jars-<hash of the pom and what is asked of it>/*.jar
+//! target/kafka/<version>/jars-<hash of the pom and its properties>/*.jar
 //! target/kafka/classes-<hash of the sources>/
 //! target/kafka/run/<process>-<number>/            data and logs of a running cluster
 //! ```

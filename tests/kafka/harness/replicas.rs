@@ -47,7 +47,7 @@ impl Cluster {
         self.await_in_sync_for(Duration::ZERO)
     }
 
-    /// The same, for a minimum duration.
+    /// As [`Self::await_in_sync`]; the state must last for `steady`.
     fn await_in_sync_for(&self, steady: Duration) -> Result<()> {
         let call = self.call("await-in-sync").number(&steady.as_millis());
         self.explained(self.helper().run(&call))

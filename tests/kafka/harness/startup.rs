@@ -172,7 +172,7 @@ impl Cluster {
         unreachable!("the last attempt returns")
     }
 
-    /// Waits until all brokers know each other.
+    /// Waits until the metadata of every broker has all brokers.
     fn await_all(&self) -> Result<()> {
         let everyone: Vec<usize> = (0..self.brokers.len()).collect();
         for index in 0..self.brokers.len() {
@@ -268,7 +268,7 @@ impl Cluster {
         properties
     }
 
-    /// Waits until a started broker responds and knows the expected brokers and all topics.
+    /// Waits until a started broker responds, and its metadata has the expected brokers and all topics.
     pub(super) fn await_broker(
         &self,
         index: usize,

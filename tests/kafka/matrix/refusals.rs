@@ -1,4 +1,4 @@
-//! Features that a broker is too old for result in an error with the remedy, and no record in the log.
+//! A feature that the broker is too old for results in an error with the remedy, and in no record in the log.
 
 use kafka_producer::{ProducerConfigBuilder, ProducerRecord};
 
@@ -65,7 +65,7 @@ fn send(config: ProducerConfigBuilder, record: Record) -> std::result::Result<()
     let producer = build(config).map_err(|error| error.to_string())?;
     let sent = producer.send(record).map_err(|error| error.to_string());
     let outcome = sent.and_then(|future| future.get().map_err(|error| error.to_string()));
-    // What is asked here is answered.
+    // The outcome that matters is that of the record.
     drop(producer.close());
     outcome.map(drop)
 }

@@ -14,7 +14,7 @@ pub(super) const RELEASES: [Release; 8] = [
 
 pub(crate) const NEWEST: &str = RELEASES[RELEASES.len() - 1].version;
 
-/// As in `compression.type`.
+/// The values of `compression.type`.
 pub(super) const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
 /// A version of Kafka.
@@ -39,7 +39,7 @@ impl Release {
         self
     }
 
-    /// One of the matrix.
+    /// The release with this version, which must be in the matrix.
     pub(super) fn of(version: &str) -> &'static Self {
         RELEASES
             .iter()

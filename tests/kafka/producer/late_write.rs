@@ -1,9 +1,8 @@
 //! A batch that expires while it is being written (KAFKA-19012).
 //!
 //! A paused broker accepts only what the socket buffers hold, so a large request is written in part. Its batch expires,
-//! and other records need memory. In Java's 3.0.0 the pool gives them the memory of the batch: the rest of the request
-//! is then written from what they put there, and records appear in a partition, or even a topic, that they were never
-//! sent to.
+//! and other records need memory. In Java's 3.0.0 the pool gives them the memory of the batch. The rest of the request
+//! then consists of their bytes, so records appear in a partition, or even a topic, that they were never sent to.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,10 +25,10 @@ const VICTIM_RECORDS: usize = 800;
 const RECORD_BYTES: usize = 1000;
 /// Memory for two batches, but not for a third.
 const MEMORY_BYTES: usize = 2_000_000;
-/// Records for each of the other partitions, one partition after the other: they fill all memory that they get,
-/// including the part that is still to be written.
+/// Records for each of the other partitions, one partition after the other. They fill all free memory. If the memory of
+/// the expired batch counts as free, they overwrite the part of it that is not written yet.
 const WANTING: usize = 850;
-/// How long the batch is queued before it is written: so much earlier it expires than its request times out.
+/// How long the batch is queued before it is written. The batch expires this much earlier than its request times out.
 const HEAD_START: Duration = Duration::from_secs(4);
 const TIMEOUT: Duration = Duration::from_secs(8);
 

@@ -21,9 +21,9 @@ pub(super) const EVENT_HUBS_PASSWORD: &str =
 /// How a client authenticates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mechanism {
-    /// Not at all.
+    /// The client does not authenticate.
     Ssl,
-    /// By a client certificate.
+    /// The client has a certificate.
     Mtls,
     Plain,
     Scram256,
@@ -168,7 +168,7 @@ pub(super) fn rig(version: &str) -> Result<Arc<Rig>> {
     Ok(rig)
 }
 
-/// Stops those that were started.
+/// Stops the rigs that were started.
 pub(crate) fn stop() {
     RIGS.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
@@ -181,7 +181,7 @@ impl Rig {
             .version(version)
             .logs_handshakes()
             .config("inter.broker.listener.name", "PLAINTEXT")
-            // Of each listener.
+            // The number applies to each listener.
             .config("num.network.threads", "1");
         let mut map = vec![
             ("CONTROLLER".to_owned(), "PLAINTEXT"),
@@ -312,7 +312,7 @@ pub(crate) fn trusting(servers: &str, authority: &Authority) -> ProducerConfigBu
         .set("ssl.truststore.certificates", authority.pem())
 }
 
-/// The same with a client certificate.
+/// Adds a client certificate to a configuration.
 pub(super) fn with_certificate(
     config: ProducerConfigBuilder,
     identity: &Identity,

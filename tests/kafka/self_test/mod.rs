@@ -18,10 +18,10 @@ tests![
     records_of_javas_producer_are_read_back_unchanged,
     a_million_records_are_read_back_quickly,
     only_committed_transactions_are_read_as_committed,
-    topics_grow_and_go,
-    a_killed_broker_comes_back_with_its_records,
-    a_stopped_broker_ends_by_itself_and_comes_back,
-    a_paused_broker_answers_after_it_is_resumed,
+    partitions_are_added_and_topics_are_deleted,
+    a_killed_broker_has_its_records_after_a_restart,
+    a_stopped_broker_exits_and_can_be_started_again,
+    a_paused_broker_responds_after_it_is_resumed,
     three_brokers_replicate_and_survive_the_loss_of_one,
     brokers_without_zookeeper_are_no_different,
     no_process_outlives_an_owner_that_is_killed,
@@ -165,7 +165,7 @@ fn only_committed_transactions_are_read_as_committed() -> TestResult {
     Ok(())
 }
 
-fn topics_grow_and_go() -> TestResult {
+fn partitions_are_added_and_topics_are_deleted() -> TestResult {
     let cluster = shared::cluster()?;
     cluster.create_topic("grows", 1, &[("max.message.bytes", "2000")])?;
     cluster.add_partitions("grows", 3)?;
@@ -197,7 +197,7 @@ fn topics_grow_and_go() -> TestResult {
     Ok(())
 }
 
-fn a_killed_broker_comes_back_with_its_records() -> TestResult {
+fn a_killed_broker_has_its_records_after_a_restart() -> TestResult {
     let cluster = Cluster::start(ClusterOptions::default())?;
     cluster.create_topic("kept", 1, &[])?;
     write(&cluster, "kept", "before")?;
@@ -220,7 +220,7 @@ fn a_killed_broker_comes_back_with_its_records() -> TestResult {
     Ok(())
 }
 
-fn a_stopped_broker_ends_by_itself_and_comes_back() -> TestResult {
+fn a_stopped_broker_exits_and_can_be_started_again() -> TestResult {
     let cluster = Cluster::start(ClusterOptions::default())?;
     cluster.create_topic("kept", 1, &[])?;
     write(&cluster, "kept", "before")?;
@@ -238,7 +238,7 @@ fn a_stopped_broker_ends_by_itself_and_comes_back() -> TestResult {
     Ok(())
 }
 
-fn a_paused_broker_answers_after_it_is_resumed() -> TestResult {
+fn a_paused_broker_responds_after_it_is_resumed() -> TestResult {
     let cluster = Cluster::start(ClusterOptions::default())?;
     cluster.create_topic("slow", 1, &[])?;
     let broker = cluster.broker(0);

@@ -52,7 +52,7 @@ fn commits_and_aborts(version: &str, is_old: bool) -> TestResult {
     let producer = begin(&cluster)?;
     records_and_offsets(&cluster, &producer)?;
     members(&producer, is_old)?;
-    // Where old brokers do not support it, the producer fails for good, as in Java.
+    // Old brokers do not support the member check, and the producer fails for good, as in Java.
     let producer = if is_old { begin(&cluster)? } else { producer };
     a_refused_batch(&cluster, &producer)?;
     let producer = a_lost_batch(&cluster, producer, is_old)?;
@@ -66,7 +66,7 @@ fn commits_and_aborts(version: &str, is_old: bool) -> TestResult {
     Ok(())
 }
 
-/// A producer with the one id, initialized.
+/// Builds and initializes a producer. All producers of a test have the same transactional id.
 fn begin(cluster: &Cluster) -> Result<Producer, Box<dyn std::error::Error>> {
     let config = transactional(&cluster.bootstrap_servers(), "basics")
         .linger(Duration::from_millis(2))

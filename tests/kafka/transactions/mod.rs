@@ -1,4 +1,4 @@
-//! Transactions: what Kafka's consumer reads with `isolation.level=read_committed`, whatever fails.
+//! Transactions: the records that Kafka's consumer reads with `isolation.level=read_committed`, whatever fails.
 
 pub(crate) mod application;
 pub(crate) mod basics;

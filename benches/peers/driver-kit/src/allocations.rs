@@ -1,10 +1,10 @@
-//! Counting allocations, in the flavours of the kit that do.
+//! Counts allocations, if a feature of the kit enables it.
 
 #[cfg(feature = "count-allocations-of-process")]
 #[global_allocator]
 static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
 
-/// Runs `work` and tells how often memory was allocated meanwhile on this thread, if that is counted.
+/// Runs `work`. Returns the number of allocations on this thread meanwhile; `None` if they are not counted.
 pub(crate) fn of_caller(work: impl FnOnce()) -> Option<u64> {
     #[cfg(feature = "count-allocations-of-callers")]
     {
@@ -17,7 +17,7 @@ pub(crate) fn of_caller(work: impl FnOnce()) -> Option<u64> {
     }
 }
 
-/// How often memory was allocated so far in this process, if that is counted.
+/// The number of allocations of this process so far; `None` if they are not counted.
 pub(crate) fn of_process() -> Option<u64> {
     #[cfg(feature = "count-allocations-of-process")]
     {

@@ -1,4 +1,4 @@
-//! What a driver supplies.
+//! The interface that a driver implements.
 
 use std::time::{Duration, Instant};
 
@@ -9,14 +9,14 @@ use crate::tally::Ticket;
 /// Why a client does not take part.
 #[derive(Debug)]
 pub enum Refusal {
-    /// It cannot do what is asked: the reason in a sentence, for the table.
+    /// The client does not support the setup. The reason is a sentence for the table.
     Unable(String),
-    /// It should, but something went wrong.
+    /// The client supports the setup, but failed.
     Failed(String),
 }
 
 impl Refusal {
-    /// It should, but an error came.
+    /// A failure with the text of this error.
     pub fn failed(error: impl ToString) -> Self {
         Self::Failed(error.to_string())
     }
@@ -24,75 +24,74 @@ impl Refusal {
 
 /// A producer client, shared by all sending threads.
 ///
-/// Topic, partition and the other settings are in the [`Setup`]; keep what is needed of them.
+/// Topic, partition and the other settings are in the [`Setup`]; an implementation stores the ones it needs.
 pub trait Client: Send + Sync + Sized + 'static {
-    /// Makes the producer and fetches the topic's metadata.
+    /// Creates the producer, and fetches the topic's metadata.
     ///
     /// # Errors
-    /// When the client cannot do what is asked, or something went wrong.
+    /// If the client does not support the setup, or fails.
     fn start(setup: &Setup) -> Result<(Self, About), Refusal>;
 
-    /// Hands one record over, so that its end is told by [`Ticket::acked`] or [`Ticket::failed`], from
-    /// whatever thread. Blocks, or polls as the client's users do, while the client is full.
+    /// Sends one record. Its result is reported by [`Ticket::acked`] or [`Ticket::failed`], from any thread.
+    /// Blocks, or polls as the client's users do, while the buffer of the client is full.
     ///
     /// # Errors
-    /// When the record was not taken; its ticket must not be used then.
+    /// If the client rejects the record; its ticket must not be used then.
     fn send(&self, record: Record<'_>, ticket: Ticket) -> Result<(), String>;
 
-    /// As [`send`](Self::send), in the cheapest way that still lets [`flush`](Self::flush) know that every
-    /// record ended (`"callback": false`).
+    /// As [`send`](Self::send) without a ticket (`"callback": false`): in the cheapest way that still lets
+    /// [`flush`](Self::flush) wait for every record.
     ///
     /// # Errors
-    /// When the record was not taken.
+    /// If the client rejects the record.
     fn send_quietly(&self, record: Record<'_>) -> Result<(), String>;
 
     /// Sends one record and waits until it is acknowledged, as a user of this client would.
     ///
     /// # Errors
-    /// When it was not.
+    /// If the record fails.
     fn send_and_wait(&self, record: Record<'_>) -> Result<(), String>;
 
-    /// Sends what is still in batches and waits until every record that was handed over has ended. With
-    /// `until` it must return by then; a client that cannot promise that returns at once (the kit then waits
-    /// for the tickets itself).
+    /// Sends the open batches, and waits until every sent record is complete. Must return by `until`, if it is
+    /// set; a client that cannot do that returns at once, and the kit waits for the tickets itself.
     ///
     /// # Errors
-    /// After quiet sends: when not all of them are known to be acknowledged. The round's records then count
-    /// as failed.
+    /// After [`send_quietly`](Self::send_quietly): if not all records are known to be acknowledged. The
+    /// incomplete records of the round then count as failed.
     fn flush(&self, until: Option<Instant>) -> Result<(), String>;
 
-    /// Whether [`Setup::transactional`] is heeded.
+    /// Whether the client supports [`Setup::transactional`].
     const HAS_TRANSACTIONS: bool = false;
 
-    /// Comes before the records of a group: begins a transaction, where groups are transactions.
+    /// Called before the records of a group: begins a transaction, if groups are transactions.
     ///
     /// # Errors
-    /// When none could be begun.
+    /// If the transaction cannot be begun.
     fn begin_group(&self) -> Result<(), String> {
         Ok(())
     }
 
-    /// Comes after the records of a group: commits, where groups are transactions, or else flushes.
+    /// Called after the records of a group: commits, if groups are transactions, and flushes otherwise.
     ///
     /// # Errors
-    /// When not all is known to be acknowledged or committed.
+    /// If not all records are known to be acknowledged or committed.
     fn end_group(&self) -> Result<(), String> {
         self.flush(None)
     }
 
-    /// Lets a sending thread wait for the next record of a paced round. A client that needs to be polled
-    /// does that here, for no longer than `time`.
+    /// Called by a sending thread while it waits for the next record of a paced round. A client that needs to
+    /// be polled is polled here, for `time` at most.
     fn idle(&self, time: Duration) {
         std::thread::sleep(time);
     }
 
-    /// Sends one thread's records of a round. A client that wants its own loop (inside of an async runtime,
-    /// say) overrides it and walks over [`Share::turns`].
+    /// Sends one thread's records of a round. A client that needs its own loop, for example in an async
+    /// runtime, overrides this method and iterates over [`Share::turns`].
     fn share(&self, share: &Share) {
         self.one_after_the_other(share);
     }
 
-    /// The usual loop of a sending thread, around the methods above.
+    /// The default loop of a sending thread, which calls the methods above.
     fn one_after_the_other(&self, share: &Share) {
         match share.mode() {
             Mode::Blast if share.callback() => {
@@ -116,7 +115,7 @@ pub trait Client: Send + Sync + Sized + 'static {
         }
     }
 
-    /// Sleeps, never spins: at a hundred microseconds between records spinning would be all that is measured.
+    /// Sleeps instead of spinning: with 100 µs between records the cost of spinning would dominate the measurement.
     fn wait_until_due(&self, due: Option<Instant>) {
         let Some(due) = due else { return };
         loop {

@@ -1,4 +1,4 @@
-//! The sending threads: made once, parked between rounds.
+//! The sending threads: started once, parked between rounds.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -14,7 +14,7 @@ pub(crate) struct Crew {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Where a round is put up, and where its threads sign off.
+/// State shared with the threads: the current round, and the threads that are still busy.
 struct Board {
     state: Mutex<State>,
     changed: Condvar,
@@ -22,10 +22,10 @@ struct Board {
 
 #[derive(Default)]
 struct State {
-    /// Counts rounds, so that a thread knows a new one.
+    /// The number of the current round, by which a thread detects a new one.
     number: u64,
     round: Option<Arc<Round>>,
-    /// Threads that have not signed off.
+    /// Threads that have not finished the round.
     busy: usize,
     allocations: Option<u64>,
     closed: bool,
@@ -53,7 +53,7 @@ impl Crew {
         self.threads.len()
     }
 
-    /// Puts a round up; the threads begin with it.
+    /// Starts a round in all threads.
     pub(crate) fn begin(&self, round: Arc<Round>) {
         let mut state = self.board.state();
         state.number += 1;
@@ -64,7 +64,7 @@ impl Crew {
         self.board.changed.notify_all();
     }
 
-    /// Waits until all threads are through, or until `until`; tells whether they are.
+    /// Waits until all threads have finished the round, or until `until`. Returns whether they have.
     pub(crate) fn wait(&self, until: Option<Instant>) -> bool {
         let mut state = self.board.state();
         while state.busy > 0 {
@@ -87,7 +87,7 @@ impl Crew {
         self.board.state().allocations
     }
 
-    /// Sends the threads home; waits for them only when none is held up inside its client.
+    /// Ends the threads. Does not wait for them if one is blocked in its client.
     pub(crate) fn dismiss(self) {
         let mut state = self.board.state();
         state.closed = true;
@@ -96,7 +96,7 @@ impl Crew {
         self.board.changed.notify_all();
         if idle {
             for thread in self.threads {
-                // A panic was printed when it happened.
+                // An error means that the thread has panicked, which was printed then.
                 let _ = thread.join();
             }
         }
@@ -108,7 +108,7 @@ impl Board {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the round after number `seen`.
+    /// Waits for the round after number `seen`; `None` at the end.
     fn next(&self, seen: u64) -> Option<(u64, Arc<Round>)> {
         let mut state = self.state();
         loop {

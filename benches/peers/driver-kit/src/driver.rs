@@ -1,4 +1,4 @@
-//! The loop of a driver: a command in, an answer out.
+//! The loop of a driver: reads commands, and writes a response for each.
 
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use crate::protocol::{Allocations, Command, Mode, Produce, Ready, Result as Roun
 use crate::share::{Round, Sent};
 use crate::tally::TALLY;
 
-/// Runs the driver until it is told to quit or its standard input ends.
+/// Runs the driver until the command `quit`, or until its standard input ends.
 pub fn run<C: Client>() -> ExitCode {
     let mut driver = None::<Driver<C>>;
     for line in std::io::stdin().lock().lines() {
@@ -104,7 +104,7 @@ impl<C: Client> Driver<C> {
             self.finish(&round);
         }
         if through && round.give_up.is_none() {
-            // Every record was handed over, or its failure told; the rest is the client's callbacks.
+            // Every record was sent or has failed. What remains are the client's callbacks.
             TALLY.wait(None);
         } else {
             TALLY.wait(round.give_up);
@@ -133,7 +133,7 @@ impl<C: Client> Driver<C> {
         let mut start = Instant::now();
         let step_nanos = match (produce.mode, produce.per_second) {
             (Mode::Rate, Some(rate)) if rate > 0.0 => {
-                // So that the threads are there when the first record is due.
+                // So that the threads are running when the first record is due.
                 start += HEAD_START;
                 1e9 / rate
             }
@@ -162,7 +162,7 @@ impl<C: Client> Driver<C> {
         })
     }
 
-    /// Flushes, and counts the records whose end no ticket tells.
+    /// Flushes, and counts the records without a ticket.
     fn finish(&self, round: &Round) {
         let outcome = self.client.flush(round.give_up);
         let quiet = round.mode == Mode::Blast && !round.callback;
@@ -182,7 +182,7 @@ impl<C: Client> Driver<C> {
 
 const HEAD_START: Duration = Duration::from_millis(2);
 
-/// How long threads may be held up after a round that was given up.
+/// How long threads may stay blocked after a round that was cancelled.
 const LONGEST_LEFTOVER: Duration = Duration::from_secs(150);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the drivers of `benches/peers` have in common, so that a driver is only its client.
+//! Common code of the drivers of `benches/peers`: a driver only implements its client.
 //!
 //! A driver implements [`Client`] and its `main` is one line:
 //!
@@ -17,12 +17,12 @@
 //! }
 //! ```
 //!
-//! The kit reads the commands, keeps the payloads in memory, makes the sending threads once and parks them
-//! between rounds, paces the records, counts their ends and keeps the latencies. The client is shared by
+//! The kit reads the commands, keeps the payloads in memory, starts the sending threads once and parks them
+//! between rounds, paces the records, counts the results and stores the latencies. The client is shared by
 //! reference between all sending threads.
 //!
-//! What a record costs the kit itself, for a client that learns its end by callback: one addition to an
-//! atomic counter (and, where latencies are kept, a clock and an entry in a histogram under a lock).
+//! The kit's own cost for a record with a callback is one addition to an atomic counter. With latencies it
+//! also reads the clock and adds an entry to a histogram under a lock.
 #![forbid(unsafe_code)]
 
 mod allocations;

@@ -1,10 +1,10 @@
-//! Values and keys: files of blocks of one size, whole in memory.
+//! Values and keys: files of blocks of equal size, kept in memory.
 
 use std::fs;
 
 use crate::protocol::Setup;
 
-/// Blocks of one size, end to end.
+/// Blocks of equal size, without gaps.
 #[derive(Debug)]
 pub struct Blocks {
     bytes: Vec<u8>,
@@ -20,7 +20,7 @@ impl Blocks {
     /// Reads the values of a setup, and its keys if it has some.
     ///
     /// # Errors
-    /// When one of the files cannot be read, or does not consist of whole blocks.
+    /// If a file cannot be read, or does not consist of whole blocks.
     pub fn of(setup: &Setup) -> Result<(Self, Option<Self>), String> {
         let values = Self::read(&setup.payloads, setup.payload_bytes)?;
         let keys = match &setup.keys {
@@ -30,10 +30,10 @@ impl Blocks {
         Ok((values, keys))
     }
 
-    /// Takes these.
+    /// Splits `bytes` into blocks of `size` bytes.
     ///
     /// # Errors
-    /// When they are not whole blocks.
+    /// If the bytes are not whole blocks.
     pub fn new(bytes: Vec<u8>, size: usize) -> Result<Self, String> {
         if size == 0 || bytes.is_empty() || bytes.len() % size != 0 {
             let length = bytes.len();
@@ -44,23 +44,23 @@ impl Blocks {
         Ok(Self { bytes, size })
     }
 
-    /// How many there are.
+    /// The number of blocks.
     pub fn count(&self) -> usize {
         self.bytes.len() / self.size
     }
 
-    /// Bytes of each.
+    /// The size of a block in bytes.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// The block of this number; they come round and round.
+    /// The block with this number, modulo the number of blocks.
     pub fn get(&self, number: usize) -> &[u8] {
         let start = number % self.count() * self.size;
         &self.bytes[start..start + self.size]
     }
 
-    /// Blocks `first`, `first + step`, …, round and round.
+    /// An endless iterator over the blocks `first`, `first + step`, …, each modulo the number of blocks.
     pub(crate) fn every(&self, first: usize, step: usize) -> Cycle<'_> {
         let count = self.count();
         Cycle {
@@ -71,7 +71,7 @@ impl Blocks {
     }
 }
 
-/// An endless walk over blocks, without a division for each.
+/// An endless iterator over blocks, without a division for each block.
 #[derive(Debug)]
 pub(crate) struct Cycle<'a> {
     blocks: &'a Blocks,
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_cut_is_refused() {
+    fn a_truncated_file_is_rejected() {
         let error = Blocks::new(vec![0; 7], 2).unwrap_err();
         assert!(error.contains("7 bytes"), "{error}");
     }

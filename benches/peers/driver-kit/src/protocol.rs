@@ -1,69 +1,68 @@
-//! The lines of JSON that conductor and driver exchange.
+//! The protocol between conductor and driver: lines of JSON.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What the conductor says.
+/// A command of the conductor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "cmd", rename_all = "snake_case")]
 pub enum Command {
-    /// Make the producer.
+    /// Creates the producer.
     Setup(Box<Setup>),
-    /// Send the records of a round.
+    /// Sends the records of a round.
     Produce(Produce),
-    /// Close the producer and exit.
+    /// Closes the producer, and exits.
     Quit {},
 }
 
-/// How the producer is to be made, and what it will send.
+/// The settings of the producer, and its records.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[allow(clippy::struct_excessive_bools)] // As the protocol has them.
+#[allow(clippy::struct_excessive_bools)] // They are fields of the protocol.
 pub struct Setup {
     /// Addresses of brokers, `host:port`, with commas between them.
     pub bootstrap: String,
-    /// File of the certificates to trust, in PEM, where the brokers speak TLS. Even a client with its own defaults
-    /// needs it.
+    /// File of the certificates to trust, in PEM; `None` without TLS. Applies even if `defaults` is set.
     #[serde(default)]
     pub authority: Option<String>,
     /// The topic to send to.
     pub topic: String,
-    /// How many partitions it has.
+    /// The number of partitions of the topic.
     pub partitions: i32,
-    /// The one partition every record goes to, if it is not left to the client.
+    /// The partition of all records; `None` if the client chooses partitions.
     pub partition: Option<i32>,
     /// `0`, `1` or `all`.
     pub acks: String,
     /// Whether the producer is idempotent.
     pub idempotent: bool,
-    /// How long a batch waits for more records.
+    /// How long a batch waits for more records, in milliseconds.
     pub linger_ms: u64,
-    /// When a batch is full.
+    /// The maximum size of a batch.
     pub batch_bytes: usize,
-    /// Memory for records that are not sent yet.
+    /// The maximum memory for records that are not acknowledged yet.
     pub buffer_bytes: usize,
-    /// Requests that may be unanswered at a time, per connection.
+    /// The maximum number of requests in flight per connection.
     pub max_in_flight: usize,
-    /// How long an answer may take.
+    /// The request timeout.
     pub request_timeout_ms: u64,
-    /// How long the delivery of a record may take.
+    /// The delivery timeout of a record.
     pub delivery_timeout_ms: u64,
     /// `none`, `gzip`, `snappy`, `lz4` or `zstd`, at the client's default level.
     pub compression: String,
-    /// Whether all but the address is left as the client has it.
+    /// Whether the client uses its own defaults for everything but the addresses.
     pub defaults: bool,
-    /// File of values, end to end.
+    /// File of values, without gaps.
     pub payloads: String,
-    /// Bytes of each value.
+    /// The size of each value.
     pub payload_bytes: usize,
-    /// File of keys, end to end, if records have keys.
+    /// File of keys, without gaps; `None` for records without keys.
     pub keys: Option<String>,
-    /// Bytes of each key.
+    /// The size of each key.
     #[serde(default)]
     pub key_bytes: usize,
-    /// Sending threads.
+    /// The number of sending threads.
     pub threads: usize,
-    /// Whether each record's end is learnt by callback.
+    /// Whether the result of each record is reported by a callback.
     pub callback: bool,
     /// Whether each group of [`Mode::Groups`] is a transaction.
     #[serde(default)]
@@ -71,75 +70,76 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Whether the client is told to compress.
+    /// Whether the client must compress.
     pub fn compresses(&self) -> bool {
         !self.defaults && self.compression != "none"
     }
 
-    /// The transactional id of a driver whose groups are transactions. One that was started with the argument `flush`
-    /// is asked what the same groups take without, and has none.
+    /// The transactional id, if groups are transactions. `None` for a driver that was started with the argument
+    /// `flush`: it measures the same groups without transactions.
     pub fn transactional_id(&self) -> Option<String> {
         let is_transactional = self.transactional && std::env::args().all(|word| word != "flush");
         is_transactional.then(|| format!("driver-{}", std::process::id()))
     }
 }
 
-/// For [`About::unequal`]: of clients whose batches are full by what is in them and not by what it will come to.
+/// For [`About::unequal`]: for clients that limit the uncompressed size of batches, not the estimated compressed size.
 pub const SIZED_UNCOMPRESSED: &str = "The size of a batch counts bytes before they are compressed, where Java and ours \
                                       count what they will come to: its batches hold fewer records, and its codec \
                                       sees less of them at a time.";
 
-/// One round.
+/// The records of one round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Produce {
-    /// How the records follow each other.
+    /// When the records are sent.
     pub mode: Mode,
-    /// How many, over all threads.
+    /// The number of records of all threads together.
     pub records: u64,
     /// Records per second, for [`Mode::Rate`].
     #[serde(default)]
     pub per_second: Option<f64>,
-    /// Records of a group, for [`Mode::Groups`].
+    /// The number of records in a group, for [`Mode::Groups`].
     #[serde(default)]
     pub group: Option<u64>,
-    /// When to end the round in any case, counted from its start.
+    /// Cancels the round this many milliseconds after its start.
     #[serde(default)]
     pub give_up_ms: Option<u64>,
 }
 
-/// How the records of a round follow each other.
+/// When the records of a round are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// As fast as the client takes them.
+    /// As fast as the client accepts them.
     Blast,
-    /// The next when the one before is acknowledged.
+    /// Each record after the acknowledgement of the previous one.
     OneByOne,
     /// At fixed points in time.
     Rate,
-    /// So many as fast as the client takes them; the next when all of those are acknowledged. A latency is that of a
-    /// group, from before its first record, or the begin of its transaction, to when all is acknowledged or committed.
+    /// In groups: the records of a group as fast as the client accepts them, the next group when all of them are
+    /// acknowledged. A latency is that of a group, from before its first record, or the begin of its transaction, until
+    /// all records are acknowledged or committed.
     Groups,
 }
 
-/// What a client says of itself when it is set up.
+/// The description of a client after its setup.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
-    /// The client and its version, and through what it is used.
+    /// The client with its version, and the library through which it is used.
     pub client: String,
-    /// The client's own keys, as handed over.
+    /// The configuration of the client, by its own keys.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
-    /// What could not be made equal and why, a sentence each.
+    /// Differences from the setup, and their reasons: a sentence each.
     #[serde(default)]
     pub unequal: Vec<String>,
-    /// What else a reader should know.
+    /// Other notes for the reader of the table.
     #[serde(default)]
     pub notes: Vec<String>,
 }
 
 impl About {
-    /// Says whose TLS the client speaks, where it does.
+    /// Adds the TLS library of the client to the notes, if TLS is used.
     #[must_use]
     pub fn with_tls_of(mut self, setup: &Setup, whose: &str) -> Self {
         if setup.authority.is_some() {
@@ -149,44 +149,44 @@ impl About {
     }
 }
 
-/// The answer to `setup` of a client that can.
+/// The response to `setup` if the client supports it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ready {
-    /// True.
+    /// Always true.
     pub ok: bool,
-    /// What it says of itself.
+    /// The description of the client.
     #[serde(flatten)]
     pub about: About,
 }
 
-/// The answer to `produce`.
+/// The response to `produce`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Result {
-    /// True.
+    /// Always true.
     pub ok: bool,
-    /// Records handed to the client, those it refused included.
+    /// Records passed to the client, including those it rejected.
     pub sent: u64,
     /// Records known to be acknowledged.
     pub acked: u64,
-    /// Records that were refused or failed.
+    /// Records that were rejected or failed.
     pub failed: u64,
-    /// Why the first of those failed.
+    /// The reason of the first failure.
     pub first_error: Option<String>,
-    /// From before the first send to after the last end.
+    /// Seconds from before the first send until the last record is complete.
     pub seconds: f64,
-    /// Latencies in nanoseconds, and how often each was seen.
+    /// Latencies in nanoseconds, each with its count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub latency_ns: Vec<(u64, u64)>,
-    /// In the flavours that count them: allocations of memory.
+    /// Allocations of memory, if the driver was built to count them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocations: Option<Allocations>,
 }
 
-/// How often memory was allocated in a round.
+/// The numbers of allocations in a round.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allocations {
-    /// On the sending threads, if that was counted.
+    /// Allocations on the sending threads, if they are counted.
     pub callers: Option<u64>,
-    /// In the whole process, if that was counted.
+    /// Allocations in the whole process, if they are counted.
     pub process: Option<u64>,
 }

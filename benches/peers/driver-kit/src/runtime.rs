@@ -1,4 +1,4 @@
-//! What drivers of clients on tokio have in common (feature `tokio`).
+//! Common code of the drivers whose clients use tokio (feature `tokio`).
 
 use std::fmt::Display;
 use std::future::Future;
@@ -13,15 +13,15 @@ use crate::client::Refusal;
 use crate::share::{Share, Turn};
 use crate::tally::Ticket;
 
-/// The runtime of a client: multi-threaded, with tokio's own number of workers.
+/// The runtime of a client: multi-threaded, with tokio's default number of workers.
 #[derive(Debug)]
 pub struct Tokio(Runtime);
 
 impl Tokio {
-    /// Starts it.
+    /// Starts the runtime.
     ///
     /// # Errors
-    /// When the system gives no threads.
+    /// If the threads cannot be started.
     pub fn start() -> Result<Self, Refusal> {
         Runtime::new().map(Self).map_err(Refusal::failed)
     }
@@ -31,10 +31,10 @@ impl Tokio {
         self.0.block_on(future)
     }
 
-    /// Blocks the calling thread until a future is ready, or `until` has come, which is an error.
+    /// Blocks the calling thread until a future is ready, at most until `until`.
     ///
     /// # Errors
-    /// Those of the future, and that it was given up.
+    /// The error of the future, or that `until` has passed.
     pub fn block_on_until(
         &self,
         until: Option<Instant>,
@@ -50,12 +50,12 @@ impl Tokio {
         })
     }
 
-    /// For clients that look for the runtime they are called in.
+    /// Enters the runtime, for clients that use the current runtime.
     pub fn enter(&self) -> EnterGuard<'_> {
         self.0.enter()
     }
 
-    /// Runs a task.
+    /// Spawns a task.
     pub fn spawn<F>(&self, task: F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -63,8 +63,8 @@ impl Tokio {
         self.0.spawn(task);
     }
 
-    /// Sends a blast's records one after the other in one future for the whole share, as in a task of the client's
-    /// users. Sending may wait while the client is full.
+    /// Sends the records of a share one after another in one future, as a task of the client's users does. The future
+    /// waits while the client is full.
     pub fn blast<'a, F>(&self, share: &'a Share, send: impl Fn(Turn<'a>) -> F)
     where
         F: Future<Output = Result<(), String>>,
@@ -77,11 +77,11 @@ impl Tokio {
             }
             Ok(())
         };
-        // The kit tells that it was given up.
+        // The kit itself reports a cancelled round.
         let _ = self.block_on_until(share.give_up_at(), all);
     }
 
-    /// For [`About::notes`](crate::About): what it runs on, and what its sending threads do.
+    /// A text for [`About::notes`](crate::About): the runtime, and the work of the sending threads.
     pub fn note(&self, sending: &str) -> String {
         let workers = self.0.metrics().num_workers();
         format!(
@@ -90,10 +90,10 @@ impl Tokio {
     }
 }
 
-/// Compares the partitions that a client sees with those it should see.
+/// Checks the number of partitions in the client's metadata.
 ///
 /// # Errors
-/// When they are not as many.
+/// If the number differs from the expected one.
 pub fn check_partitions(topic: &str, wanted: i32, found: usize) -> Result<(), Refusal> {
     if i32::try_from(found) == Ok(wanted) {
         return Ok(());
@@ -103,15 +103,15 @@ pub fn check_partitions(topic: &str, wanted: i32, found: usize) -> Result<(), Re
     )))
 }
 
-/// For clients whose deliveries are futures and nothing else: a task that awaits each, in the order in which they
-/// were sent, and counts it. What is outstanding is bounded by the client's own buffer.
+/// For clients that report results only by futures: a task that awaits them in the order of the sends, and counts the
+/// results. The client's own buffer limits the number of pending futures.
 #[derive(Debug)]
 pub struct Deliveries<F>(UnboundedSender<Outstanding<F>>);
 
 #[derive(Debug)]
 enum Outstanding<F> {
     Delivery(F, Option<Ticket>),
-    /// A request to report when all earlier deliveries have ended, and whether those without a ticket failed.
+    /// A request to report when all earlier deliveries are complete, and whether those without a ticket failed.
     End(oneshot::Sender<Result<(), String>>),
 }
 
@@ -128,17 +128,18 @@ where
         Self(outstanding)
     }
 
-    /// Hands a delivery over; without ticket its end is told by [`all_ended`](Self::all_ended).
+    /// Adds a delivery. Without a ticket its failure is reported by [`all_ended`](Self::all_ended).
     #[inline]
     pub fn add(&self, delivery: F, ticket: Option<Ticket>) {
-        // The task ends with the runtime, after all sending.
+        // An error is impossible: the task ends with the runtime, after all sends.
         let _ = self.0.send(Outstanding::Delivery(delivery, ticket));
     }
 
-    /// Waits until all that were handed over before have ended.
+    /// Waits until all deliveries added so far are complete.
     ///
     /// # Errors
-    /// How many of those without ticket failed since the last call, and why the first of them.
+    /// If deliveries without a ticket have failed since the last call: their number, and the reason of the first
+    /// failure.
     pub async fn all_ended(&self) -> Result<(), String> {
         let (reached, end) = oneshot::channel();
         let _ = self.0.send(Outstanding::End(reached));
@@ -193,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_that_does_not_end_is_given_up_in_time() {
+    fn a_future_that_is_never_ready_times_out() {
         let tokio = Tokio::start().unwrap();
         let soon = Instant::now() + Duration::from_millis(20);
         assert_eq!(
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_without_a_ticket_are_reported_after_all_earlier_ones_have_ended() {
+    fn failures_without_a_ticket_are_reported_after_all_earlier_deliveries_are_complete() {
         let tokio = Tokio::start().unwrap();
         let deliveries = Deliveries::count_on(&tokio);
         let (tell, told) = oneshot::channel();
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn another_number_of_partitions_is_refused() {
+    fn an_unexpected_number_of_partitions_is_rejected() {
         assert!(check_partitions("t", 12, 12).is_ok());
         let Err(Refusal::Failed(reason)) = check_partitions("t", 12, 1) else {
             panic!("one is not twelve");

@@ -8,23 +8,23 @@ use crate::payloads::{Blocks, Cycle};
 use crate::protocol::Mode;
 use crate::tally::{TALLY, Ticket};
 
-/// One record to be sent.
+/// A record to send.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
-    /// Its key, if the scenario has keys.
+    /// The key; `None` without keys.
     pub key: Option<&'a [u8]>,
-    /// Its value.
+    /// The value.
     pub value: &'a [u8],
 }
 
-/// One sending thread's part of a round: records `thread`, `thread + threads`, ….
+/// One sending thread's part of a round: the records `thread`, `thread + threads`, ….
 #[derive(Debug)]
 pub struct Share {
     pub(crate) thread: usize,
     pub(crate) round: Arc<Round>,
 }
 
-/// What all threads of a round have in common.
+/// The part of a round that all threads share.
 #[derive(Debug)]
 pub(crate) struct Round {
     pub(crate) mode: Mode,
@@ -36,10 +36,10 @@ pub(crate) struct Round {
     pub(crate) start: Instant,
     /// Nanoseconds between two records of a paced round.
     pub(crate) step_nanos: f64,
-    /// Records of a group.
+    /// The number of records in a group.
     pub(crate) group: u64,
     pub(crate) give_up: Option<Instant>,
-    /// Records handed over so far, by thread; each thread writes its own.
+    /// Records sent so far, by thread; each thread writes its own counter.
     pub(crate) sent: Vec<Sent>,
 }
 
@@ -58,14 +58,14 @@ impl Round {
     }
 }
 
-/// One record, and when it is due.
+/// A record with its ticket and due time.
 #[derive(Debug, Clone, Copy)]
 pub struct Turn<'a> {
-    /// What to send.
+    /// The record to send.
     pub record: Record<'a>,
-    /// What to tell its end to.
+    /// The ticket that reports its result.
     pub ticket: Ticket,
-    /// When to send it, in a paced round.
+    /// When to send the record; `None` unless the round is paced.
     pub due: Option<Instant>,
 }
 
@@ -75,26 +75,26 @@ impl Share {
         self.round.mode
     }
 
-    /// Whether each record's end is told by its ticket. In [`Mode::OneByOne`] the thread itself tells it; in
-    /// [`Mode::Rate`] this is always so.
+    /// Whether the result of each record is reported by its ticket. Always true in modes other than [`Mode::Blast`];
+    /// in [`Mode::OneByOne`] the sending thread itself reports it.
     pub fn callback(&self) -> bool {
         self.round.callback || self.round.mode != Mode::Blast
     }
 
-    /// How many records this thread has to send.
+    /// The number of records of this thread.
     pub fn len(&self) -> u64 {
         let (records, threads) = (self.round.records, self.round.threads as u64);
         let thread = self.thread as u64;
         records / threads + u64::from(thread < records % threads)
     }
 
-    /// Whether there is nothing to send.
+    /// Whether this thread has no records.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The records, one after the other; fewer when the round is given up before. The clock of a record that
-    /// is sent one by one starts when it is taken from here.
+    /// An iterator over the records; it ends early if the round is cancelled. In [`Mode::OneByOne`] the latency of
+    /// a record begins when the iterator returns it.
     pub fn turns(&self) -> Turns<'_> {
         let (first, step) = (self.thread, self.round.threads);
         Turns {
@@ -113,7 +113,7 @@ impl Share {
         }
     }
 
-    /// When the round ends in any case.
+    /// When the round is cancelled.
     pub fn give_up_at(&self) -> Option<Instant> {
         self.round.give_up
     }
@@ -123,7 +123,7 @@ impl Share {
         TALLY.add_acked(count);
     }
 
-    /// Counts records as handed over without having taken them from [`turns`](Self::turns).
+    /// Counts records as sent that do not come from [`turns`](Self::turns).
     pub fn sent(&self, count: u64) {
         self.counter().fetch_add(count, Relaxed);
     }
@@ -137,7 +137,7 @@ impl Share {
         TALLY.add_failed(count, || reason.to_string());
     }
 
-    /// Does this with each record, one after the other; an error is the record's end.
+    /// Calls `send` with each record, one after another. An error is the result of the record.
     #[inline]
     pub fn for_each(&self, send: impl Fn(Turn<'_>) -> Result<(), String>) {
         for turn in self.turns() {
@@ -147,8 +147,8 @@ impl Share {
         }
     }
 
-    /// Does this with each record of each group, one group after the other. A group's records are acknowledged when
-    /// its end succeeds; when it does not the share ends, since those after it would only fail too.
+    /// Calls `send` with each record of each group, one group after another. If `end` succeeds, the records of the
+    /// group count as acknowledged. If it fails, all remaining records fail, because later groups would only fail too.
     pub fn for_each_group(
         &self,
         begin: impl Fn() -> Result<(), String>,
@@ -173,7 +173,7 @@ impl Share {
                     );
                     self.acked(taken);
                 }
-                // The round is given up.
+                // The round is cancelled.
                 Ok(()) => return,
                 Err(reason) => return self.failed(taken + turns.left, reason),
             }
@@ -204,7 +204,7 @@ impl<'a> Iterator for Turns<'a> {
         }
         self.left -= 1;
         self.taken += 1;
-        // No other thread writes it: a store, not an addition.
+        // A store instead of an addition: no other thread writes the counter.
         self.sent.store(self.taken, Relaxed);
         let record = Record {
             key: self.keys.as_mut().map(Cycle::next),

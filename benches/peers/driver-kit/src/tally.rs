@@ -1,7 +1,7 @@
-//! Counting the ends of records.
+//! Counts the results of records.
 //!
-//! A process has one tally, so that a [`Ticket`] is eight bytes and needs no pointer: clients can carry it as
-//! the opaque value that many of them have.
+//! A process has one tally, so a [`Ticket`] is eight bytes without a pointer, and fits into the opaque value that
+//! many clients carry with a record.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -9,23 +9,23 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-/// A record's claim to be counted once it has ended. Copy it to wherever the client tells the end.
+/// Reports the result of one record to the tally. It is copied to the code that receives the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticket(u64);
 
 impl Ticket {
-    /// For a record whose latency does not matter.
+    /// A ticket for a record whose latency is not measured.
     pub(crate) fn untimed() -> Self {
         Self(u64::from(TALLY.round.load(Relaxed)) << TIME_BITS)
     }
 
-    /// For a record whose latency counts from `start`.
+    /// A ticket for a record whose latency is measured from `start`.
     pub(crate) fn since(start: Instant) -> Self {
         let time = nanos_since_epoch(start).max(1) & TIME_MASK;
         Self(Self::untimed().0 | time)
     }
 
-    /// The record was acknowledged.
+    /// Counts the record as acknowledged.
     #[inline]
     pub fn acked(self) {
         if !self.is_of_this_round() {
@@ -39,31 +39,31 @@ impl Ticket {
         TALLY.add_acked(1);
     }
 
-    /// The record failed.
+    /// Counts the record as failed.
     pub fn failed(self, reason: impl ToString) {
         if self.is_of_this_round() {
             TALLY.add_failed(1, || reason.to_string());
         }
     }
 
-    /// For clients that carry a number with a record.
+    /// The ticket as a number, for clients that carry a number with a record.
     pub fn to_bits(self) -> u64 {
         self.0
     }
 
-    /// The ticket that became this number.
+    /// The ticket of a number from [`to_bits`](Self::to_bits).
     pub fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// A record that outlived its round counts no more.
+    /// Whether the record belongs to the current round; results of earlier rounds are not counted.
     fn is_of_this_round(self) -> bool {
         self.0 >> TIME_BITS == u64::from(TALLY.round.load(Relaxed))
     }
 }
 
-/// A ticket is the round's number and, below it, when the record was due in nanoseconds since the process
-/// began; 48 bits are 78 hours.
+/// The lower 48 bits of a ticket are the due time of the record in nanoseconds since the start of the process, enough
+/// for 78 hours; the upper bits are the number of the round.
 const TIME_BITS: u32 = 48;
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 
@@ -85,11 +85,11 @@ fn nanos_since_epoch(instant: Instant) -> u64 {
     u64::try_from(instant.saturating_duration_since(*EPOCH).as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// How many records of the round have ended.
+/// Counts the complete records of a round.
 pub(crate) struct Tally {
-    /// Below 2^16.
+    /// The number of the round, below 2^16.
     round: AtomicU32,
-    /// How many are to end.
+    /// The number of records of the round.
     target: AtomicU64,
     acked: AtomicU64,
     failed: AtomicU64,
@@ -102,7 +102,7 @@ struct Rest {
     latencies: Option<Histogram<u64>>,
 }
 
-/// What a round came to.
+/// The results of a round.
 pub(crate) struct Counts {
     pub(crate) acked: u64,
     pub(crate) failed: u64,
@@ -111,7 +111,7 @@ pub(crate) struct Counts {
 }
 
 impl Tally {
-    /// Begins a round in which so many records will end. Tickets of earlier rounds are void.
+    /// Begins a round of this many records. Tickets of earlier rounds become invalid.
     pub(crate) fn begin(&self, target: u64) {
         LazyLock::force(&EPOCH);
         let mut rest = self.rest();
@@ -130,7 +130,7 @@ impl Tally {
     #[inline]
     pub(crate) fn add_acked(&self, count: u64) {
         let acked = self.acked.fetch_add(count, SeqCst) + count;
-        // Each side adds to its counter before it reads the other, so the last one sees the sum.
+        // Each thread adds to its counter before it reads the other one, so the last thread reads the whole sum.
         if acked + self.failed.load(SeqCst) >= self.target.load(Relaxed) {
             self.tell();
         }
@@ -144,7 +144,7 @@ impl Tally {
         }
     }
 
-    /// Notes the first error of a round without counting a record.
+    /// Stores an error without counting a record, if it is the first of the round.
     pub(crate) fn complain(&self, reason: String) {
         self.rest().first_error.get_or_insert(reason);
     }
@@ -155,7 +155,7 @@ impl Tally {
         }
     }
 
-    /// Waits until the target is reached or `until` has come.
+    /// Waits until all records are complete, at most until `until`.
     pub(crate) fn wait(&self, until: Option<Instant>) {
         let mut rest = self.rest();
         while self.ended() < self.target.load(SeqCst) {
@@ -171,7 +171,7 @@ impl Tally {
         }
     }
 
-    /// Ends the round: what comes later is not counted.
+    /// Ends the round; later results are not counted.
     pub(crate) fn end(&self) -> Counts {
         let mut rest = self.rest();
         self.round
@@ -189,7 +189,7 @@ impl Tally {
         }
     }
 
-    /// How many of so many records have not ended.
+    /// The number of records out of `sent` that are not complete.
     pub(crate) fn open(&self, sent: u64) -> u64 {
         sent.saturating_sub(self.ended())
     }
@@ -199,7 +199,7 @@ impl Tally {
     }
 
     fn tell(&self) {
-        // With the lock held a waiter is either before its look at the counters or asleep.
+        // While the lock is held, a waiter has either not read the counters yet, or sleeps on the condition variable.
         drop(self.rest());
         self.reached.notify_all();
     }
@@ -215,5 +215,5 @@ fn empty_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST_NANOS, 3).expect("three digits up to ten minutes")
 }
 
-/// Longer ones are kept as this.
+/// The longest latency in the histogram; longer ones are stored as this.
 const LONGEST_NANOS: u64 = 600_000_000_000;

@@ -1,4 +1,4 @@
-//! Building drivers. One that does not build costs its own cells, no more.
+//! Builds drivers. A build failure affects only the cells of that driver.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -10,10 +10,10 @@ use anyhow::{Context, Result};
 use super::Description;
 use crate::process::check_interrupted;
 
-/// What became of a build: nothing to say, or the compiler's last error line.
+/// The result of a build; the error is the compiler's last error line.
 pub type Build = std::result::Result<(), String>;
 
-/// Builds made so far; clients of one folder may share one.
+/// The builds so far; clients in one folder may share a build.
 pub struct Builds {
     logs: PathBuf,
     made: BTreeMap<(PathBuf, Vec<String>), Build>,
@@ -27,7 +27,7 @@ impl Builds {
         }
     }
 
-    /// Builds it, or tells what became of the same build before.
+    /// Builds a driver, or returns the result of the same build before.
     pub fn build(&mut self, driver: &Description) -> Result<Build> {
         let key = (driver.folder.clone(), driver.build.clone());
         if let Some(made) = self.made.get(&key) {
@@ -46,7 +46,7 @@ fn run(driver: &Description, log: &Path) -> Result<Build> {
     let status = Command::new(&driver.build[0])
         .args(&driver.build[1..])
         .current_dir(&driver.folder)
-        // Each driver has a target folder of its own, whatever the caller's environment says.
+        // Each driver has its own target folder, regardless of the caller's environment.
         .env_remove("CARGO_TARGET_DIR")
         .stdin(Stdio::null())
         .stdout(file.try_clone()?)
@@ -63,7 +63,7 @@ fn run(driver: &Description, log: &Path) -> Result<Build> {
     })
 }
 
-/// The last line that speaks of an error, or else the last one.
+/// The last line that contains an error, or else the last line.
 fn last_error(said: &str) -> Option<&str> {
     let mut lines = said
         .lines()
@@ -75,13 +75,13 @@ fn last_error(said: &str) -> Option<&str> {
         let line = line.to_lowercase();
         line.starts_with("error") || line.starts_with("[error]") || line.contains(" error: ")
     };
-    // "could not compile" only repeats that there was one.
+    // "could not compile" only repeats that there was an error.
     lines
         .find(|line| is_error(line) && !line.contains("could not compile"))
         .or(last)
 }
 
-/// The folder is this machine's affair.
+/// Removes the folder, which differs between machines.
 fn without_folder(line: &str, folder: &Path) -> String {
     line.replace(&format!("{}/", folder.display()), "")
         .replace(&folder.display().to_string(), ".")

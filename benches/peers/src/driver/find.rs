@@ -1,4 +1,4 @@
-//! `drivers/*/driver.json`: which clients there are.
+//! Finds the clients, which are listed in `drivers/*/driver.json`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,32 +6,32 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-/// One client.
+/// A client.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Description {
-    /// For the command line and raw.json.
+    /// The name on the command line and in `raw.json`.
     pub name: String,
-    /// For people.
+    /// The name in tables and plots.
     pub display: String,
     /// The command that builds it, in its folder.
     pub build: Vec<String>,
     /// The command that starts it, in its folder.
     pub run: Vec<String>,
-    /// Whether it takes part only where something is compressed.
+    /// Whether it takes part only in scenarios with compression.
     #[serde(default)]
     pub only_compressed: bool,
-    /// Whether it takes part only where brokers speak TLS.
+    /// Whether it takes part only in scenarios with TLS.
     #[serde(default)]
     pub only_sealed: bool,
-    /// Whether it takes part only where records are sent in transactions.
+    /// Whether it takes part only in scenarios with transactions.
     #[serde(default)]
     pub only_transactional: bool,
-    /// Its folder.
+    /// The folder of the driver.
     #[serde(skip)]
     pub folder: PathBuf,
 }
 
-/// A folder may hold one client or several.
+/// The content of a `driver.json`: one client or several.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum File {
@@ -42,8 +42,8 @@ enum File {
 /// This project's own driver.
 pub const OURS: &str = "ours";
 
-/// All clients in the folders of these folders: ours first, then the floors, then by name. A name that came
-/// before is left out, so an own folder can stand in for one of the repository's.
+/// All clients in the subfolders of these folders: ours first, then the floors, then by name. If a name occurs twice
+/// the first one counts, so a user's folder can replace a client of the repository.
 pub fn find(folders: &[PathBuf]) -> Result<Vec<Description>> {
     let mut found = Vec::<Description>::new();
     for folder in folders {
@@ -92,20 +92,20 @@ fn read(file: &Path) -> Result<Vec<Description>> {
     Ok(several)
 }
 
-/// What is no producer and so no peer.
+/// Whether the client is a floor: it is not a producer, and so not a peer.
 pub fn is_floor(name: &str) -> bool {
     name.starts_with("floor") || name.ends_with("-alone")
 }
 
-/// A client that flushes where the one of the name before that commits a transaction.
+/// The suffix of the name of a client that flushes where the client without the suffix commits a transaction.
 pub const FLUSH: &str = "-flush";
 
-/// A client of others.
+/// Whether the client is a producer of another project.
 pub fn is_peer(name: &str) -> bool {
     name != OURS && !is_floor(name) && !name.ends_with(FLUSH)
 }
 
-/// Those that are named, in the order of `all`.
+/// The named clients, in the order of `all`.
 pub fn only(all: Vec<Description>, names: &[String]) -> Result<Vec<Description>> {
     for name in names {
         if !all.iter().any(|one| one.name == *name) {

@@ -1,4 +1,4 @@
-//! The drivers: finding, building and speaking to them.
+//! The drivers: finds, builds and runs them.
 
 mod build;
 mod find;

@@ -79,7 +79,7 @@ impl Session {
         })
     }
 
-    /// Runs one round; it should take about `expected`.
+    /// Runs one round, which should take about `expected`.
     pub fn produce(&mut self, produce: &Produce, expected: Duration) -> Result<RoundResult> {
         let answer = request(
             &mut self.process,
@@ -94,7 +94,7 @@ impl Session {
     }
 }
 
-/// Long, since some clients, Java's among them, load a lot of code.
+/// Timeout of a setup: some clients, such as Java's, load a lot of code.
 const LONGEST_SETUP: Duration = Duration::from_secs(60);
 /// Added to the expected time of a round.
 const LONGEST_ROUND: Duration = Duration::from_secs(45);
@@ -112,7 +112,7 @@ fn request(process: &mut LineProcess, command: &Value, limit: Duration) -> Resul
     serde_json::from_str(&line).with_context(|| format!("the driver answered {line:?}"))
 }
 
-/// The fields of an answer, or its error.
+/// The fields of a response, or its error.
 fn checked<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T> {
     if answer["ok"] == Value::Bool(true) {
         return Ok(serde_json::from_value(answer)?);

@@ -1,16 +1,16 @@
 //! Records as services write them: events in JSON, with names, ids, times and some words.
 //!
-//! Random bytes do not compress, and one record again and again compresses too well. These share their fields' names
-//! and differ in what fields hold, so that gzip makes a quarter or a third of a batch of them; a test holds that.
+//! Random bytes do not compress, and a repeated record compresses too well. These records have the same field names and
+//! different values, so that gzip compresses a batch to a quarter or a third; a test checks the ratio.
 
 use std::fmt::Write as _;
 
 use fastrand::Rng;
 
-/// So many records of exactly so many bytes each, end to end.
+/// `count` records of exactly `size` bytes each, without gaps.
 ///
 /// # Panics
-/// If an event does not fit into so few bytes.
+/// If an event does not fit into `size` bytes.
 pub fn records(rng: &mut Rng, size: usize, count: usize) -> Vec<u8> {
     let mut all = Vec::with_capacity(size * count);
     for number in 0..count {
@@ -27,13 +27,13 @@ pub fn records(rng: &mut Rng, size: usize, count: usize) -> Vec<u8> {
     all
 }
 
-/// What ends an event behind its last text.
+/// The end of an event, after its last text.
 const TAIL: &str = "\"}";
 
-/// 2026-01-01, in seconds.
+/// 2026-01-01, in seconds since 1970.
 const FIRST_SECOND: i64 = 1_767_225_600;
 
-/// An event up to the text that fills it.
+/// An event up to its last text, which is the padding.
 fn event(rng: &mut Rng, number: usize) -> String {
     let time = jiff::Timestamp::from_second(FIRST_SECOND + number as i64)
         .expect("a time of this century")
@@ -88,7 +88,7 @@ fn event(rng: &mut Rng, number: usize) -> String {
     out
 }
 
-/// Words with spaces between them, the last one cut.
+/// Appends words with spaces between them up to `len` bytes; the last word is truncated.
 fn fill_with_words(rng: &mut Rng, out: &mut String, len: usize) {
     while out.len() < len {
         out.push_str(pick(rng, &WORDS));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn each_record_is_an_event_of_its_own() {
+    fn each_record_is_a_different_event() {
         let all = made(1, 200);
         let mut ids = std::collections::BTreeSet::new();
         for record in all.chunks(SIZE) {
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_makes_the_same_records_again_and_another_one_does_not() {
+    fn records_are_the_same_for_the_same_seed_only() {
         assert_eq!(made(1, 3), made(1, 3));
         assert_ne!(made(1, 3), made(2, 3));
     }

@@ -10,12 +10,12 @@ use fastrand::Rng;
 
 use crate::scenario::{PayloadKind, Scenario};
 
-/// Bytes of a file of values: larger than a processor's caches would be unfair to nobody, but slow for all.
+/// The size of a file of values. More than the processor's caches would slow down all clients equally.
 const VALUES_BYTES: usize = 1 << 20;
 const FEWEST_VALUES: usize = 16;
 const KEYS: usize = 10_000;
 
-/// The files of a scenario; made once each.
+/// The files of scenarios; each is created once.
 pub struct Payloads {
     folder: PathBuf,
     seed: u64,

@@ -1,4 +1,4 @@
-//! Numbers for people.
+//! Formats numbers for tables.
 
 use crate::stats::Figure;
 
@@ -40,7 +40,7 @@ fn with_commas(text: &str) -> String {
     out
 }
 
-/// Large numbers, in thousands and millions.
+/// Formats large numbers in thousands and millions.
 pub fn rate(value: f64) -> String {
     match value {
         v if v >= 1e6 => format!("{} M", number(v / 1e6)),
@@ -49,7 +49,7 @@ pub fn rate(value: f64) -> String {
     }
 }
 
-/// The median, and the interval behind it.
+/// Formats a median with its interval.
 pub fn interval(figure: Option<Figure>, write: fn(f64) -> String) -> String {
     let Some(figure) = figure else {
         return "–".to_owned();
@@ -69,7 +69,7 @@ pub fn median(figure: Option<Figure>, write: fn(f64) -> String) -> String {
     figure.map_or_else(|| "–".to_owned(), |figure| write(figure.median))
 }
 
-/// Microseconds, or milliseconds where there are many.
+/// Formats microseconds; from 10,000 on as milliseconds.
 pub fn micros(value: f64) -> String {
     if value >= 10_000.0 {
         format!("{} ms", number(value / 1e3))
@@ -78,7 +78,7 @@ pub fn micros(value: f64) -> String {
     }
 }
 
-/// What a table's cell can hold.
+/// Escapes text for a cell of a table.
 pub fn cell(text: &str) -> String {
     text.replace('\n', " ").replace('|', "\\|")
 }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_does_not_end_a_cell() {
+    fn a_vertical_bar_in_a_cell_is_escaped() {
         assert_eq!(cell("a|b\nc"), "a\\|b c");
     }
 }

@@ -1,4 +1,4 @@
-//! What people read: the table, the plots, and the README's rows.
+//! The reports: the table, the plots, and the README's rows.
 
 mod format;
 mod plots;
@@ -19,7 +19,7 @@ pub use publish::publish;
 /// The table's file.
 const TABLE: &str = "table.md";
 
-/// Writes table, plots and what is published of a run beside its raw.json.
+/// Writes the table, the plots and the published part of a run into the folder of its `raw.json`.
 pub fn write(run: &Run, folder: &Path) -> Result<()> {
     compact::write(run, folder)?;
     let plots = plots::draw(run, folder)?;

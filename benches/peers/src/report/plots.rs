@@ -1,5 +1,5 @@
-//! Plots, as SVG: a panel for each scenario, a row for each client, on an axis by powers of ten, because the
-//! slowest takes a hundred times what the fastest does.
+//! Plots, as SVG: a panel for each scenario, a row for each client. The axis is logarithmic, because the slowest client
+//! takes a hundred times as long as the fastest.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::scenario::Mode;
 use crate::stats::Figure;
 use crate::summary::Summary;
 
-/// One row of a panel: points, with a line between the first's ends.
+/// One row of a panel: points, and the interval of the first point as a line.
 struct Row {
     label: String,
     color: RGBColor,
@@ -103,7 +103,7 @@ fn panels(
                     name if is_floor(name) => FLOOR_COLOR,
                     _ => PEER_COLOR,
                 };
-                // An axis by powers of ten has no place for nothing.
+                // A logarithmic axis cannot show zero.
                 let drawable = !figures.is_empty() && figures.iter().all(|figure| figure.low > 0.0);
                 drawable.then(|| Row {
                     label: client.display.clone(),
@@ -230,7 +230,7 @@ fn draw_row(area: &Area<'_>, row: &Row, axis: &Axis, y: i32) -> Drawn {
     Ok(())
 }
 
-/// From one power of ten to another.
+/// A logarithmic axis between two powers of ten.
 struct Axis {
     low: i32,
     high: i32,

@@ -1,4 +1,4 @@
-//! Bringing a run into the documentation.
+//! Publishes a run in the documentation.
 
 use std::fs;
 use std::path::Path;
@@ -12,14 +12,13 @@ use crate::raw::Run;
 const BEGIN: &str = "<!-- peers:begin -->";
 const END: &str = "<!-- peers:end -->";
 
-/// Copies what is in `folder` to docs/benchmarks and rewrites the marked blocks of docs/BENCHMARKS.md and
-/// README.md.
+/// Copies the files in `folder` to docs/benchmarks, and replaces the marked blocks of docs/BENCHMARKS.md and README.md.
 pub fn publish(run: &Run, folder: &Path, root: &Path) -> Result<()> {
     let files = [
         ("README.md", "docs/benchmarks/table.md", false),
         ("docs/BENCHMARKS.md", "benchmarks/table.md", true),
     ];
-    // All that can fail for want of marks does so before anything is written.
+    // Missing marks are detected before anything is written.
     let mut changed = Vec::new();
     for (file, details, with_targets) in files {
         let path = root.join(file);
@@ -27,7 +26,7 @@ pub fn publish(run: &Run, folder: &Path, root: &Path) -> Result<()> {
         let mut block = readme::render(run, details);
         if with_targets {
             block.push('\n');
-            // One level deeper than in the table's own file.
+            // Headings are one level deeper than in the table's own file.
             let mut targets = String::new();
             table::targets(&mut targets, run)?;
             block.push_str(&targets.replacen("## ", "### ", 1));

@@ -1,4 +1,4 @@
-//! The rows for the README: one for each client, the quick scenarios as columns.
+//! The table of the README: a row for each client, a column for each quick scenario.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::raw::{Measured, Outcome, Run};
 use crate::scenario::{Mode, Scenario};
 use crate::summary::Summary;
 
-/// The table; `details` is where the whole of it stands.
+/// Renders the table; `details` is the link to the full table.
 pub fn render(run: &Run, details: &str) -> String {
     let columns: Vec<&Measured> = run
         .scenarios
@@ -57,7 +57,7 @@ fn title(scenario: &Scenario) -> String {
         Mode::Idle => "CPU per second",
     };
     let name = match scenario.name.as_str() {
-        // The base's title is a paragraph.
+        // The title of the base scenario is too long for a heading.
         crate::scenario::BASE => "100 B, acks=1, linger 5 ms",
         _ => scenario.title.split(':').next().unwrap_or(&scenario.title),
     };
@@ -80,7 +80,7 @@ fn cell(measured: &Measured, client: &str) -> String {
     }
 }
 
-/// Where the reason stands.
+/// A reference to the reason in the full table.
 const FOOT: &str = "(see table)";
 
 #[cfg(test)]

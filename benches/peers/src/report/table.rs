@@ -1,4 +1,4 @@
-//! `table.md`: everything, scenario by scenario.
+//! `table.md`: the full table, scenario by scenario.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use crate::scenario::Mode;
 use crate::summary::Summary;
 use crate::target::{self, Target, Verdict};
 
-/// The whole table; `plots` are the names of files beside it.
+/// Renders the full table; `plots` are the names of the plot files in the same folder.
 pub fn render(run: &Run, plots: &[String]) -> Result<String> {
     let mut out = String::new();
     head(&mut out, run);
@@ -87,7 +87,7 @@ fn clients(out: &mut String, run: &Run) {
     out.push('\n');
 }
 
-/// How this producer stands to what it is to reach; nothing where ours was not run.
+/// Renders the targets and their verdicts; nothing if our client was not run.
 pub fn targets(out: &mut String, run: &Run) -> Result<()> {
     out.push_str("## Targets\n\n| scenario | measure | bound | found | |\n|---|---|---|---|---|\n");
     for target in target::all()? {
@@ -151,7 +151,7 @@ fn scenario(out: &mut String, run: &Run, measured: &Measured) {
     extras(out, run, measured);
 }
 
-/// The row of a client: its figures, or why it has none.
+/// Renders the row of a client: its figures, or the reason why there are none.
 fn row(
     out: &mut String,
     notes: &mut Footnotes,
@@ -255,7 +255,7 @@ fn latency(summary: &Summary, of: fn(&crate::raw::Percentiles) -> f64) -> String
         .map_or_else(|| "–".to_owned(), |all| micros(of(all)))
 }
 
-/// What was counted beside the rounds.
+/// Renders the counts from separate processes.
 fn extras(out: &mut String, run: &Run, measured: &Measured) {
     if measured.scenario.extras.is_empty() {
         return;
@@ -332,7 +332,7 @@ impl Footnotes {
             let _ = writeln!(out, "{} {}\\", superscript(&[at + 1]).trim(), cell(text));
         }
         if !self.0.is_empty() {
-            // The last line has nothing to be broken from.
+            // No line break after the last line.
             out.truncate(out.trim_end_matches(['\\', '\n']).len());
             out.push_str("\n\n");
         }
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scenario_says_who_is_how_good_what_is_unequal_and_why_someone_is_missing() {
+    fn a_scenario_has_figures_differences_and_the_reasons_of_missing_clients() {
         let text = render(&run(), &["cpu.svg".into()]).unwrap();
         let row = |start: &str| text.lines().rfind(|line| line.starts_with(start)).unwrap();
         assert!(

@@ -79,7 +79,7 @@ fn delayed_responses_keep_the_order_of_their_requests() {
 }
 
 #[test]
-fn ending_its_connections_frees_those_that_wait() {
+fn disconnect_clients_closes_a_connection_with_a_delayed_response() {
     let cluster = cluster(1);
     let slow = cluster.script(Rule::on_any().delay(FOREVER)).unwrap();
     let mut stream = connect(&cluster, 0);
@@ -121,7 +121,7 @@ fn a_cut_response_has_half_of_its_bytes() {
 }
 
 #[test]
-fn a_stalled_connection_accepts_bytes_and_never_answers() {
+fn a_stalled_connection_accepts_bytes_and_never_responds() {
     let cluster = cluster(1);
     let rule = Rule::on(Api::ApiVersions).times(1).never_answer();
     let ignored = cluster.script(rule).unwrap();
@@ -135,7 +135,7 @@ fn a_stalled_connection_accepts_bytes_and_never_answers() {
 }
 
 #[test]
-fn a_hung_node_accepts_connections_and_answers_when_it_is_resumed() {
+fn a_hung_node_accepts_connections_and_responds_when_it_is_resumed() {
     let cluster = cluster(2);
     let before = connect(&cluster, 0);
     assert!(cluster.hang_node(0) && !cluster.hang_node(0));
@@ -170,7 +170,7 @@ fn a_hung_node_can_be_stopped_and_works_after_a_start() {
 }
 
 #[test]
-fn waiting_for_a_rule_ends_by_its_requests_by_time_out_or_by_removal() {
+fn a_wait_for_a_rule_ends_when_it_has_fired_times_out_or_is_removed() {
     let cluster = cluster(1);
     let seen = cluster.script(Rule::on(Api::ApiVersions).times(2)).unwrap();
     let mut stream = connect(&cluster, 0);

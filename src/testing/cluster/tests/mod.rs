@@ -109,7 +109,7 @@ fn a_record_produced_over_a_socket_is_read_back_whole() {
 }
 
 #[test]
-fn requests_sent_without_waiting_are_answered_in_their_order() {
+fn pipelined_requests_get_responses_in_their_order() {
     let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
     let mut stream = connect(&cluster, 0);
     let batch = BatchSpec::of(vec![Plain::value("v")]);

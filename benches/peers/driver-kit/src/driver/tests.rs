@@ -1,4 +1,4 @@
-//! Whole rounds with a client that is made up. One test: a process has one tally.
+//! Whole rounds with a mock client. The rounds are in one test, because a process has one tally.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -9,7 +9,7 @@ use super::Driver;
 use crate::protocol::{About, Mode, Produce, Setup};
 use crate::{Client, Record, Refusal, Ticket};
 
-/// Acknowledges from a thread of its own, in order; refuses values that begin with 255.
+/// A mock client: acknowledges records in order on its own thread, and rejects values that begin with 255.
 struct Made {
     tickets: Mutex<Option<Sender<Ticket>>>,
     keys: AtomicU64,
@@ -108,7 +108,7 @@ fn produce(mode: Mode, records: u64) -> Produce {
 }
 
 #[test]
-fn rounds_end_when_every_records_end_is_known() {
+fn a_round_ends_when_every_record_is_complete() {
     let driver = driver(&[1, 1, 2, 2], true);
     // More records than threads, and not a multiple of them; then fewer.
     for records in [1_000, 2] {
@@ -164,7 +164,7 @@ fn a_round_that_is_given_up_leaves_nothing_to_the_next(driver: &Driver<Made>) {
     assert_eq!((result.sent, result.acked, result.failed), (9, 0, 0));
     assert!((0.02..1.0).contains(&result.seconds), "{}", result.seconds);
     driver.client.hangs.store(false, SeqCst);
-    // A ticket of the round before, late.
+    // A late ticket of the previous round.
     Ticket::from_bits(1 << 48).acked();
     let result = driver.produce(&produce(Mode::Blast, 9)).unwrap();
     assert_eq!(result.acked, 9);

@@ -1,4 +1,4 @@
-//! A driver as a process: started from its `driver.json`, spoken to in lines of JSON.
+//! A driver process: started with the command in its `driver.json`, controlled by lines of JSON.
 
 use std::error::Error;
 use std::fs;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// What `driver.json` says of one driver.
+/// The description of one driver in `driver.json`.
 #[derive(Debug, Clone)]
 pub struct Description {
     pub name: String,
@@ -21,7 +21,7 @@ pub struct Description {
 }
 
 impl Description {
-    /// The drivers of all folders beside this program's, by name.
+    /// The drivers in all folders next to this program's, sorted by name.
     pub fn all(folder: &Path) -> Result<Vec<Self>, Box<dyn Error>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(folder)? {
@@ -56,15 +56,15 @@ impl Description {
         described.iter().map(one).collect()
     }
 
-    /// Floors make their requests beforehand, so what arrives is not what was asked for.
+    /// Whether the driver sends the requested records. Floors send requests that they built before.
     pub fn is_producer(&self) -> bool {
         !self.name.starts_with("floor") && !self.name.ends_with("-alone")
     }
 
-    /// Builds it; its output goes where ours goes.
+    /// Builds the driver; the output goes to the output of this program.
     pub fn build(&self) -> Result<(), Box<dyn Error>> {
         let mut command = self.command(&self.build)?;
-        // Each driver has a target folder of its own, whatever the caller's environment says.
+        // Each driver has its own target folder, regardless of the caller's environment.
         command.env_remove("CARGO_TARGET_DIR");
         let status = command.stdin(Stdio::null()).status()?;
         if status.success() {
@@ -85,7 +85,7 @@ impl Description {
         let commands = process.stdin.take().ok_or(missing)?;
         let output = BufReader::new(process.stdout.take().ok_or(missing)?);
         let (answered, answers) = channel();
-        // It ends with the driver's output.
+        // The thread ends with the driver's output.
         thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
                 if answered.send(line).is_err() {
@@ -116,7 +116,7 @@ fn words(value: &Value) -> Result<Vec<String>, Box<dyn Error>> {
     words.ok_or_else(|| format!("{value} is no list of words").into())
 }
 
-/// A driver that runs. Dropping it ends it.
+/// A running driver. Dropping it ends the process.
 #[derive(Debug)]
 pub struct Driver {
     process: Child,
@@ -125,7 +125,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Says one thing and waits for the answer.
+    /// Sends a command, and waits for the response.
     pub fn ask(&mut self, command: &Value) -> Result<Value, Box<dyn Error>> {
         self.tell(command)?;
         let line = match self.answers.recv_timeout(PATIENCE) {
@@ -143,9 +143,9 @@ impl Driver {
         Ok(self.commands.flush()?)
     }
 
-    /// Ends it as the protocol says. Whatever it still has to say would be one answer too many.
+    /// Ends the driver with the command `quit`. Any further output is an error.
     pub fn quit(mut self) -> Result<(), Box<dyn Error>> {
-        // One that refused its setup may be gone already.
+        // A driver that rejected its setup may have ended already.
         let _ = self.tell(&serde_json::json!({"cmd": "quit"}));
         match self.answers.recv_timeout(PATIENCE) {
             Ok(line) => return Err(format!("its last word is {line:?}").into()),
@@ -160,7 +160,7 @@ impl Driver {
         }
     }
 
-    /// CPU time used so far, of all its threads; `None` where there is no `/proc`.
+    /// The CPU time of all its threads so far; `None` without `/proc`.
     pub fn cpu(&self) -> Option<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).ok()?;
         // The second field is a name in parentheses; user and system time are fields 14 and 15.
@@ -179,8 +179,8 @@ impl Drop for Driver {
     }
 }
 
-/// The longest that a round may take, and more.
+/// Timeout of a response, longer than any round.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Linux counts in hundredths of a second, whatever its own tick is.
+/// Linux reports CPU time in hundredths of a second, regardless of its internal tick.
 const MILLIS_PER_TICK: u64 = 10;

@@ -1,4 +1,4 @@
-//! What arrived.
+//! Checks of the records that arrived.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use crate::scenarios::{KEY_BYTES, ONE_PARTITION, PARTITIONS, PAYLOAD_BYTES};
 
-/// Blocks that are all different.
+/// Blocks, all different.
 pub fn blocks(count: usize, size: usize) -> Vec<u8> {
     let block = |i: usize| (0..size).map(move |at| ((i >> (8 * (at % 2))) + at / 2) as u8);
     (0..count).flat_map(block).collect()
 }
 
-/// Blocks of text, each with a number of its own, for codecs to make smaller.
+/// Blocks of compressible text, each with a different number.
 pub fn text(count: usize, size: usize) -> Vec<u8> {
     let block = |i: usize| {
         format!("number {i:05}, ")
@@ -31,7 +31,7 @@ pub fn text(count: usize, size: usize) -> Vec<u8> {
 /// Time within which records without acknowledgement have arrived; there is no notification.
 const ARRIVAL_MAX: Duration = Duration::from_secs(5);
 
-/// Each record arrived once.
+/// Checks that each record arrived once.
 pub fn count(cluster: &TestCluster, wanted: u64) -> Result<(), Box<dyn Error>> {
     let end = Instant::now() + ARRIVAL_MAX;
     loop {
@@ -46,7 +46,7 @@ pub fn count(cluster: &TestCluster, wanted: u64) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The records arrived smaller than they were handed over: the client did compress them.
+/// Checks that the batches are smaller than the sent records: the client has compressed them.
 pub fn compressed(cluster: &TestCluster, records: u64) -> Result<String, Box<dyn Error>> {
     let logs = (0..PARTITIONS as i32).filter_map(|partition| cluster.summary("bench", partition));
     let arrived: u64 = logs.map(|log| log.bytes).sum();
@@ -57,10 +57,10 @@ pub fn compressed(cluster: &TestCluster, records: u64) -> Result<String, Box<dyn
     Ok(format!("; {times:.1} times smaller"))
 }
 
-/// With any codec the text shrinks far more.
+/// Minimum compression ratio; any codec exceeds it by far with this text.
 const COMPRESSED_TIMES: f64 = 1.5;
 
-/// Each record arrived once, where it should, as it was, and with what the settings say.
+/// Checks that each record arrived once, unchanged, in the right partition, and in batches as the settings require.
 pub fn contents(cluster: &TestCluster, setup: &Value, wanted: u64) -> Result<(), Box<dyn Error>> {
     count(cluster, wanted)?;
     let sent = |size, count| -> BTreeSet<Vec<u8>> {
@@ -116,7 +116,7 @@ pub fn contents(cluster: &TestCluster, setup: &Value, wanted: u64) -> Result<(),
     Ok(())
 }
 
-/// The middle and the 99th of 100 latencies; as many must be there as were to be timed.
+/// The 50th and 99th percentile of the latencies. Fails unless their number is `timed`.
 pub fn latencies(counts: &Value, timed: u64) -> Result<String, Box<dyn Error>> {
     let pair = |pair: &Value| Some((pair.get(0)?.as_u64()?, pair.get(1)?.as_u64()?));
     let counts: Vec<(u64, u64)> = counts

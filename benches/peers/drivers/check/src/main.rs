@@ -1,4 +1,4 @@
-//! Puts each built driver through every mode against the embedded broker, and looks at what arrived.
+//! Runs each built driver in every mode against the embedded broker, and checks the records that arrived.
 //!
 //! ```text
 //! cargo run --release                      all drivers
@@ -19,7 +19,7 @@ use lexopt::prelude::{Long, Short, ValueExt};
 use scenarios::{PARTITIONS, PAYLOAD_BYTES, Scenario};
 use serde_json::{Value, json};
 
-// The key of an example: it is public.
+// The published key of an example.
 const KEY: &str = include_str!("../../../../../examples/tls_sasl/broker.key");
 const CERTIFICATE: &str = include_str!("../../../../../examples/tls_sasl/broker.pem");
 const AUTHORITY: &str = concat!(
@@ -92,9 +92,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn chosen(wishes: &Wishes) -> Vec<Scenario> {
     let Some(records) = wishes.figure else {
         let mut all = scenarios::all(wishes.records);
-        // A cluster that is not ours is not to be stopped.
+        // An external cluster must not be made to hang.
         all.retain(|scenario| !scenario.hangs || wishes.bootstrap.is_none());
-        // Nor does it know this authority.
+        // An external cluster does not use this authority.
         all.retain(|scenario| {
             scenario.changes.get("authority").is_none() || wishes.bootstrap.is_none()
         });
@@ -103,7 +103,7 @@ fn chosen(wishes: &Wishes) -> Vec<Scenario> {
     let figure = |name, changes| Scenario {
         name,
         changes,
-        // The first one warms up.
+        // The first round is a warm-up.
         rounds: vec![scenarios::round("blast", records); 3],
         hangs: false,
     };
@@ -137,7 +137,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Option<Wishes>, Box<dyn Error>> {
     Ok(Some(wishes))
 }
 
-/// Values and keys that are all different, so that a mixed up one is seen.
+/// Files of values and keys, all different, so that a swapped record is detected.
 #[derive(Debug)]
 struct Files {
     payloads: PathBuf,
@@ -169,7 +169,7 @@ impl Drop for Files {
     }
 }
 
-/// What came out, unless something was wrong.
+/// The result of a scenario that did not fail.
 enum Seen {
     Fine(String),
     Unable(String),
@@ -182,7 +182,7 @@ fn check(
     files: &Files,
 ) -> Result<Seen, Box<dyn Error>> {
     let mut builder = TestCluster::builder().topic("bench", PARTITIONS);
-    // What is compressed is not looked into, only counted.
+    // Compressed records are only counted.
     let is_compressed = scenario.changes.get("compression").is_some();
     let counts_only = wishes.figure.is_some() || is_compressed;
     if counts_only {
@@ -251,7 +251,7 @@ fn check(
     Ok(Seen::Fine(said))
 }
 
-/// Runs a round, and tells what it cost.
+/// Runs a round, and returns its cost as text.
 fn produce(running: &mut Driver, round: &Value, verbose: bool) -> Result<String, Box<dyn Error>> {
     let before = running.cpu();
     let answer = running.ask(round)?;
@@ -274,7 +274,7 @@ fn produce(running: &mut Driver, round: &Value, verbose: bool) -> Result<String,
         let micros = (after - before).as_micros() as f64 / records as f64;
         said.push_str(&format!(" {micros:.2} µs CPU"));
     }
-    // Of each record, or where records come in groups of each group; the last may be smaller.
+    // The number of latencies: one for each record, or for each group; the last group may be smaller.
     let timed = match round["mode"].as_str() {
         Some("blast") => None,
         Some("groups") => Some(records.div_ceil(round["group"].as_u64().unwrap_or(1).max(1))),
@@ -286,7 +286,7 @@ fn produce(running: &mut Driver, round: &Value, verbose: bool) -> Result<String,
     Ok(said)
 }
 
-/// A broker that does nothing, and a round that must end all the same.
+/// Runs a round with a broker that hangs; the round must end in time.
 fn give_up(
     running: &mut Driver,
     cluster: &TestCluster,

@@ -1,15 +1,15 @@
-//! What each driver is put through.
+//! The scenarios for each driver.
 
 use serde_json::{Value, json};
 
-/// A setup, the rounds that follow, and what must have arrived.
+/// A setup, its rounds, and the expected result.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     pub name: &'static str,
-    /// What differs from [`base`].
+    /// The differences from [`base`].
     pub changes: Value,
     pub rounds: Vec<Value>,
-    /// The broker does nothing, and the round must end in time all the same.
+    /// Whether the broker hangs. The round must end in time.
     pub hangs: bool,
 }
 
@@ -31,7 +31,7 @@ pub fn base() -> Value {
     })
 }
 
-/// Each of them small: this is about being right.
+/// All scenarios. They are small, because they test correctness and not speed.
 pub fn all(records: u64) -> Vec<Scenario> {
     let blast = || round("blast", records);
     let twice = || vec![blast(), blast()];

@@ -91,7 +91,7 @@ impl Client for Confluent {
         }
     }
 
-    /// A blast is one future for all records of the thread, as in a task of the client's users.
+    /// In a blast one future sends all records of the thread, as a task of the client's users does.
     fn share(&self, share: &Share) {
         if share.mode() != Mode::Blast {
             return self.one_after_the_other(share);

@@ -1,4 +1,4 @@
-//! The setup in the client's keys, which are Kafka's.
+//! Translates the setup into the client's keys, which are Kafka's.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use confluent_kafka::producer::ProducerConfig;
 use driver_kit::runtime::Tokio;
 use driver_kit::{About, Refusal, Setup};
 
-/// The version in the manifest; the crate has no name for its own.
+/// The version in the manifest; the crate does not export its version.
 const CLIENT: &str = "confluent-kafka 1.0.0";
 
 pub fn of(setup: &Setup, tokio: &Tokio) -> Result<(ProducerConfig, About), Refusal> {
@@ -31,7 +31,7 @@ pub fn of(setup: &Setup, tokio: &Tokio) -> Result<(ProducerConfig, About), Refus
         set("request.timeout.ms", setup.request_timeout_ms.to_string());
         set("delivery.timeout.ms", setup.delivery_timeout_ms.to_string());
         set("compression.type", setup.compression.clone());
-        // Java's hash of keys; this client's own default is CRC-32.
+        // Java's hash of keys; the default of this client is CRC-32.
         set("partitioner.type", "Murmur2RandomPartitioner".into());
     }
     let config =

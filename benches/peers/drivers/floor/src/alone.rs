@@ -1,5 +1,5 @@
-//! What compressing costs by itself: the records of a scenario, in the batches that a producer would make of them,
-//! put through its codec. Nothing is sent.
+//! The cost of compression alone: compresses the records of a scenario in the batches that a producer would build.
+//! Nothing is sent.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use driver_kit::{About, Blocks, Client, Mode, Record, Refusal, Setup, Share, Tic
 use crate::codec::Codec;
 use crate::requests::{Batch, Maker, Shape};
 
-/// The codec of a scenario and what it is fed with.
+/// The codec of a scenario, and its input.
 pub struct CodecAlone {
     compression: String,
     batches: Vec<Batch>,

@@ -1,5 +1,5 @@
-//! What encrypting costs by itself: the requests of a scenario, in full records of TLS, put through the cipher in
-//! place. Nothing is copied and nothing is sent.
+//! The cost of encryption alone: encrypts the requests of a scenario in place, in full TLS records. Nothing is copied,
+//! and nothing is sent.
 
 use std::hint::black_box;
 use std::sync::{Mutex, PoisonError};
@@ -10,27 +10,27 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 use crate::requests::{Maker, Shape};
 
-/// A cipher and what it is fed with.
+/// A cipher, and its input.
 pub struct CipherAlone {
     inner: Mutex<Inner>,
 }
 
 struct Inner {
     key: LessSafeKey,
-    /// Of the next record of TLS.
+    /// The sequence number of the next TLS record.
     number: u64,
-    /// Whole requests, end to end. What is encrypted once is encrypted again: to the cipher all bytes are alike.
+    /// Whole requests, without gaps. Encrypted bytes are encrypted again: the speed does not depend on their values.
     bytes: Vec<u8>,
-    /// In all of them.
+    /// The number of records in all requests.
     records: u64,
 }
 
-/// As much as a cache near the processor holds, where a producer's batch is when it was checksummed.
+/// Fits into a cache near the processor, where a producer's batch is after its checksum was computed.
 const BYTES: usize = 256 * 1024;
 
-/// What a record of TLS holds at most.
+/// The maximum content of a TLS record.
 const TLS_RECORD_BYTES: usize = 16_384;
-/// In front of it: kind, version and length, which are authenticated too.
+/// The header of a TLS record: kind, version and length. It is authenticated too.
 const TLS_HEADER_BYTES: usize = 5;
 
 impl Client for CipherAlone {

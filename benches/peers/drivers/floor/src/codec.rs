@@ -1,5 +1,5 @@
 //! Kafka's codecs as this project's producer uses them: the same crates at the same levels, a whole batch at a
-//! time, with memory that is kept from batch to batch.
+//! time, with reused memory.
 
 use std::fmt::Display;
 
@@ -21,17 +21,18 @@ pub struct Codec {
 enum Kind {
     Gzip(Box<Compress>),
     Snappy(Box<Encoder>),
-    /// Of the large kind, which as in the library is taken for small blocks too.
+    /// The large table, which the library uses for small blocks too.
     Lz4(Box<CompressTable>),
     Zstd(Compressor<'static>),
 }
 
-/// Deflated, no flags, no time, by an unknown system: as Java writes it.
+/// The gzip header that Java writes: deflate, no flags, no time, unknown system.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-/// snappy-java's frame: its name, version 1, readable since version 1; then blocks behind their length.
+/// The header of snappy-java's format: its name, version 1, compatible with version 1. Blocks with a length field
+/// follow.
 const SNAPPY_HEADER: [u8; 16] = *b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
 const SNAPPY_BLOCK_BYTES: usize = 32 * 1024;
-/// Version 1, independent blocks of up to 64 KiB, no checksum but this header's.
+/// The header of an LZ4 frame: version 1, independent blocks of up to 64 KiB, no checksum except that of the header.
 const LZ4_HEADER: [u8; 7] = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82];
 const LZ4_BLOCK_BYTES: usize = 64 * 1024;
 const LZ4_UNCOMPRESSED: u32 = 0x8000_0000;
@@ -39,10 +40,10 @@ const LZ4_UNCOMPRESSED: u32 = 0x8000_0000;
 const ZSTD_LEVEL: i32 = 3;
 
 impl Codec {
-    /// The codec of a setup; none where nothing is compressed.
+    /// The codec of a setup; `None` without compression.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// If there is no codec of this name.
     pub fn of(setup: &Setup) -> Result<Option<Self>, String> {
         if setup.compresses() {
             Self::named(&setup.compression)
@@ -51,14 +52,14 @@ impl Codec {
         }
     }
 
-    /// The codec of this name; none for `none`.
+    /// The codec of this name; `None` for `none`.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// If there is no codec of this name.
     pub fn named(name: &str) -> Result<Option<Self>, String> {
         let kind = match name {
             "none" => return Ok(None),
-            // 6, as everywhere.
+            // Level 6, the common default.
             "gzip" => Kind::Gzip(Box::new(Compress::new(Compression::default(), false))),
             "snappy" => Kind::Snappy(Box::new(Encoder::new())),
             "lz4" => Kind::Lz4(Box::new(CompressTable::large())),
@@ -71,7 +72,7 @@ impl Codec {
         }))
     }
 
-    /// The number that stands for it in a batch's attributes.
+    /// The codec's number in the attributes of a batch.
     pub fn attribute(&self) -> u8 {
         match self.kind {
             Kind::Gzip(_) => 1,
@@ -81,10 +82,10 @@ impl Codec {
         }
     }
 
-    /// Appends what it makes of `plain` to `out`.
+    /// Compresses `plain`, and appends the result to `out`.
     ///
     /// # Errors
-    /// When the codec fails.
+    /// If the codec fails.
     pub fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
         let scratch = &mut self.scratch;
         match &mut self.kind {
@@ -119,7 +120,7 @@ fn gzip(deflate: &mut Compress, plain: &[u8], out: &mut Vec<u8>) -> Result<(), S
     deflate.reset();
     out.extend_from_slice(&GZIP_HEADER);
     loop {
-        // More than what is left can come to, as a rule.
+        // Usually more than the rest needs.
         out.reserve(plain.len() / 4 + 64);
         let taken = deflate.total_in() as usize;
         let status = deflate
@@ -174,7 +175,7 @@ pub mod tests {
 
     pub const NAMES: [&str; 4] = ["gzip", "snappy", "lz4", "zstd"];
 
-    /// By other code than that which compressed it, where the crates have some.
+    /// Decompresses, if possible with other code than that which compressed.
     pub fn decompressed(name: &str, bytes: &[u8]) -> Vec<u8> {
         let mut plain = Vec::new();
         match name {
@@ -205,7 +206,7 @@ pub mod tests {
         let text: Vec<u8> = (0..40_000_u32)
             .flat_map(|n| n.to_string().into_bytes())
             .collect();
-        // Twice with each: what one batch leaves behind must not be in the next.
+        // Each codec compresses twice: state of one batch must not affect the next.
         for name in NAMES {
             let mut codec = Codec::named(name).unwrap().unwrap();
             for len in [0, 1, 1_000, 65_535, 65_536, 150_000, text.len(), 1_000] {

@@ -1,8 +1,8 @@
-//! What the kernel and the wire cost with no producer at all: requests that were made before the round are
-//! written to the socket, and the answers read.
+//! The cost of the kernel and the network without a producer: writes requests that were built before the round
+//! to the socket, and reads the responses.
 //!
-//! With one batch in each request this is a producer's traffic when batches are sent as they fill; with
-//! `--full-requests` it is the least that these bytes can cost.
+//! With one batch in each request this is the traffic of a producer that sends batches when they are full. With
+//! `--full-requests` it is the minimum cost of these bytes.
 
 mod alone;
 mod cipher;
@@ -47,18 +47,18 @@ struct Inner {
     max_in_flight: usize,
 }
 
-/// The argument that asks for no requests at all, but for what is compressed to be compressed.
+/// The argument for compression only, without requests.
 const ALONE: &str = "--codec-alone";
 
-/// The argument that asks for no requests at all, but for what TLS would encrypt to be encrypted.
+/// The argument for encryption only, without requests.
 const CIPHER: &str = "--cipher-alone";
 
-/// The argument that asks for requests as full as they can be, instead of one batch in each.
+/// The argument for full requests, instead of one batch in each.
 const FULL: &str = "--full-requests";
 
-/// Full requests that are sent in turn. Their bytes are as many as a producer's batches in flight would be.
+/// The number of full requests that are sent in turn. They are as large as a producer's batches in flight.
 const FULL_REQUESTS: usize = 5;
-/// Requests of one record that are sent in turn.
+/// The number of requests of one record that are sent in turn.
 const SINGLE_REQUESTS: usize = 1000;
 
 impl Client for Floor {
@@ -108,7 +108,7 @@ impl Client for Floor {
         Ok((floor, about))
     }
 
-    /// In a paced round: what the pacing costs by itself.
+    /// Sends nothing: in a paced round this measures the cost of the pacing.
     fn send(&self, _: Record<'_>, ticket: Ticket) -> Result<(), String> {
         ticket.acked();
         Ok(())
@@ -123,7 +123,7 @@ impl Client for Floor {
     }
 
     fn flush(&self, _: Option<Instant>) -> Result<(), String> {
-        // Whatever was sent is answered when a share ends.
+        // Nothing to wait for: a share ends when all its requests have responses.
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Produce requests, made beforehand.
+//! Produce requests that are built before a round.
 
 use std::time::SystemTime;
 
@@ -14,10 +14,10 @@ use kafka_protocol::records::{
     RecordBatchEncoder, RecordEncodeOptions, TimestampType,
 };
 
-/// What Kafka 3.0.0 speaks.
+/// The version of Produce that Kafka 3.0.0 uses.
 pub const VERSION: i16 = 9;
 
-/// Of flexible versions.
+/// The request header version of flexible versions.
 const REQUEST_HEADER_VERSION: i16 = 2;
 
 const PRODUCE: i16 = 0;
@@ -25,17 +25,17 @@ const PRODUCE: i16 = 0;
 /// The default of `max.request.size`.
 const MAX_REQUEST_BYTES: usize = 1 << 20;
 
-/// Tries at the number of records that fill a batch; each comes nearer by far.
+/// The number of estimates of how many records fill a batch. Each one is much closer than the one before.
 const TRIES: usize = 4;
 
-/// Where a batch's fields are: its length without what stands before, its checksum, and what that is of.
+/// Offsets in a batch: the length field, the end of the length field, the checksum, and the first byte that it covers.
 const LENGTH_AT: usize = 8;
 const BEHIND_LENGTH: usize = 12;
 const CHECKSUM_AT: usize = 17;
 const ATTRIBUTES_AT: usize = 21;
 
-/// What a batch's header takes, and what a record takes beside key and value (at most, for those of a batch
-/// below 64 KiB records).
+/// The size of a batch header, and the maximum size of a record without key and value, in a batch with fewer than
+/// 64 KiB records.
 const BATCH_OVERHEAD: usize = 61;
 const RECORD_OVERHEAD: usize = 16;
 
@@ -43,7 +43,7 @@ const RECORD_OVERHEAD: usize = 16;
 pub struct Shape {
     pub acks: i16,
     pub batch_bytes: usize,
-    /// In one request, each for another partition.
+    /// The number of batches in a request, each for a different partition.
     pub batches: usize,
     pub max_in_flight: usize,
     partitions: usize,
@@ -57,7 +57,7 @@ impl Shape {
             (_, "0") => 0,
             _ => 1,
         };
-        // Kafka's own defaults stand for those of a client that has none.
+        // With `defaults` the floor uses Kafka's defaults.
         let batch_bytes = if setup.defaults {
             16_384
         } else {
@@ -88,14 +88,14 @@ impl Shape {
     }
 }
 
-/// One request as it goes over the wire.
+/// An encoded request.
 pub struct Request {
     bytes: Vec<u8>,
     pub records: u64,
 }
 
 impl Request {
-    /// Its bytes, under this number.
+    /// The bytes of the request, with this correlation id.
     pub fn numbered(&mut self, correlation_id: i32) -> &[u8] {
         self.bytes[CORRELATION_ID_AT..CORRELATION_ID_AT + 4]
             .copy_from_slice(&correlation_id.to_be_bytes());
@@ -109,17 +109,17 @@ impl AsRef<[u8]> for Request {
     }
 }
 
-/// Behind length, kind and version.
+/// The offset of the correlation id, after length, API key and version.
 const CORRELATION_ID_AT: usize = 8;
 
-/// What goes into one batch.
+/// The content of one batch.
 pub struct Batch {
-    /// The whole batch, or only its records, as they are before they are compressed.
+    /// The whole batch, or only its uncompressed records.
     pub bytes: Bytes,
     pub records: u64,
 }
 
-/// Makes requests of the scenario's records, one after the other.
+/// Builds requests from the scenario's records, one after another.
 pub struct Maker<'a> {
     shape: &'a Shape,
     topic: StrBytes,
@@ -150,10 +150,10 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// So many requests, of so many batches of about so many bytes, each batch with one record at least.
+    /// Builds requests, each with this many batches of about this many bytes. Each batch has at least one record.
     ///
     /// # Errors
-    /// When the codec fails.
+    /// If the codec fails.
     pub fn make(
         &mut self,
         requests: usize,
@@ -165,10 +165,10 @@ impl<'a> Maker<'a> {
             .collect()
     }
 
-    /// The records of so many batches as they are before they are compressed.
+    /// The uncompressed records of this many batches.
     ///
     /// # Errors
-    /// When the codec fails.
+    /// If the codec fails.
     pub fn uncompressed(&mut self, batches: usize) -> Result<Vec<Batch>, String> {
         let one = |_| {
             let count = self.count(self.shape.batch_bytes)?;
@@ -189,7 +189,7 @@ impl<'a> Maker<'a> {
         batch_bytes: usize,
     ) -> Result<Request, String> {
         let mut records = 0;
-        // One batch at a time goes round the partitions by itself.
+        // With one batch in each request, the requests rotate over the partitions.
         let offset = if batches == 1 {
             number % self.shape.partitions
         } else {
@@ -236,7 +236,7 @@ impl<'a> Maker<'a> {
         })
     }
 
-    /// How many of the next records fill a batch of so many bytes, compressed if there is a codec.
+    /// The number of next records that fill a batch of this size, compressed if there is a codec.
     fn count(&mut self, batch_bytes: usize) -> Result<usize, String> {
         let each = self.values.size() + self.keys.map_or(0, Blocks::size) + RECORD_OVERHEAD;
         let room = batch_bytes.saturating_sub(BATCH_OVERHEAD);
@@ -248,14 +248,14 @@ impl<'a> Maker<'a> {
             let len = self.finished(count)?.len() - BATCH_OVERHEAD;
             count = (count * room / len).max(1);
         }
-        // The last try was a guess like those before.
+        // The last estimate may still be too high.
         while count > 1 && self.finished(count)?.len() > batch_bytes {
             count -= 1;
         }
         Ok(count)
     }
 
-    /// A batch of the next so many records, compressed if there is a codec.
+    /// A batch of the next `count` records, compressed if there is a codec.
     fn finished(&mut self, count: usize) -> Result<Bytes, String> {
         let plain = self.encode(count);
         let Some(codec) = &mut self.codec else {
@@ -323,7 +323,7 @@ mod tests {
         }
     }
 
-    /// A name before each number, so that codecs have something to do and do not make nothing of it.
+    /// Values with a name before each number: compressible, but not to almost nothing.
     fn values() -> Blocks {
         let number = |n: u32| n.wrapping_mul(2_654_435_761);
         let text = (0..10_000).flat_map(|n| format!("number {:08x} ", number(n)).into_bytes());

@@ -13,10 +13,10 @@ use crate::requests::{Request, VERSION};
 /// The default of `send.buffer.bytes`.
 pub const SEND_BUFFER_BYTES: usize = 131_072;
 
-/// Flexible versions have a header of their own.
+/// The response header version of flexible versions.
 const RESPONSE_HEADER_VERSION: i16 = 1;
 
-/// More than an answer of a thousand partitions.
+/// More than the size of a response with a thousand partitions.
 const READ_BYTES: usize = 1 << 20;
 
 pub struct Wire {
@@ -58,7 +58,7 @@ impl Wire {
             .map_err(|error| format!("cannot write: {error}"))
     }
 
-    /// Reads the next answer and looks at what it says.
+    /// Reads the next response, and checks its error codes.
     pub fn read(&mut self) -> Result<(), String> {
         let frame = self.frame()?;
         self.answered = self.answered.wrapping_add(1);

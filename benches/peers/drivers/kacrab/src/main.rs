@@ -1,4 +1,4 @@
-//! kacrab, a client of its own on tokio, with Java's settings.
+//! kacrab, an independent client on tokio, with Java's settings.
 
 mod settings;
 
@@ -66,20 +66,20 @@ impl Client for Kacrab {
 
     fn flush(&self, until: Option<Instant>) -> Result<(), String> {
         let all_ended = async {
-            // What failed before it was called, flush does not tell: the deliveries do.
+            // `flush` does not report earlier failures; the deliveries do.
             self.producer.flush().await.map_err(text)?;
             self.deliveries.all_ended().await
         };
         self.tokio.block_on_until(until, all_ended)
     }
 
-    /// Its send is no future, but looks for the runtime it is called in.
+    /// `send` is not a future, but must be called inside a runtime.
     fn share(&self, share: &Share) {
         let _inside = self.tokio.enter();
         self.one_after_the_other(share);
     }
 
-    /// Closing is flushing, but would take the producer.
+    /// Flushes instead: the client's `close` does the same, but consumes the producer.
     fn close(&self) {
         if let Err(error) = self.flush(Some(Instant::now() + CLOSE_TIMEOUT)) {
             eprintln!("close: {error}");
@@ -88,7 +88,7 @@ impl Client for Kacrab {
 }
 
 impl Kacrab {
-    /// Not by `send_with_callback`: a callback that is registered while its batch is being acknowledged is never
+    /// Sends without `send_with_callback`: a callback that is registered while its batch is being acknowledged is never
     /// called.
     #[inline]
     fn hand_over(&self, record: Record<'_>, ticket: Option<Ticket>) -> Result<(), String> {

@@ -1,11 +1,11 @@
-//! The setup in the client's keys, which are Kafka's.
+//! Translates the setup into the client's keys, which are Kafka's.
 
 use std::collections::BTreeMap;
 
 use driver_kit::runtime::Tokio;
 use driver_kit::{About, Setup};
 
-/// The version in the manifest; the crate has no name for its own.
+/// The version in the manifest; the crate does not export its version.
 const CLIENT: &str = "kacrab 0.4.0";
 
 pub fn of(setup: &Setup) -> BTreeMap<String, String> {
@@ -31,7 +31,7 @@ pub fn of(setup: &Setup) -> BTreeMap<String, String> {
         set("delivery.timeout.ms", setup.delivery_timeout_ms.to_string());
         set("compression.type", setup.compression.clone());
         if setup.compression == "gzip" {
-            // Its default, -1, becomes 0, which stores and does not compress; others' is 6.
+            // The client converts the default -1 into 0, which does not compress; other clients use 6.
             set("compression.gzip.level", "6".to_owned());
         }
     }

@@ -1,4 +1,4 @@
-//! krafka, a client of its own on tokio.
+//! krafka, an independent client on tokio.
 
 mod settings;
 
@@ -23,7 +23,7 @@ struct Krafka {
     partition: Option<i32>,
     /// Failed batches when flush was last called.
     errors_before: AtomicU64,
-    /// Records whose end is to be counted.
+    /// The task that counts the results of records.
     deliveries: Deliveries<DeliveryHandle>,
 }
 
@@ -77,7 +77,7 @@ impl Client for Krafka {
         }
     }
 
-    /// A blast is one future for all records of the thread, as in a task of the client's users.
+    /// In a blast one future sends all records of the thread, as a task of the client's users does.
     fn share(&self, share: &Share) {
         if share.mode() != Mode::Blast {
             return self.one_after_the_other(share);

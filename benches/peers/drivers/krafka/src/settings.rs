@@ -1,4 +1,4 @@
-//! The setup in the client's builders.
+//! Translates the setup into the client's builders.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use krafka::auth::{AuthConfig, TlsConfig};
 use krafka::producer::{Acks, ProducerBuilder};
 use krafka::{Compression, Kafka, KafkaBuilder};
 
-/// The version in the manifest; the crate has no name for its own.
+/// The version in the manifest; the crate does not export its version.
 const CLIENT: &str = "krafka 0.28.1";
 
 pub fn connection(setup: &Setup) -> KafkaBuilder {
@@ -25,7 +25,7 @@ pub fn connection(setup: &Setup) -> KafkaBuilder {
     builder
         .max_in_flight_requests(setup.max_in_flight)
         .request_timeout(request_timeout)
-        // It may not be longer than the request's.
+        // It must not exceed the request timeout.
         .connect_timeout(CONNECT_TIMEOUT.min(request_timeout))
 }
 
@@ -126,5 +126,5 @@ pub fn about(setup: &Setup, tokio: &Tokio) -> About {
     .with_tls_of(setup, "rustls with ring, its default")
 }
 
-/// The client's own.
+/// The default of the client.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

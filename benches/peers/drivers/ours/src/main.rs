@@ -175,7 +175,7 @@ fn settings(setup: &Setup, transactional_id: Option<String>) -> Vec<(&'static st
     settings
 }
 
-/// With a codec, what is wrong is that the library has none of that name, or was built without it.
+/// Classifies an error of the construction. With compression it means that the library lacks the codec.
 fn refusal(setup: &Setup, error: &impl ToString) -> Refusal {
     if setup.compresses() {
         Refusal::Unable(error.to_string())
@@ -184,5 +184,5 @@ fn refusal(setup: &Setup, error: &impl ToString) -> Refusal {
     }
 }
 
-/// Of the library this was built with: a path dependency, whose version is the commit's.
+/// The version of the library, which is a path dependency of the same commit.
 const VERSION: &str = "of this commit";

@@ -1,4 +1,4 @@
-//! What becomes of the client's delivery reports.
+//! Handles the client's delivery reports.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -32,10 +32,10 @@ struct Failures {
     first: Option<String>,
 }
 
-/// The end of a record that only flush asks for.
+/// The opaque value of a record without ticket or waiter, whose failure only `flush` reports.
 pub const NOBODY: usize = usize::MAX;
 
-/// The first number of a waiter. No ticket has such a high number of its round.
+/// The first number of a waiter. The round number of a ticket is always lower.
 const FIRST_WAITING: usize = 0xffff << 48;
 
 #[inline]
@@ -44,7 +44,7 @@ pub fn opaque(ticket: Ticket) -> usize {
 }
 
 impl Ends {
-    /// Makes ready for the report of one record.
+    /// Registers a waiter for the report of one record.
     pub fn expect_one(&self) -> (usize, Receiver<Outcome>) {
         let (sender, receiver) = sync_channel(1);
         let mut waiting = lock(&self.waiting);
@@ -54,12 +54,12 @@ impl Ends {
         (opaque, receiver)
     }
 
-    /// The record was not taken.
+    /// Removes the waiter of a record that the client rejected.
     pub fn forget(&self, opaque: usize) {
         lock(&self.waiting).senders.remove(&opaque);
     }
 
-    /// What failed since this was last asked, of the records that only flush asks for.
+    /// The failures since the last call of records without ticket or waiter.
     pub fn take_failures(&self) -> Option<String> {
         let failures = std::mem::take(&mut *lock(&self.failures));
         let first = failures.first?;

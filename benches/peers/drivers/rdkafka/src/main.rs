@@ -1,5 +1,5 @@
-//! librdkafka through the `rdkafka` crate: `driver base` polls on the sending threads, `driver threaded` has
-//! the crate's thread do it.
+//! librdkafka with the `rdkafka` crate: `driver base` polls on the sending threads, `driver threaded` on a thread of
+//! the crate.
 
 mod ends;
 mod settings;
@@ -24,7 +24,7 @@ struct Rdkafka {
     topic: String,
     partition: Option<i32>,
     is_transactional: bool,
-    /// When the round ends whatever is still out.
+    /// When the round is cancelled, even with incomplete records.
     give_up: Mutex<Option<Instant>>,
 }
 
@@ -106,14 +106,15 @@ impl Client for Rdkafka {
                 if self.is_given_up() {
                     return Err(GIVEN_UP.into());
                 }
-                // With any longer timeout poll stays for all of it, whatever comes.
+                // With a longer timeout `poll` always waits for all of it.
                 producer.poll(Duration::ZERO);
                 thread::yield_now();
             },
         }
     }
 
-    /// Not the crate's own `flush`, which looks only ten times a second whether everything has ended.
+    /// Polls instead of calling the crate's own `flush`, which checks only ten times a second whether all records are
+    /// complete.
     fn flush(&self, until: Option<Instant>) -> Result<(), String> {
         while self.producer.in_flight_count() > 0 {
             if until.is_some_and(|end| Instant::now() >= end) {
@@ -175,7 +176,7 @@ impl Rdkafka {
         }
     }
 
-    /// Sends; waits while the queue is full.
+    /// Sends a record, and waits while the queue is full.
     #[inline]
     fn offer(&self, mut record: Made<'_>) -> Result<(), String> {
         loop {
@@ -203,7 +204,7 @@ impl Rdkafka {
 }
 
 impl Handle {
-    // The crate gives the record back.
+    // With an error the crate returns the record.
     #[allow(clippy::result_large_err)]
     #[inline]
     fn send<'a>(&self, record: Made<'a>) -> Result<(), (KafkaError, Made<'a>)> {

@@ -1,4 +1,4 @@
-//! The setup in librdkafka's keys.
+//! Translates the setup into librdkafka's keys.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use driver_kit::{About, SIZED_UNCOMPRESSED, Setup};
 use rdkafka::config::ClientConfig;
 use rdkafka::util::get_rdkafka_version;
 
-/// The crate of the lock file; it has no name for its own version.
+/// The version in the lock file; the crate does not export its version.
 const CRATE: &str = "rdkafka 0.39.0";
 
 pub fn of(setup: &Setup) -> (ClientConfig, BTreeMap<String, String>) {
@@ -17,7 +17,7 @@ pub fn of(setup: &Setup) -> (ClientConfig, BTreeMap<String, String>) {
     set("bootstrap.servers", setup.bootstrap.clone());
     if let Some(id) = setup.transactional_id() {
         set("transactional.id", id);
-        // It refuses one below message.timeout.ms.
+        // librdkafka rejects a value below message.timeout.ms.
         set(
             "transaction.timeout.ms",
             setup.delivery_timeout_ms.to_string(),
@@ -34,11 +34,11 @@ pub fn of(setup: &Setup) -> (ClientConfig, BTreeMap<String, String>) {
         set("acks", setup.acks.clone());
         set("enable.idempotence", setup.idempotent.to_string());
         set("queue.buffering.max.ms", setup.linger_ms.to_string());
-        // 0 would spread records without key one by one.
+        // With 0 each record without a key would go to another partition.
         let sticky = setup.linger_ms.max(1);
         set("sticky.partitioning.linger.ms", sticky.to_string());
         set("batch.size", setup.batch_bytes.to_string());
-        // Bytes are the limit, as elsewhere, and not numbers of records.
+        // The limits are sizes in bytes, as in other clients, and not record counts.
         set("batch.num.messages", "1000000".into());
         set("queue.buffering.max.messages", "0".into());
         let kbytes = (setup.buffer_bytes / 1024).max(1);

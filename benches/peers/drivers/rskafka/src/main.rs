@@ -28,11 +28,11 @@ struct Rskafka {
     tokio: Tokio,
     partitions: Vec<Partition>,
     compression: Compression,
-    /// The one partition that every record goes to.
+    /// The partition of all records; `None` if the driver chooses partitions.
     only: Option<usize>,
-    /// Bytes of records without key after which the next partition is taken.
+    /// Bytes of records without a key after which the driver changes to the next partition.
     batch_bytes: usize,
-    /// Records that a sending thread may have in flight.
+    /// The maximum number of records in flight of a sending thread.
     under_way_max: usize,
 }
 
@@ -86,7 +86,7 @@ impl Client for Rskafka {
         Ok((rskafka, about))
     }
 
-    /// For paced rounds: a task for each record, since producing is waiting.
+    /// Spawns a task for each record, because `produce` waits for the result. Used by paced rounds.
     fn send(&self, record: driver_kit::Record<'_>, ticket: Ticket) -> Result<(), String> {
         let producer = Arc::clone(&self.partition(record).producer);
         let record = owned(record);
@@ -99,12 +99,13 @@ impl Client for Rskafka {
         Ok(())
     }
 
-    /// Only a blast has quiet records, and it is [`share`](Self::share)'s own.
+    /// Used by groups only: [`share`](Self::share) sends the records of a blast.
     fn send_quietly(&self, record: driver_kit::Record<'_>) -> Result<(), String> {
         self.send_and_wait(record)
     }
 
-    /// A request of its own: the batching producer would wait for its timer, which ticks in milliseconds.
+    /// Sends the record in a separate request: the batching producer would wait for its timer, whose resolution is a
+    /// millisecond.
     fn send_and_wait(&self, record: driver_kit::Record<'_>) -> Result<(), String> {
         let records = vec![owned(record)];
         let client = &self.partition(record).client;
@@ -113,7 +114,7 @@ impl Client for Rskafka {
         produced.map(drop).map_err(|error| error.to_string())
     }
 
-    /// What is in flight is waited for where it was sent, or by the kit.
+    /// Only flushes: the senders or the kit wait for the records in flight.
     fn flush(&self, until: Option<Instant>) -> Result<(), String> {
         let all = async {
             for partition in &self.partitions {
@@ -125,7 +126,7 @@ impl Client for Rskafka {
         self.tokio.block_on_until(until, all)
     }
 
-    /// A blast keeps as many records in flight as there is room for.
+    /// In a blast keeps the maximum number of records in flight.
     fn share(&self, share: &Share) {
         if share.mode() != Mode::Blast {
             return self.one_after_the_other(share);
@@ -141,7 +142,7 @@ impl Client for Rskafka {
                         Err(error) => turn.ticket.failed(error),
                     }
                 });
-                // Nothing is produced before it is polled.
+                // A record is not sent before its future is polled.
                 while let Some(Some(())) = under_way.next().now_or_never() {}
                 if under_way.len() >= self.under_way_max {
                     under_way.next().await;
@@ -150,14 +151,14 @@ impl Client for Rskafka {
             while under_way.next().await.is_some() {}
             Ok(())
         });
-        // The kit tells that it was given up.
+        // The kit itself reports a cancelled round.
         let _ = self.tokio.block_on_until(share.give_up_at(), all);
     }
 }
 
 impl Rskafka {
-    /// The client leaves the choice to its users. Here keys are hashed, and records without key fill a batch of one
-    /// partition after the other, as with other clients.
+    /// Chooses the partition, because the client does not. The driver hashes keys, and fills a batch of one partition
+    /// after another with records without a key, as other clients do.
     fn partition(&self, record: driver_kit::Record<'_>) -> &Partition {
         thread_local! {
             static PLACE: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
@@ -182,7 +183,7 @@ impl Rskafka {
     }
 }
 
-/// Its records own what they carry.
+/// Copies the record, because records of this client own their bytes.
 fn owned(record: driver_kit::Record<'_>) -> Record {
     Record {
         key: record.key.map(<[u8]>::to_vec),

@@ -1,4 +1,4 @@
-//! What of the setup the client can do, and what it calls it.
+//! Translates the setup into the client's settings, as far as the client supports it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-/// The version in the manifest; the crate has no name for its own.
+/// The version in the manifest; the crate does not export its version.
 const CLIENT: &str = "rskafka 0.6.0";
 
-/// What the documentation's example has; the crate has no default.
+/// The value in the example of the documentation; the crate has no default.
 const DEFAULT_BATCH_BYTES: usize = 1024;
-/// The batching producer's own.
+/// The default of the batching producer.
 const DEFAULT_LINGER: Duration = Duration::from_millis(5);
 
 pub fn check(setup: &Setup) -> Result<(), Refusal> {
@@ -40,7 +40,7 @@ pub fn batching(setup: &Setup) -> (usize, Duration) {
     }
 }
 
-/// Its levels cannot be set: gzip 6, zstd 3, lz4 as quick as it can.
+/// The compression. The client has fixed levels: gzip 6, zstd 3, the fastest lz4.
 pub fn compression(setup: &Setup) -> Result<Compression, Refusal> {
     match setup.compression.as_str() {
         _ if setup.defaults => Ok(Compression::NoCompression),
@@ -53,7 +53,7 @@ pub fn compression(setup: &Setup) -> Result<Compression, Refusal> {
     }
 }
 
-/// What TLS is to trust, where the brokers speak it.
+/// The TLS configuration; `None` without TLS.
 pub fn tls(setup: &Setup) -> Result<Option<Arc<ClientConfig>>, Refusal> {
     let Some(authority) = &setup.authority else {
         return Ok(None);
@@ -67,7 +67,7 @@ pub fn tls(setup: &Setup) -> Result<Option<Arc<ClientConfig>>, Refusal> {
     Ok(Some(Arc::new(config.with_no_client_auth())))
 }
 
-/// The client bounds nothing, so the driver does.
+/// The maximum number of records in flight. The client has no limit of its own, so the driver sets one.
 pub fn under_way_max(setup: &Setup) -> usize {
     let record = setup.payload_bytes + setup.key_bytes;
     (setup.buffer_bytes / record.max(1) / setup.threads.max(1)).max(1)

@@ -1,4 +1,4 @@
-//! rustfs-kafka, a client without threads and without a runtime: its batching producer sends when it is called.
+//! rustfs-kafka, a client without threads and runtime: its batching producer sends only inside calls.
 
 mod settings;
 
@@ -15,21 +15,21 @@ fn main() -> ExitCode {
 }
 
 struct Rustfs {
-    /// Sending takes the producer as `&mut`, so threads take turns.
+    /// Behind a lock, because sending needs `&mut` access to the producer.
     batch: Mutex<Batch>,
     topic: String,
-    /// -1 leaves it to the client.
+    /// The partition of all records; -1 if the client chooses partitions.
     partition: i32,
     linger: Duration,
 }
 
 struct Batch {
     producer: BatchProducer,
-    /// Of the records that the producer holds; none for those that only flush asks for.
+    /// The tickets of the records in the producer; `None` for records without a ticket.
     tickets: Vec<Option<Ticket>>,
-    /// When the first of them came.
+    /// When the first of these records was sent.
     since: Instant,
-    /// How many of those without ticket have failed since flush was last called, and why the first.
+    /// The number of records without a ticket that have failed since the last flush; `first_error` is the first reason.
     failed: u64,
     first_error: Option<String>,
 }
@@ -69,14 +69,14 @@ impl Client for Rustfs {
         batch.failures()
     }
 
-    /// With a broker that does not answer, it waits as long as the client does.
+    /// Ignores the limit: if a broker does not respond, it waits as long as the client does.
     fn flush(&self, _until: Option<Instant>) -> Result<(), String> {
         let mut batch = self.batch();
         batch.flush();
         batch.failures()
     }
 
-    /// The client looks at its linger only when it is called, so the driver has to call it.
+    /// The client checks its linger time only inside calls, so the driver calls it.
     fn idle(&self, time: Duration) {
         thread::sleep(time);
         let mut batch = self.batch();
@@ -93,7 +93,7 @@ impl Rustfs {
 
     #[inline]
     fn record<'a>(&'a self, record: driver_kit::Record<'a>) -> Record<'a, &'a [u8], &'a [u8]> {
-        // An empty key is none to this client.
+        // This client treats an empty key as null.
         let key = record.key.unwrap_or_default();
         Record::from_key_value(self.topic.as_str(), key, record.value)
             .with_partition(self.partition)
@@ -122,11 +122,11 @@ impl Batch {
         self.ended(outcome);
     }
 
-    /// All records that the producer held have ended. If one partition failed, all count as failed: which records
-    /// were in it is not told.
+    /// Reports the result of all records in the producer. If one partition failed, all count as failed, because the
+    /// client does not report which records were in it.
     fn ended(&mut self, outcome: Result<(), String>) {
         if outcome.is_err() {
-            // It takes no more records until then.
+            // Until then the producer rejects records.
             self.producer.clear();
         }
         for ticket in self.tickets.drain(..) {

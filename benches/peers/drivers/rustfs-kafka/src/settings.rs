@@ -1,4 +1,4 @@
-//! The setup in the client's builder.
+//! Translates the setup into the client's builder.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use driver_kit::{About, Refusal, SIZED_UNCOMPRESSED, Setup};
 use rustfs_kafka::client::{KafkaClient, ProducerTimestamp};
 use rustfs_kafka::producer::{BatchProducer, Compression, RequiredAcks};
 
-/// The version in the manifest; the crate has no name for its own.
+/// The version in the manifest; the crate does not export its version.
 const CLIENT: &str = "rustfs-kafka 1.4.1";
 
-/// The client's own.
+/// The default of the client.
 const DEFAULT_LINGER: Duration = Duration::from_millis(5);
 
 pub fn producer(setup: &Setup) -> Result<(BatchProducer, Duration), Refusal> {
@@ -49,7 +49,7 @@ pub fn producer(setup: &Setup) -> Result<(BatchProducer, Duration), Refusal> {
         }
     };
     let mut client = KafkaClient::new(hosts);
-    // Without, it writes the time 0 into records.
+    // Without this setting the timestamp of records is 0.
     client.set_producer_timestamp(Some(ProducerTimestamp::CreateTime));
     client.load_metadata_all().map_err(failed)?;
     let producer = BatchProducer::from_client(client)
@@ -64,7 +64,7 @@ pub fn producer(setup: &Setup) -> Result<(BatchProducer, Duration), Refusal> {
     Ok((producer, Duration::from_millis(setup.linger_ms)))
 }
 
-/// Its limit is for all partitions together.
+/// The batch size for the client, whose limit applies to all partitions together.
 fn max_batch_bytes(setup: &Setup) -> usize {
     let partitions = match setup.partition {
         Some(_) => 1,

@@ -10,9 +10,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/** Kafka's DumpLogSegments, its output sent as text. */
+/** Runs Kafka's DumpLogSegments, and sends its output as text. */
 final class Dump {
-    /** The later one first; older jars do not have it. */
+    /** The class names of the tool, the newer one first; older jars do not have it. */
     private static final String[] NAMES = {
         "org.apache.kafka.tools.DumpLogSegments", "kafka.tools.DumpLogSegments",
     };
@@ -20,7 +20,7 @@ final class Dump {
     private Dump() {
     }
 
-    /** Arguments: those of the tool. */
+    /** The arguments are those of the tool. */
     static void run(Helper.Arguments arguments, Helper.Answer answer) throws Exception {
         List<String> options = new ArrayList<>();
         while (arguments.hasMore()) {
@@ -32,7 +32,7 @@ final class Dump {
         PrintStream before = System.out;
         System.setOut(target);
         try {
-            // The tool in Scala prints through Scala's console, which remembers the stream it first saw.
+            // The Scala version of the tool prints to Scala's console, which keeps the stream that it used first.
             scala.Console.withOut(target, new scala.runtime.AbstractFunction0<Object>() {
                 @Override
                 public Object apply() {
@@ -50,7 +50,7 @@ final class Dump {
             try {
                 return Class.forName(name);
             } catch (ClassNotFoundException other) {
-                // The next name, then.
+                // Try the next name.
             }
         }
         throw new ClassNotFoundException("none of " + Arrays.toString(NAMES));

@@ -11,7 +11,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
-/** Many like records through Kafka's own producer, of whatever version. */
+/** Sends many equal-sized records with Kafka's own producer of any version. */
 final class Filling {
     private Filling() {
     }

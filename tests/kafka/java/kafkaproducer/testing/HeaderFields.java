@@ -4,7 +4,7 @@ import java.nio.charset.StandardCharsets;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
 
-/** Names and values of a record's headers, in turn. Clients before 0.11 know no headers. */
+/** Names and values of a record's headers, alternating. Clients before 0.11 do not support headers. */
 abstract class HeaderFields {
     private static final byte[][] NONE = new byte[0][];
 
@@ -26,7 +26,7 @@ abstract class HeaderFields {
         }
     }
 
-    /** Loaded only where its classes are there. */
+    /** Loaded only if the client has the header classes. */
     private static final class Present extends HeaderFields {
         @Override
         byte[][] of(ConsumerRecord<?, ?> record) {

@@ -18,18 +18,18 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Does for the tests what only Kafka's own code should do: administer topics, read records back, dump
- * log segments, compute partitions. One JVM answers many calls. It is compiled for one version of Kafka;
- * "read", "fill" and "dump" also run with the jars of the others, of which no class is looked for before
- * it is needed.
+ * Executes calls of the tests with Kafka's own code: administers topics, reads records back, dumps log
+ * segments, computes partitions. One JVM executes many calls. The classes are compiled for one version of
+ * Kafka. "read", "fill" and "dump" also run with the jars of other versions, because a class is loaded
+ * only when it is needed.
  *
  * <p>A call on standard input is a count of arguments and the arguments, each a 32-bit length and its
- * bytes (a length of -1 is null); the first names the call. An answer on standard output is a row of
- * frames, each a kind, a 32-bit length and bytes: 'T' is a piece of text, 'R' a run of whole records,
- * and the last is 'K' for done or 'E' with the reason why not. All numbers are big-endian.
+ * bytes (a length of -1 is null); the first argument names the call. A response on standard output is a
+ * sequence of frames, each a kind, a 32-bit length and bytes: 'T' is a piece of text, 'R' contains whole
+ * records, and the last frame is 'K' for success or 'E' with the error. All numbers are big-endian.
  */
 public final class Helper {
-    /** Records and text are handed over in frames of about this size. */
+    /** Approximate size of a frame of records or text. */
     private static final int FRAME_BYTES = 64 * 1024;
 
     private Helper() {
@@ -40,12 +40,15 @@ public final class Helper {
                 new BufferedInputStream(new FileInputStream(FileDescriptor.in)));
         Answer answer = new Answer(new DataOutputStream(
                 new BufferedOutputStream(new FileOutputStream(FileDescriptor.out), FRAME_BYTES * 2)));
-        // Whatever else prints, libraries included, must not disturb the frames.
+        // Other output, such as that of libraries, must not be mixed with the frames.
         System.setOut(new PrintStream(new FileOutputStream(FileDescriptor.err), true));
         haltAtEnd(in, answer);
     }
 
-    /** Answers calls until standard input ends; calls run on another thread, so that the end is seen. */
+    /**
+     * Executes calls until standard input ends. Calls run on another thread, so that the end is detected
+     * during a call.
+     */
     private static void haltAtEnd(DataInputStream in, Answer answer) {
         java.util.concurrent.BlockingQueue<List<byte[]>> calls =
                 new java.util.concurrent.LinkedBlockingQueue<>();
@@ -122,7 +125,7 @@ public final class Helper {
         }
     }
 
-    /** The arguments of a call, taken one after another. */
+    /** The arguments of a call, read one after another. */
     static final class Arguments {
         private final List<byte[]> values;
         private int next;
@@ -151,7 +154,7 @@ public final class Helper {
             return Long.parseLong(text());
         }
 
-        /** A count and that many pairs of key and value. */
+        /** Reads a count, and as many pairs of key and value. */
         java.util.Map<String, String> map() {
             java.util.Map<String, String> pairs = new java.util.HashMap<>();
             int count = number();
@@ -163,7 +166,7 @@ public final class Helper {
         }
     }
 
-    /** Writes the frames of one answer after another. */
+    /** Writes the frames of responses. */
     static final class Answer {
         private final DataOutputStream out;
         private ByteBuffer pending = ByteBuffer.allocate(FRAME_BYTES);
@@ -182,7 +185,7 @@ public final class Helper {
             room(kind, bytes.length).put(bytes);
         }
 
-        /** The pending frame of this kind, with room for so many bytes more. */
+        /** Returns the pending frame of this kind, with room for this many more bytes. */
         ByteBuffer room(char kind, int bytes) throws IOException {
             if (kind != pendingKind || pending.remaining() < bytes) {
                 flush();

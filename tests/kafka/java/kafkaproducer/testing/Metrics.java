@@ -10,15 +10,15 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.Metric;
 import org.apache.kafka.common.MetricName;
 
-/** What Kafka's own producer tells of itself after a load. */
+/** Metrics of Kafka's own producer after a load. */
 final class Metrics {
     private Metrics() {
     }
 
     /**
      * Sends bursts of records, and lists the producer's metrics when all are acknowledged. Arguments: configuration,
-     * topic, partitions, bytes of a record, records of a burst, bursts, milliseconds from one burst to the next. Answers
-     * with a line a metric, its fields separated by tabs: group, name, tags, description, type, value.
+     * topic, partitions, bytes of a record, records of a burst, bursts, milliseconds from one burst to the next. The
+     * response has a line for each metric, with fields separated by tabs: group, name, tags, description, type, value.
      */
     static void afterLoad(Helper.Arguments arguments, Helper.Answer answer) throws Exception {
         Map<String, String> configs = arguments.map();

@@ -7,7 +7,7 @@ import java.util.Arrays;
 
 /**
  * Runs the main class of a server (broker, controller or ZooKeeper) in a JVM that cannot outlive its
- * owner: end of standard input halts it at once, the line "stop" shuts it down cleanly.
+ * owner: the end of standard input halts the JVM at once, the line "stop" shuts it down cleanly.
  *
  * <p>Arguments: [--await-gone ZOOKEEPER PATH] MAIN-CLASS ARGUMENT...
  */
@@ -26,7 +26,7 @@ public final class Node {
         Class.forName(rest[0]).getMethod("main", String[].class).invoke(null, (Object) arguments);
     }
 
-    /** Starts the thread that ties this JVM to whoever holds the other end of standard input. */
+    /** Starts the thread that ends this JVM when the owner closes standard input. */
     static void haltWithOwner() {
         Thread watcher = new Thread(() -> {
             try (BufferedReader in = new BufferedReader(
@@ -34,12 +34,12 @@ public final class Node {
                 String line;
                 while ((line = in.readLine()) != null) {
                     if (line.equals("stop")) {
-                        // On a thread of its own: the owner may still vanish while hooks run.
+                        // On its own thread, because the owner may end while shutdown hooks run.
                         new Thread(() -> System.exit(0), "clean-stop").start();
                     }
                 }
             } catch (Throwable broken) {
-                // A standard input that cannot be read is as good as closed.
+                // An unreadable standard input counts as closed.
             }
             Runtime.getRuntime().halt(3);
         }, "owner-watcher");

@@ -10,7 +10,7 @@ import org.apache.kafka.common.Node;
 import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.utils.Utils;
 
-/** What Java's client makes of keys: one line a key with its Murmur2 hash and its partition. */
+/** The Murmur2 hash and the partition of keys in Java's client, one line for each key. */
 final class Partitions {
     private static final String TOPIC = "topic";
 

@@ -16,14 +16,14 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * Reads topics through Kafka's own consumer. Runs with the clients of every version: what not all of
- * them have is named in places that run only where it is there.
+ * Reads topics with Kafka's own consumer. Runs with the clients of every version: classes and methods
+ * that some versions lack are used only after a check that they exist.
  */
 final class Reading {
-    /** A read that gets no further for so long has failed. */
+    /** A read without progress for this long fails. */
     private static final long STALL_MS = 45_000;
     private static final long POLL_MS = 500;
-    /** Since 2.0; what was there before is gone in 4.0. */
+    /** Whether poll has a Duration parameter: since 2.0. The older overload was removed in 4.0. */
     private static final boolean POLLS_WITH_DURATION = pollsWithDuration();
     private static final HeaderFields HEADERS = HeaderFields.ofThisVersion();
 
@@ -39,7 +39,7 @@ final class Reading {
         }
     }
 
-    /** Sends every record between the first and the last offset that the partitions had at the start. */
+    /** Sends every record between the first and the last offset of each partition at the start of the call. */
     static void read(Helper.Arguments arguments, Helper.Answer answer) throws Exception {
         String bootstrap = arguments.text();
         String topic = arguments.text();

@@ -11,15 +11,14 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 
-/** Records of all kinds through Kafka's own producer. */
+/** Sends records of all kinds with Kafka's own producer. */
 final class Records {
     private Records() {
     }
 
     /**
-     * Sends records with Kafka's producer. Arguments: configuration, topic, what to do with the
-     * transaction ("none", "commit" or "abort"), records. Answers with a line a record: partition,
-     * offset, timestamp.
+     * Sends records with Kafka's producer. Arguments: configuration, topic, use of a transaction ("none",
+     * "commit" or "abort"), records. The response has a line for each record: partition, offset, timestamp.
      */
     static void produce(Helper.Arguments arguments, Helper.Answer answer) throws Exception {
         Map<String, String> configs = arguments.map();

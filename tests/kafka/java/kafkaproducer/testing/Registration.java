@@ -4,7 +4,7 @@ import java.util.concurrent.TimeUnit;
 import org.apache.zookeeper.KeeperException;
 import org.apache.zookeeper.ZooKeeper;
 
-/** A broker's entry in ZooKeeper. A class of its own: newer brokers come without ZooKeeper's classes. */
+/** A broker's entry in ZooKeeper. A separate class, because newer brokers lack ZooKeeper's classes. */
 final class Registration {
     private static final long GONE_TIMEOUT_MS = 60_000;
 
@@ -12,8 +12,8 @@ final class Registration {
     }
 
     /**
-     * Waits until ZooKeeper has forgotten the session of a broker that was killed. A broker that
-     * registers before that finds its own old entry and gives up.
+     * Waits until the ZooKeeper session of a killed broker has expired. A broker that registers before
+     * finds its own old entry and exits.
      */
     static void awaitGone(String connect, String path) throws Exception {
         long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(GONE_TIMEOUT_MS);

@@ -19,7 +19,7 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionInfo;
 import org.apache.kafka.common.errors.ElectionNotNeededException;
 
-/** Who leads partitions, and who follows them, through Kafka's admin client. */
+/** Leaders and replicas of partitions, with Kafka's admin client. */
 final class Replicas {
     private static final long TIMEOUT_MS = 60_000;
 
@@ -27,8 +27,8 @@ final class Replicas {
     }
 
     /**
-     * Makes brokers the leaders of a topic's partitions: each becomes the first, and so the preferred,
-     * of the partition's replicas and is then elected. The other replicas keep their order.
+     * Makes brokers the leaders of a topic's partitions: each becomes the first, and so the preferred
+     * replica of its partition, and is then elected. The other replicas keep their order.
      *
      * <p>Arguments: the topic, then pairs of partition and broker.
      */
@@ -74,7 +74,7 @@ final class Replicas {
         return orders.keySet();
     }
 
-    /** One that leads already is no failure. */
+    /** Elects the preferred leaders. A preferred replica that is already the leader is not an error. */
     private static void elect(Admin admin, Set<TopicPartition> partitions) throws Exception {
         Map<TopicPartition, Optional<Throwable>> outcomes;
         try {
@@ -94,10 +94,10 @@ final class Replicas {
     }
 
     /**
-     * Waits until every replica of every topic, internal ones too, is in sync and has a leader, and has been for a
-     * while: a broker that was paused tells for a moment how things stood before it was.
+     * Waits until every partition of every topic, internal ones included, has a leader and all its replicas in sync,
+     * for a minimum duration: a resumed broker returns stale metadata for a moment.
      *
-     * <p>Arguments: for how many milliseconds it must have been so.
+     * <p>Argument: the duration in milliseconds.
      */
     static void awaitInSync(Helper.Arguments arguments) throws Exception {
         try (Admin admin = Topics.admin(arguments.text())) {

@@ -21,7 +21,7 @@ import org.apache.kafka.common.TopicPartitionInfo;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.TopicExistsException;
 
-/** Brokers and topics, through Kafka's admin client. */
+/** Brokers and topics, with Kafka's admin client. */
 final class Topics {
     private static final long TIMEOUT_MS = 60_000;
     private static final long PAUSE_MS = 20;
@@ -30,8 +30,8 @@ final class Topics {
     }
 
     /**
-     * Waits until the broker at an address answers and knows a controller, every wanted broker and
-     * every wanted topic. A broker learns of topics after it has begun to answer.
+     * Waits until the broker at an address responds, and its metadata has a controller, every expected
+     * broker and every expected topic. A started broker gets the topics after it has begun to respond.
      */
     static void awaitBroker(Helper.Arguments arguments) throws Exception {
         String address = arguments.text();
@@ -69,7 +69,7 @@ final class Topics {
     }
 
     /**
-     * A topic of that name that is being deleted exists until the controller is done with it, for a
+     * Creates a topic. If a topic of the same name is being deleted, retries: the controller keeps it for a
      * moment longer than brokers list it.
      */
     private static void createOnce(Admin admin, NewTopic topic) throws Exception {
@@ -82,7 +82,7 @@ final class Topics {
                 if (!existed && failure.getCause() instanceof TopicExistsException) {
                     return false;
                 }
-                // A broker that is slow goes on with it, and its leaders are waited for.
+                // A slow broker still completes the request; the caller waits for the leaders.
                 if (failure.getCause() instanceof TimeoutException) {
                     return true;
                 }
@@ -111,7 +111,7 @@ final class Topics {
         }
     }
 
-    /** One line a partition: number, leader (-1 for none), replicas, replicas in sync. */
+    /** One line for each partition: number, leader (-1 for none), replicas, in-sync replicas. */
     static void describe(Helper.Arguments arguments, Helper.Answer answer) throws Exception {
         try (Admin admin = admin(arguments.text())) {
             String name = arguments.text();
@@ -158,7 +158,7 @@ final class Topics {
         boolean holds() throws Exception;
     }
 
-    /** Asks until the answer is yes. Errors on the way count as no, the last one is kept as the cause. */
+    /** Polls until the condition is true. An exception counts as false; the last one is the cause of the timeout. */
     static void until(String what, long timeoutMs, Condition condition) throws Exception {
         long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeoutMs);
         Throwable last = null;

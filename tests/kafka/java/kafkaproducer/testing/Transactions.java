@@ -23,7 +23,7 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
-/** How transactions stand, and what becomes of them, as Kafka's own clients tell. */
+/** Transactions: their state and committed offsets, and scripted calls, with Kafka's own clients. */
 final class Transactions {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
@@ -31,8 +31,8 @@ final class Transactions {
     }
 
     /**
-     * How the coordinator says that a transaction stands. Answers with one line: the coordinator's broker, the state,
-     * the producer's id and epoch, and the partitions that it has.
+     * Describes a transaction by its coordinator. The response is one line: the coordinator's broker id, the state,
+     * the producer id and epoch, and the partitions.
      */
     static void describe(Helper.Arguments arguments, Helper.Answer answer) throws Exception {
         try (Admin admin = Topics.admin(arguments.text())) {
@@ -45,8 +45,8 @@ final class Transactions {
     }
 
     /**
-     * Waits until a transaction stands as wanted, asking again and again. Arguments: the id, the states, for how many
-     * milliseconds it must stay so.
+     * Polls until a transaction is in an expected state. Arguments: the id, the states, and for how many milliseconds
+     * the state must last.
      */
     static void await(Helper.Arguments arguments, Helper.Answer answer) throws Exception {
         try (Admin admin = Topics.admin(arguments.text())) {
@@ -77,8 +77,8 @@ final class Transactions {
     }
 
     /**
-     * The offsets that a group has committed for a topic, once no transaction is open on them. Answers with a line a
-     * partition that has one: partition, offset, metadata.
+     * The offsets that a group has committed for a topic; waits while an open transaction may replace them. The
+     * response has a line for each partition with an offset: partition, offset, metadata.
      */
     static void committed(Helper.Arguments arguments, Helper.Answer answer) throws Exception {
         Map<String, Object> configs = new HashMap<>();
@@ -106,7 +106,7 @@ final class Transactions {
         }
     }
 
-    /** Gives a topic other configuration. */
+    /** Changes the configuration of a topic. */
     static void configure(Helper.Arguments arguments) throws Exception {
         try (Admin admin = Topics.admin(arguments.text())) {
             ConfigResource topic = new ConfigResource(ConfigResource.Type.TOPIC, arguments.text());
@@ -121,7 +121,7 @@ final class Transactions {
         }
     }
 
-    /** The level of a feature that the brokers have agreed on, or 0. */
+    /** The finalized level of a feature, or 0. */
     static void feature(Helper.Arguments arguments, Helper.Answer answer) throws Exception {
         try (Admin admin = Topics.admin(arguments.text())) {
             FinalizedVersionRange range = admin.describeFeatures().featureMetadata().get()
@@ -131,9 +131,9 @@ final class Transactions {
     }
 
     /**
-     * Has Kafka's producer make calls one after another and tells of each: "ok", or the classes of what it threw.
-     * Arguments: configuration, topic, calls: init, begin, send (waits for the outcome), commit, abort, or the name
-     * of a state of the transaction that is waited for.
+     * Makes calls of Kafka's producer, one after another, and responds for each with "ok", or with the classes of its
+     * exceptions. Arguments: configuration, topic, calls. A call is init, begin, send (waits for the outcome), commit,
+     * abort, or the name of a transaction state to wait for.
      */
     static void script(Helper.Arguments arguments, Helper.Answer answer) throws Exception {
         Map<String, String> configs = arguments.map();

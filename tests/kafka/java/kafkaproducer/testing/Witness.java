@@ -5,14 +5,14 @@ import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 
-/** Whether a listener takes a client that Kafka's own code makes. */
+/** Checks whether a listener accepts Kafka's own client. */
 final class Witness {
     private static final int PATIENCE_MS = 10_000;
 
     private Witness() {
     }
 
-    /** One line: "taken", or what the client was told, by the names of the exceptions and their words. */
+    /** The response is one line: "taken", or the classes and messages of the exceptions. */
     static void see(Helper.Arguments arguments, Helper.Answer answer) throws Exception {
         Map<String, Object> configs = new HashMap<>(arguments.map());
         configs.put("request.timeout.ms", String.valueOf(PATIENCE_MS));

@@ -47,7 +47,7 @@ final class Batches {
         new Producer(Long.MAX_VALUE, Short.MAX_VALUE, Integer.MAX_VALUE, true),
     };
 
-    /** Sets that are converted: some of each kind. */
+    /** The record sets that are down-converted: some of each kind. */
     private static final String[] CONVERTED = {
         "one short", "nulls and empties", "many", "large noise", "lengths around 64 and 8192",
         "timestamps zero", "timestamps none", "timestamps decreasing", "timestamps from none to large",

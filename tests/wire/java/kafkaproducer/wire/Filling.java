@@ -23,24 +23,24 @@ import org.apache.kafka.common.protocol.types.TaggedFields;
 import org.apache.kafka.common.protocol.types.Type;
 import org.apache.kafka.common.record.CompressionType;
 
-/** Fills a message, whatever its fields are, in one of several manners. */
+/** Fills the fields of any message, in one of several ways. */
 final class Filling {
     enum Manner {
         /** Zeros, empty texts and arrays, and nulls. */
         LEAST,
-        /** One element to an array; numbers and texts that all differ, so that none can take another's place. */
+        /** One element in each array; numbers and texts that all differ, so that swapped fields are detected. */
         PLAIN,
-        /** Two elements; long texts, large numbers. */
+        /** Two elements in each array; long texts, large numbers. */
         FULL,
-        /** Both ends of the numbers, texts beyond ASCII, nulls beside empties. */
+        /** Minimum and maximum numbers, non-ASCII texts, nulls and empty values. */
         EDGE,
-        /** So many elements that a compact length takes two bytes. */
+        /** Enough elements that a compact length takes two bytes. */
         MANY,
-        /** Also what a producer never asks for, or has no use for. */
+        /** Also fields that a producer never requests or does not use. */
         UNUSED
     }
 
-    /** Fields that a producer leaves as they are, or that brokers only fill for other clients. */
+    /** Fields that a producer does not set, or that brokers fill only for other clients. */
     private static final Set<String> UNUSED = Set.of("topic_id of MetadataRequest",
             "include_cluster_authorized_operations of MetadataRequest",
             "include_topic_authorized_operations of MetadataRequest",
@@ -74,7 +74,7 @@ final class Filling {
     ObjectNode fill(Schema schema) {
         ObjectNode body = structure(schema, 0);
         if (manner == Manner.UNUSED && api == ApiKeys.API_VERSIONS) {
-            // Tagged fields, which the schema does not show.
+            // Tagged fields, which are not in the schema.
             body.putArray("supportedFeatures").addObject().put("name", "metadata.version").put("minVersion", 1)
                     .put("maxVersion", 20);
             body.put("finalizedFeaturesEpoch", 12);
@@ -138,7 +138,7 @@ final class Filling {
     private boolean isNull(Type type, int depth) {
         boolean structures = type.arrayElementType().isPresent();
         if (!type.isNullable() || api == ApiKeys.METADATA && request && !structures) {
-            // Kafka's brokers take no null for a topic's name, although the field may be it.
+            // Kafka's brokers reject null as a topic name, although the field is nullable.
             return false;
         }
         return manner == Manner.LEAST || manner == Manner.EDGE && depth > 0 && number % 2 == 0;
@@ -175,7 +175,7 @@ final class Filling {
         }
     }
 
-    /** One that Kafka 3.0 knows, unless in the manner of what a producer has no use for. */
+    /** An error code of Kafka 3.0; with UNUSED an unknown code. */
     private short errorCode() {
         switch (manner) {
             case LEAST: return 0;
@@ -203,7 +203,7 @@ final class Filling {
         return manner == Manner.LEAST ? Uuid.ZERO_UUID : new Uuid(0x0102030405060708L + number, -number);
     }
 
-    /** A batch of the format that travels in this version. */
+    /** A batch in the record format of this version. */
     private byte[] records() {
         byte magic = (byte) (version >= 3 ? 2 : version >= 2 ? 1 : 0);
         if (manner == Manner.EDGE && number % 4 == 1) {
@@ -213,7 +213,7 @@ final class Filling {
         return Output.bytes(Batches.build(RecordSets.get(set), magic, CompressionType.NONE).buffer());
     }
 
-    /** The JSON with bytes and UUIDs in hexadecimal digits. */
+    /** Replaces bytes and UUIDs in the JSON by hexadecimal digits. */
     static JsonNode described(JsonNode node) {
         if (node.isBinary()) {
             return new TextNode(Output.hex(((BinaryNode) node).binaryValue()));

@@ -8,15 +8,15 @@ import com.fasterxml.jackson.databind.node.TextNode;
 import java.nio.charset.StandardCharsets;
 
 /**
- * Bytes that go into a vector, and how its line describes them: null, a text, hexadecimal digits, or a
- * recipe for bytes that would fill pages.
+ * Input bytes of a vector, and their description in its line: null, a text, hexadecimal digits, or a
+ * recipe for long inputs.
  *
- * <p>Recipes take their choices from a linear congruential generator, see {@link #step}.
+ * <p>Recipes use the random numbers of a linear congruential generator, see {@link #step}.
  */
 final class Input {
     static final Input NULL = new Input(null, NullNode.getInstance());
 
-    /** Of these {@link #phrases} are made. */
+    /** The words of {@link #phrases}. */
     private static final String[] PHRASES = {
         "the order was paid, ", "in the garden of the king ", "delivered on the third journey; ", "no ",
         "a ledger for each house and mountain, ", "by night, ", "with currency and amount ", "and so ",
@@ -41,7 +41,7 @@ final class Input {
         return new Input(bytes, described);
     }
 
-    /** Bytes that nothing compresses. */
+    /** Bytes that cannot be compressed. */
     static Input random(int seed, int length) {
         byte[] bytes = new byte[length];
         long state = seed;
@@ -52,7 +52,7 @@ final class Input {
         return recipe("random", seed, bytes);
     }
 
-    /** Compresses like the text of a log. */
+    /** Text that compresses like a log. */
     static Input phrases(int seed, int length) {
         byte[] bytes = new byte[length];
         long state = seed;
@@ -81,7 +81,7 @@ final class Input {
         return new Input(bytes, described);
     }
 
-    /** Whether output may refer to a piece of it instead of repeating the bytes. */
+    /** Whether output may refer to a part of this input instead of repeating the bytes. */
     boolean isRecipe() {
         return described.has("length");
     }

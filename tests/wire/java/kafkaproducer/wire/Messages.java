@@ -16,8 +16,8 @@ import org.apache.kafka.common.protocol.types.Schema;
 import org.apache.kafka.common.requests.RequestUtils;
 
 /**
- * Requests and responses, in every version that Kafka speaks, filled in several ways, with the headers
- * that stand before them. A line has the message as Kafka's own JSON.
+ * Requests and responses with their headers, in every version that Kafka supports, filled in several ways.
+ * A line has the message as Kafka's own JSON.
  */
 final class Messages {
     private static final ApiKeys[] APIS = {
@@ -81,7 +81,7 @@ final class Messages {
         return vector;
     }
 
-    /** The message that Kafka itself makes of its JSON. */
+    /** The message that Kafka itself parses from the JSON. */
     private static ApiMessage message(ApiKeys api, boolean request, JsonNode body, short version) {
         ApiMessage empty = request ? api.messageType.newRequest() : api.messageType.newResponse();
         try {

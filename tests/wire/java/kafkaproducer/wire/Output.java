@@ -12,11 +12,11 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * How a line says which bytes came out: hexadecimal digits; or, where long pieces of an input's recipe
- * stand in the output, an array of digits and such pieces.
+ * The description of output bytes in a line: hexadecimal digits, or, if the output contains long parts of an
+ * input with a recipe, an array of digits and references to such parts.
  */
 final class Output {
-    /** A piece that is as long as this is worth a reference. */
+    /** The minimum length of a part that is replaced by a reference. */
     private static final int WORTH = 64;
     private static final int WINDOW = Long.BYTES;
 
@@ -45,7 +45,7 @@ final class Output {
         return bytes;
     }
 
-    /** The output, with references to those inputs that have recipes. */
+    /** Describes the output, with references to inputs that have recipes. */
     static JsonNode described(byte[] output, List<Input> inputs) {
         ArrayNode pieces = JsonNodeFactory.instance.arrayNode();
         int plainFrom = 0;
@@ -101,7 +101,7 @@ final class Output {
 
     private static final Map<Input, Map<Long, Integer>> WINDOWS = new HashMap<>();
 
-    /** Where each window of an input occurs first. */
+    /** The first position of each window of an input. */
     private static Map<Long, Integer> windows(Input input) {
         return WINDOWS.computeIfAbsent(input, key -> {
             Map<Long, Integer> first = new HashMap<>();

@@ -11,14 +11,14 @@ import org.apache.kafka.common.utils.ByteUtils;
 import org.apache.kafka.common.utils.Crc32C;
 import org.apache.kafka.common.utils.Utils;
 
-/** What batches and messages are made of: varints, checksums, hashes. */
+/** The primitives of batches and messages: varints, checksums, hashes. */
 final class Primitives {
     private static final int[] PARTITION_COUNTS = {1, 2, 3, 12, 100, 1009};
 
     private Primitives() {
     }
 
-    /** Around each place where a varint becomes longer, with both signs, and the ends of the types. */
+    /** Numbers around each length boundary of varints, with both signs, and the minimum and maximum of each type. */
     static List<JsonNode> varints() {
         List<JsonNode> vectors = new ArrayList<>();
         TreeSet<Long> values = new TreeSet<>();
@@ -91,7 +91,7 @@ final class Primitives {
         return vectors;
     }
 
-    /** Bytes of many lengths: these are read four or eight at once, with a rest. */
+    /** Bytes of many lengths, because checksums and hashes read four or eight bytes at once, and then the rest. */
     private static List<Input> inputs() {
         List<Input> inputs = new ArrayList<>();
         for (String text : new String[] {"", "a", "21", "abc", "foobar", "123456789", "zürich", "東京", "🦀"}) {

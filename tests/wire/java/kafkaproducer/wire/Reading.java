@@ -13,7 +13,7 @@ import org.apache.kafka.common.record.MemoryRecords;
 import org.apache.kafka.common.record.MutableRecordBatch;
 import org.apache.kafka.common.record.Record;
 
-/** Reads batches with Kafka's own reader, which is strict where a consumer and a broker are. */
+/** Reads batches with Kafka's own reader, with the checks of a consumer and a broker. */
 final class Reading {
     private Reading() {
     }

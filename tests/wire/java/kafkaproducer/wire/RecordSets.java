@@ -9,9 +9,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** The records that batches are made of: each set has a name, and is described once. */
+/** The records of batches: each set has a name, and is described once. */
 final class RecordSets {
-    /** Of a small record in most sets: some day in 2021. */
+    /** The timestamp of a small record in most sets: a day in 2021. */
     static final long SOME_TIME = 1632182400000L;
     static final int LARGE = 64 * 1024;
 
@@ -56,7 +56,7 @@ final class RecordSets {
             return entries.stream().anyMatch(entry -> !entry.headers.isEmpty());
         }
 
-        /** Everything that went into it. */
+        /** All inputs of the set. */
         List<Input> inputs() {
             List<Input> inputs = new ArrayList<>();
             for (Entry entry : entries) {
@@ -85,7 +85,7 @@ final class RecordSets {
         return ALL.values();
     }
 
-    /** The names of the sets of one record for each pairing of key and value. */
+    /** The names of the sets with one record, for each combination of key and value. */
     static List<String> pairings() {
         List<String> names = new ArrayList<>();
         ALL.keySet().stream().filter(name -> name.startsWith("key ")).forEach(names::add);
@@ -132,7 +132,7 @@ final class RecordSets {
         set("large key").add(SOME_TIME, Input.random(5, LARGE), Input.text("v"));
         set("two large").add(SOME_TIME, Input.NULL, Input.random(6, LARGE))
                 .add(SOME_TIME + 1, Input.NULL, Input.zeros(LARGE));
-        // Lengths, and with them offsets of the fields behind, at the places where a varint grows.
+        // Lengths at which a varint grows, which moves the following fields.
         RecordSet lengths = set("lengths around 64 and 8192");
         for (int length : new int[] {1, 55, 62, 63, 64, 65, 126, 127, 128, 129, 8191, 8192}) {
             lengths.add(SOME_TIME, Input.phrases(length, length), Input.phrases(length + 1, length));

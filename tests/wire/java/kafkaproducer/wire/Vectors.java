@@ -11,12 +11,12 @@ import java.nio.file.Paths;
 import java.util.List;
 
 /**
- * Writes down what the client of Apache Kafka makes of given input: one file a subject, one JSON object
- * a line. The same input gives the same files in every run.
+ * Writes the results of the client of Apache Kafka for given inputs: one file for each subject, one JSON object
+ * in each line. The files are the same in every run.
  *
  * <pre>
  * Vectors write FOLDER      writes all files
- * Vectors read FILE         reads batches, a line of hexadecimal digits each, and prints what is in them
+ * Vectors read FILE         reads batches, a line of hexadecimal digits each, and prints their content
  * </pre>
  */
 public final class Vectors {

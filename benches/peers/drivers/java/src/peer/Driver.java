@@ -14,7 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import org.apache.kafka.common.config.ConfigException;
 
-/** Reads one command a line, and answers each with a line. */
+/** Reads commands, one in each line, and writes a response line for each. */
 public final class Driver {
     private static final Gson GSON = new GsonBuilder().serializeNulls().disableHtmlEscaping().create();
 
@@ -30,7 +30,7 @@ public final class Driver {
     public static void main(String[] arguments) throws IOException {
         PrintStream answers =
                 new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
-        // Whatever else is printed in this process is no answer.
+        // Other output of this process must not be mixed with the responses.
         System.setOut(System.err);
         new Driver(answers, Arrays.asList(arguments).contains("flush")).run();
     }
@@ -52,7 +52,7 @@ public final class Driver {
         }
     }
 
-    /** Carries a command out; false if it was the last one. */
+    /** Executes a command. Returns false if it was the last one. */
     private boolean obey(JsonObject command) throws Exception {
         String name = command.get("cmd").getAsString();
         switch (name) {
@@ -78,7 +78,7 @@ public final class Driver {
         try {
             session = new Session(wishes);
         } catch (ConfigException e) {
-            // The client refuses this set of settings.
+            // The client rejects these settings.
             answer(refusal("unable", e));
             return false;
         }

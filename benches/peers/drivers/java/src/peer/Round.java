@@ -17,23 +17,23 @@ import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.InterruptException;
 
 /**
- * The records of one produce command. Thread t of T sends the records t, t+T, t+2T, and so on; the last thread to
- * have sent its own flushes.
+ * The records of one produce command. Thread t of T sends the records t, t+T, t+2T, and so on. The last thread that
+ * has sent its records flushes.
  */
 abstract class Round {
     final Session session;
     final long records;
     private int threads;
-    /** Threads that are not done sending. */
+    /** The number of threads that are still sending. */
     private final AtomicInteger threadsLeft = new AtomicInteger();
     final LongAdder sent = new LongAdder();
     final LongAdder acked = new LongAdder();
     final LongAdder failed = new LongAdder();
     private final AtomicReference<String> firstError = new AtomicReference<>();
-    /** Null where latency is not measured. */
+    /** Null if latencies are not measured. */
     final Histogram latencies;
     private volatile boolean isOver;
-    /** The client has said that every record has ended. */
+    /** Whether a flush has returned: every record is complete. */
     volatile boolean isFlushed;
     long startNanos;
     private long endNanos;
@@ -64,7 +64,7 @@ abstract class Round {
     /** Sends record i. */
     abstract void send(long i, Share share) throws InterruptedException;
 
-    /** What one thread has done; written to the shared counters at the end. */
+    /** The counts of one thread, added to the shared counters at the end. */
     static final class Share {
         long sent;
         Future<RecordMetadata> last;
@@ -76,7 +76,7 @@ abstract class Round {
         startNanos = System.nanoTime();
     }
 
-    /** Sends what is thread t's to send. */
+    /** Sends the records of thread t. */
     void send(int thread) {
         Share share = new Share();
         try {
@@ -98,7 +98,7 @@ abstract class Round {
         }
     }
 
-    /** Sends record i; one that the client does not take has failed. */
+    /** Sends record i. A record that the client rejects counts as failed. */
     private void offer(long i, Share share) throws InterruptedException {
         try {
             send(i, share);
@@ -109,7 +109,7 @@ abstract class Round {
         }
     }
 
-    /** All records of this thread have been sent. */
+    /** Called when all records of this thread have been sent. */
     void finish(Share share) throws InterruptedException {}
 
     void giveUp(long afterMillis) {
@@ -145,7 +145,7 @@ abstract class Round {
         answer.addProperty("seconds", (endNanos - startNanos) / 1e9);
         if (latencies != null) {
             JsonArray counts = new JsonArray();
-            // A copy: records that were given up may still be acknowledged.
+            // A copy, because records of a cancelled round may still be acknowledged.
             for (HistogramIterationValue value : latencies.copy().recordedValues()) {
                 JsonArray pair = new JsonArray();
                 pair.add(value.getValueIteratedTo());
@@ -161,7 +161,7 @@ abstract class Round {
         return new ConcurrentHistogram(3);
     }
 
-    /** As fast as the client takes them; a callback counts. */
+    /** Sends as fast as the client accepts records; a callback counts the results. */
     private static final class Blast extends Round implements Callback {
         Blast(Session session, long records) {
             super(session, records, null);
@@ -183,8 +183,8 @@ abstract class Round {
     }
 
     /**
-     * So many as fast as the client takes them; the next when those are committed, or acknowledged. The latency is
-     * that of a group. One thread's.
+     * Sends the records of a group as fast as the client accepts them, and the next group when all of them are
+     * committed or acknowledged. A latency is that of a group. Only for a single thread.
      */
     private static final class Groups extends Round {
         private final long group;
@@ -222,7 +222,7 @@ abstract class Round {
         }
     }
 
-    /** As fast as the client takes them; flush tells that all have ended, and a metric how. */
+    /** As Blast, without callbacks: flush waits for all records, and a metric counts the failures. */
     private static final class QuietBlast extends Round {
         private final long failedBefore;
 
@@ -260,7 +260,7 @@ abstract class Round {
         }
     }
 
-    /** Each record after the acknowledgement of the one before. */
+    /** Sends each record after the acknowledgement of the previous one. */
     private static final class OneByOne extends Round {
         OneByOne(Session session, long records) {
             super(session, records, histogram());
@@ -278,7 +278,7 @@ abstract class Round {
         }
     }
 
-    /** Each record when it is due. */
+    /** Sends each record when it is due. */
     private static final class AtRate extends Round {
         private final double nanosPerRecord;
 
@@ -303,7 +303,7 @@ abstract class Round {
         private static void waitUntil(long due) throws InterruptedException {
             long early;
             while ((early = due - System.nanoTime()) > 0) {
-                // Never spins: at a hundred microseconds between records that would be all there is to measure.
+                // Does not spin: with 100 µs between records the cost of spinning would dominate the measurement.
                 LockSupport.parkNanos(early);
                 if (Thread.interrupted()) {
                     throw new InterruptedException();

@@ -8,7 +8,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 
-/** The threads that send: started once, parked between rounds. */
+/** The sending threads: started once, parked between rounds. */
 final class SendingThreads {
     private final int count;
     private final ThreadPoolExecutor pool;
@@ -19,7 +19,7 @@ final class SendingThreads {
         pool.prestartAllCoreThreads();
     }
 
-    /** Runs a round in all threads, and ends it early if it takes longer than it may. */
+    /** Runs a round in all threads, and cancels it after giveUpMillis, unless that is null. */
     void run(Round round, Long giveUpMillis) throws InterruptedException {
         CountDownLatch left = new CountDownLatch(count);
         List<Future<?>> tasks = new ArrayList<>();
@@ -38,7 +38,7 @@ final class SendingThreads {
             left.await();
         } else if (!left.await(giveUpMillis, TimeUnit.MILLISECONDS)) {
             round.giveUp(giveUpMillis);
-            // A thread that waits in the client is woken by an interrupt. One that had not begun never does.
+            // The interrupt wakes a thread that waits in the client. A thread that has not begun does not begin.
             tasks.forEach(task -> task.cancel(true));
             left.await(1, TimeUnit.SECONDS);
         }

@@ -18,7 +18,7 @@ final class Session {
     final Wishes wishes;
     final KafkaProducer<byte[], byte[]> producer;
     private final SendingThreads threads;
-    /** The client's. */
+    /** The version of the client. */
     private final String version;
     private final Metric recordErrors;
 
@@ -47,7 +47,7 @@ final class Session {
                 .getValue();
     }
 
-    /** How many records have failed since the start, by the client's own count. */
+    /** The number of records that have failed since the start, from the client's own metric. */
     long failedSoFar() {
         return ((Double) recordErrors.metricValue()).longValue();
     }

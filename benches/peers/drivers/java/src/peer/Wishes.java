@@ -9,22 +9,22 @@ import java.util.Properties;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
-/** What setup asks for, and the client's settings that say so. */
+/** The setup, and the corresponding settings of the client. */
 final class Wishes {
     final String topic;
     final int partitions;
-    /** The one partition for all records; null leaves it to the client. */
+    /** The partition of all records; null if the client chooses partitions. */
     final Integer partition;
     final int threads;
     final boolean callback;
-    /** Each group of records is a transaction. */
+    /** Whether each group of records is a transaction. */
     final boolean isTransactional;
     final byte[][] payloads;
-    /** Null for records without key. */
+    /** The keys; null for records without a key. */
     final byte[][] keys;
     final Properties settings = new Properties();
 
-    /** With {@code flushes}, groups are flushed where others commit a transaction. */
+    /** With {@code flushes}, groups are flushed instead of committed. */
     Wishes(JsonObject setup, boolean flushes) throws IOException {
         topic = setup.get("topic").getAsString();
         partitions = setup.get("partitions").getAsInt();
@@ -70,7 +70,7 @@ final class Wishes {
         }
     }
 
-    /** A file of pieces of one length, end to end. */
+    /** Splits a file into blocks of equal length. */
     private static byte[][] pieces(JsonObject setup, String file, String length) throws IOException {
         byte[] all = Files.readAllBytes(Path.of(setup.get(file).getAsString()));
         int size = setup.get(length).getAsInt();
