@@ -261,7 +261,12 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     /// `ApiVersions` response).
     pub(super) fn handle_timed_out_connections(&mut self, now: Instant) {
         // Ends because closing a connection takes its node out of the set that is searched.
-        while let Some(id) = self.states.timed_out_setup(now) {
+        loop {
+            let selector = &self.selector;
+            let is_read = |id| !selector.has_unread_input(id);
+            let Some(id) = self.states.timed_out_setup(now, is_read) else {
+                return;
+            };
             if planted!(SetupNeverTimesOut) {
                 return;
             }
@@ -286,7 +291,12 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     /// Request timeout: closes the connections with a request that was not answered in time.
     pub(super) fn handle_timed_out_requests(&mut self, now: Instant) {
         // The whole connection, as in Java: responses come in order, so none behind the missing one can arrive.
-        while let Some(id) = self.in_flight.timed_out_node(now) {
+        loop {
+            let selector = &self.selector;
+            let is_read = |id| !selector.has_unread_input(id);
+            let Some(id) = self.in_flight.timed_out_node(now, is_read) else {
+                return;
+            };
             if planted!(RequestNeverTimesOut) {
                 return;
             }
