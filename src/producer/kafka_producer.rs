@@ -534,6 +534,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         if !self.begins_to_close_plugins() {
             return Ok(());
         }
+        // The sender's thread may still run, in user code that does not return.
+        self.core.metadata.close_listeners();
         // The latch is set after the last plug-in: concurrent `close` calls wait for it.
         let closed = self.plugins.close();
         self.plugins_closed.set(());
@@ -565,8 +567,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     ///
     /// # Errors
     /// When a key has another value that no reporter takes, or a reporter refuses: nothing is changed then. When
-    /// one accepts and then fails; the same call may be tried again. When the producer is closed, or another
-    /// call is at it.
+    /// one accepts and then fails; the same call may be tried again. When another call is at it. When the reporters
+    /// are closed, which is one of the last steps of the producer's `close`: if that happens during the call, no
+    /// reporter is called any more, and those before it in the list may have taken the configuration over.
     ///
     /// # Blocking
     /// For as long as the reporters take.
