@@ -35,8 +35,51 @@ use kafka_producer::{ErrorCode, KafkaProducer, ProducerConfig, ProducerRecord};
 type Producer = KafkaProducer<str, str>;
 
 const LONGEST_HEAD: u64 = 16 * 1024;
-/// Read and write timeout, so that a silent client does not block the next one.
-const SILENCE: Duration = Duration::from_secs(5);
+/// How long a client may take to send its request, and to take the answer: one that is silent, or sends a byte now and
+/// then, must not keep the next one waiting.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection with a deadline for all that is read or written.
+struct Limited<'c> {
+    connection: &'c TcpStream,
+    until: Instant,
+}
+
+impl<'c> Limited<'c> {
+    fn new(connection: &'c TcpStream) -> Self {
+        Self {
+            connection,
+            until: Instant::now() + PATIENCE,
+        }
+    }
+
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        // A timeout of zero would be none.
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(left)
+    }
+}
+
+impl Read for Limited<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.connection.set_read_timeout(Some(self.left()?))?;
+        self.connection.read(buffer)
+    }
+}
+
+impl Write for Limited<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.connection.set_write_timeout(Some(self.left()?))?;
+        self.connection.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.connection.flush()
+    }
+}
 
 /// Serves one connection after another, until it is [stopped](stop).
 pub(crate) fn serve(
@@ -56,10 +99,8 @@ pub(crate) fn serve(
     }
 }
 
-fn answer(mut connection: &TcpStream, text: impl Fn() -> String) -> io::Result<()> {
-    connection.set_read_timeout(Some(SILENCE))?;
-    connection.set_write_timeout(Some(SILENCE))?;
-    let mut lines = BufReader::new(connection.take(LONGEST_HEAD)).lines();
+fn answer(connection: &TcpStream, text: impl Fn() -> String) -> io::Result<()> {
+    let mut lines = BufReader::new(Limited::new(connection).take(LONGEST_HEAD)).lines();
     let Some(request) = lines.next() else {
         return Ok(());
     };
@@ -77,7 +118,7 @@ fn answer(mut connection: &TcpStream, text: impl Fn() -> String) -> io::Result<(
     };
     let length = text.len();
     write!(
-        connection,
+        Limited::new(connection),
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\n\
          Connection: close\r\n\r\n{text}"
     )
@@ -139,9 +180,9 @@ fn trouble(cluster: &TestCluster) -> Result<(), Box<dyn Error>> {
 
 /// Requests `target` as Prometheus does, and returns the whole response.
 fn scrape(from: SocketAddr, target: &str) -> io::Result<String> {
-    let mut connection = TcpStream::connect_timeout(&from, SILENCE)?;
-    connection.set_read_timeout(Some(SILENCE))?;
-    connection.set_write_timeout(Some(SILENCE))?;
+    let mut connection = TcpStream::connect_timeout(&from, PATIENCE)?;
+    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.set_write_timeout(Some(PATIENCE))?;
     write!(
         connection,
         "GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"

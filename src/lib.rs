@@ -59,8 +59,9 @@
 //!
 //! Callbacks and interceptors run on the sender thread. While one runs nothing is sent, so they must be quick; blocking
 //! calls are rejected inside them. The same holds for a logger (of the `log` crate) while it handles a line of the
-//! sender thread. A logger may send the lines to Kafka, best with [`try_send`](KafkaProducer::try_send); the lines that
-//! such a send would log on the same thread are dropped.
+//! sender thread; one that takes as long as the time-outs of connections and requests has connections closed whose
+//! broker has answered. A logger may send the lines to Kafka, best with [`try_send`](KafkaProducer::try_send); the lines
+//! that such a send would log on the same thread are dropped.
 #![forbid(unsafe_code)]
 
 mod client;

@@ -114,8 +114,18 @@ pub(crate) trait KafkaClient<T>: Send {
     fn send(&mut self, request: ClientRequest<T>, now: Instant);
 
     /// Does I/O, blocking for up to `timeout`, and appends the completed requests to `responses`: per node in the order
-    /// in which they were sent.
-    fn poll(&mut self, timeout: Duration, now: Instant, responses: &mut Vec<ClientResponse<T>>);
+    /// in which they were sent. Returns when the sockets were read: a response that came before is in `responses`,
+    /// unless its node [has unread input](Self::has_unread_input).
+    fn poll(
+        &mut self,
+        timeout: Duration,
+        now: Instant,
+        responses: &mut Vec<ClientResponse<T>>,
+    ) -> Instant;
+
+    /// Whether the last poll left bytes of the node unread, which may hold responses. The next poll reads on without
+    /// blocking.
+    fn has_unread_input(&self, node: NodeId) -> bool;
 
     /// The tag of the newest request to a node if no byte of it was written to the socket yet, so that the broker
     /// cannot have seen it. It may still be written, unless it is [withdrawn](Self::withdraw_untouched). All older

@@ -71,6 +71,10 @@ pub(crate) struct MockClient<T> {
     wake_up: Arc<MockWakeUp>,
     /// Nodes of whose newest request no byte was written.
     untouched: BTreeSet<NodeId>,
+    /// Nodes of which polls leave responses unread.
+    left_unread: BTreeSet<NodeId>,
+    /// Those of which the last poll did.
+    unread: BTreeSet<NodeId>,
     is_closed: bool,
 }
 
@@ -93,6 +97,8 @@ impl<T> MockClient<T> {
             poll_timeouts: Vec::new(),
             wake_up: Arc::default(),
             untouched: BTreeSet::new(),
+            left_unread: BTreeSet::new(),
+            unread: BTreeSet::new(),
             is_closed: false,
         }
     }
@@ -156,6 +162,15 @@ impl<T> MockClient<T> {
             self.untouched.insert(node);
         } else {
             self.untouched.remove(&node);
+        }
+    }
+
+    /// Makes polls leave all responses unread, and report unread input for this node; or ends that.
+    pub(crate) fn leave_unread(&mut self, node: NodeId, leaves: bool) {
+        if leaves {
+            self.left_unread.insert(node);
+        } else {
+            self.left_unread.remove(&node);
         }
     }
 
@@ -352,7 +367,12 @@ impl<T: Send> KafkaClient<T> for MockClient<T> {
         }
     }
 
-    fn poll(&mut self, timeout: Duration, now: Instant, responses: &mut Vec<ClientResponse<T>>) {
+    fn poll(
+        &mut self,
+        timeout: Duration,
+        now: Instant,
+        responses: &mut Vec<ClientResponse<T>>,
+    ) -> Instant {
         self.poll_timeouts.push(timeout);
         self.time_out(now);
         // Requests without a response (acks=0) complete when they are written: by now.
@@ -363,7 +383,16 @@ impl<T: Send> KafkaClient<T> for MockClient<T> {
         {
             self.finish(at, Outcome::Sent, now);
         }
+        self.unread.clone_from(&self.left_unread);
+        if !self.unread.is_empty() {
+            return now;
+        }
         responses.append(&mut self.answered);
+        now
+    }
+
+    fn has_unread_input(&self, node: NodeId) -> bool {
+        self.unread.contains(&node)
     }
 
     fn newest_untouched(&self, node: NodeId) -> Option<&T> {

@@ -77,6 +77,8 @@ pub(crate) struct MockSelector {
     pub(crate) sent: Vec<SentFrame>,
     /// Connections that the client closed.
     pub(crate) closed: Vec<ConnectionId>,
+    /// Connections of which polls leave input unread.
+    pub(crate) unread: BTreeSet<ConnectionId>,
     /// The timeout of each poll.
     pub(crate) poll_timeouts: Vec<Option<Duration>>,
     wake_up: Arc<MockWakeUp>,
@@ -223,6 +225,10 @@ impl Selectable for MockSelector {
         self.connections
             .get(&id)
             .is_some_and(|connection| connection.stage == MockChannelState::Ready)
+    }
+
+    fn has_unread_input(&self, id: ConnectionId) -> bool {
+        self.unread.contains(&id)
     }
 
     fn waits_for(&self, _id: ConnectionId) -> Option<&'static str> {

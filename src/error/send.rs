@@ -340,8 +340,9 @@ pub enum CloseError {
     },
     /// The producer had failed for good.
     ProducerFailed(ProducerFailure),
-    /// The sender thread was signalled to stop and is still running: a callback, an interceptor or the compression of a
-    /// batch has not returned.
+    /// The sender thread was asked to stop and is still running: a callback, an interceptor, a metrics reporter, a
+    /// cluster listener, a waker, the logger, or the compression of a batch has not returned. Plug-ins are closed all
+    /// the same, and not called any more.
     ThreadRunning,
     /// A transaction was open, or its result was unknown, and the coordinator did not confirm its end in time: also one
     /// whose first request was sent and not answered, and one of a producer that has failed for good
@@ -367,8 +368,8 @@ impl fmt::Display for CloseError {
             }
             Self::ProducerFailed(failure) => failure.fmt(f),
             Self::ThreadRunning => f.write_str(
-                "the producer's thread did not end: a callback, an interceptor or the compression of a batch has \
-                 not returned",
+                "the producer's thread did not end: a callback, an interceptor, a metrics reporter, a cluster \
+                 listener or the compression of a batch has not returned",
             ),
             Self::TransactionOpen => f.write_str(
                 "the producer was closed with a transaction that has perhaps not ended: its coordinator did not say so \

@@ -23,7 +23,8 @@ const TITLES: [(&str, &str); FAMILIES.len()] = [
     ("Buffer memory: gauges", ""),
     (
         "Connections to all brokers",
-        "Requests of every kind, metadata and transactional requests included.",
+        "Requests of every kind, metadata and transactional requests included, except those of SASL authentication, as \
+         in Kafka.",
     ),
     ("Connections: their number", ""),
     (

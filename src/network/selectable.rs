@@ -143,6 +143,12 @@ pub(crate) trait Selectable: Send {
     /// Whether the connection is established and authenticated, and not being re-authenticated.
     fn is_channel_ready(&self, id: ConnectionId) -> bool;
 
+    /// Whether the last poll left input of the connection unread, so that the next poll reads on without blocking: a
+    /// response may be in it. A connection without input that is ready to be read has none.
+    fn has_unread_input(&self, _id: ConnectionId) -> bool {
+        false
+    }
+
     /// The event that the TLS handshake or authentication of a connection waits for, for error texts.
     fn waits_for(&self, _id: ConnectionId) -> Option<&'static str> {
         None

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::instance::Instance;
 use super::user_code::{Fence, UserCode};
 use crate::error::PluginKind;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::types::ClusterResourceListener;
 use crate::util::log::warn;
 
@@ -15,6 +16,7 @@ use crate::util::log::warn;
 pub(crate) struct ClusterListeners {
     listeners: Vec<Arc<dyn ClusterResourceListener>>,
     instance: Instance,
+    is_closed: AtomicBool,
 }
 
 impl ClusterListeners {
@@ -25,13 +27,19 @@ impl ClusterListeners {
         Self {
             listeners,
             instance,
+            is_closed: AtomicBool::new(false),
         }
     }
 
-    /// Notifies all listeners. A panic of one does not keep the others from being notified.
-    pub(crate) fn on_update(&self, cluster_id: Option<&str>) {
+    /// Notifies all listeners. A panic of one does not keep the others from being notified. Returns whether there were
+    /// any, which may have taken long.
+    pub(crate) fn on_update(&self, cluster_id: Option<&str>) -> bool {
         let fence = Fence::of(&self.instance);
         for listener in &self.listeners {
+            // Checked for each: `close` may be called on another thread meanwhile.
+            if self.is_closed.load(Ordering::Acquire) {
+                return false;
+            }
             let call = || listener.on_update(cluster_id);
             // Runs on the sender thread, like Java's `ClusterResourceListeners#onUpdate`.
             if let Err(failure) = fence.call(
@@ -41,5 +49,11 @@ impl ClusterListeners {
                 warn!(fence.log(), "{failure}");
             }
         }
+        !self.listeners.is_empty()
+    }
+
+    /// Calls no listener any more: the plug-ins that they belong to are about to be closed.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
     }
 }

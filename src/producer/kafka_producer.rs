@@ -546,6 +546,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         if !self.begins_to_close_plugins() {
             return Ok(());
         }
+        // The sender's thread may still run, in user code that does not return.
+        self.core.metadata.close_listeners();
         // The latch is set after the last plug-in: concurrent `close` calls wait for it.
         let closed = self.plugins.close();
         self.plugins_closed.set(());
@@ -579,8 +581,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// [`NotReconfigurable`](ReconfigureError::NotReconfigurable) if a changed key belongs to no reporter, and
     /// [`Refused`](ReconfigureError::Refused) if a reporter refuses the configuration: no reporter is changed.
     /// [`Failed`](ReconfigureError::Failed) if a reporter could not apply it: the same call may be repeated.
-    /// [`Closed`](ReconfigureError::Closed) if the producer is closed, and [`UnderWay`](ReconfigureError::UnderWay)
-    /// during another reconfiguration.
+    /// [`Closed`](ReconfigureError::Closed) if the reporters are closed, which is one of the last steps of the producer's
+    /// `close`. If that happens during the call, no further reporter is called, and earlier ones may have applied the
+    /// configuration. [`UnderWay`](ReconfigureError::UnderWay) during another reconfiguration.
     ///
     /// # Blocking
     /// For as long as the reporters take.

@@ -277,7 +277,7 @@ impl Cluster {
 ///
 /// # Threads
 /// Called on the sender thread; must not block. Calls of the producer that would wait for that thread are
-/// refused there. A panic is logged and has no other effect.
+/// refused there. A panic is logged and has no other effect. Not called once the plug-ins of the producer are closed.
 /// # Kafka
 /// `org.apache.kafka.common.ClusterResourceListener`.
 pub trait ClusterResourceListener: Send + Sync {

@@ -508,12 +508,17 @@ impl ClusterConnectionStates {
             .unwrap_or(Deadline::Never)
     }
 
-    /// A node whose connection setup timeout has expired, if there is one.
-    pub(crate) fn timed_out_setup(&self, now: Instant) -> Option<NodeId> {
+    /// A node whose connection setup timeout has expired, if there is one, of those for which `is_read` is true: the
+    /// input of its connection was read to the end.
+    pub(crate) fn timed_out_setup(
+        &self,
+        now: Instant,
+        is_read: impl Fn(NodeId) -> bool,
+    ) -> Option<NodeId> {
         self.preparing
             .iter()
             .copied()
-            .find(|id| self.setup_deadline(*id).is_over(now))
+            .find(|id| self.setup_deadline(*id).is_over(now) && is_read(*id))
     }
 
     fn setup_deadline(&self, id: NodeId) -> Deadline {

@@ -325,13 +325,13 @@ fn resolving_connecting_and_checking_versions_all_time_out() {
     states.connecting(&node(2), at(1_000));
     states.resolved(2, vec![address(2)], at(1_000));
     connect(&mut states, 3, at(2_000));
-    assert_eq!(states.timed_out_setup(at(5_000)), None);
+    assert_eq!(states.timed_out_setup(at(5_000), |_| true), None);
     for id in [1, 2, 3] {
         let deadline = states.next_setup_deadline();
         let Deadline::At(now) = deadline else {
             panic!("node {id} has no deadline")
         };
-        let late = states.timed_out_setup(now).unwrap();
+        let late = states.timed_out_setup(now, |_| true).unwrap();
         fail(&mut states, late, now);
     }
     assert_eq!(states.next_setup_deadline(), Deadline::Never);

@@ -172,15 +172,20 @@ impl<P> InFlightRequests<P> {
         self.earliest
     }
 
-    /// A node with a request whose request timeout has expired, if there is one.
-    pub(crate) fn timed_out_node(&mut self, now: Instant) -> Option<NodeId> {
+    /// A node with a request whose request timeout has expired, if there is one, of those for which `is_read` is true:
+    /// the input of its connection was read to the end.
+    pub(crate) fn timed_out_node(
+        &mut self,
+        now: Instant,
+        is_read: impl Fn(NodeId) -> bool,
+    ) -> Option<NodeId> {
         if !self.earliest.is_over(now) {
             return None;
         }
         let mut earliest = Deadline::Never;
         for (node, entry) in &self.nodes {
             for request in &entry.requests {
-                if request.deadline.is_over(now) {
+                if request.deadline.is_over(now) && is_read(*node) {
                     return Some(*node);
                 }
                 earliest = earliest.min(request.deadline);

@@ -111,12 +111,12 @@ fn nodes_with_a_timed_out_request_are_found_one_by_one() {
     requests.push(2, request(3, 50));
     requests.push(3, request(4, 100));
     assert_eq!(requests.earliest_deadline(), Deadline::At(at(40)));
-    assert_eq!(requests.timed_out_node(at(39)), None);
-    assert_eq!(requests.timed_out_node(at(60)), Some(1));
+    assert_eq!(requests.timed_out_node(at(39), |_| true), None);
+    assert_eq!(requests.timed_out_node(at(60), |_| true), Some(1));
     requests.take_all(1);
-    assert_eq!(requests.timed_out_node(at(60)), Some(2));
+    assert_eq!(requests.timed_out_node(at(60), |_| true), Some(2));
     requests.take_all(2);
-    assert_eq!(requests.timed_out_node(at(60)), None);
+    assert_eq!(requests.timed_out_node(at(60), |_| true), None);
     assert_eq!(requests.earliest_deadline(), Deadline::At(at(100)));
 }
 
@@ -126,6 +126,6 @@ fn throttle_time_does_not_count_towards_the_request_timeout() {
     let mut requests = InFlightRequests::new(5);
     requests.push(1, request(1, 40));
     requests.extend_deadlines(1, Duration::from_nanos(25));
-    assert_eq!(requests.timed_out_node(at(64)), None);
-    assert_eq!(requests.timed_out_node(at(65)), Some(1));
+    assert_eq!(requests.timed_out_node(at(64), |_| true), None);
+    assert_eq!(requests.timed_out_node(at(65), |_| true), Some(1));
 }

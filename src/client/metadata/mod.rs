@@ -85,8 +85,10 @@ pub(crate) struct Metadata {
     /// `request_version` of the newest request for new topics, until it is answered or an attempt fails. While set, an
     /// update need not wait for the back-off.
     new_topics: Option<u32>,
-    /// When the last full update succeeded.
+    /// When the last full update was complete.
     last_success: Option<Instant>,
+    /// A full update was taken in, and is not [complete](Self::update_completed) yet.
+    is_completing: bool,
     needs_full_update: bool,
     needs_partial_update: bool,
     /// The error that prevents all updates, until one succeeds.
@@ -121,6 +123,7 @@ impl Metadata {
             pace: Pace::default(),
             new_topics: None,
             last_success: None,
+            is_completing: false,
             needs_full_update: false,
             needs_partial_update: false,
             fatal: None,
@@ -283,6 +286,7 @@ impl Metadata {
         if !planned.is_partial {
             self.needs_full_update = false;
             self.last_success = Some(now);
+            self.is_completing = true;
         }
         self.last_failure = None;
         // A waiter that has not seen the error yet does not get it any more: metadata has arrived.
@@ -312,6 +316,15 @@ impl Metadata {
         MetadataUpdate {
             changed,
             news: std::mem::take(&mut self.news),
+        }
+    }
+
+    /// Takes in that the user's listeners of the last update have returned: its age, and the back-off of the next one,
+    /// count from then. A partial update leaves the age as it is.
+    pub(crate) fn update_completed(&mut self, now: Instant) {
+        self.pace.prolong(now);
+        if std::mem::take(&mut self.is_completing) {
+            self.last_success = Some(now);
         }
     }
 

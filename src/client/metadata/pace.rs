@@ -29,6 +29,13 @@ impl Pace {
         self.attempts.push_back(now);
     }
 
+    /// Moves the last attempt to a later time: it took until then.
+    pub(super) fn prolong(&mut self, now: Instant) {
+        if let Some(last) = self.attempts.back_mut() {
+            *last = now;
+        }
+    }
+
     /// When the next attempt with a back-off of `pause` is allowed.
     pub(super) fn after(&self, pause: Duration, now: Instant) -> Deadline {
         let last = self.attempts.back();

@@ -263,7 +263,12 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     /// `ApiVersions` response).
     pub(super) fn handle_timed_out_connections(&mut self, now: Instant) {
         // The loop ends: closing a connection removes its node from the set that is searched.
-        while let Some(id) = self.states.timed_out_setup(now) {
+        loop {
+            let selector = &self.selector;
+            let is_read = |id| !selector.has_unread_input(id);
+            let Some(id) = self.states.timed_out_setup(now, is_read) else {
+                return;
+            };
             if planted!(SetupNeverTimesOut) {
                 return;
             }
@@ -289,7 +294,12 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     pub(super) fn handle_timed_out_requests(&mut self, now: Instant) {
         // The whole connection is closed, as in Java: responses arrive in order, so no later one can arrive before the
         // missing one.
-        while let Some(id) = self.in_flight.timed_out_node(now) {
+        loop {
+            let selector = &self.selector;
+            let is_read = |id| !selector.has_unread_input(id);
+            let Some(id) = self.in_flight.timed_out_node(now, is_read) else {
+                return;
+            };
             if planted!(RequestNeverTimesOut) {
                 return;
             }

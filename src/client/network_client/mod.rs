@@ -321,10 +321,15 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         }
     }
 
-    fn poll(&mut self, timeout: Duration, now: Instant, responses: &mut Vec<ClientResponse<T>>) {
+    fn poll(
+        &mut self,
+        timeout: Duration,
+        now: Instant,
+        responses: &mut Vec<ClientResponse<T>>,
+    ) -> Instant {
         if self.is_closed {
             responses.append(&mut self.completed);
-            return;
+            return now;
         }
         // Finished look-ups first: if one failed, the metadata update below chooses another node.
         self.handle_resolutions(now);
@@ -355,7 +360,8 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         self.handle_connections(&events, now);
         self.handle_resolutions(now);
         self.send_api_versions_requests(now);
-        // Timeouts last: a response or connection that this poll has reported counts, even if it is late.
+        // Timeouts last: what arrived in this poll, however late, counts as having arrived. A poll reads one frame of
+        // each connection: one with more input does not time out before that is read.
         self.handle_timed_out_connections(now);
         self.handle_timed_out_requests(now);
         events.clear();
@@ -366,6 +372,11 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         } else {
             responses.append(&mut self.completed);
         }
+        now
+    }
+
+    fn has_unread_input(&self, node: NodeId) -> bool {
+        self.selector.has_unread_input(node)
     }
 
     fn newest_untouched(&self, node: NodeId) -> Option<&T> {

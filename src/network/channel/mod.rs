@@ -429,6 +429,11 @@ impl KafkaChannel {
         self.received.next_frame().map_err(CloseReason::BadFrame)
     }
 
+    /// Whether a turn may receive a frame without a new event.
+    pub(super) fn has_unread_input(&self) -> bool {
+        self.has_input() || self.received.has_frame()
+    }
+
     /// Whether a read of the transport may return something.
     fn has_input(&self) -> bool {
         self.readiness.readable || self.transport.has_pending_input()

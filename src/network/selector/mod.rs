@@ -239,6 +239,11 @@ impl<P: Poller> Selectable for Selector<P> {
         self.channels.get(&id).is_some_and(KafkaChannel::is_ready)
     }
 
+    fn has_unread_input(&self, id: ConnectionId) -> bool {
+        let channel = self.channels.get(&id);
+        channel.is_some_and(|channel| channel.listed && channel.has_unread_input())
+    }
+
     fn waits_for(&self, id: ConnectionId) -> Option<&'static str> {
         self.channels.get(&id).and_then(KafkaChannel::waits_for)
     }

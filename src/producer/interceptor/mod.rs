@@ -9,6 +9,7 @@ use super::record_metadata::RecordMetadata;
 use super::user_code::{Fence, UserCode, UserCodeFailure};
 use crate::config::PluginConfig;
 use crate::error::{BoxError, PluginKind, ProduceError};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::types::{ClusterResourceListener, PartitionId, TopicPartition};
 use crate::util::log::warn;
 
@@ -66,15 +67,20 @@ pub trait ProducerInterceptor<K: ?Sized + ToOwned, V: ?Sized + ToOwned>: Send + 
     fn on_send(&self, record: &mut ProducerRecord<'_, K, V>) -> Result<(), BoxError>;
 
     /// Called when the cluster has acknowledged a record, or the record has failed with `error`; once for each record
-    /// that was passed to [`on_send`](Self::on_send). The metadata of a failed record has only the topic, and the
-    /// partition if one was chosen.
+    /// that was passed to [`on_send`](Self::on_send), but not after [`close`](Self::close). The metadata of a failed
+    /// record has only the topic, and the partition if one was chosen.
     ///
     /// A panic is logged and has no other effect.
     fn on_acknowledgement(&self, metadata: &RecordMetadata, error: Option<&ProduceError>) {
         let _ = (metadata, error);
     }
 
-    /// Closes the interceptor: the producer is being closed, or could not be built.
+    /// Ends the interceptor: the producer is being closed, or could not be built. No method is called afterwards; a
+    /// call in progress on another thread goes on.
+    ///
+    /// Every record has then been acknowledged or has failed, unless the producer's `close` gave up on its own thread
+    /// ([`CloseError::ThreadRunning`](crate::CloseError::ThreadRunning)): records that end later are not reported here,
+    /// only to their callbacks and futures.
     ///
     /// # Errors
     /// Reported by the producer's `close`; the other interceptors and the producer are closed all the
@@ -107,6 +113,7 @@ pub trait ProducerInterceptor<K: ?Sized + ToOwned, V: ?Sized + ToOwned>: Send + 
 pub(crate) struct ProducerInterceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     chain: Vec<Box<dyn ProducerInterceptor<K, V>>>,
     instance: Instance,
+    is_closed: AtomicBool,
 }
 
 /// The interceptors as the sender calls them: without the types of keys and values.
@@ -118,7 +125,11 @@ pub(crate) trait AcknowledgementListener: Send + Sync {
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
     /// A chain of interceptors that were configured already.
     pub(crate) fn new(chain: Vec<Box<dyn ProducerInterceptor<K, V>>>, instance: Instance) -> Self {
-        Self { chain, instance }
+        Self {
+            chain,
+            instance,
+            is_closed: AtomicBool::new(false),
+        }
     }
 
     /// Whether the chain is empty.
@@ -139,7 +150,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
             let asked = self.run("cluster_listener", &**interceptor, || {
                 Ok(interceptor.cluster_listener())
             });
-            listeners.extend(asked?);
+            listeners.extend(asked?.flatten());
         }
         Ok(listeners)
     }
@@ -208,9 +219,11 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
     /// # Errors
     /// The first failure.
     pub(crate) fn close(&self) -> Result<(), UserCodeFailure> {
+        // Set before the first `close`, so that no method of an interceptor is called after its `close`.
+        self.is_closed.store(true, Ordering::Release);
         let mut first_failure = Ok(());
         for interceptor in &self.chain {
-            if let Err(failure) = self.run("close", &**interceptor, || interceptor.close()) {
+            if let Err(failure) = self.call("close", &**interceptor, || interceptor.close()) {
                 warn!(self.instance.log(), "{failure}");
                 first_failure = first_failure.and(Err(failure));
             }
@@ -218,7 +231,21 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
         first_failure
     }
 
+    /// Calls an interceptor, unless the interceptors are closed: then returns `None`. Checked for each call, as `close`
+    /// may run on another thread meanwhile.
     fn run<T>(
+        &self,
+        method: &'static str,
+        interceptor: &dyn ProducerInterceptor<K, V>,
+        call: impl FnOnce() -> Result<T, BoxError>,
+    ) -> Result<Option<T>, UserCodeFailure> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        self.call(method, interceptor, call).map(Some)
+    }
+
+    fn call<T>(
         &self,
         method: &'static str,
         interceptor: &dyn ProducerInterceptor<K, V>,

@@ -197,3 +197,18 @@ fn an_interceptor_is_not_called_with_a_lock_held() {
     let _held = lock.lock();
     chain(&Seen::new(), [Fault::None; 2]).on_send(record());
 }
+
+/// The sender thread may outlive a `close` that gave up on it, and ends the records that are left.
+#[test]
+fn no_interceptor_is_called_after_its_close() {
+    let seen = Seen::new();
+    let interceptors = chain(&seen, [Fault::None; 2]);
+    interceptors.close().unwrap();
+    let record = interceptors.on_send(Record::new("t", "v"));
+    assert_eq!(record.value(), Some("v"));
+    let metadata = RecordMetadata::placeholder(TopicPartition::new("t", 0));
+    interceptors.on_acknowledgement(&metadata, None);
+    assert_eq!(seen.sent.load(Ordering::Relaxed), 0);
+    assert_eq!(seen.acknowledged(), []);
+    assert!(interceptors.cluster_listeners().unwrap().is_empty());
+}

@@ -22,7 +22,7 @@ use crate::client::metadata::{
     TopicError,
 };
 use crate::client::metadata_source::{MetadataRequestPlan, MetadataSource};
-use crate::clock::{Deadline, Instant};
+use crate::clock::{Clock, Deadline, Instant};
 use crate::protocol::MetadataResponse;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sync::{ArcSwap, Condvar, Mutex, MutexGuard, Rank};
@@ -82,15 +82,29 @@ impl ProducerMetadata {
         }
     }
 
-    /// Calls the user's cluster listeners if a metadata response came since the last call. To be called where the
-    /// sender runs user code, not where it handles the response: that code goes on to use a clock reading from before
-    /// the call, and user code may take long.
-    pub(crate) fn tell_listeners(&self) {
-        if self.has_news.load(Ordering::Acquire) {
-            self.has_news.store(false, Ordering::Release);
-            self.listeners
-                .on_update(self.cluster.load_full().cluster_id());
+    /// Calls the user's cluster listeners if a metadata response came since the last call. For the place where the
+    /// sender runs user code, not where the response is handled: that still uses the time at which the response came.
+    ///
+    /// The update is complete when they have returned: `metadata.max.age.ms` and the back-off of the next one count
+    /// from then. Otherwise listeners that take longer would make the next update due each time they return, and a due
+    /// update goes before all other requests.
+    pub(crate) fn tell_listeners(&self, clock: &dyn Clock) {
+        if !self.has_news.load(Ordering::Acquire) {
+            return;
         }
+        self.has_news.store(false, Ordering::Release);
+        if self
+            .listeners
+            .on_update(self.cluster.load_full().cluster_id())
+        {
+            let now = clock.now();
+            self.state.lock().metadata.update_completed(now);
+        }
+    }
+
+    /// Calls no cluster listener any more.
+    pub(crate) fn close_listeners(&self) {
+        self.listeners.close();
     }
 
     /// Sets the bootstrap servers as the first cluster.

@@ -47,7 +47,7 @@ impl ClusterObserver for Observer {
 struct Harness {
     metadata: Arc<ProducerMetadata>,
     observer: Arc<Observer>,
-    clock: MockClock,
+    clock: Arc<MockClock>,
 }
 
 impl Harness {
@@ -70,7 +70,7 @@ impl Harness {
         Self {
             metadata: Arc::new(metadata),
             observer,
-            clock: MockClock::new(),
+            clock: Arc::new(MockClock::new()),
         }
     }
 
@@ -521,14 +521,76 @@ impl ClusterResourceListener for Panics {
 fn listeners_are_notified_of_each_update_even_if_one_of_them_panics() {
     let listener = Arc::new(Listener::default());
     let harness = Harness::with_listeners(vec![Arc::new(Panics), Arc::clone(&listener) as _]);
-    harness.metadata.tell_listeners();
+    harness.metadata.tell_listeners(&*harness.clock);
     for updates in 1..3 {
         harness.update();
         assert_eq!(listener.told.0.lock().len(), updates - 1);
-        harness.metadata.tell_listeners();
-        harness.metadata.tell_listeners();
+        harness.metadata.tell_listeners(&*harness.clock);
+        harness.metadata.tell_listeners(&*harness.clock);
         assert_eq!(*listener.told.0.lock(), vec![Some("c".into()); updates]);
     }
+}
+
+/// Closes the listeners, as another thread may, while it is called.
+#[derive(Default)]
+struct ClosesThem(std::sync::OnceLock<Arc<ProducerMetadata>>);
+
+impl ClusterResourceListener for ClosesThem {
+    fn on_update(&self, _cluster_id: Option<&str>) {
+        self.0.get().unwrap().close_listeners();
+    }
+}
+
+#[test]
+fn no_listener_is_called_once_they_are_closed() {
+    let closes = Arc::new(ClosesThem::default());
+    let listener = Arc::new(Listener::default());
+    let harness =
+        Harness::with_listeners(vec![Arc::clone(&closes) as _, Arc::clone(&listener) as _]);
+    closes.0.set(Arc::clone(&harness.metadata)).unwrap();
+    for _ in 0..2 {
+        harness.update();
+        harness.metadata.tell_listeners(&*harness.clock);
+    }
+    assert!(listener.told.0.lock().is_empty());
+}
+
+/// Takes twice the maximum age of metadata for each update.
+#[derive(Default)]
+struct SlowListener(std::sync::OnceLock<Arc<MockClock>>);
+
+impl ClusterResourceListener for SlowListener {
+    fn on_update(&self, _cluster_id: Option<&str>) {
+        self.0.get().unwrap().advance(2 * MAX_AGE);
+    }
+}
+
+/// Otherwise an update would be due whenever they return, and nothing else would be sent.
+#[test]
+fn the_age_of_metadata_and_the_back_off_count_from_the_end_of_its_listeners() {
+    let slow = Arc::new(SlowListener::default());
+    let harness = Harness::with_listeners(vec![Arc::clone(&slow) as _]);
+    slow.0.set(Arc::clone(&harness.clock)).unwrap();
+    harness.metadata.bootstrap(vec![Node::new(-1, "a", 9092)]);
+    harness.add("t");
+    harness.update();
+    harness.metadata.tell_listeners(&*harness.clock);
+    assert!(!harness.is_due());
+    assert_eq!(harness.metadata.age(harness.now()), Some(Duration::ZERO));
+    harness.metadata.request_update();
+    assert!(!harness.is_due(), "the back-off");
+    harness.clock.advance(BACKOFF);
+    assert!(harness.is_due());
+    harness.update();
+    harness.metadata.tell_listeners(&*harness.clock);
+    // A partial update makes the rest no younger.
+    harness.add("u");
+    let (planned, _) = harness.update();
+    assert!(planned.is_partial);
+    harness.metadata.tell_listeners(&*harness.clock);
+    assert!(!harness.is_due(), "the back-off");
+    harness.clock.advance(BACKOFF);
+    assert!(harness.is_due());
 }
 
 #[test]

@@ -98,7 +98,8 @@ impl MetricsReporters {
         let mut listeners = Vec::new();
         for reporter in &self.reporters {
             let ask = || Ok(reporter.cluster_listener());
-            listeners.extend(self.run("cluster_listener", &**reporter, ask)?);
+            let listener = self.run("cluster_listener", &**reporter, ask)?;
+            listeners.extend(listener.flatten());
         }
         Ok(listeners)
     }
@@ -121,16 +122,20 @@ impl MetricsReporters {
         for reporter in &concerned {
             let validate = || reporter.validate_reconfiguration(&after);
             self.run("validate_reconfiguration", *reporter, validate)
-                .map_err(|failure| refused(&failure))?;
+                .map_err(|failure| refused(&failure))?
+                .ok_or(ReconfigureError::Closed)?;
         }
         let mut first_failure = Ok(());
         // A failure does not stop the others: each has agreed to this configuration.
         for reporter in &concerned {
-            let called = self.run("reconfigure", *reporter, || reporter.reconfigure(&after));
-            if let Err(failure) = called {
-                warn!(self.instance.log(), "{failure}");
-                let why = failure.to_string().into();
-                first_failure = first_failure.and(Err(ReconfigureError::Failed { why }));
+            match self.run("reconfigure", *reporter, || reporter.reconfigure(&after)) {
+                Ok(Some(())) => {}
+                Ok(None) => return Err(ReconfigureError::Closed),
+                Err(failure) => {
+                    warn!(self.instance.log(), "{failure}");
+                    let why = failure.to_string().into();
+                    first_failure = first_failure.and(Err(ReconfigureError::Failed { why }));
+                }
             }
         }
         // Otherwise a repeated call would find no changed key.
@@ -151,6 +156,7 @@ impl MetricsReporters {
             let ask = || Ok(reporter.reconfigurable_configs());
             let keys = self.run("reconfigurable_configs", &**reporter, ask);
             let keys = keys.map_err(|failure| refused(&failure))?;
+            let keys = keys.ok_or(ReconfigureError::Closed)?;
             if keys.iter().any(|key| changed.contains(key.as_str())) {
                 concerned.push(&**reporter);
             }
@@ -190,7 +196,7 @@ impl MetricsReporters {
         }
         let mut first_failure = Ok(());
         for reporter in &self.reporters {
-            if let Err(failure) = self.run("close", &**reporter, || reporter.close()) {
+            if let Err(failure) = self.call("close", &**reporter, || reporter.close()) {
                 warn!(self.instance.log(), "{failure}");
                 first_failure = first_failure.and(Err(failure));
             }
@@ -207,10 +213,6 @@ impl MetricsReporters {
     ) {
         for metric in metrics {
             for reporter in &self.reporters {
-                // Checked for each call: `close` may run on another thread meanwhile.
-                if self.is_closed.load(Ordering::Acquire) {
-                    return;
-                }
                 let called = self.run(method, &**reporter, || call(&**reporter, metric));
                 if let Err(failure) = called {
                     self.log_one_of_many(&failure.about(metric.name()));
@@ -232,7 +234,21 @@ impl MetricsReporters {
         }
     }
 
+    /// Calls a reporter, unless the reporters are closed: then returns `None`. Checked for each call, as `close` may
+    /// run on another thread meanwhile.
     fn run<T>(
+        &self,
+        method: &'static str,
+        reporter: &dyn MetricsReporter,
+        call: impl FnOnce() -> Result<T, BoxError>,
+    ) -> Result<Option<T>, UserCodeFailure> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        self.call(method, reporter, call).map(Some)
+    }
+
+    fn call<T>(
         &self,
         method: &'static str,
         reporter: &dyn MetricsReporter,

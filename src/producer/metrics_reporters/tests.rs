@@ -510,3 +510,61 @@ fn reconfiguring_inside_a_reporter_or_after_the_close_is_refused() {
     let late = change(&reporters, &[("level", "2")]).unwrap_err();
     assert_eq!(late, ReconfigureError::Closed);
 }
+
+/// Closes the reporters, as another thread may, while it is called by this method.
+struct ClosesIn(&'static str, Arc<OnceLock<Weak<MetricsReporters>>>);
+
+impl ClosesIn {
+    fn maybe_close(&self, method: &str) -> Result<(), BoxError> {
+        if method == self.0 {
+            let reporters = self.1.get().and_then(Weak::upgrade).ok_or("gone")?;
+            reporters.close()?;
+        }
+        Ok(())
+    }
+}
+
+impl MetricsReporter for ClosesIn {
+    fn metric_change(&self, _: &Metric) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn metric_removal(&self, _: &Metric) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn reconfigurable_configs(&self) -> Vec<String> {
+        self.maybe_close("reconfigurable_configs").unwrap();
+        vec!["level".to_owned()]
+    }
+
+    fn validate_reconfiguration(&self, _: &PluginConfig) -> Result<(), BoxError> {
+        self.maybe_close("validate_reconfiguration")
+    }
+
+    fn reconfigure(&self, _: &PluginConfig) -> Result<(), BoxError> {
+        self.maybe_close("reconfigure")
+    }
+}
+
+#[test]
+fn a_reconfiguration_during_which_the_reporters_are_closed_calls_none_afterwards_and_says_so() {
+    for (method, earlier) in [
+        ("reconfigurable_configs", 0),
+        ("validate_reconfiguration", 0),
+        ("reconfigure", 1),
+    ] {
+        let rig = rig();
+        let handle = Arc::new(OnceLock::new());
+        let reporters = rig.reporters(vec![
+            Box::new(ClosesIn(method, Arc::clone(&handle))),
+            rig.reporter_of("b", CONTENT, &["level"]),
+        ]);
+        handle.set(Arc::downgrade(&reporters)).unwrap();
+        let error = change(&reporters, &[("level", "2")]).unwrap_err();
+        assert_eq!(error, ReconfigureError::Closed, "{method}");
+        let calls = rig.take_calls();
+        assert_eq!(calls.len(), earlier + 1, "{method}: {calls:?}");
+        assert_eq!(calls.last().map(String::as_str), Some("b close"));
+    }
+}

@@ -278,7 +278,7 @@ impl KafkaClient<Completion> for ModelClient {
         timeout: Duration,
         now: Instant,
         responses: &mut Vec<ClientResponse<Completion>>,
-    ) {
+    ) -> Instant {
         let asking = self
             .metadata
             .as_ref()
@@ -292,7 +292,11 @@ impl KafkaClient<Completion> for ModelClient {
         } else {
             self.poller.sleep();
         }
-        self.inner.poll(timeout, now, responses);
+        self.inner.poll(timeout, now, responses)
+    }
+
+    fn has_unread_input(&self, node: NodeId) -> bool {
+        self.inner.has_unread_input(node)
     }
 
     fn ready(&mut self, node: &Node, now: Instant) -> bool {

@@ -40,7 +40,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
 
     /// Notifies metrics reporters of new and removed metrics, and cluster listeners of the cluster.
     pub(super) fn tell_plugins(&self) {
-        self.shared.metadata.tell_listeners();
+        self.shared.metadata.tell_listeners(&*self.shared.clock);
         self.shared.metrics.tell_news();
     }
 }

@@ -8,6 +8,7 @@ use crate::util::log::debug;
 
 use super::attempt::{Attempt, lost};
 use super::errors::{error_for, no_other_number};
+use super::in_flight::InFlightBatch;
 use super::refusal::refusal;
 use super::{Completion, EndedBatch, Sender};
 use crate::client::kafka_client::{KafkaClient, NotReady};
@@ -23,9 +24,13 @@ use crate::types::NodeId;
 impl<C: KafkaClient<Completion>> Sender<C> {
     /// Fails batches, in flight or queued, whose `delivery.timeout.ms` has passed. Runs in every step before the drain,
     /// so that no batch is expired and sent in the same step (SE-8).
-    pub(super) fn expire_batches(&mut self, now: Instant) {
+    ///
+    /// Batches in flight expire by the time of the last poll, as their answers may have come since: user code may have
+    /// held up the sender. Returns false if one is overdue by `now` only. Then no queued batch has expired either,
+    /// since it would end before an older one of its partition, and the sockets are to be read without blocking.
+    pub(super) fn expire_batches(&mut self, now: Instant) -> bool {
         let mut withdrawn = Vec::new();
-        while let Some(mut live) = self.in_flight.take_expired(now) {
+        while let Some(mut live) = self.take_unanswered() {
             let node = live.node;
             let cause = if self.is_withdrawn(node, live.batch.id(), &mut withdrawn, now) {
                 // Its request was withdrawn before its first byte: this attempt is certain not to reach the log.
@@ -49,9 +54,12 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             }
             self.finish_failed(live.batch, BatchOutcome::Failed(error));
         }
+        if self.in_flight.is_overdue(now) {
+            return false;
+        }
         let ids = self.transactions.as_ref();
         if planted!(ExpirySkippedWithoutId) && ids.is_some_and(|ids| !ids.has_producer_id()) {
-            return;
+            return true;
         }
         // Queued batches next, those in retry back-off or of muted partitions too.
         let mut expired = std::mem::take(&mut self.scratch.drained);
@@ -67,6 +75,14 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.give_up_overdue(index, batch, now);
         }
         self.scratch.drained = expired;
+        true
+    }
+
+    /// Removes the first batch in flight whose delivery timeout had passed when the sockets were last read.
+    fn take_unanswered(&mut self) -> Option<InFlightBatch> {
+        let client = &self.client;
+        let is_read = |node| !client.has_unread_input(node);
+        self.in_flight.take_expired(self.polled_at, is_read)
     }
 
     /// Fails a queued batch whose delivery timeout has passed.

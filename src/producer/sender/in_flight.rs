@@ -93,11 +93,21 @@ impl InFlightBatches {
         Some(tracked)
     }
 
-    /// Removes the first batch whose delivery timeout has passed; its summary stays for a late response.
-    pub(crate) fn take_expired(&mut self, now: Instant) -> Option<InFlightBatch> {
+    /// Removes the first batch whose delivery timeout has passed; its summary stays for a late response. `None` also if
+    /// `is_read` says that the input of its node was not read to the end, as the answer may be there.
+    pub(crate) fn take_expired(
+        &mut self,
+        now: Instant,
+        is_read: impl Fn(NodeId) -> bool,
+    ) -> Option<InFlightBatch> {
         let (expiry, id) = self.expiries.first()?;
         if expiry > now {
             return None;
+        }
+        if let Some(UnansweredBatch::Live(live)) = self.tracked.get(&id) {
+            if !is_read(live.node) {
+                return None;
+            }
         }
         self.expiries.remove(expiry, id);
         if !planted!(ExpiredStaysCounted) {
@@ -130,6 +140,13 @@ impl InFlightBatches {
             .first()
             .filter(|_| !planted!(ExpiryNotWaitedFor))
             .map_or(Deadline::Never, |(expiry, _)| Deadline::At(expiry))
+    }
+
+    /// Whether the delivery timeout of a live batch has passed.
+    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
+        self.expiries
+            .first()
+            .is_some_and(|(expiry, _)| expiry <= now)
     }
 
     fn count(&self) {

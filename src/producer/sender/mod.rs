@@ -128,6 +128,9 @@ pub(crate) struct Sender<C> {
     retry_log: RetryLog,
     /// Rate limit for warnings that a broker can provoke again and again.
     log_limit: LogLimit,
+    /// When the last poll had read the sockets. An answer that came since is not known yet, so whatever depends on
+    /// answers times out by this moment, not by a later one.
+    polled_at: Instant,
     scratch: LoopBuffers,
 }
 
@@ -169,6 +172,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         let random = fastrand::Rng::with_seed(options.seed);
         let in_flight = InFlightBatches::new(Arc::clone(&shared.counters));
         let metrics = SenderMetrics::new(Arc::clone(&shared.metrics), &shared.sensors);
+        let polled_at = shared.clock.now();
         Self {
             options,
             shared,
@@ -183,6 +187,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             metrics,
             retry_log: RetryLog::default(),
             log_limit: LogLimit::default(),
+            polled_at,
             scratch: LoopBuffers::default(),
         }
     }
@@ -258,7 +263,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         has_unfinished_batches(accumulator, &mut self.drainer, &self.in_flight, now)
             || self.transactions.as_mut().is_some_and(|transactions| {
                 transactions.handle_inbox();
-                transactions.has_awaited_requests(now)
+                transactions.has_awaited_requests(self.polled_at)
             })
     }
 
@@ -272,7 +277,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// The part of a step before the poll: expiry, transactional requests, drain and send. Leaves the waker's state at
     /// asleep, unless there is work already.
     ///
-    /// All of it uses the time read first, or one read again after compression. User code (callbacks) comes last, as it
+    /// All of it uses the time read first, or one read again after compression; for what waits for answers, the time
+    /// of the last poll. User code (callbacks) comes last, as it
     /// may take long; transactional requests that waited for the completed batches are then tried again, with a new
     /// time.
     fn begin_step(&mut self) -> Sleep {
@@ -290,7 +296,12 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
         self.drainer.handle_timers(now);
         // Before the drain, so that an expired batch is never sent (SE-8).
-        self.expire_batches(now);
+        if !self.expire_batches(now) {
+            // Sockets first: a batch sent or expired now could end before an older one of its partition whose answer
+            // is unread.
+            self.run_user_code();
+            return Sleep::No;
+        }
         // Before the drain too: it may begin a new epoch, whose batches then go in this same step.
         let mut request_due = self.run_transactions(now);
         let mut wake_at = self.send_produce_data(now);
@@ -306,7 +317,10 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         // timeout.
         wake_at = wake_at.min(request_due);
         let transactions = self.transactions.as_ref();
-        if let Some(transactions) = transactions.filter(|it| it.has_awaited_requests(now)) {
+        let answered_until = self.polled_at;
+        if let Some(transactions) =
+            transactions.filter(|it| it.has_awaited_requests(answered_until))
+        {
             wake_at = wake_at.min(transactions.close_deadline());
         }
         wake_at = wake_at.min(self.drainer.next_due());
@@ -342,7 +356,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             Sleep::Until(wake_at) => wake_at.remaining_or(now, LONGEST_POLL),
             Sleep::No => Duration::ZERO,
         };
-        self.client.poll(timeout, now, &mut self.scratch.responses);
+        self.polled_at = self.client.poll(timeout, now, &mut self.scratch.responses);
         self.tell_plugins();
     }
 

@@ -248,9 +248,14 @@ impl KafkaClient<Completion> for MockedClient {
         _timeout: Duration,
         now: Instant,
         responses: &mut Vec<ClientResponse<Completion>>,
-    ) {
+    ) -> Instant {
         self.mocked.answer_metadata(now);
         responses.append(&mut self.mocked.state.lock().answers);
+        now
+    }
+
+    fn has_unread_input(&self, _node: NodeId) -> bool {
+        false
     }
 
     fn newest_untouched(&self, _node: NodeId) -> Option<&Completion> {

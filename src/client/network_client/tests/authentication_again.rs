@@ -47,6 +47,20 @@ fn a_reauthentication_times_out_even_if_no_request_waits_for_it() {
 }
 
 #[test]
+fn a_reauthentication_does_not_time_out_while_input_of_its_connection_is_unread() {
+    let mut harness = authenticating_again();
+    let now = harness.now();
+    assert!(harness.client.withdraw_untouched(1, "a test", now));
+    harness.advance(MS(15_000));
+    harness.client.selector.unread.insert(1);
+    harness.poll();
+    assert!(harness.client.selector.closed.is_empty());
+    harness.client.selector.unread.clear();
+    harness.poll();
+    assert_eq!(harness.client.selector.closed, [1]);
+}
+
+#[test]
 fn a_reauthenticated_node_is_ready_without_an_api_versions_request() {
     let mut harness = authenticating_again();
     let now = harness.now();

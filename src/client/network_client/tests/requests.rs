@@ -187,6 +187,31 @@ fn a_request_timeout_closes_the_connection_and_completes_all_its_requests() {
     assert_eq!(harness.client.selector.closed, [1]);
 }
 
+/// A poll reads one response of a connection, so that after a delay of the caller several polls read what has come.
+#[test]
+fn a_request_does_not_time_out_while_responses_of_its_connection_are_unread() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    let header = &harness.client.selector.last_sent(1).unwrap().header;
+    let response = init_producer_id_response(0)
+        .encode(header.api_version, header.correlation_id)
+        .to_payload();
+    harness.send_whole(1, 8);
+    harness.advance(MS(40_000));
+    harness.client.selector.receive(1, response);
+    harness.client.selector.unread.insert(1);
+    harness.poll();
+    assert_eq!(harness.slept(), Duration::ZERO);
+    assert_eq!(harness.responses.len(), 1);
+    assert!(harness.client.selector.closed.is_empty());
+    // The rest holds no response.
+    harness.client.selector.unread.clear();
+    harness.responses.clear();
+    harness.poll();
+    assert_eq!(harness.take_disconnected(), [(8, true)]);
+}
+
 /// Java: NetworkClientTest#testConnectionThrottling, NC-24
 #[test]
 fn a_node_is_not_ready_until_its_throttle_time_is_over() {

@@ -65,6 +65,21 @@ fn large_frames_are_echoed_unchanged() {
     }
 }
 
+/// A poll delivers one frame of a connection: callers must know that more has come.
+#[test]
+fn a_connection_has_unread_input_until_a_poll_has_read_all_of_it() {
+    let mut rig = Rig::new();
+    let mut peer = rig.connect(0);
+    assert!(!rig.selector.has_unread_input(0));
+    peer.write(&[framed(b"a"), framed(b"b")].concat());
+    assert_eq!(rig.receive(0), "a");
+    assert!(rig.selector.has_unread_input(0));
+    assert_eq!(rig.receive(0), "b");
+    rig.poll_now();
+    assert!(!rig.selector.has_unread_input(0));
+    assert!(!rig.selector.has_unread_input(1));
+}
+
 /// SL-9: a connection waits for its socket to take more only while something is left to write.
 #[test]
 fn a_frame_for_a_slow_reader_is_complete_only_when_all_is_written() {

@@ -14,6 +14,7 @@ mod transactional;
 mod transactions;
 mod user_code;
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -72,6 +73,8 @@ struct Rig {
     instance: Instance,
     shared: SenderShared,
     sender: Sender<MockClient<Completion>>,
+    /// Time has passed in the last poll.
+    has_slept: Cell<bool>,
 }
 
 /// The configuration of a rig.
@@ -201,6 +204,7 @@ impl Setup {
             instance,
             shared,
             sender,
+            has_slept: Cell::new(false),
         };
         rig.lead_by(&[0, 0]);
         rig
@@ -359,11 +363,16 @@ impl Rig {
     }
 
     fn run(&mut self) {
+        if self.has_slept.take() {
+            self.sender.polled_at = self.now();
+        }
         self.sender.run_once();
     }
 
+    /// Lets time pass in the sender's poll. User code that takes long advances the clock itself.
     fn advance(&self, by: Duration) {
         self.clock.advance(by);
+        self.has_slept.set(true);
     }
 
     fn client(&mut self) -> &mut MockClient<Completion> {

@@ -189,3 +189,83 @@ fn the_removal_of_a_topics_metrics_is_reported_after_the_step_has_sent_its_reque
     assert_eq!(rig.made(), [began]);
     assert_eq!(slow.take_told(), ["removed u", "added t"]);
 }
+
+/// The record of `other` waits for its answer, while a callback of another record has run for `delivery.timeout.ms`.
+struct Overdue {
+    rig: Rig,
+    other: FutureRecordMetadata,
+    /// Names of records in the order of their callbacks.
+    ended: Arc<Mutex<Vec<&'static str>>>,
+}
+
+fn overdue() -> Overdue {
+    let mut rig = Setup::default()
+        .with(|options| options.request_timeout = 9 * DELIVERY_TIMEOUT)
+        .start();
+    rig.lead_by(&[0, 1]);
+    let clock = Arc::clone(&rig.clock);
+    let mut callback = Some(move |_: RecordResultRef<'_>| clock.advance(DELIVERY_TIMEOUT));
+    let first = rig.send_calling(0, "a", Some(&mut callback));
+    let ended = Arc::new(Mutex::new(Rank::LEAF, Vec::new()));
+    let note = Arc::clone(&ended);
+    let mut callback = Some(move |_: RecordResultRef<'_>| note.lock().push("other"));
+    let other = rig.send_calling(1, "b", Some(&mut callback));
+    rig.run();
+    let now = rig.now();
+    rig.client().respond(answer(0, ErrorCode::NoError, 3), now);
+    rig.run();
+    assert_eq!(rig.now(), now + DELIVERY_TIMEOUT);
+    assert_eq!(offset(&first), Some(3));
+    assert_pending(&[&other]);
+    Overdue { rig, other, ended }
+}
+
+#[test]
+fn a_batch_whose_answer_came_while_a_callback_ran_does_not_expire() {
+    let Overdue { mut rig, other, .. } = overdue();
+    let now = rig.now();
+    rig.client().respond(answer(1, ErrorCode::NoError, 5), now);
+    rig.run();
+    assert_eq!(offset(&other), Some(5));
+    rig.assert_memory_is_back();
+}
+
+/// A poll reads one answer of a connection: the one that counts may be the fifth.
+#[test]
+fn a_batch_does_not_expire_while_answers_of_its_broker_are_unread() {
+    let Overdue { mut rig, other, .. } = overdue();
+    let now = rig.now();
+    rig.client().respond(answer(1, ErrorCode::NoError, 5), now);
+    rig.client().leave_unread(1, true);
+    for _ in 0..3 {
+        rig.run();
+        assert_pending(&[&other]);
+    }
+    assert_eq!(rig.client().poll_timeouts().last(), Some(&Duration::ZERO));
+    rig.client().leave_unread(1, false);
+    rig.run();
+    assert_eq!(offset(&other), Some(5));
+}
+
+#[test]
+fn a_batch_without_an_answer_expires_one_poll_after_a_long_callback_and_before_younger_ones() {
+    let Overdue {
+        mut rig,
+        other,
+        ended,
+    } = overdue();
+    let note = Arc::clone(&ended);
+    let mut callback = Some(move |_: RecordResultRef<'_>| note.lock().push("younger"));
+    let younger = rig.send_calling(1, "c", Some(&mut callback));
+    // As if it had been opened with the one in flight, and were overdue as well.
+    rig.clock.advance(DELIVERY_TIMEOUT);
+    rig.run();
+    assert_pending(&[&other, &younger]);
+    assert_eq!(rig.client().poll_timeouts().last(), Some(&Duration::ZERO));
+    rig.run();
+    let error = error(&other);
+    assert_eq!(error.delivery(), Delivery::MaybeWritten);
+    assert_eq!(error.cause(), Some(&WaitCause::NotAnswered { node: 1 }));
+    assert!(younger.is_done());
+    assert_eq!(*ended.lock(), ["other", "younger"]);
+}
