@@ -371,7 +371,7 @@ fn a_peer_without_tls_is_described() {
         ),
         (
             b"\0\0\0\x08\0\0\0\x01\0\x23\0\0",
-            ["a plain text listener", "security.protocol"],
+            ["its listener accepts plain text", "security.protocol"],
         ),
         (
             b"SSH-2.0-OpenSSH",
