@@ -208,7 +208,7 @@ fn an_expired_broker_certificate_fails_new_connections_only_until_it_is_renewed(
                 "authentication failed",
                 "the certificate of the broker has expired",
                 "which says 2022-",
-                "the bound is 2022-01-01 00:00:00 UTC",
+                "the limit is 2022-01-01 00:00:00 UTC",
                 "ssl.truststore.location",
             ]);
         }

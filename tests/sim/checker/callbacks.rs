@@ -124,7 +124,7 @@ mod tests {
         story.told(0, acknowledged("t", 0, 0));
         assert_eq!(
             story.found(),
-            ["a thread was told of #0 before its callback ran"]
+            ["a thread learned the outcome of #0 before its callback ran"]
         );
 
         let mut story = Story::new(Callbacks);

@@ -121,7 +121,7 @@ mod tests {
         story.send(0, "t", 0);
         assert_eq!(
             story.end(),
-            ["#0 for t was taken at 0ns and has no outcome"]
+            ["#0 for t was accepted at 0ns and has no outcome"]
         );
     }
 
@@ -145,7 +145,7 @@ mod tests {
         story.send(0, "t", 0);
         story.drop_future(0);
         story.snapshot(|_| {});
-        let text = "producer 0 took 1 records and counted 0 as acknowledged or failed";
+        let text = "producer 0 accepted 1 records and counted 0 as acknowledged or failed";
         assert_eq!(story.end(), [text]);
     }
 }
