@@ -114,7 +114,7 @@ impl MetricGroup {
         }
     }
 
-    /// The value of one metric: index `at` in the family, of the sensor with index `sensor`.
+    /// The value of the metric with index `at` in the family, measured by the sensor with index `sensor`.
     pub(super) fn value(
         &self,
         at: usize,

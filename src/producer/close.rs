@@ -106,7 +106,7 @@ impl<'p> Close<'p> {
         let has_ended = self.thread.has_ended();
         let plugins = (self.plugins.close)();
         if self.plugins.closed.get().is_none() && !planted!(SecondCloseReturnsEarly) {
-            // Another call is at it. What the plug-ins have not written yet is part of what is closed.
+            // Another call is closing the plug-ins. This call waits for it, because they may still be writing.
             return Step::Wait(Wait {
                 event: self.plugins.closed,
                 until: Deadline::Never,

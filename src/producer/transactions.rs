@@ -94,7 +94,7 @@ impl BlockingCall for OperationCall<'_> {
 
     fn step(&mut self) -> Step<'_, Self::Output> {
         let clock = &*self.core.clock;
-        // Never stopped: a transactional call runs no user code that the timeout would have to leave out.
+        // Never stopped: only the time of user code does not count, and a transactional call runs no user code.
         self.time.start(clock);
         if self.result.is_none() {
             // No request without offsets. The state is checked all the same, so that misuse is reported.
@@ -160,7 +160,7 @@ impl BlockingCall for OperationCall<'_> {
     }
 }
 
-/// The failure of a refused call, with whether the transaction may be committed.
+/// The failure of a refused call, which also says whether the transaction may be committed.
 fn refused(
     core: &Core,
     of: Option<TransactionNumber>,
@@ -198,9 +198,9 @@ fn transactions_of(
 /// # Transactions
 ///
 /// With a `transactional.id` records are sent in transactions: a consumer with `isolation.level=read_committed` sees
-/// all records of one that is committed, and none of one that is not. Offsets of a consumer group can be committed with
-/// them, so that a program that reads records, processes them and writes the results does so exactly once, whatever
-/// fails.
+/// either all records of a transaction, if it is committed, or none of them. Offsets of a consumer group can be
+/// committed with a transaction, so that a program that reads records, processes them and writes the results does so
+/// exactly once, whatever fails.
 ///
 /// ```no_run
 /// # use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
@@ -252,7 +252,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             .timed(sensor, || self.core.driver().run(&mut call))
     }
 
-    /// The error of a call about the transaction with this number, with whether that may be committed.
+    /// The error of a call about the transaction with this number, which also says whether the transaction may be
+    /// committed.
     pub(super) fn error_of(
         &self,
         of: TransactionNumber,
@@ -339,8 +340,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// committed, and never if it is aborted. Each offset is that of the next record to be read. `group` may be the
     /// name of the group (`"my-group"`); better is the consumer's own [`ConsumerGroupMetadata`].
     ///
-    /// Calls of several threads, and other offsets after a timeout, are carried out one after the other, in the order
-    /// in which they were made. The same offsets are sent once: the call resumes waiting for the earlier one.
+    /// Calls of several threads are carried out one after the other, in the order in which they were made. After a
+    /// timeout, a call with the same offsets sends nothing: it waits for the result of the call that timed out. A call
+    /// with other offsets is carried out after it.
     ///
     /// # Errors
     /// [`TimedOut`](TransactionErrorKind::TimedOut): call it again with the same offsets, or end the transaction.

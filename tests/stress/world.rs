@@ -34,7 +34,8 @@ pub(crate) struct World {
     pub(crate) faults: Mutex<VecDeque<(Instant, String)>>,
     /// Every producer that still exists.
     pub(crate) producers: Mutex<Vec<Weak<Shared>>>,
-    /// Sharded, so that threads do not contend here, which would reduce contention in the producers.
+    /// Sharded, so that threads do not wait for each other here: they would then contend less in the producers, which
+    /// the test is about.
     tallies: [Mutex<Tallies>; 32],
     overruns: Mutex<BTreeMap<&'static str, Duration>>,
     violations: Mutex<Vec<String>>,

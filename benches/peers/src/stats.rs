@@ -38,8 +38,9 @@ impl Figure {
 /// The number of values to leave out at each end so that the rest still contains the true median with a probability of
 /// 95 %, for any distribution. Five or fewer values cannot reach 95 %; then none are left out.
 ///
-/// Each value is below the median with probability 1/2, like a coin throw. So the interval misses the median on one
-/// side with the probability of at most `skip` heads in `count` throws.
+/// Each value is below the median with probability 1/2, like heads in a coin throw. The whole interval is above the
+/// median if at most `skip` of the `count` values are below it, and that is as probable as at most `skip` heads in
+/// `count` throws. It is below the median with the same probability.
 fn ranks_to_skip(count: usize) -> usize {
     let mut skip = 0;
     while 2.0 * at_most_heads(count, skip + 1) <= 0.05 {
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seven_rounds_span_the_median_and_more_leave_outliers_out() {
+    fn outliers_are_left_out_of_more_than_eight_rounds() {
         assert_eq!(
             [1, 5, 7, 8, 9, 12, 20].map(ranks_to_skip),
             [0, 0, 0, 0, 1, 2, 5]

@@ -1,4 +1,5 @@
-//! Completed sends and receives of a poll: matches responses with in-flight requests, throttling, API versions.
+//! Handles the completed sends and receives of a poll: matches responses with in-flight requests, applies throttle
+//! times, and stores the API versions of nodes.
 
 use std::fmt;
 use std::time::Duration;

@@ -64,7 +64,8 @@ fn decompression_bombs_are_rejected() {
     let piece = vec![0; ENOUGH];
     for codec in CODECS.into_iter().skip(1) {
         let one = compress(codec, Magic::V2, &[&piece]);
-        // The other formats have no end mark, or are read beyond it.
+        // Of LZ4 only the blocks are repeated, because bytes after the end mark are an error. Streams of the other
+        // formats can be concatenated.
         let bomb = match codec {
             CompressionType::Lz4 => {
                 let blocks = one[7..one.len() - 4].repeat(16);

@@ -136,8 +136,8 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         self
     }
 
-    /// Sets the partitioner, as an instance; its `configure` is not called. A stock partitioner is as fast as one named
-    /// in `partitioner.class`, unless it has a seed.
+    /// Sets the partitioner, as an instance; its `configure` is not called. An instance of one of this crate's own
+    /// partitioners is as fast as if it were named in `partitioner.class`, unless it was created with a seed.
     #[must_use]
     pub fn partitioner(mut self, partitioner: impl Partitioner<K, V> + 'static) -> Self {
         self.partitioner = Some(Strategy::of(partitioner));
@@ -400,7 +400,8 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
                 return Err(error);
             }
         };
-        // Assembled with an empty chain: if an interceptor fails, `close` below closes everything in the usual order.
+        // Assembled before the interceptors are created: if one of them fails, `plugins.close` below closes everything,
+        // including the interceptors before it, in the usual order.
         let mut plugins = Plugins {
             metrics,
             key_serializer: PreparedSerializer::new(key_serializer),

@@ -5,10 +5,12 @@ use super::{Found, Glance, Moment, Rule};
 use crate::events::{Event, What};
 
 /// Future and callback report the same outcome. At the end all outcomes are reported. Whenever nothing is left to send,
-/// the producer's counts include each record, and no others except those whose send calls have not returned.
+/// the producer has counted each accepted record as acknowledged or failed; it may also have counted records whose send
+/// calls have not returned yet.
 ///
-/// Excused from being reported: records without a callback whose futures were dropped, and as many as user code has
-/// read itself; the producer's counts include them all the same. Also records of applications that crash.
+/// No report is expected of a record without a callback if its future was dropped, or of a record of an application
+/// that crashes. User code may read futures itself, and no event says which: as many records without a callback are
+/// excused. The producer's counts include all of these records.
 pub(super) struct Outcomes;
 
 const RULE: &str = "outcomes";

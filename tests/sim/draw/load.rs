@@ -212,7 +212,7 @@ impl Load<'_> {
         let limit = *dice.pick(&limits);
         let around = match dice.within(0..=3) {
             0 => limit,
-            // Near the overhead of a batch and a request.
+            // A little below the limit: with the overhead of its batch and request the record may exceed it.
             1 => limit.saturating_sub(dice.within(0..=120)),
             2 => limit.saturating_add(dice.within(1..=20)),
             _ => limit / 2,
@@ -338,7 +338,7 @@ impl Load<'_> {
                 let topic = self.topics.existing(dice).0.to_owned();
                 ops.push(stray(dice, topic, None, 1..=3));
             }
-            // By then older records are complete.
+            // After the close all records sent before are complete, so a wait without timeout ends.
             if dice.percent(50) {
                 ops.push(Op::Get {
                     count: all,

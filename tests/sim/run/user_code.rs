@@ -443,7 +443,7 @@ impl log::Log for Logger {
             text: line.args().to_string(),
         });
         let piece = stage.logger.borrow();
-        // The library has to contain a panic of the logger.
+        // Caught only to restore the state, then continued: the library has to cope with a panic of the logger.
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| piece.run()));
         stage.is_logging.set(false);
         drop(piece);

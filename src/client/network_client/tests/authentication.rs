@@ -130,8 +130,8 @@ fn an_authentication_that_times_out_is_named_in_the_error() {
     );
 }
 
-/// NC-15: a connection that is lost during authentication is logged as possibly caused by wrong credentials, and one
-/// that was never established as a broker that may not be available.
+/// NC-15: when a connection is lost during authentication, the log line says that the credentials may be wrong; when
+/// it was never established, the line says that the broker may not be available.
 #[test]
 fn a_connection_lost_during_authentication_names_the_possible_causes() {
     let mut harness = authenticating(&[node(1)]);

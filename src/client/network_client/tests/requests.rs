@@ -32,8 +32,8 @@ fn a_response_has_the_tag_of_its_request() {
     assert_eq!(harness.client.in_flight_request_count(), 0);
 }
 
-/// Java: NetworkClientTest#testSendToUnreadyNode, NC-5. Java's `poll` then returns without polling the selector (NC-7):
-/// if that happens in every iteration, a disconnect is never noticed.
+/// Java: NetworkClientTest#testSendToUnreadyNode, NC-5. Java's `poll` then returns without polling the selector (NC-7);
+/// if that happens in every iteration, it never notices a disconnect. Ours polls the selector with a timeout of zero.
 #[test]
 fn a_request_to_a_node_that_is_not_ready_is_completed_without_blocking() {
     let mut harness = Harness::new(&[node(1)]);
@@ -187,7 +187,8 @@ fn a_request_timeout_closes_the_connection_and_completes_all_its_requests() {
     assert_eq!(harness.client.selector.closed, [1]);
 }
 
-/// A poll reads one response of a connection, so that after a delay of the caller several polls read what has come.
+/// A poll reads at most one response from each connection. If the caller has not polled for a long time, several
+/// responses may have arrived, and it takes as many polls to read them.
 #[test]
 fn a_request_does_not_time_out_while_responses_of_its_connection_are_unread() {
     let mut harness = Harness::new(&[node(1)]);
@@ -205,7 +206,7 @@ fn a_request_does_not_time_out_while_responses_of_its_connection_are_unread() {
     assert_eq!(harness.slept(), Duration::ZERO);
     assert_eq!(harness.responses.len(), 1);
     assert!(harness.client.selector.closed.is_empty());
-    // The rest holds no response.
+    // All input has been read, and the second response was not in it.
     harness.client.selector.unread.clear();
     harness.responses.clear();
     harness.poll();
@@ -399,7 +400,7 @@ fn a_request_without_a_shared_version_is_completed_as_unsupported() {
     assert!(harness.client.is_ready(1, harness.now()));
 }
 
-/// The limit is the same in all versions, so the request cannot be sent to another broker either.
+/// The maximum length of a string is the same in all versions, so the request cannot be sent to another broker either.
 #[test]
 fn a_request_that_no_version_can_encode_is_returned_unsent_with_the_reason() {
     let mut harness = Harness::new(&[node(1)]);
@@ -523,7 +524,7 @@ fn a_request_that_timed_out_partly_written_was_handed_over() {
     assert_eq!(harness.take_disconnected(), [(9, true)]);
 }
 
-/// Like a request timeout: the client closes the connection for another reason.
+/// As after a request timeout, it is the client that closes the connection, before a byte of the request was written.
 #[test]
 fn an_unwritten_request_was_not_handed_over_when_a_bad_frame_closes_the_connection() {
     let mut harness = Harness::new(&[node(1)]);

@@ -582,7 +582,7 @@ mod with_passwords {
         }
     }
 
-    /// A store of OpenSSL with these iterations.
+    /// A store that OpenSSL writes with these options; `None` if OpenSSL is not installed.
     fn store_with(ways: &[&str]) -> Option<Vec<u8>> {
         let own = Authority::new(0).issue(&["client"]);
         let key = TestFile::new("i.key", own.key);
@@ -603,7 +603,7 @@ mod with_passwords {
         run("openssl", &[&files[..], ways].concat()).then(|| std::fs::read(store.path()).unwrap())
     }
 
-    /// An encrypted key of OpenSSL, without PEM.
+    /// An encrypted key that OpenSSL writes with these options, as DER; `None` if OpenSSL is not installed.
     fn sealed_with(ways: &[&str]) -> Option<Vec<u8>> {
         let own = Authority::new(0).issue(&["client"]);
         let plain = TestFile::new("s.key", own.key);

@@ -303,7 +303,7 @@ fn read(stream: &mut SimStream) -> Vec<u8> {
 }
 
 #[test]
-fn delayed_actions_of_a_server_come_before_its_requested_call() {
+fn a_call_that_a_server_requests_comes_after_its_earlier_actions() {
     let (network, mut poller, mut stream, peer) = noted(quiet());
     let start = network.clock.now() - Instant::ORIGIN;
     write(&mut stream, b"call");
