@@ -7,8 +7,8 @@ use crate::scenario::Scenario;
 
 /// The results that each transactional call may have, given the results of the earlier calls:
 ///
-/// - A call that timed out has to be repeated. Until its result is known, other calls are refused, except that pending
-///   offsets do not prevent a commit or abort.
+/// - A call that timed out has to be repeated, and until its result is known other calls are refused. Not so pending
+///   offsets: they are queued, and other offsets, a commit or an abort may follow.
 /// - A failed transaction can only be aborted.
 /// - After a fatal error every call fails with a fatal error.
 /// - A call that the state does not allow is refused and changes nothing; a call that it allows is not refused.
@@ -104,10 +104,6 @@ impl State {
                 if is_same(pending, call) {
                     return before.after(call, kind, is_closing);
                 }
-                let ends = matches!(call, Call::Commit { .. } | Call::Abort { .. });
-                if ends && matches!(pending, Call::SendOffsets { .. }) {
-                    return before.after(call, kind, is_closing);
-                }
                 match kind {
                     Some("WrongState") => Ok(self.clone()),
                     _ => Err("a refusal until the pending call is repeated"),
@@ -125,8 +121,9 @@ impl State {
             | (Self::Open | Self::Failed, Call::Abort { .. }, None) => Ok(Self::Ready),
             (Self::Ready, Call::BeginTransaction, None)
             | (Self::Open, Call::SendOffsets { .. }, None) => Ok(Self::Open),
+            (Self::Open, Call::SendOffsets { .. }, Some("TimedOut")) => Ok(Self::Open),
             (Self::New, Call::InitTransactions { .. }, Some("TimedOut"))
-            | (Self::Open, Call::SendOffsets { .. } | Call::Commit { .. }, Some("TimedOut"))
+            | (Self::Open, Call::Commit { .. }, Some("TimedOut"))
             | (Self::Open | Self::Failed, Call::Abort { .. }, Some("TimedOut")) => Ok(timed_out()),
             (Self::New, Call::InitTransactions { .. }, _) => {
                 Err("success or a time-out of the initialization")
@@ -153,9 +150,6 @@ fn is_same(one: &Call, other: &Call) -> bool {
         (Call::InitTransactions { .. }, Call::InitTransactions { .. })
         | (Call::Commit { .. }, Call::Commit { .. })
         | (Call::Abort { .. }, Call::Abort { .. }) => true,
-        (Call::SendOffsets { offset, .. }, Call::SendOffsets { offset: again, .. }) => {
-            offset == again
-        }
         _ => false,
     }
 }
@@ -221,6 +215,7 @@ mod tests {
         story.send(0, "t", 0);
         story.sends_offset("g", 1, "t", 0, Some("TimedOut"));
         story.transactional_call(init(), Some("WrongState"));
+        story.sends_offset("g", 2, "t", 0, None);
         story.commits(Some("TimedOut"));
         story.aborts(Some("WrongState"));
         story.commits(Some("Abortable"));
