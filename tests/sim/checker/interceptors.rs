@@ -4,20 +4,27 @@ use std::collections::BTreeMap;
 
 use super::facts::Facts;
 use super::{Found, Glance, Rule};
-use crate::events::{Event, ProducerIndex, What};
+use crate::events::{Event, ProducerIndex, RecordId, What};
 
 /// `on_acknowledgement` is called as often as `on_send`, and never before it.
 ///
-/// Excused: producers whose sender has not ended, and applications that crash. For those some calls may be missing.
+/// Excused: producers whose sender has not ended, and applications that crash. For those some calls may be missing. So
+/// may the end of a record that `send` refuses while its producer is being closed: interceptors are not called after
+/// their `close`.
 #[derive(Default)]
 pub(super) struct Interceptors {
     heard: BTreeMap<ProducerIndex, (u64, u64)>,
+    /// Records that `send` refused after the close of their producer had begun.
+    refused_late: BTreeMap<ProducerIndex, u64>,
 }
 
 const RULE: &str = "interceptors";
 
 impl Rule for Interceptors {
-    fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        if let What::RecordRefused { record, .. } = event.what {
+            self.note_refused(facts, record);
+        }
         let What::Intercepted { producer, sent } = event.what else {
             return;
         };
@@ -43,7 +50,8 @@ impl Rule for Interceptors {
                 .get(*producer)
                 .is_some_and(|it| it.crashed.is_some());
             let has_ended = glance.is_some_and(|glance| glance.sender_has_ended) && !is_crashed;
-            if has_ended && sends != ends {
+            let late = self.refused_late.get(producer).copied().unwrap_or(0);
+            if has_ended && *sends > ends + late {
                 let text = format!(
                     "an interceptor of producer {producer} had {sends} records sent and {ends} acknowledgements"
                 );
@@ -53,10 +61,23 @@ impl Rule for Interceptors {
     }
 }
 
+impl Interceptors {
+    fn note_refused(&mut self, facts: &Facts, record: RecordId) {
+        let Some(record) = facts.record(record) else {
+            return;
+        };
+        let producer = facts.producers.get(record.producer);
+        if producer.is_some_and(|it| it.closing.is_some()) {
+            *self.refused_late.entry(record.producer).or_default() += 1;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::checker::story::Story;
+    use crate::events::Call;
 
     fn hears(calls: &[bool]) -> Story {
         let mut story = Story::new(Interceptors::default());
@@ -81,6 +102,19 @@ mod tests {
         for (has_ended, expected) in [(true, 1), (false, 0)] {
             let mut story = hears(&[true, true, false]);
             story.producer(|producer| producer.sender_has_ended = has_ended);
+            assert_eq!(story.end().len(), expected);
+        }
+    }
+
+    #[test]
+    fn a_record_refused_during_the_close_may_lack_its_acknowledgement() {
+        for (is_closing, expected) in [(true, 0), (false, 1)] {
+            let mut story = hears(&[true]);
+            if is_closing {
+                story.call(Call::Close { timeout: None });
+            }
+            story.refuse_as(0, "Closed");
+            story.producer(|producer| producer.sender_has_ended = true);
             assert_eq!(story.end().len(), expected);
         }
     }

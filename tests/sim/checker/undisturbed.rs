@@ -72,6 +72,9 @@ impl Rule for Awake {
     }
 }
 
+/// `connections.max.idle.ms` above which connections are not expected to be closed as idle during a run.
+const LONG_IDLE: Duration = Duration::from_secs(60);
+
 impl Awake {
     fn look(&self, facts: &Facts, producer: ProducerIndex, at: Duration, found: &mut Found) {
         let since = [self.awaited.get(&producer), self.steps.get(&producer)];
@@ -88,6 +91,13 @@ impl Awake {
             .saturating_add(own.settings.retry_backoff_max)
             .saturating_add(facts.packing)
             .saturating_add(Duration::from_millis(100));
+        // A connection that was closed as idle is made again, after its back-off.
+        let most = match own.settings.connections_idle {
+            Some(idle) if idle < LONG_IDLE => {
+                most.saturating_add(own.settings.reconnect_backoff_max)
+            }
+            _ => most,
+        };
         let is_quiet = facts.faults.begun().next().is_none()
             && facts.knows_transactions
             && own.closing.is_none()
