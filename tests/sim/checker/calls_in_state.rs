@@ -1,6 +1,6 @@
 //! Rule: the results of transactional calls are consistent with the producer's transaction state.
 
-use super::facts::{Facts, producer_of};
+use super::facts::{CallFacts, Facts, producer_of};
 use super::{Found, Rule};
 use crate::events::{Call, Event, ProducerIndex, Returned, What};
 use crate::scenario::Scenario;
@@ -14,7 +14,8 @@ use crate::scenario::Scenario;
 /// - A call that the state does not allow is refused and changes nothing; a call that it allows is not refused.
 /// - A record is accepted only while a transaction is open.
 ///
-/// A transaction or the whole producer may fail at any time.
+/// A transaction or the whole producer may fail at any time. Calls that commit offsets may overlap, and return their
+/// results after the state has changed: such a result says nothing of the new state.
 pub(super) struct CallsInState {
     producers: Vec<Known>,
 }
@@ -58,12 +59,18 @@ impl CallsInState {
         &mut self,
         facts: &Facts,
         producer: ProducerIndex,
-        call: &Call,
+        ended: &CallFacts,
         returned: &Returned,
     ) -> Option<String> {
+        let call = &ended.what;
         let is_closing = facts.producers.get(producer)?.closing.is_some();
         let known = self.producers.get_mut(producer)?;
         known.calls = known.calls.saturating_sub(1);
+        let is_overtaken =
+            matches!(call, Call::SendOffsets { .. }) && ended.began.event < known.since;
+        if is_overtaken && !matches!(returned.kind(), Some("Fatal" | "Fenced")) {
+            return None;
+        }
         let before = known.state.clone();
         let next = known.state.after(call, returned.kind(), is_closing);
         match next {
@@ -99,6 +106,10 @@ impl State {
             _ => {}
         }
         match self {
+            // Offsets that were pending when the close began can still return their own result.
+            Self::Fatal if is_closing && matches!(call, Call::SendOffsets { .. }) => {
+                Ok(Self::Fatal)
+            }
             Self::Fatal => Err("a fatal error"),
             Self::Pending(pending, before) => {
                 if is_same(pending, call) {
@@ -134,6 +145,8 @@ impl State {
             }
             // The transaction has failed since, or had failed before.
             (Self::Open | Self::Failed, _, Some("Abortable")) => Ok(Self::Failed),
+            // Repeated: their request may be queued behind the look-up of a coordinator.
+            (Self::Failed, Call::SendOffsets { .. }, Some("TimedOut")) => Ok(Self::Failed),
             (Self::Failed, _, _) => Err("an abortable error"),
             (Self::Open, Call::SendOffsets { .. } | Call::Commit { .. }, _) => {
                 Err("success, a time-out, or an abortable error")
@@ -171,7 +184,7 @@ impl Rule for CallsInState {
                 let Some(producer) = call.producer else {
                     return;
                 };
-                if let Some(text) = self.ended(facts, producer, &call.what, returned) {
+                if let Some(text) = self.ended(facts, producer, call, returned) {
                     found.add(RULE, event.at, text);
                 }
             }
