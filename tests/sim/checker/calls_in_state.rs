@@ -131,8 +131,7 @@ impl State {
             | (Self::Open, Call::Commit { .. }, None)
             | (Self::Open | Self::Failed, Call::Abort { .. }, None) => Ok(Self::Ready),
             (Self::Ready, Call::BeginTransaction, None)
-            | (Self::Open, Call::SendOffsets { .. }, None) => Ok(Self::Open),
-            (Self::Open, Call::SendOffsets { .. }, Some("TimedOut")) => Ok(Self::Open),
+            | (Self::Open, Call::SendOffsets { .. }, None | Some("TimedOut")) => Ok(Self::Open),
             (Self::New, Call::InitTransactions { .. }, Some("TimedOut"))
             | (Self::Open, Call::Commit { .. }, Some("TimedOut"))
             | (Self::Open | Self::Failed, Call::Abort { .. }, Some("TimedOut")) => Ok(timed_out()),
@@ -144,9 +143,9 @@ impl State {
                 Err("success or a time-out of the abort")
             }
             // The transaction has failed since, or had failed before.
-            (Self::Open | Self::Failed, _, Some("Abortable")) => Ok(Self::Failed),
+            (Self::Open | Self::Failed, _, Some("Abortable"))
             // Repeated: their request may be queued behind the look-up of a coordinator.
-            (Self::Failed, Call::SendOffsets { .. }, Some("TimedOut")) => Ok(Self::Failed),
+            | (Self::Failed, Call::SendOffsets { .. }, Some("TimedOut")) => Ok(Self::Failed),
             (Self::Failed, _, _) => Err("an abortable error"),
             (Self::Open, Call::SendOffsets { .. } | Call::Commit { .. }, _) => {
                 Err("success, a time-out, or an abortable error")
@@ -159,12 +158,12 @@ impl State {
 
 /// Whether a call repeats another one.
 fn is_same(one: &Call, other: &Call) -> bool {
-    match (one, other) {
+    matches!(
+        (one, other),
         (Call::InitTransactions { .. }, Call::InitTransactions { .. })
-        | (Call::Commit { .. }, Call::Commit { .. })
-        | (Call::Abort { .. }, Call::Abort { .. }) => true,
-        _ => false,
-    }
+            | (Call::Commit { .. }, Call::Commit { .. })
+            | (Call::Abort { .. }, Call::Abort { .. })
+    )
 }
 
 impl Rule for CallsInState {
