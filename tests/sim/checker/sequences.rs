@@ -66,7 +66,10 @@ impl First {
         let is_elsewhere =
             record.partition.is_some_and(|it| it != batch.log.partition) || is_there();
         let is_before = record.taken.is_some() && record.offered.event < batch.written;
-        let is_own = owner.is_none_or(|owner| owner == record.producer);
+        // Successive producers with one transactional id share their producer id.
+        let is_own = owner.is_none_or(|owner| {
+            owner == record.producer || facts.transactions.are_of_one_id(owner, record.producer)
+        });
         if record.topic != batch.log.topic || is_elsewhere || !is_before || !is_own {
             return false;
         }
