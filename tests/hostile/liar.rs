@@ -198,9 +198,13 @@ impl Drop for Liar {
         };
         // Wakes the acceptor, which blocks in accept.
         let _ = TcpStream::connect(self.shared.address);
-        for thread in self.acceptor.take().into_iter().chain(threads) {
-            let _ = thread.join();
-        }
+        let threads = self.acceptor.take().into_iter().chain(threads);
+        let panics = threads.filter_map(|thread| thread.join().err()).count();
+        // A script that panics is not the lie that the test names.
+        assert!(
+            panics == 0 || thread::panicking(),
+            "{panics} threads of the proxy panicked"
+        );
     }
 }
 
