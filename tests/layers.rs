@@ -335,10 +335,7 @@ const FENCES: &[(&str, &str)] = &[
         "util::log",
         "the logger is user code of the whole process, and of no producer",
     ),
-    (
-        "producer::user_code",
-        "the door to all other code of the user's",
-    ),
+    ("producer::user_code", "where all other user code is called"),
     ("producer::callback_scope", "it is the mark"),
     (
         "producer::sender",

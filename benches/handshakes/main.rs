@@ -27,7 +27,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use kafka_producer::internals::simulation::{
-    BrokerDeed, BrokersOptions, NetworkOptions, Parking, SimSender, TlsOptions, TlsTrouble, World,
+    BrokerEvent, BrokersOptions, NetworkOptions, Parking, SimSender, TlsOptions, TlsTrouble, World,
     build, close, flush, send,
 };
 use kafka_producer::testing::KafkaRelease;
@@ -251,7 +251,7 @@ impl Client {
             .take_news()
             .into_iter()
             .filter_map(|news| match news.what {
-                BrokerDeed::Handshake(handshake) => Some(handshake.is_resumed),
+                BrokerEvent::Handshake(handshake) => Some(handshake.is_resumed),
                 _ => None,
             })
             .collect();

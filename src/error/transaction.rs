@@ -162,7 +162,7 @@ impl fmt::Display for TransactionError {
 
 impl std::error::Error for TransactionError {}
 
-/// Why a transaction, or the producer, cannot go on: the part of the error that does not depend on the call.
+/// Why a transaction, or the producer, failed: the part of the error that does not depend on the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TransactionFailure {
     pub(crate) kind: TransactionErrorKind,
@@ -212,7 +212,7 @@ impl fmt::Display for TransactionFailure {
             }
             TransactionErrorKind::Fenced | TransactionErrorKind::Fatal => write!(
                 f,
-                "the producer cannot go on, build another one: {}",
+                "the producer failed and must be replaced by a new one: {}",
                 self.message
             ),
             _ => f.write_str(&self.message),

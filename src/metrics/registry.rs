@@ -89,7 +89,7 @@ impl MetricsRegistry {
     /// `tag_values` has one value for each tag of the family.
     pub(crate) fn add<S: SensorSet>(&self, tag_values: &[&str]) -> Sensors<S> {
         let sensors = self.insert_sensors(tag_values);
-        self.tell(&MetricsNews::Added(Arc::clone(sensors.group())));
+        self.notify(&MetricsNews::Added(Arc::clone(sensors.group())));
         sensors
     }
 
@@ -101,7 +101,7 @@ impl MetricsRegistry {
         gauges: Vec<ReadGauge>,
     ) -> Arc<MetricGroup> {
         let group = self.insert_gauges(family, tag_values, gauges);
-        self.tell(&MetricsNews::Added(Arc::clone(&group)));
+        self.notify(&MetricsNews::Added(Arc::clone(&group)));
         group
     }
 
@@ -114,18 +114,18 @@ impl MetricsRegistry {
     /// Removes the group that [`add_gauges`](Self::add_gauges) registered.
     pub(crate) fn remove_group(&self, group: &Arc<MetricGroup>) {
         if self.take(group) {
-            self.tell(&MetricsNews::Removed(Arc::clone(group)));
+            self.notify(&MetricsNews::Removed(Arc::clone(group)));
         }
     }
 
-    /// Registers and removes with deferred notification: the observer is notified by [`tell_news`](Self::tell_news).
+    /// Registers and removes with deferred notification: the observer is notified by [`notify_reporters`](Self::notify_reporters).
     pub(crate) fn quietly(&self) -> QuietRegistry<'_> {
         QuietRegistry(self)
     }
 
     /// Delivers pending notifications of groups that were registered or removed [quietly](Self::quietly). Called by the
     /// thread that registers and removes them; cheap if nothing is pending.
-    pub(crate) fn tell_news(&self) {
+    pub(crate) fn notify_reporters(&self) {
         if !self.has_news.load(Ordering::Acquire) {
             return;
         }
@@ -137,11 +137,11 @@ impl MetricsRegistry {
             std::mem::take(&mut groups.news)
         };
         for one in &news {
-            self.tell(one);
+            self.notify(one);
         }
     }
 
-    fn tell(&self, news: &MetricsNews) {
+    fn notify(&self, news: &MetricsNews) {
         if let Some(observer) = self.observer.get() {
             match news {
                 MetricsNews::Added(group) => observer.metrics_added(&metrics_of(group)),
@@ -150,7 +150,7 @@ impl MetricsRegistry {
         }
     }
 
-    fn tell_later(&self, news: MetricsNews) {
+    fn notify_later(&self, news: MetricsNews) {
         // Without an observer the list would grow for ever.
         if self.observer.get().is_some() {
             let mut groups = self.groups.lock();
@@ -216,7 +216,7 @@ impl MetricsRegistry {
     }
 }
 
-/// The registry with [deferred](MetricsRegistry::tell_news) notification of the observer.
+/// The registry with [deferred](MetricsRegistry::notify_reporters) notification of the observer.
 pub(crate) struct QuietRegistry<'a>(&'a MetricsRegistry);
 
 impl QuietRegistry<'_> {
@@ -247,12 +247,12 @@ impl QuietRegistry<'_> {
     /// Removes the group that [`add_gauges`](Self::add_gauges) registered.
     pub(crate) fn remove_group(&self, group: &Arc<MetricGroup>) {
         if self.0.take(group) {
-            self.0.tell_later(MetricsNews::Removed(Arc::clone(group)));
+            self.0.notify_later(MetricsNews::Removed(Arc::clone(group)));
         }
     }
 
     fn added(&self, group: &Arc<MetricGroup>) {
-        self.0.tell_later(MetricsNews::Added(Arc::clone(group)));
+        self.0.notify_later(MetricsNews::Added(Arc::clone(group)));
     }
 }
 
@@ -348,15 +348,15 @@ mod tests {
         let unseen = registry.quietly().add::<TopicSensor>(&["unseen"]);
         let told = Arc::new(Told(Mutex::new(Rank::LEAF, Vec::new())));
         registry.observe(Arc::clone(&told) as Arc<dyn MetricsObserver>);
-        registry.tell_news();
+        registry.notify_reporters();
         let orders = registry.quietly().add::<TopicSensor>(&["orders"]);
         registry.quietly().remove(&unseen);
         registry.quietly().remove(&unseen);
         registry.quietly().remove(&orders);
         let other = registry.quietly().add::<TopicSensor>(&["orders"]);
         assert_eq!((registry.len(), told.0.lock().len()), (9, 0));
-        registry.tell_news();
-        registry.tell_news();
+        registry.notify_reporters();
+        registry.notify_reporters();
         assert_eq!(
             *told.0.lock(),
             [

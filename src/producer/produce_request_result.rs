@@ -11,7 +11,7 @@ use crate::util::log::error;
 use super::instance::Instance;
 use super::record_metadata::{RecordFacts, RecordMetadata};
 use super::user_code::{Fence, UserCode, UserCodeFailure, let_go};
-use super::waiting::{Event, Nap};
+use super::waiting::{Event, SleepPermit};
 use crate::error::ProduceError;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Condvar, Mutex, OnceLock, Rank};
@@ -380,11 +380,11 @@ impl ProduceRequestResult {
 
 /// The latch opens: to an outcome, or to pieces.
 impl Event for ProduceRequestResult {
-    fn sleep(&self, nap: Nap) {
+    fn sleep(&self, permit: SleepPermit) {
         // Checked under the lock under which `release_waiters` sets it: no lost wake-up.
         let mut tasks = self.tasks.lock();
         if !self.is_released() {
-            nap.on(&self.condvar, &mut tasks);
+            permit.on(&self.condvar, &mut tasks);
         }
     }
 

@@ -85,7 +85,7 @@ impl SerializedRecord<Serialized<'_>> {
 struct MemoryWait<'r> {
     ticket: Ticket,
     /// Present while the send waits; dropped when the memory is allocated.
-    time: Option<TimeInLine<'r>>,
+    time: Option<MemoryWaitTimer<'r>>,
     entry: Arc<PartitionEntry>,
     bytes: SerializedRecord<Serialized<'r>>,
     timestamp_ms: i64,
@@ -95,19 +95,19 @@ struct MemoryWait<'r> {
 }
 
 /// Timer of a wait for memory: records the `bufferpool-wait-time` metrics when dropped.
-struct TimeInLine<'r> {
+struct MemoryWaitTimer<'r> {
     core: &'r Core,
     since: Instant,
 }
 
-impl<'r> TimeInLine<'r> {
+impl<'r> MemoryWaitTimer<'r> {
     fn begin(core: &'r Core) -> Self {
         let since = core.clock.now();
         Self { core, since }
     }
 }
 
-impl Drop for TimeInLine<'_> {
+impl Drop for MemoryWaitTimer<'_> {
     fn drop(&mut self) {
         let now = self.core.clock.now();
         let waited = (now - self.since).as_nanos() as f64;
@@ -352,7 +352,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                 }
                 self.memory = Some(MemoryWait {
                     ticket,
-                    time: Some(TimeInLine::begin(core)),
+                    time: Some(MemoryWaitTimer::begin(core)),
                     entry: Arc::clone(entry),
                     bytes,
                     timestamp_ms,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::core::Core;
-use super::metadata::{AwaitedUpdate, Lookout, TopicState, WaitStart};
+use super::metadata::{AwaitedUpdate, TopicState, UpdateCheck, WaitStart};
 use super::waiting::{Stopwatch, Wait};
 use crate::client::metadata::{FatalMetadataError, TopicError};
 use crate::clock::Instant;
@@ -71,14 +71,14 @@ impl<'c> TopicLookup<'c> {
             return Ok(false);
         };
         let outcome = match awaited.look() {
-            Lookout::Newer => {
+            UpdateCheck::Newer => {
                 self.awaited = None;
                 Ok(false)
             }
-            Lookout::Closed => Err(TopicLookupError::Closed),
-            Lookout::Fatal(fatal) => Err(TopicLookupError::Fatal(fatal)),
+            UpdateCheck::Closed => Err(TopicLookupError::Closed),
+            UpdateCheck::Fatal(fatal) => Err(TopicLookupError::Fatal(fatal)),
             // Only if nothing newer came: an update that arrived just before the timeout is used.
-            Lookout::Same => match timed_out {
+            UpdateCheck::Same => match timed_out {
                 Some(error) => Err(error),
                 None => return Ok(true),
             },

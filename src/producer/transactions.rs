@@ -119,7 +119,7 @@ impl BlockingCall for OperationCall<'_> {
         if let Some(outcome) = result.get() {
             // Ends the pending operation, so that another one may begin.
             if let Some(transactions) = &self.core.transactions {
-                transactions.told(result);
+                transactions.clear_pending(result);
             }
             return Step::Done(match outcome {
                 Ok(()) => Ok(()),
@@ -130,7 +130,7 @@ impl BlockingCall for OperationCall<'_> {
         if self.time.is_over(clock) {
             if planted!(TimedOutCallForgotten) {
                 if let Some(transactions) = &self.core.transactions {
-                    transactions.told(result);
+                    transactions.clear_pending(result);
                 }
             }
             // The operation stays pending, so a repeated call waits for the same result and starts no second one.

@@ -98,7 +98,7 @@ impl KafkaRelease {
     }
 
     /// A request, by its API key, that is listed and not supported.
-    pub(crate) fn told(self) -> (i16, RangeInclusive<i16>) {
+    pub(crate) fn unsupported_request(self) -> (i16, RangeInclusive<i16>) {
         let (_, fetch, ..) = self.newest();
         (FETCH, 0..=fetch)
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::addresses::Addresses;
-use crate::clock::seldom::{Seldom, Unsaid};
+use crate::clock::log_limiter::{LogLimiter, Suppressed};
 use crate::clock::{Deadline, Instant};
 use crate::planted::planted;
 use crate::types::{Node, NodeId};
@@ -124,7 +124,7 @@ struct NodeConnection {
     throttled_until: Option<Instant>,
     last_error: Option<Arc<str>>,
     /// Limits log lines about the node, one limit per kind of event.
-    logged: BTreeMap<&'static str, Seldom>,
+    logged: BTreeMap<&'static str, LogLimiter>,
     /// Whether a warning was logged since the node was last ready. If so, an info line is logged when it is ready
     /// again.
     is_warned_of: bool,
@@ -362,7 +362,7 @@ impl ClusterConnectionStates {
 
     /// Rate limit of warnings, per node and state. Returns the number of suppressed ones if one may be logged now, else
     /// `None`.
-    pub(crate) fn warn_of(&mut self, id: NodeId, now: Instant) -> Option<Unsaid> {
+    pub(crate) fn warn_of(&mut self, id: NodeId, now: Instant) -> Option<Suppressed> {
         let node = self.nodes.get_mut(&id)?;
         let logged = node.logged.entry(node.state.name()).or_default();
         let suppressed = logged.happened(now)?;

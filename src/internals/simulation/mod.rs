@@ -6,7 +6,7 @@ mod producer;
 mod world;
 
 pub use crate::testing::sim::journal::{
-    BrokerDeed, BrokerNews, Coordinated, NO_RECORD, TlsHandshake, contents_of,
+    BrokerEvent, BrokerNews, Coordinated, NO_RECORD, TlsHandshake, contents_of,
 };
 #[cfg(feature = "tls-no-provider")]
 pub use crate::testing::sim::tls::TlsTrouble;

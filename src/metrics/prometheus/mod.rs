@@ -127,7 +127,7 @@ fn write_info(text: &mut String, instances: &Instances) {
         }
         if !is_headed {
             is_headed = true;
-            write_head(text, &name, "What is told in words, as labels.", "gauge");
+            write_head(text, &name, "Text values, as labels.", "gauge");
         }
         let _ = writeln!(text, "{name}{{{labels}}} 1");
     }

@@ -30,8 +30,8 @@ use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{self, ArcSwap, Guard, Mutex, Rank};
 use crate::types::{Magic, PartitionId, UsableMagic};
 
-pub(crate) use drain::{DrainGate, Drained, Drainer, DrainerOptions, HeadOfLine};
-use entry::Door;
+pub(crate) use drain::{DrainGate, Drained, Drainer, DrainerOptions, NextBatch};
+use entry::QueueState;
 pub(crate) use entry::{Admission, AnyTransaction, EntryIndex, PartitionEntry, TransactionNumber};
 pub(crate) use flush::Flush;
 use packing::{Packing, PackingStep};
@@ -117,10 +117,10 @@ impl RecordAccumulator {
         waker: Arc<SenderWaker>,
         counters: Arc<Counters>,
     ) -> Self {
-        let door = if options.is_transactional {
-            Door::OutsideTransaction
+        let queue_state = if options.is_transactional {
+            QueueState::OutsideTransaction
         } else {
-            Door::Open(TransactionNumber::NONE)
+            QueueState::Open(TransactionNumber::NONE)
         };
         Self {
             options,
@@ -129,7 +129,7 @@ impl RecordAccumulator {
             instance,
             topics: ArcSwap::from_pointee(Topics::default()),
             snapshot: AtomicU64::new(NO_SNAPSHOT),
-            registry: Mutex::new(Rank::LEAF, Registry::new(door)),
+            registry: Mutex::new(Rank::LEAF, Registry::new(queue_state)),
             inbox: Mutex::new(Rank::LEAF, Vec::new()),
             incomplete: Mutex::new(Rank::LEAF, BTreeMap::new()),
             flushes: AtomicUsize::new(0),
@@ -472,7 +472,7 @@ impl RecordAccumulator {
             // One critical section: entries that were created earlier are in the list, and entries that are created
             // later are closed from the start.
             let mut registry = self.registry.lock();
-            registry.door = Door::Closed;
+            registry.queue_state = QueueState::Closed;
             let topics = self.topics.load();
             self.publish(topics.to_closed());
             registry.all_entries()

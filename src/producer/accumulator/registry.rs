@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::RecordAccumulator;
-use super::entry::{Door, EntryIndex, PartitionEntry};
+use super::entry::{EntryIndex, PartitionEntry, QueueState};
 use super::topics::{PartitionSlot, TopicChanges, TopicEntry, Topics};
 use crate::client::metadata::ChangedTopics;
 use crate::planted::planted;
@@ -22,7 +22,7 @@ pub(super) struct Registry {
     topics: FixedHashMap<Arc<str>, RegisteredTopic>,
     next_index: EntryIndex,
     /// The admission state of entries that are created from now on.
-    pub(super) door: Door,
+    pub(super) queue_state: QueueState,
 }
 
 #[derive(Debug)]
@@ -35,11 +35,11 @@ struct RegisteredTopic {
 
 impl Registry {
     /// An empty registry.
-    pub(super) fn new(door: Door) -> Self {
+    pub(super) fn new(queue_state: QueueState) -> Self {
         Self {
             topics: FixedHashMap::default(),
             next_index: 0,
-            door,
+            queue_state,
         }
     }
 
@@ -73,7 +73,7 @@ impl Registry {
         partition: PartitionId,
     ) -> Arc<PartitionEntry> {
         // Under the registry's lock: an entry that is created after `close` is closed from the start.
-        let (index, door) = (self.next_index, self.door);
+        let (index, queue_state) = (self.next_index, self.queue_state);
         let at = partition as usize;
         let topic_of = self.topic(topic, at + 1);
         let slot = &topic_of.slots[at];
@@ -82,7 +82,7 @@ impl Registry {
         }
         let partition = TopicPartition::new(Arc::clone(topic), partition);
         let ratio = Arc::clone(&topic_of.ratio);
-        let new = || Arc::new(PartitionEntry::new(index, partition, ratio, door));
+        let new = || Arc::new(PartitionEntry::new(index, partition, ratio, queue_state));
         let entry = if planted!(QueueMadeTwice) {
             new()
         } else {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::waiting::{Event, Nap};
+use super::waiting::{Event, SleepPermit};
 use crate::planted::planted;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, Rank};
@@ -275,7 +275,7 @@ impl Lease {
     /// A second lease from the same pool, of the poolable size or `at_least_bytes`, whichever is more. None if threads
     /// wait for memory, or too little is free.
     pub(crate) fn another(&self, at_least_bytes: usize) -> Option<Self> {
-        // An open batch can be closed instead, so it does not compete with threads that cannot go on without memory.
+        // An open batch can be closed instead, so it does not compete with threads that are blocked without memory.
         if self.pool.waiting() > 0 {
             return None;
         }
@@ -409,7 +409,7 @@ impl Ticket {
 
 /// Memory may have been returned, or the pool closed.
 impl Event for Ticket {
-    fn sleep(&self, nap: Nap) {
+    fn sleep(&self, permit: SleepPermit) {
         // Checked under the lock that `refund` and `close` hold: no notification falls between the check and the sleep.
         let mut state = self.pool.state.lock();
         let nothing_to_take =
@@ -420,7 +420,7 @@ impl Event for Ticket {
             state = self.pool.state.lock();
         }
         if must_wait {
-            nap.on(&self.waiter.changed, &mut state);
+            permit.on(&self.waiter.changed, &mut state);
         }
     }
 

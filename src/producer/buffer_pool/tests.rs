@@ -110,7 +110,7 @@ fn sleeper<'s>(scope: &'s Scope<'s, '_>, ticket: Ticket) -> ScopedJoinHandle<'s,
         let pool = Arc::clone(&ticket.pool);
         let mut state = pool.state.lock();
         say.send(clock.now()).expect("it is waited for");
-        Nap::of(SOME).on(&ticket.waiter.changed, &mut state);
+        SleepPermit::of(SOME).on(&ticket.waiter.changed, &mut state);
         drop(state);
         (ticket, clock.now())
     });
@@ -156,7 +156,7 @@ fn a_waiting_thread_continues_when_memory_is_returned() {
                     Ok(lease) => break lease,
                     Err(denied) => assert_eq!(denied, Denied::Exhausted),
                 }
-                ticket.sleep(Nap::of(LONG));
+                ticket.sleep(SleepPermit::of(LONG));
             }
         });
         drop(held);
@@ -178,7 +178,7 @@ fn a_closed_pool_refuses_allocations_and_waiters_and_still_accepts_returned_memo
                     Err(Denied::Closed) => break,
                     other => assert_eq!(other.unwrap_err(), Denied::Exhausted),
                 }
-                ticket.sleep(Nap::of(LONG));
+                ticket.sleep(SleepPermit::of(LONG));
             }
         });
         pool.close();
@@ -211,7 +211,7 @@ fn many_threads_share_little_memory_and_all_of_it_is_returned() {
                         let mut ticket = pool.enqueue(size)?;
                         loop {
                             match ticket.poll() {
-                                Err(Denied::Exhausted) => ticket.sleep(Nap::of(LONG)),
+                                Err(Denied::Exhausted) => ticket.sleep(SleepPermit::of(LONG)),
                                 other => break other,
                             }
                         }

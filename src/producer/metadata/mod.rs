@@ -13,10 +13,10 @@ use crate::planted::planted;
 
 pub(crate) use self::observer::ClusterObserver;
 use self::state::MetadataState;
-pub(crate) use self::state::{Lookout, WaitStart};
+pub(crate) use self::state::{UpdateCheck, WaitStart};
 pub(crate) use self::topic_state::TopicState;
 use super::cluster_listeners::ClusterListeners;
-use super::waiting::{Event, Nap};
+use super::waiting::{Event, SleepPermit};
 use crate::client::metadata::{
     AwaitedBroker, ChangedTopics, Metadata, MetadataFailure, MetadataNews, PlannedUpdate,
     TopicError,
@@ -88,7 +88,7 @@ impl ProducerMetadata {
     /// The update is complete when they have returned: `metadata.max.age.ms` and the back-off of the next one count
     /// from then. Otherwise listeners that take longer would make the next update due each time they return, and a due
     /// update goes before all other requests.
-    pub(crate) fn tell_listeners(&self, clock: &dyn Clock) {
+    pub(crate) fn notify_listeners(&self, clock: &dyn Clock) {
         if !self.has_news.load(Ordering::Acquire) {
             return;
         }
@@ -195,7 +195,7 @@ impl ProducerMetadata {
         self.state.lock().tracks(topic)
     }
 
-    /// Ends every wait, now and later, with [`Lookout::Closed`].
+    /// Ends every wait, now and later, with [`UpdateCheck::Closed`].
     pub(crate) fn close(&self) {
         // Set under the lock that a waiter holds from its check until it sleeps: no wake-up is lost.
         self.state.lock().is_closed = true;
@@ -231,25 +231,25 @@ pub(crate) struct AwaitedUpdate<'a> {
 
 impl AwaitedUpdate<'_> {
     /// Checks for the update.
-    pub(crate) fn look(&self) -> Lookout {
+    pub(crate) fn look(&self) -> UpdateCheck {
         self.look_at(&self.metadata.state.lock())
     }
 
-    fn look_at(&self, state: &MetadataState) -> Lookout {
+    fn look_at(&self, state: &MetadataState) -> UpdateCheck {
         state.look(self.last_version, self.start)
     }
 }
 
 impl Event for AwaitedUpdate<'_> {
-    fn sleep(&self, nap: Nap) {
+    fn sleep(&self, permit: SleepPermit) {
         let mut state = self.metadata.state.lock();
         // `publish` runs under the same lock: no update comes between this check and the wait on the condvar.
-        if self.look_at(&state) == Lookout::Same {
+        if self.look_at(&state) == UpdateCheck::Same {
             if planted!(MetadataLooksUnlocked) {
                 drop(state);
                 state = self.metadata.state.lock();
             }
-            nap.on(&self.metadata.changed, &mut state);
+            permit.on(&self.metadata.changed, &mut state);
         }
     }
 
@@ -296,7 +296,7 @@ impl MetadataSource for ProducerMetadata {
             self.publish(&state, &update.changed);
             update.news
         };
-        // Cluster listeners are user code: `tell_listeners` calls them later, without the lock.
+        // Cluster listeners are user code: `notify_listeners` calls them later, without the lock.
         self.has_news.store(true, Ordering::Release);
         news
     }

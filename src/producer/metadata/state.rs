@@ -20,7 +20,7 @@ use crate::util::log::Level;
 
 /// The result of a check for a metadata update.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Lookout {
+pub(crate) enum UpdateCheck {
     /// There is a newer cluster snapshot.
     Newer,
     /// There is no newer snapshot.
@@ -181,17 +181,17 @@ impl MetadataState {
     }
 
     /// Checks for a snapshot newer than `last_version`, for a wait that began at `start`.
-    pub(super) fn look(&self, last_version: u32, start: WaitStart) -> Lookout {
+    pub(super) fn look(&self, last_version: u32, start: WaitStart) -> UpdateCheck {
         if self.is_closed {
-            return Lookout::Closed;
+            return UpdateCheck::Closed;
         }
         // Checked before fatal errors: the snapshot may contain the topic that the call waits for.
         if is_newer(self.metadata.update_version(), last_version) {
-            return Lookout::Newer;
+            return UpdateCheck::Newer;
         }
         match self.metadata.fatal_error(start.fatals) {
-            Some(fatal) => Lookout::Fatal(fatal.clone()),
-            None => Lookout::Same,
+            Some(fatal) => UpdateCheck::Fatal(fatal.clone()),
+            None => UpdateCheck::Same,
         }
     }
 

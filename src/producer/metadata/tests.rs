@@ -130,13 +130,13 @@ impl Harness {
     }
 }
 
-/// Waits for a snapshot newer than `version`; [`Lookout::Same`] if the wait times out first.
+/// Waits for a snapshot newer than `version`; [`UpdateCheck::Same`] if the wait times out first.
 fn await_update(
     metadata: &ProducerMetadata,
     version: u32,
     start: WaitStart,
     timeout: Duration,
-) -> Lookout {
+) -> UpdateCheck {
     let mut call = Awaiting {
         clock: SystemClock::new(),
         update: metadata.update_after(version, start),
@@ -153,14 +153,14 @@ struct Awaiting<'a> {
 }
 
 impl BlockingCall for Awaiting<'_> {
-    type Output = Lookout;
+    type Output = UpdateCheck;
 
     const CHECK: Check = Check::BeforeWaiting;
 
-    fn step(&mut self) -> Step<'_, Lookout> {
+    fn step(&mut self) -> Step<'_, UpdateCheck> {
         let begins = self.time.start(&self.clock);
         match self.update.look() {
-            Lookout::Same if begins || !self.time.is_over(&self.clock) => Step::Wait(Wait {
+            UpdateCheck::Same if begins || !self.time.is_over(&self.clock) => Step::Wait(Wait {
                 event: &self.update,
                 until: self.time.deadline(),
             }),
@@ -168,7 +168,7 @@ impl BlockingCall for Awaiting<'_> {
         }
     }
 
-    fn refuse(&mut self, why: Misuse) -> Lookout {
+    fn refuse(&mut self, why: Misuse) -> UpdateCheck {
         panic!("{why}")
     }
 }
@@ -200,7 +200,7 @@ fn a_wait_ends_when_a_newer_snapshot_is_published() {
         },
         || drop(harness.update()),
     );
-    assert_eq!(waited, (Lookout::Newer, Some(1)));
+    assert_eq!(waited, (UpdateCheck::Newer, Some(1)));
     assert_eq!(metadata.update_version(), version + 1);
     assert!(!harness.is_due());
     harness.clock.advance(MAX_AGE);
@@ -218,10 +218,10 @@ fn close_wakes_waiters_and_refuses_later_ones_but_updates_go_on() {
         || await_update(metadata, version, metadata.begin_wait(), LONG),
         || metadata.close(),
     );
-    assert_eq!(waited, Lookout::Closed);
+    assert_eq!(waited, UpdateCheck::Closed);
     assert_eq!(
         await_update(metadata, version, metadata.begin_wait(), LONG),
-        Lookout::Closed
+        UpdateCheck::Closed
     );
     harness.update();
     assert_eq!(metadata.update_version(), version + 1);
@@ -236,7 +236,7 @@ fn a_wait_ends_at_its_timeout_also_when_that_is_zero() {
         let version = harness.metadata.request_update();
         let metadata = &harness.metadata;
         let result = await_update(metadata, version, metadata.begin_wait(), timeout);
-        assert_eq!(result, Lookout::Same);
+        assert_eq!(result, UpdateCheck::Same);
     }
 }
 
@@ -254,7 +254,7 @@ fn a_spurious_wakeup_does_not_end_a_wait() {
             harness.update();
         },
     );
-    assert_eq!(waited, Lookout::Newer);
+    assert_eq!(waited, UpdateCheck::Newer);
 }
 
 /// A timeout may be `Duration::MAX`.
@@ -267,7 +267,7 @@ fn the_longest_timeout_is_no_overflow() {
         || await_update(metadata, version, metadata.begin_wait(), Duration::MAX),
         || drop(harness.update()),
     );
-    assert_eq!(waited, Lookout::Newer);
+    assert_eq!(waited, UpdateCheck::Newer);
 }
 
 /// Java: ProducerMetadataTest#testMetadataWaitAbortedOnFatalException, MD-20. In Kafka only one waiter gets the error.
@@ -278,7 +278,7 @@ fn an_authentication_failure_ends_all_current_waits_and_no_later_ones() {
     let refusal = || {
         metadata.handle_failure(harness.now(), MetadataFailure::Authentication("no".into()));
     };
-    let told = Lookout::Fatal(FatalMetadataError::Authentication("no".into()));
+    let told = UpdateCheck::Fatal(FatalMetadataError::Authentication("no".into()));
     let starts = [metadata.begin_wait(); 20];
     let waited = while_waiting(|| await_update(metadata, 0, starts[0], LONG), refusal);
     assert_eq!(waited, told);
@@ -286,7 +286,7 @@ fn an_authentication_failure_ends_all_current_waits_and_no_later_ones() {
         assert_eq!(await_update(metadata, 0, start, Duration::ZERO), told);
     }
     let later = metadata.begin_wait();
-    let timed_out = Lookout::Same;
+    let timed_out = UpdateCheck::Same;
     assert_eq!(await_update(metadata, 0, later, Duration::ZERO), timed_out);
     refusal();
     assert_eq!(await_update(metadata, 0, later, Duration::ZERO), told);
@@ -295,7 +295,7 @@ fn an_authentication_failure_ends_all_current_waits_and_no_later_ones() {
     harness.update();
     assert_eq!(
         await_update(metadata, version, later, Duration::ZERO),
-        Lookout::Newer
+        UpdateCheck::Newer
     );
     assert_eq!(
         await_update(metadata, version + 1, later, Duration::ZERO),
@@ -521,12 +521,12 @@ impl ClusterResourceListener for Panics {
 fn listeners_are_notified_of_each_update_even_if_one_of_them_panics() {
     let listener = Arc::new(Listener::default());
     let harness = Harness::with_listeners(vec![Arc::new(Panics), Arc::clone(&listener) as _]);
-    harness.metadata.tell_listeners(&*harness.clock);
+    harness.metadata.notify_listeners(&*harness.clock);
     for updates in 1..3 {
         harness.update();
         assert_eq!(listener.told.0.lock().len(), updates - 1);
-        harness.metadata.tell_listeners(&*harness.clock);
-        harness.metadata.tell_listeners(&*harness.clock);
+        harness.metadata.notify_listeners(&*harness.clock);
+        harness.metadata.notify_listeners(&*harness.clock);
         assert_eq!(*listener.told.0.lock(), vec![Some("c".into()); updates]);
     }
 }
@@ -550,7 +550,7 @@ fn no_listener_is_called_once_they_are_closed() {
     closes.0.set(Arc::clone(&harness.metadata)).unwrap();
     for _ in 0..2 {
         harness.update();
-        harness.metadata.tell_listeners(&*harness.clock);
+        harness.metadata.notify_listeners(&*harness.clock);
     }
     assert!(listener.told.0.lock().is_empty());
 }
@@ -574,7 +574,7 @@ fn the_age_of_metadata_and_the_back_off_count_from_the_end_of_its_listeners() {
     harness.metadata.bootstrap(vec![Node::new(-1, "a", 9092)]);
     harness.add("t");
     harness.update();
-    harness.metadata.tell_listeners(&*harness.clock);
+    harness.metadata.notify_listeners(&*harness.clock);
     assert!(!harness.is_due());
     assert_eq!(harness.metadata.age(harness.now()), Some(Duration::ZERO));
     harness.metadata.request_update();
@@ -582,12 +582,12 @@ fn the_age_of_metadata_and_the_back_off_count_from_the_end_of_its_listeners() {
     harness.clock.advance(BACKOFF);
     assert!(harness.is_due());
     harness.update();
-    harness.metadata.tell_listeners(&*harness.clock);
+    harness.metadata.notify_listeners(&*harness.clock);
     // A partial update makes the rest no younger.
     harness.add("u");
     let (planned, _) = harness.update();
     assert!(planned.is_partial);
-    harness.metadata.tell_listeners(&*harness.clock);
+    harness.metadata.notify_listeners(&*harness.clock);
     assert!(!harness.is_due(), "the back-off");
     harness.clock.advance(BACKOFF);
     assert!(harness.is_due());

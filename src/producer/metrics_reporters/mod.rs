@@ -205,7 +205,7 @@ impl MetricsReporters {
     }
 
     /// Notifies all reporters of each of these metrics.
-    fn tell(
+    fn notify_each(
         &self,
         method: &'static str,
         metrics: &[Metric],
@@ -320,7 +320,7 @@ impl RegisteredReporters {
 impl MetricsObserver for RegisteredReporters {
     fn metrics_added(&self, metrics: &[Metric]) {
         self.with(|reporters| {
-            reporters.tell("metric_change", metrics, |it, metric| {
+            reporters.notify_each("metric_change", metrics, |it, metric| {
                 it.metric_change(metric)
             });
         });
@@ -331,7 +331,7 @@ impl MetricsObserver for RegisteredReporters {
             return;
         }
         self.with(|reporters| {
-            reporters.tell("metric_removal", metrics, |it, metric| {
+            reporters.notify_each("metric_removal", metrics, |it, metric| {
                 it.metric_removal(metric)
             });
         });

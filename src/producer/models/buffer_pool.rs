@@ -8,7 +8,7 @@ use loom::thread;
 use super::check;
 use crate::planted::Defect;
 use crate::producer::buffer_pool::{BufferPool, Denied, Lease, Ticket};
-use crate::producer::waiting::{Event, Nap};
+use crate::producer::waiting::{Event, SleepPermit};
 use crate::sync::{Mutex, Rank};
 
 /// Memory of one batch, in bytes.
@@ -18,7 +18,7 @@ const BATCH: usize = 10;
 fn wait(mut ticket: Ticket) -> Result<Lease, Denied> {
     loop {
         match ticket.poll() {
-            Err(Denied::Exhausted) => ticket.sleep(Nap::of(Duration::MAX)),
+            Err(Denied::Exhausted) => ticket.sleep(SleepPermit::of(Duration::MAX)),
             end => return end,
         }
     }

@@ -8,7 +8,7 @@ use loom::thread;
 use super::check;
 use crate::planted::Defect;
 use crate::producer::lifecycle::LastActHolder;
-use crate::producer::waiting::{Event, Latch, Nap};
+use crate::producer::waiting::{Event, Latch, SleepPermit};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// Waits for the latch on another thread, which returns the latch's value.
@@ -19,7 +19,7 @@ fn wait(latch: &Arc<Latch<u32>>) -> thread::JoinHandle<u32> {
             if let Some(value) = latch.get() {
                 return *value;
             }
-            latch.sleep(Nap::of(Duration::MAX));
+            latch.sleep(SleepPermit::of(Duration::MAX));
         }
     })
 }

@@ -8,8 +8,8 @@ use loom::thread;
 use super::check;
 use super::rig::{Rig, Setup, TOPIC, update_topic};
 use crate::planted::Defect;
-use crate::producer::metadata::{Lookout, ProducerMetadata};
-use crate::producer::waiting::{Event, Nap};
+use crate::producer::metadata::{ProducerMetadata, UpdateCheck};
+use crate::producer::waiting::{Event, SleepPermit};
 
 fn rig() -> Rig {
     Rig::new(Setup {
@@ -19,12 +19,12 @@ fn rig() -> Rig {
 }
 
 /// Waits for the next cluster snapshot, as `send` does.
-fn wait_for_update(metadata: &ProducerMetadata) -> Lookout {
+fn wait_for_update(metadata: &ProducerMetadata) -> UpdateCheck {
     let start = metadata.begin_wait();
     let awaited = metadata.update_after(metadata.request_update(), start);
     loop {
         match awaited.look() {
-            Lookout::Same => awaited.sleep(Nap::of(Duration::MAX)),
+            UpdateCheck::Same => awaited.sleep(SleepPermit::of(Duration::MAX)),
             result => return result,
         }
     }
@@ -48,7 +48,7 @@ fn every_thread_that_waits_for_metadata_is_woken_by_an_update_or_a_close() {
         rig.shared.metadata.close();
         for waiter in waiters {
             let result = waiter.join().unwrap();
-            let is_expected = matches!(result, Lookout::Newer | Lookout::Closed);
+            let is_expected = matches!(result, UpdateCheck::Newer | UpdateCheck::Closed);
             assert!(is_expected, "{result:?}");
         }
         updates.join().unwrap();

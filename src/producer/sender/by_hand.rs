@@ -91,7 +91,7 @@ impl<C: KafkaClient<Completion>> SteppedSender<C> {
             for (produced, end) in ends {
                 sender.settle_by_hand(produced, end);
             }
-            sender.tell_ended();
+            sender.complete_ended();
         });
     }
 

@@ -408,7 +408,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 );
             }
         }
-        // The callbacks run later, in `tell_ended`: user code must not run in the middle of the responses of a poll.
+        // The callbacks run later, in `report_ended`: user code must not run in the middle of the responses of a poll.
         self.shared.counters.acknowledged(batch.record_count());
         let outcome = BatchOutcome::Written {
             base_offset: answer.base_offset,

@@ -15,13 +15,13 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// Runs all pending user code. True if a batch was completed: requests that wait for it may go now. The caller must
     /// read the time again.
     pub(super) fn run_user_code(&mut self) -> bool {
-        let told = self.tell_ended();
-        self.tell_plugins();
-        told
+        let any_ended = self.complete_ended();
+        self.notify_plugins();
+        any_ended
     }
 
     /// Runs interceptors, then callbacks, then completes futures of the ended batches. True if there were any.
-    pub(super) fn tell_ended(&mut self) -> bool {
+    pub(super) fn complete_ended(&mut self) -> bool {
         if self.ended.is_empty() {
             return false;
         }
@@ -39,8 +39,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 
     /// Notifies metrics reporters of new and removed metrics, and cluster listeners of the cluster.
-    pub(super) fn tell_plugins(&self) {
-        self.shared.metadata.tell_listeners(&*self.shared.clock);
-        self.shared.metrics.tell_news();
+    pub(super) fn notify_plugins(&self) {
+        self.shared.metadata.notify_listeners(&*self.shared.clock);
+        self.shared.metrics.notify_reporters();
     }
 }

@@ -355,7 +355,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.shared
             .control
             .add_undelivered(u32::try_from(records).unwrap_or(u32::MAX));
-        self.tell_ended();
+        self.complete_ended();
     }
 
     /// Completes the futures of batches that a panic dropped. Their callbacks were dropped with them.

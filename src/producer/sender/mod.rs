@@ -357,7 +357,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             Sleep::No => Duration::ZERO,
         };
         self.polled_at = self.client.poll(timeout, now, &mut self.scratch.responses);
-        self.tell_plugins();
+        self.notify_plugins();
     }
 
     /// The part of a step after the poll: handles the responses, then runs the callbacks of completed batches.
@@ -378,7 +378,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.handle_response(response, now);
         }
         self.scratch.responses = responses;
-        self.tell_ended();
+        self.complete_ended();
     }
 
     /// Drains and sends to every ready node. Returns when to try again if no network event comes before.

@@ -259,7 +259,7 @@ impl<'a> RecordMetadataCursor<'a> {
     }
 
     #[inline]
-    fn told<'s>(&'s self, error: Option<&'s ProduceError>) -> RecordResultRef<'s> {
+    fn result<'s>(&'s self, error: Option<&'s ProduceError>) -> RecordResultRef<'s> {
         error.map_or(Ok(&self.metadata), Err)
     }
 }
@@ -313,7 +313,7 @@ fn run_in_order<F: Callback>(
             if planted!(AcknowledgedTwice) {
                 listener.on_acknowledgement(&records.metadata, error);
             }
-            let call = || callback(records.told(error));
+            let call = || callback(records.result(error));
             if let Err(failure) = end.fence.call(UserCode::Callback, call) {
                 end.report(failure);
             }
@@ -326,7 +326,7 @@ fn run_in_order<F: Callback>(
         let mut records = RecordMetadataCursor::of(&end);
         while let Some((place, Thunk { facts, callback })) = next() {
             let error = records.move_on(place, facts);
-            callback(records.told(error));
+            callback(records.result(error));
         }
     };
     end.fence

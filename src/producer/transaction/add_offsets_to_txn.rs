@@ -64,7 +64,7 @@ impl AddOffsetsToTxn {
                 }
             }
         }
-        manager.tell_failure(&self.result);
+        manager.fail_call(&self.result);
         RequestVerdict::Done
     }
 }
@@ -83,7 +83,7 @@ impl RequestHandler for AddOffsetsToTxn {
     }
 
     fn handle_unneeded(&mut self, manager: &mut TransactionManager, _now: Instant) {
-        manager.tell_failure(&self.result);
+        manager.fail_call(&self.result);
     }
 
     fn is_awaited(&self, manager: &TransactionManager) -> bool {
@@ -136,12 +136,12 @@ impl RequestHandler for AddOffsetsToTxn {
             failure => manager.no_answer(failure),
         };
         if verdict == RequestVerdict::Done {
-            manager.tell_failure(&self.result);
+            manager.fail_call(&self.result);
         }
         verdict
     }
 
     fn give_up(&mut self, _why: &Arc<str>, manager: &mut TransactionManager) {
-        manager.tell_failure(&self.result);
+        manager.fail_call(&self.result);
     }
 }

@@ -10,7 +10,7 @@ use super::sequences::{OutOfOrder, PartitionSequences};
 use super::{Effect, SequenceRewrite, TransactionManager};
 use crate::clock::Instant;
 use crate::error::ErrorCode;
-use crate::producer::accumulator::{DrainGate, EntryIndex, HeadOfLine};
+use crate::producer::accumulator::{DrainGate, EntryIndex, NextBatch};
 use crate::producer::batch::{BatchFate, BatchSummary, SealedBatch, SplitBatch};
 use crate::types::{ProducerIdAndEpoch, TopicPartition};
 
@@ -353,7 +353,7 @@ impl DrainGate for TransactionManager {
     /// Holds back an idempotent batch while its partition is not added to the transaction, there is no producer id,
     /// batches under another id or epoch are in flight, or a sequence is unresolved; and a retry while it is not the
     /// first in its queue (RA-19). Retries are sent one at a time, in sequence order (RA-20).
-    fn may_drain(&self, index: EntryIndex, head: HeadOfLine) -> bool {
+    fn may_drain(&self, index: EntryIndex, head: NextBatch) -> bool {
         if !self.producer.is_valid() || self.fatal_error().is_some() {
             return false;
         }
@@ -365,7 +365,7 @@ impl DrainGate for TransactionManager {
             // During an abort only retries are drained: without them the sequence would have a gap.
             let takes_new =
                 self.adds_to_transaction() || self.is_aborting() && !self.gives_up_queued();
-            if head == HeadOfLine::New && !takes_new {
+            if head == NextBatch::New && !takes_new {
                 return false;
             }
         }
@@ -373,12 +373,12 @@ impl DrainGate for TransactionManager {
             return true;
         };
         match head {
-            HeadOfLine::New if partition.is_disturbed() => false,
-            HeadOfLine::New if !partition.has_in_flight() => true,
+            NextBatch::New if partition.is_disturbed() => false,
+            NextBatch::New if !partition.has_in_flight() => true,
             #[cfg(feature = "testing")]
-            HeadOfLine::New if self.sends_without_limit => partition.producer() == self.producer,
-            HeadOfLine::New => partition.may_be_followed() && partition.producer() == self.producer,
-            HeadOfLine::Retried(batch) => partition.may_be_tried_again(batch),
+            NextBatch::New if self.sends_without_limit => partition.producer() == self.producer,
+            NextBatch::New => partition.may_be_followed() && partition.producer() == self.producer,
+            NextBatch::Retried(batch) => partition.may_be_tried_again(batch),
         }
     }
 

@@ -49,7 +49,7 @@ impl OffsetsToCommit {
         }
         if !group.is_consistent() {
             return Some(format!(
-                "generation {} of group {} is said without the member's id",
+                "generation {} of group {} is given without the member's id",
                 group.generation_id,
                 group.group_id()
             ));

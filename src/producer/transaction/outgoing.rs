@@ -10,7 +10,7 @@ use super::coordinators::FindCoordinator;
 use super::request::{
     Condition, CoordinatorKey, Destination, RequestFailure, RequestHandler, RequestVerdict,
 };
-use super::requests::{BatchesStatus, NextRequest, PendingRequest, QueueTurn, RequestId};
+use super::requests::{BatchesStatus, NextQueued, NextRequest, PendingRequest, RequestId};
 use super::{Effect, TransactionManager};
 use crate::client::kafka_client::Outcome;
 use crate::clock::Instant;
@@ -64,15 +64,15 @@ impl TransactionManager {
         loop {
             let turn = self.requests.turn(self, batches, now);
             self.requests.set_due(match &turn {
-                QueueTurn::Of(place, _) | QueueTurn::Unneeded(place) => Some(*place),
-                QueueTurn::Nobody | QueueTurn::At(_) => None,
+                NextQueued::Send(place, _) | NextQueued::Unneeded(place) => Some(*place),
+                NextQueued::Nothing | NextQueued::At(_) => None,
             });
             let of = match turn {
-                QueueTurn::Nobody => return NextRequest::Nothing,
-                QueueTurn::At(moment) => return NextRequest::At(moment),
-                QueueTurn::Of(_, Destination::AnyNode) => return NextRequest::ToAnyNode,
-                QueueTurn::Of(_, Destination::Coordinator(of)) => of,
-                QueueTurn::Unneeded(_) => {
+                NextQueued::Nothing => return NextRequest::Nothing,
+                NextQueued::At(moment) => return NextRequest::At(moment),
+                NextQueued::Send(_, Destination::AnyNode) => return NextRequest::ToAnyNode,
+                NextQueued::Send(_, Destination::Coordinator(of)) => of,
+                NextQueued::Unneeded(_) => {
                     if let Some(unneeded) = self.requests.take_due() {
                         self.finish(unneeded, RequestEnd::Unneeded, now);
                     }

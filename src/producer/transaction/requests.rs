@@ -37,13 +37,13 @@ pub(crate) struct BatchesStatus<'a> {
 
 /// The next request of the queue, if it can be sent.
 #[derive(Debug)]
-pub(super) enum QueueTurn {
+pub(super) enum NextQueued {
     /// No request can be sent for now.
-    Nobody,
+    Nothing,
     /// No request can be sent before this time: the first one is in back-off.
     At(Instant),
     /// Send this request to this destination.
-    Of(QueuePosition, Destination),
+    Send(QueuePosition, Destination),
     /// Drop this request, which is no longer needed.
     Unneeded(QueuePosition),
 }
@@ -108,25 +108,25 @@ impl RequestQueue {
         manager: &TransactionManager,
         batches: &mut BatchesStatus<'_>,
         now: Instant,
-    ) -> QueueTurn {
+    ) -> NextQueued {
         // One transactional request in flight, as in Java: its response may change the content of the next one.
         if self.in_flight.is_some() {
-            return QueueTurn::Nobody;
+            return NextQueued::Nothing;
         }
         for (place, pending) in &self.waiting {
             let handler = &*pending.handler;
             if !handler.is_needed(manager) {
-                return QueueTurn::Unneeded(*place);
+                return NextQueued::Unneeded(*place);
             }
             match handler.condition(manager) {
                 Condition::BatchesWait if !batches.wait => {}
-                Condition::BatchesEnded if !(batches.have_ended)() => return QueueTurn::Nobody,
-                _ if !handler.asks_broker(manager) => return QueueTurn::Unneeded(*place),
-                _ if pending.not_before > now => return QueueTurn::At(pending.not_before),
-                _ => return QueueTurn::Of(*place, handler.destination()),
+                Condition::BatchesEnded if !(batches.have_ended)() => return NextQueued::Nothing,
+                _ if !handler.asks_broker(manager) => return NextQueued::Unneeded(*place),
+                _ if pending.not_before > now => return NextQueued::At(pending.not_before),
+                _ => return NextQueued::Send(*place, handler.destination()),
             }
         }
-        QueueTurn::Nobody
+        NextQueued::Nothing
     }
 
     /// Sets the request that is due, until the next `turn`.

@@ -2,7 +2,7 @@ use super::*;
 use crate::client::kafka_client::Outcome;
 use crate::clock::Instant;
 use crate::error::ErrorCode;
-use crate::producer::accumulator::{DrainGate, HeadOfLine};
+use crate::producer::accumulator::{DrainGate, NextBatch};
 use crate::producer::batch::{BatchFate, BatchSummary};
 use crate::protocol::{InitProducerIdRequest, InitProducerIdResponse, Request, Response};
 use crate::types::{Sequence, TopicPartition};
@@ -96,9 +96,9 @@ fn sequence_numbers_wrap_without_changing_the_order_of_batches() {
     let after = number(&mut manager, 0, 2, 1);
     assert_eq!([&large, &across, &after].map(sequence), [0, i32::MAX, 9]);
     manager.handle_completed(0, &large, 0, NOW);
-    assert!(!manager.may_drain(0, HeadOfLine::Retried(after.id)));
+    assert!(!manager.may_drain(0, NextBatch::Retried(after.id)));
     assert!(
-        manager.may_drain(0, HeadOfLine::Retried(across.id)),
+        manager.may_drain(0, NextBatch::Retried(across.id)),
         "the older goes first"
     );
     manager.handle_completed(0, &across, 1, NOW);
@@ -158,7 +158,7 @@ fn an_epoch_bump_renumbers_only_the_batches_of_partitions_with_a_gap() {
     let other = number(&mut manager, 1, 3, 1);
     manager.handle_failed(0, &failed, Some(ErrorCode::MessageTooLarge), None);
     assert!(
-        !manager.may_drain(0, HeadOfLine::New),
+        !manager.may_drain(0, NextBatch::New),
         "nothing new before the new epoch"
     );
     assert!(resolve(&mut manager).is_empty(), "two are under way");
@@ -173,11 +173,11 @@ fn an_epoch_bump_renumbers_only_the_batches_of_partitions_with_a_gap() {
     assert_eq!(renumbered, [(behind[0].id, 0), (behind[1].id, 2)]);
     assert_eq!(manager.producer(), ProducerIdAndEpoch::new(7, 5));
     assert!(
-        !manager.may_drain(1, HeadOfLine::New),
+        !manager.may_drain(1, NextBatch::New),
         "its batch of the old epoch is in flight"
     );
     manager.handle_completed(1, &other, 0, NOW);
-    assert!(manager.may_drain(1, HeadOfLine::New));
+    assert!(manager.may_drain(1, NextBatch::New));
     assert_eq!(sequence(&number(&mut manager, 1, 4, 1)), 0);
     assert!(resolve(&mut manager).is_empty());
 }
@@ -217,9 +217,9 @@ fn another_id_restarts_a_partition_with_a_gap_at_once_and_others_after_their_bat
     assert_eq!(rewritten, [(behind.id, Some((new, Sequence::ZERO)))]);
     let old = ProducerIdAndEpoch::new(7, i16::MAX);
     assert_eq!(manager.partitions[&1].producer(), old);
-    assert!(!manager.may_drain(1, HeadOfLine::New), "one is under way");
+    assert!(!manager.may_drain(1, NextBatch::New), "one is under way");
     manager.handle_completed(1, &others[1], 3, NOW);
-    assert!(manager.may_drain(1, HeadOfLine::New));
+    assert!(manager.may_drain(1, NextBatch::New));
     let next = number(&mut manager, 1, 4, 1);
     assert_eq!((next.producer(), sequence(&next)), (new, 0));
     assert!(!manager.partitions[&1].all_acknowledged());
@@ -281,7 +281,7 @@ fn a_fatal_error_is_kept_and_nothing_is_drained_after_it() {
         manager.fatal_error().map(|e| e.code),
         Some(ErrorCode::ProducerFenced)
     );
-    assert!(!manager.may_drain(0, HeadOfLine::New));
+    assert!(!manager.may_drain(0, NextBatch::New));
     assert_eq!(next_request(&mut manager), NextRequest::Nothing);
     assert!(resolve(&mut manager).is_empty());
 }
@@ -315,7 +315,7 @@ fn an_offset_that_would_overflow_is_capped_at_the_maximum() {
     let second = number(&mut manager, 0, 1, 5);
     manager.handle_completed(0, &first, i64::MAX, NOW);
     manager.handle_completed(0, &second, i64::MAX - 1, NOW);
-    assert!(manager.may_drain(0, HeadOfLine::New));
+    assert!(manager.may_drain(0, NextBatch::New));
 }
 
 #[test]

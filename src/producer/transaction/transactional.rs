@@ -358,7 +358,7 @@ impl TransactionManager {
     }
 
     /// Sets a call's result to the error of the transaction or the producer.
-    pub(super) fn tell_failure(&self, result: &TransactionResult) {
+    pub(super) fn fail_call(&self, result: &TransactionResult) {
         let failure = self
             .abort_reason()
             .unwrap_or_else(|| match self.state_seen {

@@ -157,7 +157,7 @@ impl RequestHandler for TxnOffsetCommit {
     }
 
     fn handle_unneeded(&mut self, manager: &mut TransactionManager, _now: Instant) {
-        manager.tell_failure(&self.result);
+        manager.fail_call(&self.result);
     }
 
     fn is_awaited(&self, manager: &TransactionManager) -> bool {
@@ -212,7 +212,7 @@ impl RequestHandler for TxnOffsetCommit {
             }
             Some(again) => again,
             None => {
-                manager.tell_failure(&self.result);
+                manager.fail_call(&self.result);
                 RequestVerdict::Done
             }
         }
@@ -248,12 +248,12 @@ impl RequestHandler for TxnOffsetCommit {
             failure => manager.no_answer(failure),
         };
         if verdict == RequestVerdict::Done {
-            manager.tell_failure(&self.result);
+            manager.fail_call(&self.result);
         }
         verdict
     }
 
     fn give_up(&mut self, _why: &Arc<str>, manager: &mut TransactionManager) {
-        manager.tell_failure(&self.result);
+        manager.fail_call(&self.result);
     }
 }

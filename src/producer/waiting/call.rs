@@ -65,7 +65,7 @@ impl Wait<'_> {
 struct Nothing;
 
 impl Event for Nothing {
-    fn sleep(&self, _nap: Nap) {}
+    fn sleep(&self, _nap: SleepPermit) {}
 
     #[cfg(all(feature = "testing", feature = "_internals"))]
     fn watched(&self) -> Option<(&'static str, &Condvar)> {
@@ -76,7 +76,7 @@ impl Event for Nothing {
 /// An event that other threads trigger.
 pub(crate) trait Event: fmt::Debug {
     /// Sleeps, unless it has happened. May return spuriously.
-    fn sleep(&self, nap: Nap);
+    fn sleep(&self, permit: SleepPermit);
 
     /// The event's name and condition variable: a simulator that steps calls by hand checks with it whether a sleeping
     /// thread would have been notified.
@@ -86,9 +86,9 @@ pub(crate) trait Event: fmt::Debug {
 
 /// A permit to sleep, with a timeout. Only a [driver](super::Driver) creates one, so only there an application thread
 /// can sleep.
-pub(crate) struct Nap(Option<Duration>);
+pub(crate) struct SleepPermit(Option<Duration>);
 
-impl Nap {
+impl SleepPermit {
     /// A sleep of at most `length`; without a timeout if `length` is none.
     pub(super) fn new(length: Option<Duration>) -> Self {
         Self(length)
@@ -115,7 +115,7 @@ impl<T> Step<'_, T> {
 }
 
 #[cfg(test)]
-impl Nap {
+impl SleepPermit {
     /// A sleep of at most `length`, for tests of events.
     pub(crate) fn of(length: Duration) -> Self {
         Self(Some(length))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::call::{BlockingCall, Check, Nap, Step, Wait};
+use super::call::{BlockingCall, Check, SleepPermit, Step, Wait};
 use crate::clock::{Clock, Deadline};
 use crate::error::Misuse;
 use crate::producer::callback_scope;
@@ -63,22 +63,22 @@ impl<'a> Driver<'a> {
             }
             fork_check = Some(check_at);
             // No sleep past the fork check; the step after an early wake-up does no harm.
-            if let Some(nap) = self.nap(until.min(check_at)) {
+            if let Some(permit) = self.sleep_permit(until.min(check_at)) {
                 // A thread that slept with a lock held could block the thread that is to wake it.
                 sync::assert_unlocked();
                 #[cfg(all(feature = "testing", feature = "_internals"))]
                 awake::assert_may_sleep();
-                event.sleep(nap);
+                event.sleep(permit);
             }
         }
     }
 
     /// The time to sleep; none when `until` has passed.
-    fn nap(self, until: Deadline) -> Option<Nap> {
+    fn sleep_permit(self, until: Deadline) -> Option<SleepPermit> {
         match until.remaining(self.clock.now()) {
-            None => Some(Nap::new(None)),
+            None => Some(SleepPermit::new(None)),
             Some(Duration::ZERO) => None,
-            Some(left) => Some(Nap::new(Some(self.clock.real_time(left)))),
+            Some(left) => Some(SleepPermit::new(Some(self.clock.real_time(left)))),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::call::{Event, Nap};
+use super::call::{Event, SleepPermit};
 use crate::planted::planted;
 use crate::sync::{Condvar, Mutex, OnceLock, Rank};
 
@@ -48,10 +48,10 @@ impl<T> Latch<T> {
 }
 
 impl<T> Event for Latch<T> {
-    fn sleep(&self, nap: Nap) {
+    fn sleep(&self, permit: SleepPermit) {
         let mut setting = self.setting.lock();
         if self.value.get().is_none() {
-            nap.on(&self.is_set, &mut setting);
+            permit.on(&self.is_set, &mut setting);
         }
     }
 

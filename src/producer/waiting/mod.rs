@@ -9,7 +9,7 @@ mod driver;
 mod latch;
 mod stopwatch;
 
-pub(crate) use call::{BlockingCall, Check, Event, Nap, Step, Wait};
+pub(crate) use call::{BlockingCall, Check, Event, SleepPermit, Step, Wait};
 pub(crate) use driver::Driver;
 #[cfg(all(feature = "testing", feature = "_internals"))]
 pub(crate) use driver::awake;

@@ -21,7 +21,7 @@ struct Sleeper<'a> {
 }
 
 impl Event for Sleeper<'_> {
-    fn sleep(&self, _nap: Nap) {
+    fn sleep(&self, _nap: SleepPermit) {
         self.clock.advance(self.each);
         self.naps.set(self.naps.get() + 1);
     }
@@ -199,7 +199,7 @@ mod resumed {
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| {
                 while latch.get().is_none() {
-                    latch.sleep(Nap::new(None));
+                    latch.sleep(SleepPermit::new(None));
                 }
                 latch.get().copied()
             });

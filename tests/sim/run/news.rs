@@ -1,6 +1,6 @@
 //! Broker events: converts what brokers did into events of the run.
 
-use kafka_producer::internals::simulation::{BrokerDeed, TlsHandshake, World};
+use kafka_producer::internals::simulation::{BrokerEvent, TlsHandshake, World};
 
 use crate::events::{Event, RecordId, What, Who};
 
@@ -13,10 +13,10 @@ pub(crate) fn take(world: &World, into: &mut Vec<Event>) {
     }));
 }
 
-fn what(deed: BrokerDeed) -> What {
+fn what(deed: BrokerEvent) -> What {
     let ids = |records: Vec<u64>| records.into_iter().map(RecordId).collect();
     match deed {
-        BrokerDeed::Appended {
+        BrokerEvent::Appended {
             topic,
             incarnation,
             partition,
@@ -41,7 +41,7 @@ fn what(deed: BrokerDeed) -> What {
             transactional,
             digest,
         },
-        BrokerDeed::Marker {
+        BrokerEvent::Marker {
             topic,
             incarnation,
             partition,
@@ -58,7 +58,7 @@ fn what(deed: BrokerDeed) -> What {
             epoch,
             committed,
         },
-        BrokerDeed::OffsetsCommitted {
+        BrokerEvent::OffsetsCommitted {
             group,
             producer_id,
             offsets,
@@ -67,7 +67,7 @@ fn what(deed: BrokerDeed) -> What {
             producer_id,
             offsets,
         },
-        BrokerDeed::Coordinated {
+        BrokerEvent::Coordinated {
             transactional_id,
             producer_id,
             epoch,
@@ -78,7 +78,7 @@ fn what(deed: BrokerDeed) -> What {
             epoch,
             did,
         },
-        BrokerDeed::Duplicate {
+        BrokerEvent::Duplicate {
             topic,
             partition,
             base_offset,
@@ -89,7 +89,7 @@ fn what(deed: BrokerDeed) -> What {
             base_offset,
             records: ids(records),
         },
-        BrokerDeed::Truncated {
+        BrokerEvent::Truncated {
             topic,
             incarnation,
             partition,
@@ -100,8 +100,8 @@ fn what(deed: BrokerDeed) -> What {
             partition,
             from_offset,
         },
-        BrokerDeed::TopicGone { topic, incarnation } => What::TopicGone { topic, incarnation },
-        BrokerDeed::Handshake(TlsHandshake {
+        BrokerEvent::TopicGone { topic, incarnation } => What::TopicGone { topic, incarnation },
+        BrokerEvent::Handshake(TlsHandshake {
             is_newest,
             is_resumed,
             has_certificate,
@@ -112,7 +112,7 @@ fn what(deed: BrokerDeed) -> What {
             has_certificate,
             is_trusted,
         },
-        BrokerDeed::Request {
+        BrokerEvent::Request {
             api,
             version,
             bytes,

@@ -57,32 +57,32 @@ impl World {
     /// Resets the connections to a node, and refuses new ones.
     pub fn refuse(&self, node: i32) {
         let answers = self.changed.lock().places.set_refuses(node, true);
-        self.tell_answers(answers);
+        self.publish_addresses(answers);
         self.cut(node);
     }
 
     /// Accepts new connections again.
     pub fn accept(&self, node: i32) {
         let answers = self.changed.lock().places.set_refuses(node, false);
-        self.tell_answers(answers);
+        self.publish_addresses(answers);
     }
 
     /// Holds back everything on the present connections to a node, and leaves new connection attempts without a
     /// response.
     pub fn black_hole(&self, node: i32) {
         let answers = self.changed.lock().places.set_black_hole(node, true);
-        self.tell_answers(answers);
+        self.publish_addresses(answers);
         self.silence(node, true, true);
     }
 
     /// Ends a black hole: the connections continue.
     pub fn end_black_hole(&self, node: i32) {
         let answers = self.changed.lock().places.set_black_hole(node, false);
-        self.tell_answers(answers);
+        self.publish_addresses(answers);
         self.speak(node);
     }
 
-    fn tell_answers(&self, answers: Vec<AddressAnswer>) {
+    fn publish_addresses(&self, answers: Vec<AddressAnswer>) {
         for (address, answer) in answers {
             self.network.answer(address, answer);
         }
@@ -110,7 +110,7 @@ impl World {
     /// Takes a node down: its connections end, and other replicas become leaders of its partitions.
     pub fn take_down(&self, node: i32) {
         let answers = self.changed.lock().places.set_down(node, true);
-        self.tell_answers(answers);
+        self.publish_addresses(answers);
         self.carrier.with(|cluster| cluster.node_down(node));
         #[cfg(feature = "tls-no-provider")]
         self.carrier.with_tls(node, |tls| tls.restart(node));
@@ -122,7 +122,7 @@ impl World {
     /// Brings a node up again.
     pub fn bring_up(&self, node: i32) {
         let answers = self.changed.lock().places.set_down(node, false);
-        self.tell_answers(answers);
+        self.publish_addresses(answers);
         self.carrier.with(|cluster| cluster.node_up(node));
     }
 
@@ -208,9 +208,9 @@ impl World {
             self.carrier
                 .with(|cluster| cluster.move_node(node, SimNode::new(&host, PORT)));
             let answers = self.look(|places| places.answers(node));
-            self.tell_answers(answers);
+            self.publish_addresses(answers);
         }
-        self.tell_names();
+        self.publish_addresses_of_names();
     }
 
     /// Makes moved brokers reachable at their old addresses, too.
@@ -218,7 +218,7 @@ impl World {
         self.changed.lock().places.come_back();
         for node in self.look(SimNodePlaces::nodes) {
             let answers = self.look(|places| places.answers(node));
-            self.tell_answers(answers);
+            self.publish_addresses(answers);
         }
     }
 
@@ -443,6 +443,6 @@ impl World {
                 cluster.raise_epochs();
             }
         });
-        self.tell_names();
+        self.publish_addresses_of_names();
     }
 }

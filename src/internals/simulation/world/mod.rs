@@ -157,7 +157,7 @@ impl World {
         world
             .network
             .add_unreachable_address(faults::silent_address());
-        world.tell_names();
+        world.publish_addresses_of_names();
         world
     }
 
@@ -201,7 +201,7 @@ impl World {
     }
 
     /// Registers the right addresses with the name service.
-    fn tell_names(&self) {
+    fn publish_addresses_of_names(&self) {
         for (name, address) in self.look(SimNodePlaces::names) {
             self.names.set(&name, vec![address]);
         }

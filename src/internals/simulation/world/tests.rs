@@ -12,7 +12,7 @@ use crate::protocol::{
     ProduceRequest, Reader, Request, Response, TopicProduceData, decode_response_correlation,
 };
 use crate::record::batch::fixture::{BatchSpec, Plain};
-use crate::testing::sim::journal::BrokerDeed;
+use crate::testing::sim::journal::BrokerEvent;
 use crate::testing::sim::network::{SimPoller, SimStream};
 use crate::testing::{Api, Rule};
 
@@ -190,7 +190,7 @@ fn world() -> (World, Client) {
 fn appended(world: &World) -> Vec<u64> {
     let news = world.take_news().into_iter();
     let records = news.filter_map(|news| match news.what {
-        BrokerDeed::Appended { records, .. } => Some(records),
+        BrokerEvent::Appended { records, .. } => Some(records),
         _ => None,
     });
     records.flatten().collect()
@@ -204,7 +204,7 @@ fn broker_events_have_time_and_node() {
     let news = world.take_news();
     assert_eq!(news.len(), 3, "{news:?}");
     assert!(news.iter().all(|news| news.at > Duration::ZERO));
-    let BrokerDeed::Appended {
+    let BrokerEvent::Appended {
         topic,
         incarnation: 1,
         partition: 0,
@@ -218,7 +218,7 @@ fn broker_events_have_time_and_node() {
     };
     assert_eq!((&**topic, &records[..]), ("t", &[5][..]));
     let fate = |news: &BrokerNews| match &news.what {
-        BrokerDeed::Request { api, fate, .. } => (*api, fate.to_string()),
+        BrokerEvent::Request { api, fate, .. } => (*api, fate.to_string()),
         other => panic!("{other:?}"),
     };
     assert_eq!(fate(&news[1]), ("Produce", "NONE".to_owned()));
@@ -501,7 +501,7 @@ fn topics_are_deleted_recreated_and_grown() {
         .take_news()
         .into_iter()
         .filter_map(|news| match news.what {
-            BrokerDeed::TopicGone { incarnation, .. } => Some((news.node, incarnation)),
+            BrokerEvent::TopicGone { incarnation, .. } => Some((news.node, incarnation)),
             _ => None,
         });
     assert_eq!(gone.collect::<Vec<_>>(), [(None, 1), (None, 2), (None, 3)]);

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::gate::{DrainGate, HeadOfLine};
+pub(crate) use self::gate::{DrainGate, NextBatch};
 use self::node_line::{LineWalk, NodeLine};
 pub(crate) use self::slot::Drained;
 use self::slot::{DrainState, Slot, TakenBatch};
@@ -329,7 +329,7 @@ impl Drainer {
                     continue;
                 }
             };
-            if matches!(head, HeadOfLine::Retried(_)) {
+            if matches!(head, NextBatch::Retried(_)) {
                 self.retries_queued -= 1;
             }
             // Sequences are assigned in the order of draining. A retry keeps its own, by which the broker detects

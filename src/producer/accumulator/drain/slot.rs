@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::gate::HeadOfLine;
+use super::gate::NextBatch;
 use crate::clock::Instant;
 use crate::planted::planted;
 use crate::producer::accumulator::entry::{EntryIndex, PartitionEntry, Popped, QueueHead};
@@ -131,11 +131,11 @@ impl Slot {
 
     /// The next batch, for the [drain gate](super::DrainGate); none during the back-off of a retry.
     #[inline]
-    pub(super) fn head_of_line(&self, now: Instant) -> Option<HeadOfLine> {
+    pub(super) fn head_of_line(&self, now: Instant) -> Option<NextBatch> {
         match self.retries.front() {
             Some(batch) if batch.retry_at() > now => None,
-            Some(batch) => Some(HeadOfLine::Retried(batch.id())),
-            None => Some(HeadOfLine::New),
+            Some(batch) => Some(NextBatch::Retried(batch.id())),
+            None => Some(NextBatch::New),
         }
     }
 

@@ -285,7 +285,7 @@ fn batches_expire_by_age_also_when_they_are_retried_or_muted() {
 struct Gate(i32);
 
 impl DrainGate for Gate {
-    fn may_drain(&self, index: EntryIndex, _: HeadOfLine) -> bool {
+    fn may_drain(&self, index: EntryIndex, _: NextBatch) -> bool {
         (index as i32) != self.0
     }
 

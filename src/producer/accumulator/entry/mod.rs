@@ -1,6 +1,6 @@
 //! A partition's queue of batches, shared by application threads, which append, and the sender, which drains it.
 
-mod door;
+mod admission;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, Rank};
 use crate::types::TopicPartition;
 
-pub(crate) use door::{Admission, AnyTransaction, Door, TransactionNumber};
+pub(crate) use admission::{Admission, AnyTransaction, QueueState, TransactionNumber};
 
 /// The index of a partition's entry within its producer: dense, never reused.
 pub(crate) type EntryIndex = u32;
@@ -53,7 +53,7 @@ struct Contended {
 pub(super) struct PartitionQueue {
     filled: VecDeque<Queued>,
     open: Option<OpenBatch>,
-    door: Door,
+    state: QueueState,
 }
 
 /// A batch that is closed to records, in queue order.
@@ -91,7 +91,7 @@ impl PartitionEntry {
         index: EntryIndex,
         topic_partition: TopicPartition,
         ratio: Arc<CompressionRatio>,
-        door: Door,
+        state: QueueState,
     ) -> Self {
         Self {
             index,
@@ -104,7 +104,7 @@ impl PartitionEntry {
                     PartitionQueue {
                         filled: VecDeque::new(),
                         open: None,
-                        door,
+                        state,
                     },
                 ),
             },
@@ -229,38 +229,38 @@ impl PartitionEntry {
 
     /// Closes the queue to records, finally.
     pub(super) fn close(&self) {
-        self.contended.queue.lock().door = Door::Closed;
+        self.contended.queue.lock().state = QueueState::Closed;
     }
 
     /// Admits records of this transaction. Returns false if the queue did already, or the producer is closed.
     pub(crate) fn enter_transaction(&self, number: TransactionNumber) -> bool {
-        let door = &mut self.contended.queue.lock().door;
-        let enters = !matches!(*door, Door::Closed) && *door != Door::Open(number);
+        let state = &mut self.contended.queue.lock().state;
+        let enters = !matches!(*state, QueueState::Closed) && *state != QueueState::Open(number);
         if enters {
-            *door = Door::Open(number);
+            *state = QueueState::Open(number);
         }
         enters
     }
 
     /// Admits no more records until the partition is added to the next transaction.
     pub(crate) fn leave_transaction(&self) {
-        let door = &mut self.contended.queue.lock().door;
+        let state = &mut self.contended.queue.lock().state;
         // A closed queue stays closed.
-        if matches!(*door, Door::Open(_)) {
-            *door = Door::OutsideTransaction;
+        if matches!(*state, QueueState::Open(_)) {
+            *state = QueueState::OutsideTransaction;
         }
     }
 
     /// An entry outside of transactions that belongs to no accumulator.
     #[cfg(test)]
     pub(crate) fn for_test(topic_partition: TopicPartition) -> Arc<Self> {
-        let door = Door::OutsideTransaction;
-        Arc::new(Self::new(0, topic_partition, Arc::default(), door))
+        let state = QueueState::OutsideTransaction;
+        Arc::new(Self::new(0, topic_partition, Arc::default(), state))
     }
 
     #[cfg(test)]
-    pub(super) fn door(&self) -> Door {
-        self.contended.queue.lock().door
+    pub(super) fn state(&self) -> QueueState {
+        self.contended.queue.lock().state
     }
 
     /// The number of queued batches.
@@ -283,7 +283,7 @@ impl PartitionQueue {
     ) -> Append {
         // Checked under the queue's lock: no record is admitted after the state has changed, on which the end of a
         // transaction relies.
-        if !of.opens(self.door) {
+        if !of.is_admitted(self.state) {
             return self.refused();
         }
         let Some(open) = self.open.as_mut() else {
@@ -310,9 +310,9 @@ impl PartitionQueue {
     #[cold]
     #[inline(never)]
     fn refused(&self) -> Append {
-        match self.door {
-            Door::Open(_) | Door::OutsideTransaction => Append::OutsideTransaction,
-            Door::Closed => Append::Closed,
+        match self.state {
+            QueueState::Open(_) | QueueState::OutsideTransaction => Append::OutsideTransaction,
+            QueueState::Closed => Append::Closed,
         }
     }
 

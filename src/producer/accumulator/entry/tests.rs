@@ -8,7 +8,7 @@ fn entry(index: EntryIndex) -> Arc<PartitionEntry> {
         index,
         name,
         Arc::default(),
-        Door::OutsideTransaction,
+        QueueState::OutsideTransaction,
     ))
 }
 
@@ -16,13 +16,13 @@ fn entry(index: EntryIndex) -> Arc<PartitionEntry> {
 #[test]
 fn a_queue_admits_records_while_its_partition_is_part_of_a_transaction() {
     let entry = entry(0);
-    assert_eq!(entry.door(), Door::OutsideTransaction);
+    assert_eq!(entry.state(), QueueState::OutsideTransaction);
     let number = TransactionNumber(1);
     assert!(entry.enter_transaction(number));
     assert!(!entry.enter_transaction(number), "it is in it");
-    assert_eq!(entry.door(), Door::Open(number));
+    assert_eq!(entry.state(), QueueState::Open(number));
     entry.leave_transaction();
-    assert_eq!(entry.door(), Door::OutsideTransaction);
+    assert_eq!(entry.state(), QueueState::OutsideTransaction);
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn a_closed_queue_stays_closed_when_transactions_begin_and_end() {
     entry.close();
     assert!(!entry.enter_transaction(TransactionNumber(1)));
     entry.leave_transaction();
-    assert_eq!(entry.door(), Door::Closed);
+    assert_eq!(entry.state(), QueueState::Closed);
 }
 
 /// A thread may be delayed between `send` and its append, so that the queue admits records of another transaction by
@@ -51,8 +51,8 @@ fn a_queue_admits_a_record_only_during_the_records_own_transaction() {
         entry.try_append(of, &record, record.payload_len(), none, &mut false)
     };
     let entry = entry(0);
-    for (door, is_let_in) in [(first, [true, false]), (second, [false, true])] {
-        assert!(entry.enter_transaction(door));
+    for (number, is_let_in) in [(first, [true, false]), (second, [false, true])] {
+        assert!(entry.enter_transaction(number));
         let ends = [first, second].map(|of| append(&entry, of));
         // An admitted record needs a batch, since the queue has none.
         let let_in = ends.map(|end| matches!(end, Append::NeedsBatch));

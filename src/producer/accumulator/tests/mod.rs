@@ -324,7 +324,7 @@ fn the_first_record_of_a_partition_is_refused_after_closing() {
     let before = fixture.topic();
     fixture.accumulator.close();
     let entry = fixture.accumulator.partition(&before, 1).unwrap();
-    assert_eq!(entry.door(), Door::Closed);
+    assert_eq!(entry.state(), QueueState::Closed);
     assert!(matches!(try_append(&fixture, 0, "b"), Append::Closed));
 }
 

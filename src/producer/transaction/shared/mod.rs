@@ -328,7 +328,7 @@ impl Transactions {
     }
 
     /// Clears the pending operation, whose call returns with its result.
-    pub(crate) fn told(&self, result: &Arc<TransactionResult>) {
+    pub(crate) fn clear_pending(&self, result: &Arc<TransactionResult>) {
         let mut shared = self.shared.lock();
         let is_it = |pending: &PendingTransition| Arc::ptr_eq(&pending.result, result);
         shared.pending.take_if(|pending| is_it(pending));

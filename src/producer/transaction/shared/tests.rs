@@ -9,7 +9,7 @@ fn begun() -> (Arc<Transactions>, TransactionNumber) {
     let transactions = Arc::new(Transactions::new("id".into(), inbox));
     let init = ask(&transactions, None, Operation::Init).expect("it is the first call");
     transactions.initialized();
-    transactions.told(&init);
+    transactions.clear_pending(&init);
     let number = transactions.begin().expect("it is ready");
     (transactions, number)
 }
@@ -26,7 +26,7 @@ fn ask(
 fn go_on_to_next(transactions: &Transactions) {
     let abort = ask(transactions, None, Operation::Abort).expect("it is open");
     transactions.ended(false);
-    transactions.told(&abort);
+    transactions.clear_pending(&abort);
     transactions.begin().expect("it is ready");
 }
 
@@ -113,7 +113,7 @@ fn a_refused_record_fails_its_transaction_only_while_that_is_open() {
 fn end_with(transactions: &Transactions, operation: Operation) {
     let ending = ask(transactions, None, operation).expect("it is open");
     transactions.ended(false);
-    transactions.told(&ending);
+    transactions.clear_pending(&ending);
 }
 
 /// Whether the error of a refused call of a guard reports that the guard's transaction may be committed.

@@ -33,7 +33,7 @@ impl SimCluster {
             let left = self.script.versions(node, api, &all, None)?;
             Some((api.code(), left))
         });
-        let mut told: Vec<_> = left.chain([release.told()]).collect();
+        let mut told: Vec<_> = left.chain([release.unsupported_request()]).collect();
         told.sort_by_key(|(api, _)| *api);
         response(ErrorCode::NoError, told)
     }

@@ -33,7 +33,7 @@ impl SimCluster {
                 let node = self.coordinator(kind?, key);
                 node.ok_or(ErrorCode::CoordinatorNotAvailable)
             });
-            self.told_coordinator(key, found)
+            self.coordinator_entry(key, found)
         });
         Response::FindCoordinator(FindCoordinatorResponse {
             throttle_time_ms: 0,
@@ -41,7 +41,7 @@ impl SimCluster {
         })
     }
 
-    fn told_coordinator(&self, key: &Arc<str>, found: Result<NodeId, ErrorCode>) -> Coordinator {
+    fn coordinator_entry(&self, key: &Arc<str>, found: Result<NodeId, ErrorCode>) -> Coordinator {
         let node = found.ok().and_then(|id| Some((id, self.nodes.get(&id)?)));
         Coordinator {
             key: Some(Arc::clone(key)),

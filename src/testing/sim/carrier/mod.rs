@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::journal::{BrokerDeed, BrokerNews};
+use super::journal::{BrokerEvent, BrokerNews};
 use super::network::{Accept, ConnectionEnd, PeerActions, SimPeer};
 use super::reply::Then;
 use super::sasl::SaslSession;
@@ -120,7 +120,7 @@ impl Carrier {
     }
 
     /// Records a broker event that the cluster does not see, such as a TLS handshake.
-    fn tell(&self, node: NodeId, what: BrokerDeed) {
+    fn tell(&self, node: NodeId, what: BrokerEvent) {
         let at = self.clock.now() - self.start;
         let node = Some(node);
         self.carried.lock().news.push(BrokerNews { at, node, what });
@@ -202,7 +202,7 @@ impl Connection {
         let reply = self.wire.receive(bytes, &mut self.bytes);
         if let Some(handshake) = reply.handshake {
             self.carrier
-                .tell(self.node, BrokerDeed::Handshake(handshake));
+                .tell(self.node, BrokerEvent::Handshake(handshake));
         }
         if !reply.says.is_empty() {
             actions.send(reply.says, Duration::ZERO);

@@ -23,7 +23,7 @@ pub struct BrokerNews {
     /// The broker; `None` for an event of the cluster.
     pub node: Option<i32>,
     /// The event.
-    pub what: BrokerDeed,
+    pub what: BrokerEvent,
 }
 
 /// An action of a broker, or an event of the cluster.
@@ -31,7 +31,7 @@ pub struct BrokerNews {
 /// Records are identified by the number in the first 8 bytes of their value, or by [`NO_RECORD`] if there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "the simulator takes it apart")]
-pub enum BrokerDeed {
+pub enum BrokerEvent {
     /// A batch was written.
     Appended {
         /// The topic's name.
@@ -179,14 +179,14 @@ pub const NO_RECORD: u64 = u64::MAX;
 /// Collects the actions of brokers.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
-    deeds: Vec<BrokerDeed>,
+    deeds: Vec<BrokerEvent>,
     /// Error names in the response to the current request.
     codes: Cow<'static, str>,
 }
 
 impl Journal {
     /// The actions since the last call.
-    pub(crate) fn take(&mut self) -> impl Iterator<Item = BrokerDeed> + '_ {
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = BrokerEvent> + '_ {
         self.deeds.drain(..)
     }
 
@@ -197,7 +197,7 @@ impl Journal {
         partition: i32,
         batch: &StoredBatch,
     ) {
-        self.deeds.push(BrokerDeed::Appended {
+        self.deeds.push(BrokerEvent::Appended {
             topic: topic.to_owned(),
             incarnation,
             partition,
@@ -221,7 +221,7 @@ impl Journal {
         producer: ProducerIdAndEpoch,
         committed: bool,
     ) {
-        self.deeds.push(BrokerDeed::Marker {
+        self.deeds.push(BrokerEvent::Marker {
             topic: topic.to_owned(),
             incarnation,
             partition,
@@ -242,7 +242,7 @@ impl Journal {
             let topic = place.topic().to_owned();
             (topic, place.partition(), it.offset)
         });
-        self.deeds.push(BrokerDeed::OffsetsCommitted {
+        self.deeds.push(BrokerEvent::OffsetsCommitted {
             group: group.to_owned(),
             producer_id: producer.id,
             offsets: offsets.collect(),
@@ -255,7 +255,7 @@ impl Journal {
         producer: ProducerIdAndEpoch,
         did: Coordinated,
     ) {
-        self.deeds.push(BrokerDeed::Coordinated {
+        self.deeds.push(BrokerEvent::Coordinated {
             transactional_id: transactional_id.to_owned(),
             producer_id: producer.id,
             epoch: producer.epoch,
@@ -275,7 +275,7 @@ impl Journal {
             // A message set has no producer id, so it is never a duplicate.
             Incoming::MessageSet(_) => Vec::new(),
         };
-        self.deeds.push(BrokerDeed::Duplicate {
+        self.deeds.push(BrokerEvent::Duplicate {
             topic: topic.to_owned(),
             partition,
             base_offset,
@@ -290,7 +290,7 @@ impl Journal {
         partition: i32,
         from_offset: i64,
     ) {
-        self.deeds.push(BrokerDeed::Truncated {
+        self.deeds.push(BrokerEvent::Truncated {
             topic: topic.to_owned(),
             incarnation,
             partition,
@@ -299,7 +299,7 @@ impl Journal {
     }
 
     pub(crate) fn topic_gone(&mut self, topic: &str, incarnation: u64) {
-        self.deeds.push(BrokerDeed::TopicGone {
+        self.deeds.push(BrokerEvent::TopicGone {
             topic: topic.to_owned(),
             incarnation,
         });
@@ -327,7 +327,7 @@ impl Journal {
             _ => -1,
         };
         let api = ApiKey::from_code(number(0)).map_or("unknown", ApiKey::name);
-        self.deeds.push(BrokerDeed::Request {
+        self.deeds.push(BrokerEvent::Request {
             api,
             version: number(2),
             bytes: frame.len(),

@@ -57,7 +57,7 @@ fn the_fate_of_a_request_is_its_errors_or_how_it_was_lost() {
         (Answer::Stall, "never answered"),
     ] {
         journal.request(&frame, &answer);
-        let expected = BrokerDeed::Request {
+        let expected = BrokerEvent::Request {
             api: "Metadata",
             version: 9,
             bytes: 5,

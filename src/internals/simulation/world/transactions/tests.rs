@@ -10,7 +10,7 @@ use crate::protocol::{
 use crate::record::batch::fixture::{BatchSpec, Plain};
 use crate::record::format::Attributes;
 use crate::testing::KafkaRelease;
-use crate::testing::sim::journal::BrokerDeed;
+use crate::testing::sim::journal::BrokerEvent;
 
 const ID: &str = "id";
 /// The id of a world's first producer.
@@ -149,19 +149,19 @@ fn results_of_transactions_are_visible_and_reported() {
     assert_eq!(world.committed_offsets("g"), [("t".to_owned(), 0, 7)]);
     let news = world.take_news().into_iter();
     let of_transactions = news.filter_map(|news| match news.what {
-        BrokerDeed::Appended {
+        BrokerEvent::Appended {
             base_offset,
             transactional: true,
             ..
         } => Some(("record", base_offset, true)),
-        BrokerDeed::Marker {
+        BrokerEvent::Marker {
             offset,
             producer_id: PRODUCER,
             epoch: 0,
             committed,
             ..
         } => Some(("marker", offset, committed)),
-        BrokerDeed::OffsetsCommitted {
+        BrokerEvent::OffsetsCommitted {
             producer_id: PRODUCER,
             offsets,
             ..
@@ -194,7 +194,7 @@ fn markers_are_delayed_until_the_healing() {
     let news = world.take_news();
     assert!(
         news.iter()
-            .any(|news| matches!(news.what, BrokerDeed::Marker { .. })
+            .any(|news| matches!(news.what, BrokerEvent::Marker { .. })
                 && news.at == Duration::from_millis(50)),
         "{news:?}"
     );

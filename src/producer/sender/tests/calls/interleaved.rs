@@ -181,7 +181,7 @@ impl Run<'_> {
     }
 
     /// Answers or fails a metadata request.
-    fn tell_of_topics(&mut self) {
+    fn notify_of_topics(&mut self) {
         let Some((rig, _)) = &self.sender else {
             return;
         };
@@ -216,7 +216,7 @@ impl Run<'_> {
             }
             55..75 => self.step_sender(),
             75..85 => self.answer(false),
-            85..91 => self.tell_of_topics(),
+            85..91 => self.notify_of_topics(),
             91 => self.has_new_topic = true,
             _ => self.clock.advance(MS(self.random.u64(..60))),
         }
@@ -238,7 +238,7 @@ impl Run<'_> {
             }
             self.step_sender();
             self.answer(true);
-            self.tell_of_topics();
+            self.notify_of_topics();
             self.clock.advance(MS(10));
         }
         assert!(self.open.is_empty(), "{} calls never end", self.open.len());

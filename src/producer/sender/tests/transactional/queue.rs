@@ -1,7 +1,7 @@
 //! The request queue: failing brokers, handlers and producers, and requests that are given up.
 
 use super::*;
-use crate::producer::waiting::{Event, Latch, Nap};
+use crate::producer::waiting::{Event, Latch, SleepPermit};
 use crate::util::backoff::SHORTEST_BACKOFF;
 
 /// The behaviour of a test's handler that differs from the others.
@@ -346,7 +346,7 @@ fn a_request_of_an_application_thread_wakes_the_sender_and_always_ends() {
             "it is told that there is something"
         );
         rig.answer(ApiKey::AddOffsetsToTxn, TRANSACTION_COORDINATOR, OK);
-        result.sleep(Nap::of(DELIVERY_TIMEOUT));
+        result.sleep(SleepPermit::of(DELIVERY_TIMEOUT));
         result
     });
     assert_eq!(result.get(), Some(&Ok(())));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{SimCluster, SimNode};
-use crate::testing::sim::journal::{BrokerDeed, Journal};
+use crate::testing::sim::journal::{BrokerEvent, Journal};
 use crate::testing::sim::log::{PartitionLog, TopicSettings};
 use crate::testing::sim::topics::{NotDone, SimTopic, SimTopics};
 use crate::types::{NodeId, PartitionId};
@@ -30,7 +30,7 @@ impl SimCluster {
     }
 
     /// The broker actions since the last call; none without a journal.
-    pub(crate) fn take_deeds(&mut self) -> impl Iterator<Item = BrokerDeed> + '_ {
+    pub(crate) fn take_deeds(&mut self) -> impl Iterator<Item = BrokerEvent> + '_ {
         self.journal.iter_mut().flat_map(Journal::take)
     }
 

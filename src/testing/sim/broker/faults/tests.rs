@@ -54,7 +54,7 @@ fn end(cluster: &SimCluster) -> i64 {
 
 fn appended(cluster: &mut SimCluster) -> Vec<(i64, Vec<u64>)> {
     let batches = cluster.take_deeds().filter_map(|deed| match deed {
-        BrokerDeed::Appended {
+        BrokerEvent::Appended {
             base_offset,
             records,
             ..
@@ -75,7 +75,7 @@ fn truncation_removes_whole_batches_and_their_producer_state() {
     assert_eq!(end(&cluster), 4, "two batches have three records in them");
     assert_eq!(cluster.partition("t", 0).unwrap().role.epoch, epoch + 1);
     let lost = cluster.take_deeds().last();
-    let expected = BrokerDeed::Truncated {
+    let expected = BrokerEvent::Truncated {
         topic: "t".into(),
         incarnation: 1,
         partition: 0,
@@ -140,7 +140,7 @@ fn a_rebuilt_cluster_has_new_ids_and_empty_topics() {
     let before = metadata(&mut cluster, None, 11);
     let _ = cluster.take_deeds().count();
     cluster.rebuild("another".into());
-    let gone = BrokerDeed::TopicGone {
+    let gone = BrokerEvent::TopicGone {
         topic: "t".into(),
         incarnation: 1,
     };

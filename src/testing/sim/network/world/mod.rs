@@ -348,7 +348,7 @@ impl NetworkWorld {
                 writable: self.random.bool(),
                 input_ends: false,
             };
-            self.tell_client(client, id, event);
+            self.notify_client(client, id, event);
         }
     }
 
@@ -358,11 +358,11 @@ impl NetworkWorld {
         };
         if !link.is_client_gone {
             let (client, id) = (link.poller, link.id);
-            self.tell_client(client, id, event);
+            self.notify_client(client, id, event);
         }
     }
 
-    fn tell_client(&mut self, client: usize, id: ConnectionId, event: Readiness) {
+    fn notify_client(&mut self, client: usize, id: ConnectionId, event: Readiness) {
         if let Some(client) = self.clients.get_mut(&client) {
             client.events.entry(id).or_default().note(event);
         }

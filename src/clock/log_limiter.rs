@@ -8,25 +8,25 @@ use std::time::Duration;
 use super::{Deadline, Instant};
 
 /// Interval between log lines of the same kind.
-pub(crate) const SAID_AGAIN_AFTER: Duration = Duration::from_secs(30);
+pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Rate limiter of one kind of event, such as one state of one node.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Seldom {
+pub(crate) struct LogLimiter {
     last_logged: Option<Instant>,
     suppressed: u64,
 }
 
-impl Seldom {
+impl LogLimiter {
     /// Notes that the event has happened. Returns `Some` if it is to be logged now, with the number of suppressed
     /// repetitions.
-    pub(crate) fn happened(&mut self, now: Instant) -> Option<Unsaid> {
+    pub(crate) fn happened(&mut self, now: Instant) -> Option<Suppressed> {
         let may_log = self
             .last_logged
-            .is_none_or(|at| Deadline::after(at, SAID_AGAIN_AFTER).is_over(now));
+            .is_none_or(|at| Deadline::after(at, LOG_INTERVAL).is_over(now));
         if may_log {
             self.last_logged = Some(now);
-            return Some(Unsaid(std::mem::take(&mut self.suppressed)));
+            return Some(Suppressed(std::mem::take(&mut self.suppressed)));
         }
         self.suppressed = self.suppressed.saturating_add(1);
         None
@@ -35,9 +35,9 @@ impl Seldom {
 
 /// Number of repetitions suppressed since the last log line; displayed at the end of the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Unsaid(pub(crate) u64);
+pub(crate) struct Suppressed(pub(crate) u64);
 
-impl fmt::Display for Unsaid {
+impl fmt::Display for Suppressed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             0 => Ok(()),
@@ -52,13 +52,13 @@ const LINES_AT_MOST: usize = 200;
 
 /// Rate limiter of many kinds of events, identified by their log lines.
 #[derive(Debug, Default)]
-pub(crate) struct SeldomLines(BTreeMap<String, Instant>);
+pub(crate) struct LineLimiter(BTreeMap<String, Instant>);
 
-impl SeldomLines {
+impl LineLimiter {
     /// Whether to log this line: not if the same line was logged within the interval.
     pub(crate) fn may_log(&mut self, line: &str, now: Instant) -> bool {
         self.0
-            .retain(|_, at| !Deadline::after(*at, SAID_AGAIN_AFTER).is_over(now));
+            .retain(|_, at| !Deadline::after(*at, LOG_INTERVAL).is_over(now));
         if self.0.len() >= LINES_AT_MOST || self.0.contains_key(line) {
             return false;
         }
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_repeated_event_is_logged_at_once_and_then_at_intervals_with_its_count() {
-        let mut event = Seldom::default();
+        let mut event = LogLimiter::default();
         let mut now = Instant::ORIGIN;
         let mut logged = Vec::new();
         for _ in 0..=6_000 {
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_repeated_line_is_logged_once_per_interval_and_distinct_lines_are_limited() {
-        let mut lines = SeldomLines::default();
+        let mut lines = LineLimiter::default();
         let mut now = Instant::ORIGIN;
         let mut logged = 0;
         for second in 0..60 {

@@ -10,10 +10,10 @@ impl TransactionNumber {
     pub(crate) const NONE: Self = Self(0);
 }
 
-/// Admission state of a queue: whether it admits records, and of which transaction. Every append checks it under the
+/// State of a queue: whether it admits records, and of which transaction. Every append checks it under the
 /// queue's lock, so no record is admitted after the state has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum QueueState {
     /// Admits records of this transaction; [`TransactionNumber::NONE`] if the producer is not transactional.
     Open(TransactionNumber),
     /// Admits no records: the producer is transactional, and either no transaction is open, or the partition has not
@@ -27,7 +27,7 @@ pub(crate) enum Door {
 /// ([`AnyTransaction`]).
 pub(crate) trait Admission: Copy {
     /// Whether a queue in this state admits the record.
-    fn opens(self, door: Door) -> bool;
+    fn is_admitted(self, state: QueueState) -> bool;
 
     /// The record's transaction; `None` if any open transaction will do.
     fn number(self) -> Option<TransactionNumber>;
@@ -40,8 +40,8 @@ pub(crate) struct AnyTransaction;
 
 impl Admission for AnyTransaction {
     #[inline]
-    fn opens(self, door: Door) -> bool {
-        matches!(door, Door::Open(_))
+    fn is_admitted(self, state: QueueState) -> bool {
+        matches!(state, QueueState::Open(_))
     }
 
     fn number(self) -> Option<TransactionNumber> {
@@ -53,8 +53,8 @@ impl Admission for AnyTransaction {
 /// by now, or a record sent through a transaction guard.
 impl Admission for TransactionNumber {
     #[inline]
-    fn opens(self, door: Door) -> bool {
-        door == Door::Open(self)
+    fn is_admitted(self, state: QueueState) -> bool {
+        state == QueueState::Open(self)
     }
 
     fn number(self) -> Option<TransactionNumber> {
