@@ -165,7 +165,7 @@ impl<T> MockClient<T> {
         }
     }
 
-    /// Makes polls leave all responses unread, and report unread input for this node; or ends that.
+    /// Makes polls leave the responses of this node unread, and report that it has unread input; or ends that.
     pub(crate) fn leave_unread(&mut self, node: NodeId, leaves: bool) {
         if leaves {
             self.left_unread.insert(node);
@@ -384,10 +384,11 @@ impl<T: Send> KafkaClient<T> for MockClient<T> {
             self.finish(at, Outcome::Sent, now);
         }
         self.unread.clone_from(&self.left_unread);
-        if !self.unread.is_empty() {
-            return now;
-        }
-        responses.append(&mut self.answered);
+        let answered = std::mem::take(&mut self.answered).into_iter();
+        let (left, read): (Vec<_>, Vec<_>) =
+            answered.partition(|response| self.unread.contains(&response.node));
+        self.answered = left;
+        responses.extend(read);
         now
     }
 

@@ -3,7 +3,7 @@
 //! the wall clock may be set, the monotonic one may not.
 
 pub(crate) mod log_limit;
-pub(crate) mod log_limiter;
+pub(crate) mod repeat_limiter;
 
 use std::fmt;
 use std::ops::{Add, Sub};

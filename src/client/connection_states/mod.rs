@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::addresses::Addresses;
-use crate::clock::log_limiter::{LogLimiter, Suppressed};
+use crate::clock::repeat_limiter::{RepeatLimiter, Suppressed};
 use crate::clock::{Deadline, Instant};
 use crate::planted::planted;
 use crate::types::{Node, NodeId};
@@ -124,7 +124,7 @@ struct NodeConnection {
     throttled_until: Option<Instant>,
     last_error: Option<Arc<str>>,
     /// Limits log lines about the node, one limit per kind of event.
-    logged: BTreeMap<&'static str, LogLimiter>,
+    logged: BTreeMap<&'static str, RepeatLimiter>,
     /// Whether a warning was logged since the node was last ready. If so, an info line is logged when it is ready
     /// again.
     is_warned_of: bool,

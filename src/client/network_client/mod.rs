@@ -29,7 +29,7 @@ use super::kafka_client::{ClientRequest, ClientResponse, KafkaClient, NotReady, 
 use super::metadata::{AwaitedBroker, PlannedUpdate};
 use super::metadata_source::MetadataSource;
 use crate::clock::log_limit::LogLimit;
-use crate::clock::log_limiter::{LineLimiter, LogLimiter};
+use crate::clock::repeat_limiter::{LineRepeatLimiter, RepeatLimiter};
 use crate::clock::{Clock, Deadline, Instant};
 use crate::metrics::Sensors;
 use crate::metrics::tables::SenderSensor;
@@ -62,11 +62,11 @@ pub(crate) struct NetworkClientOptions {
 /// Rate limits of log lines for events that may repeat without end.
 #[derive(Debug, Default)]
 struct Logged {
-    io: LogLimiter,
-    unwritable: LogLimiter,
-    metadata: LineLimiter,
+    io: RepeatLimiter,
+    unwritable: RepeatLimiter,
+    metadata: LineRepeatLimiter,
     metadata_limit: LogLimit,
-    bootstrap_lost: LogLimiter,
+    bootstrap_lost: RepeatLimiter,
 }
 
 /// The origin of a request: the sender, with its tag, or the client itself.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::NetworkClient;
-use crate::clock::log_limiter::LogLimiter;
+use crate::clock::repeat_limiter::RepeatLimiter;
 use crate::clock::{Deadline, Instant};
 use crate::network::resolver::{DnsLookup, HostResolver};
 use crate::network::selectable::Selectable;
@@ -48,7 +48,7 @@ pub(super) struct MetadataRecovery {
     /// Whether a look-up of the canonical names is running.
     is_looking_up_canonical: bool,
     /// Rate limit of the warning that a rebootstrap begins.
-    logged: LogLimiter,
+    logged: RepeatLimiter,
 }
 
 /// Stage of the rebootstrap. It only advances, until a metadata response ends the rebootstrap.
@@ -72,7 +72,7 @@ impl MetadataRecovery {
             stage: RecoveryStage::Off,
             last_canonical_lookup: None,
             is_looking_up_canonical: false,
-            logged: LogLimiter::default(),
+            logged: RepeatLimiter::default(),
         }
     }
 

@@ -21,16 +21,30 @@ use crate::producer::batch::{BatchFate, BatchId, SealedBatch};
 use crate::producer::produce_request_result::BatchOutcome;
 use crate::types::NodeId;
 
+/// How far [`Sender::expire_batches`] has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expiry {
+    /// All overdue batches were expired.
+    Done,
+    /// All but those of partitions whose responses may be unread: the poll must not block.
+    PartlyAfterPoll,
+    /// The sockets must be read first, without blocking; nothing may be sent before.
+    AfterPoll,
+}
+
 impl<C: KafkaClient<Completion>> Sender<C> {
     /// Fails batches, in flight or queued, whose `delivery.timeout.ms` has passed. Runs in every step before the drain,
     /// so that no batch is expired and sent in the same step (SE-8).
     ///
-    /// Batches in flight expire by the time of the last poll, as their answers may have come since: user code may have
-    /// held up the sender. Returns false if one is overdue by `now` only. Then no queued batch has expired either,
-    /// since it would end before an older one of its partition, and the sockets are to be read without blocking.
-    pub(super) fn expire_batches(&mut self, now: Instant) -> bool {
+    /// Batches in flight expire by the time of the last poll, as their responses may have come since: user code may
+    /// have held up the sender. If one is overdue by `now` only, no queued batch is expired either, since it would end
+    /// before an older one of its partition. A partition whose overdue batch may have its response in the unread input
+    /// of its node is left out for the same reason; others do not wait for it.
+    pub(super) fn expire_batches(&mut self, now: Instant) -> Expiry {
+        let client = &self.client;
+        let unread = (self.in_flight).unread_partitions(now, |node| !client.has_unread_input(node));
         let mut withdrawn = Vec::new();
-        while let Some(mut live) = self.take_unanswered() {
+        while let Some(mut live) = self.in_flight.take_expired(self.polled_at, &unread) {
             let node = live.node;
             let cause = if self.is_withdrawn(node, live.batch.id(), &mut withdrawn, now) {
                 // Its request was withdrawn before its first byte: this attempt is certain not to reach the log.
@@ -54,16 +68,21 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             }
             self.finish_failed(live.batch, BatchOutcome::Failed(error));
         }
-        if self.in_flight.is_overdue(now) {
-            return false;
+        if self.in_flight.is_overdue(now, &unread) {
+            return Expiry::AfterPoll;
         }
+        let expiry = if unread.is_empty() {
+            Expiry::Done
+        } else {
+            Expiry::PartlyAfterPoll
+        };
         let ids = self.transactions.as_ref();
         if planted!(ExpirySkippedWithoutId) && ids.is_some_and(|ids| !ids.has_producer_id()) {
-            return true;
+            return expiry;
         }
         // Queued batches next, those in retry back-off or of muted partitions too.
         let mut expired = std::mem::take(&mut self.scratch.drained);
-        self.drainer.take_expired(now, &mut expired);
+        self.drainer.take_expired(now, &unread, &mut expired);
         if !expired.is_empty() {
             debug!(
                 self.options.log,
@@ -75,14 +94,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.give_up_overdue(index, batch, now);
         }
         self.scratch.drained = expired;
-        true
-    }
-
-    /// Removes the first batch in flight whose delivery timeout had passed when the sockets were last read.
-    fn take_unanswered(&mut self) -> Option<InFlightBatch> {
-        let client = &self.client;
-        let is_read = |node| !client.has_unread_input(node);
-        self.in_flight.take_expired(self.polled_at, is_read)
+        expiry
     }
 
     /// Fails a queued batch whose delivery timeout has passed.

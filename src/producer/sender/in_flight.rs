@@ -93,22 +93,14 @@ impl InFlightBatches {
         Some(tracked)
     }
 
-    /// Removes the first batch whose delivery timeout has passed; its summary stays for a late response. `None` also if
-    /// `is_read` says that the input of its node was not read to the end, as the answer may be there.
+    /// Removes the first batch whose delivery timeout had passed at `read_at`, when the sockets were last read; its
+    /// summary stays for a late response. Leaves out the batches of `unread` partitions.
     pub(crate) fn take_expired(
         &mut self,
-        now: Instant,
-        is_read: impl Fn(NodeId) -> bool,
+        read_at: Instant,
+        unread: &[EntryIndex],
     ) -> Option<InFlightBatch> {
-        let (expiry, id) = self.expiries.first()?;
-        if expiry > now {
-            return None;
-        }
-        if let Some(UnansweredBatch::Live(live)) = self.tracked.get(&id) {
-            if !is_read(live.node) {
-                return None;
-            }
-        }
+        let (expiry, id) = self.overdue_but_for(read_at, unread).next()?;
         self.expiries.remove(expiry, id);
         if !planted!(ExpiredStaysCounted) {
             self.count();
@@ -142,11 +134,49 @@ impl InFlightBatches {
             .map_or(Deadline::Never, |(expiry, _)| Deadline::At(expiry))
     }
 
-    /// Whether the delivery timeout of a live batch has passed.
-    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
-        self.expiries
-            .first()
-            .is_some_and(|(expiry, _)| expiry <= now)
+    /// Whether the delivery timeout of a live batch has passed, but for those of `unread` partitions.
+    pub(crate) fn is_overdue(&self, now: Instant, unread: &[EntryIndex]) -> bool {
+        self.overdue_but_for(now, unread).next().is_some()
+    }
+
+    /// The partitions with an overdue batch whose response may be in the input of its node, which has not been read to
+    /// the end.
+    pub(crate) fn unread_partitions(
+        &self,
+        now: Instant,
+        is_read: impl Fn(NodeId) -> bool,
+    ) -> Vec<EntryIndex> {
+        let mut unread: Vec<_> = self
+            .overdue(now)
+            .filter(|(_, _, live)| !is_read(live.node))
+            .map(|(_, _, live)| live.index)
+            .collect();
+        unread.sort_unstable();
+        unread.dedup();
+        unread
+    }
+
+    fn overdue_but_for(
+        &self,
+        now: Instant,
+        unread: &[EntryIndex],
+    ) -> impl Iterator<Item = (Instant, BatchId)> {
+        self.overdue(now)
+            .filter(|(_, _, live)| !unread.contains(&live.index))
+            .map(|(expiry, id, _)| (expiry, id))
+    }
+
+    /// The live batches whose delivery timeout has passed, in the order of their expiry.
+    fn overdue(&self, now: Instant) -> impl Iterator<Item = (Instant, BatchId, &InFlightBatch)> {
+        let due = self
+            .expiries
+            .0
+            .iter()
+            .take_while(move |(expiry, _)| *expiry <= now);
+        due.filter_map(|&(expiry, id)| match self.tracked.get(&id)? {
+            UnansweredBatch::Live(live) => Some((expiry, id, live)),
+            UnansweredBatch::Expired(_) => None,
+        })
     }
 
     fn count(&self) {

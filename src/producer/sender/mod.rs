@@ -44,6 +44,7 @@ use crate::util::panic;
 #[cfg(feature = "testing")]
 pub(crate) use by_hand::{BatchEnd, Stepped, SteppedSender};
 pub(crate) use control::SenderControl;
+use failures::Expiry;
 use in_flight::InFlightBatches;
 use metrics::SenderMetrics;
 use retry_log::RetryLog;
@@ -296,7 +297,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
         self.drainer.handle_timers(now);
         // Before the drain, so that an expired batch is never sent (SE-8).
-        if !self.expire_batches(now) {
+        let expiry = self.expire_batches(now);
+        if expiry == Expiry::AfterPoll {
             // Sockets first: a batch sent or expired now could end before an older one of its partition whose answer
             // is unread.
             self.run_user_code();
@@ -327,7 +329,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         wake_at = wake_at.min(self.drainer.next_expiry());
         wake_at = wake_at.min(self.in_flight.next_expiry());
         // The compare-and-swap in it fails if the sender was notified since the last poll: then the poll must not wait.
-        if self.shared.waker.fall_asleep(wake_at) && !self.is_finished() {
+        let falls_asleep = self.shared.waker.fall_asleep(wake_at);
+        if falls_asleep && expiry == Expiry::Done && !self.is_finished() {
             Sleep::Until(wake_at)
         } else {
             Sleep::No

@@ -17,7 +17,7 @@ use super::script::AndThen;
 use super::sim::sasl::SaslSession;
 use super::sim::{Answer, Plan, SimCluster};
 use super::wire::{TcpWire, Wires};
-use crate::clock::log_limiter::LogLimiter;
+use crate::clock::repeat_limiter::RepeatLimiter;
 use crate::clock::{Clock, Deadline, SystemClock};
 use crate::protocol::Frame;
 use crate::sync::{Condvar, Mutex, MutexGuard, Rank};
@@ -292,7 +292,7 @@ impl Acceptor {
         incoming: impl Iterator<Item = io::Result<TcpStream>>,
         mut pause: impl FnMut(Duration),
     ) {
-        let mut failures = LogLimiter::default();
+        let mut failures = RepeatLimiter::default();
         for stream in incoming {
             if self.connections.lock().stopped {
                 return;

@@ -357,9 +357,19 @@ impl Drainer {
     }
 
     /// Takes the expired batches: those whose `delivery.timeout.ms` has passed, also of muted partitions (RA-24,
-    /// RA-26).
-    pub(crate) fn take_expired(&mut self, now: Instant, into: &mut Vec<Drained>) {
-        while let Some(&(expiry, index)) = self.expiries.first() {
+    /// RA-26). Leaves out the partitions `but_for`.
+    pub(crate) fn take_expired(
+        &mut self,
+        now: Instant,
+        but_for: &[EntryIndex],
+        into: &mut Vec<Drained>,
+    ) {
+        loop {
+            let mut expiries = self.expiries.iter();
+            let first = expiries.find(|(_, index)| !but_for.contains(index));
+            let Some(&(expiry, index)) = first else {
+                break;
+            };
             if expiry > now {
                 break;
             }

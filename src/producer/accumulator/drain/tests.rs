@@ -268,12 +268,12 @@ fn batches_expire_by_age_also_when_they_are_retried_or_muted() {
     rig.fixture.clock.advance(TIMEOUT.saturating_sub(MS(1)));
     let mut expired = Vec::new();
     let now = rig.now();
-    rig.drainer.take_expired(now, &mut expired);
+    rig.drainer.take_expired(now, &[], &mut expired);
     assert_eq!(partitions(&expired), [0]);
     assert_eq!(rig.drainer.next_expiry(), Deadline::At(expiry + MS(1)));
     rig.fixture.clock.advance(MS(1));
     let now = rig.now();
-    rig.drainer.take_expired(now, &mut expired);
+    rig.drainer.take_expired(now, &[], &mut expired);
     assert_eq!(partitions(&expired), [0, 0]);
     assert_eq!(
         (rig.drainer.has_undrained(), rig.drainer.next_expiry()),

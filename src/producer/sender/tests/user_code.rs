@@ -247,6 +247,38 @@ fn a_batch_does_not_expire_while_answers_of_its_broker_are_unread() {
     assert_eq!(offset(&other), Some(5));
 }
 
+/// A node that sends one large response in many parts must not hold up the others.
+#[test]
+fn batches_of_other_nodes_are_sent_and_expire_while_the_input_of_one_is_unread() {
+    let Overdue {
+        mut rig,
+        other: unread,
+        ..
+    } = overdue();
+    let now = rig.now();
+    rig.client().respond(answer(1, ErrorCode::NoError, 5), now);
+    rig.client().leave_unread(1, true);
+    // The first step reads the sockets only.
+    rig.run();
+    let sent = rig.launch(0, "to the other node");
+    rig.client().respond(answer(0, ErrorCode::NoError, 4), now);
+    rig.run();
+    assert_eq!(offset(&sent), Some(4));
+    let behind = rig.launch(1, "behind the unread one");
+    let unanswered = rig.launch(0, "to the other node, without a response");
+    rig.advance(DELIVERY_TIMEOUT);
+    rig.run();
+    let error = error(&unanswered);
+    assert_eq!(error.cause(), Some(&WaitCause::NotAnswered { node: 0 }));
+    assert_pending(&[&unread, &behind]);
+    assert_eq!(rig.client().poll_timeouts().last(), Some(&Duration::ZERO));
+    rig.client().leave_unread(1, false);
+    rig.run();
+    rig.run();
+    assert_eq!(offset(&unread), Some(5));
+    assert!(behind.is_done());
+}
+
 #[test]
 fn a_batch_without_an_answer_expires_one_poll_after_a_long_callback_and_before_younger_ones() {
     let Overdue {

@@ -12,12 +12,12 @@ pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Rate limiter of one kind of event, such as one state of one node.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct LogLimiter {
+pub(crate) struct RepeatLimiter {
     last_logged: Option<Instant>,
     suppressed: u64,
 }
 
-impl LogLimiter {
+impl RepeatLimiter {
     /// Notes that the event has happened. Returns `Some` if it is to be logged now, with the number of suppressed
     /// repetitions.
     pub(crate) fn happened(&mut self, now: Instant) -> Option<Suppressed> {
@@ -52,9 +52,9 @@ const LINES_AT_MOST: usize = 200;
 
 /// Rate limiter of many kinds of events, identified by their log lines.
 #[derive(Debug, Default)]
-pub(crate) struct LineLimiter(BTreeMap<String, Instant>);
+pub(crate) struct LineRepeatLimiter(BTreeMap<String, Instant>);
 
-impl LineLimiter {
+impl LineRepeatLimiter {
     /// Whether to log this line: not if the same line was logged within the interval.
     pub(crate) fn may_log(&mut self, line: &str, now: Instant) -> bool {
         self.0
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_repeated_event_is_logged_at_once_and_then_at_intervals_with_its_count() {
-        let mut event = LogLimiter::default();
+        let mut event = RepeatLimiter::default();
         let mut now = Instant::ORIGIN;
         let mut logged = Vec::new();
         for _ in 0..=6_000 {
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_repeated_line_is_logged_once_per_interval_and_distinct_lines_are_limited() {
-        let mut lines = LineLimiter::default();
+        let mut lines = LineRepeatLimiter::default();
         let mut now = Instant::ORIGIN;
         let mut logged = 0;
         for second in 0..60 {
