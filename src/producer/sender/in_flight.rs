@@ -1,4 +1,4 @@
-//! In-flight batches: handed to the client, and not answered yet.
+//! In-flight batches: handed to the client, and without a response yet.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::util::hash::FixedHashMap;
 /// A batch whose request has not completed.
 #[derive(Debug)]
 pub(crate) enum UnansweredBatch {
-    /// Its future is pending and it holds buffer memory.
+    /// The futures of its records are pending, and the batch holds buffer memory.
     Live(InFlightBatch),
-    /// Its delivery timeout has passed: the future has failed and the memory is being freed. The summary lets a late
+    /// Its delivery timeout has passed: the futures have failed and the memory is being freed. The summary lets a late
     /// response still update the sequence bookkeeping.
     Expired(BatchSummary),
 }
@@ -93,8 +93,9 @@ impl InFlightBatches {
         Some(tracked)
     }
 
-    /// Removes the first batch whose delivery timeout has passed; its summary stays for a late response. `None` also if
-    /// `is_read` says that the input of its node was not read to the end, as the answer may be there.
+    /// Removes the first batch whose delivery timeout has passed; its summary stays for a late response. `None` if
+    /// there is no such batch, or if `is_read` returns false for its node: the response may be in the node's unread
+    /// input.
     pub(crate) fn take_expired(
         &mut self,
         now: Instant,
