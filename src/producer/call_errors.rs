@@ -3,8 +3,8 @@
 use crate::error::{CloseError, FlushError, MetadataError, SendError, TransactionError};
 use crate::sync::{Mutex, Rank};
 
-/// Injected errors. A call returns its error before it does anything else, until a test clears it. Only a mock producer
-/// has them.
+/// Injected errors. Each call returns its injected error before it does anything else, until a test clears the error.
+/// Only a mock producer has injected errors.
 pub(crate) struct CallErrors(Mutex<Set>);
 
 /// One injected error for each call.
@@ -26,7 +26,7 @@ impl CallErrors {
         Self(Mutex::new(Rank::LEAF, Set::default()))
     }
 
-    /// The error of a call, if there is one.
+    /// Fails with the injected error of a call, if there is one.
     pub(crate) fn check<E: Clone>(&self, of: impl FnOnce(&Set) -> &Option<E>) -> Result<(), E> {
         match of(&self.0.lock()) {
             Some(error) => Err(error.clone()),
@@ -37,7 +37,7 @@ impl CallErrors {
     /// Sets or clears the error of a call.
     pub(crate) fn set<E>(&self, of: impl FnOnce(&mut Set) -> &mut Option<E>, error: Option<E>) {
         let before = std::mem::replace(of(&mut self.0.lock()), error);
-        // An error may hold one of the user's: not dropped under the lock.
+        // Dropped after the lock was released: the old error may contain a user's error, whose destructor is user code.
         drop(before);
     }
 }

@@ -1,8 +1,8 @@
 //! Reentrancy detection: a thread-local mark "this thread runs user code of producer X". Inside such code, calls that
 //! would wait for the sender thread are refused instead of deadlocking.
 //!
-//! It is a mark and no comparison of thread ids, because callbacks also run on application threads (for a record that
-//! fails at once), and because a simulator runs every part on one thread.
+//! Comparing thread ids would not suffice, because callbacks also run on application threads (for a record that fails
+//! at once), and because a simulator runs every part on one thread.
 //!
 //! The sender thread is marked for its whole life: no user code that it runs, not even a destructor, may wait for it.
 //!
@@ -13,8 +13,9 @@ use std::cell::Cell;
 use super::instance::InstanceId;
 use crate::sync::thread_local;
 
-/// Maximum nesting depth of user code. A `send` in user code runs other user code, such as a callback that sends a
-/// failed record again, which fails at once. Deeper sends are refused, before the stack overflows.
+/// Maximum nesting depth of user code. A `send` in user code may run further user code: for example a callback that
+/// sends its failed record again, when that record fails at once again. Deeper sends are refused, before the stack
+/// overflows.
 const MAX_DEPTH: usize = 8;
 
 /// Capacity of the stack of marks. Above [`MAX_DEPTH`], because a send that is still allowed nests a few scopes more.
@@ -77,7 +78,7 @@ pub(crate) fn mark_sender(instance: InstanceId) {
     SENDER_OF.with(|sender_of| sender_of.set(Some(instance)));
 }
 
-/// Marks this thread as the sender thread of that producer until the guard is dropped, while it steps the sender.
+/// Marks this thread, which steps the sender, as the sender thread of that producer until the guard is dropped.
 #[cfg(feature = "testing")]
 pub(crate) fn enter_sender(instance: InstanceId) -> SenderScope {
     SenderScope(SENDER_OF.with(|sender| sender.replace(Some(instance))))
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scope_marks_its_thread_for_its_producer_only_and_only_while_it_lasts() {
+    fn a_scope_marks_its_thread_for_one_producer_until_the_scope_ends() {
         let (mine, other) = (InstanceId::next(), InstanceId::next());
         let outer = enter(mine);
         {
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sender_thread_stays_marked_and_no_other_thread_is() {
+    fn the_sender_thread_stays_marked_and_no_other_thread_is_marked() {
         let (mine, other) = (InstanceId::next(), InstanceId::next());
         std::thread::scope(|scope| {
             scope.spawn(|| {

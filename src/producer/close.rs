@@ -15,14 +15,15 @@ const FORCED_GRACE: Duration = Duration::from_secs(10);
 
 /// Closes the plug-ins at the end of a close.
 pub(crate) struct ClosePlugins<'p> {
-    /// Closes them, unless another call has begun to.
+    /// Closes the plug-ins, unless another call has begun to close them.
     pub(crate) close: Box<dyn Fn() -> Result<(), Arc<str>> + 'p>,
     /// Latch: set when the plug-ins are closed.
     pub(crate) closed: &'p Latch<()>,
 }
 
 /// A blocking `close` as a state machine. It refuses new records, then makes the sender send the queued records and
-/// end, or abort when the time-out expires. Last it closes the plug-ins. Concurrent calls are allowed.
+/// end. When the time-out expires, the sender aborts the remaining records. Finally the plug-ins are closed. Concurrent
+/// calls are allowed.
 pub(crate) struct Close<'p> {
     core: &'p Core,
     thread: &'p SenderThread,
@@ -36,7 +37,7 @@ pub(crate) struct Close<'p> {
 enum Phase {
     /// Not started.
     ToBegin,
-    /// Graceful close: the sender sends what is queued, then ends.
+    /// Graceful close: the sender sends the queued batches, then ends.
     Finishing(Stopwatch),
     /// Forced close: the sender aborts queued batches and ends.
     Forced(Stopwatch),
@@ -60,8 +61,8 @@ impl<'p> Close<'p> {
 
     fn begin(&mut self) -> Stopwatch {
         let core = self.core;
-        // Before the sender is asked to end: a record that is accepted after the sender's last check of the queues
-        // would be neither sent nor failed.
+        // New records are refused before the sender is told to end: a record that is accepted after the sender's last
+        // check of the queues would be neither sent nor failed.
         core.close_doors();
         if planted!(ClosesAfterWaking) {
             core.waker.wake();
@@ -70,7 +71,7 @@ impl<'p> Close<'p> {
         }
         // The phase is published before the wake-up: the sender reads it when it wakes.
         core.control.close();
-        // Java's `close(0)`: skips the phase that sends what is queued.
+        // Like Java's `close(0)`: queued records are aborted at once.
         if self.timeout == Some(Duration::ZERO) {
             core.control.force();
         }
@@ -102,11 +103,11 @@ impl<'p> Close<'p> {
 
     /// Last phase: the sender has ended, or the grace period is over.
     fn end(&self) -> Step<'_, Result<(), CloseError>> {
-        // Read first: the verdict says whether the sender still ran when its plug-ins were closed.
+        // Read before the plug-ins are closed: the result shows whether the sender still ran at that time.
         let has_ended = self.thread.has_ended();
         let plugins = (self.plugins.close)();
         if self.plugins.closed.get().is_none() && !planted!(SecondCloseReturnsEarly) {
-            // Another call is closing the plug-ins. This call waits for it, because they may still be writing.
+            // Another call is closing the plug-ins. This call waits for it, because the plug-ins may still be writing.
             return Step::Wait(Wait {
                 event: self.plugins.closed,
                 until: Deadline::Never,
@@ -149,7 +150,7 @@ impl BlockingCall for Close<'_> {
             return self.end();
         }
         if time.is_over(&*self.core.clock) {
-            // Usually stuck in user code. A thread cannot be killed, so it is left behind.
+            // The sender is usually stuck in user code. A thread cannot be killed, so it is left running.
             if let Phase::Forced(_) = self.phase {
                 return self.end();
             }

@@ -31,8 +31,8 @@ impl ClusterListeners {
         }
     }
 
-    /// Notifies all listeners. A panic of one does not keep the others from being notified. Returns whether there were
-    /// any, which may have taken long.
+    /// Notifies all listeners. A panic of one does not keep the others from being notified. Returns true if all
+    /// listeners were called, which may have taken long; false if there are none, or they were closed meanwhile.
     pub(crate) fn on_update(&self, cluster_id: Option<&str>) -> bool {
         let fence = Fence::of(&self.instance);
         for listener in &self.listeners {
@@ -52,7 +52,7 @@ impl ClusterListeners {
         !self.listeners.is_empty()
     }
 
-    /// Calls no listener any more: the plug-ins that they belong to are about to be closed.
+    /// From now on no listener is called: the plug-ins that they belong to are about to be closed.
     pub(crate) fn close(&self) {
         self.is_closed.store(true, Ordering::Release);
     }

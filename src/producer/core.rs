@@ -32,7 +32,7 @@ use crate::types::{PartitionId, UsableMagic};
 use crate::util::log::warn;
 use crate::util::process::RecentlyAsked;
 
-/// The non-generic part of a producer: what its calls share, and what they share with the sender.
+/// The non-generic part of a producer: the state that its calls share with each other and with the sender.
 pub(crate) struct Core {
     pub(crate) accumulator: Arc<RecordAccumulator>,
     pub(crate) metadata: Arc<ProducerMetadata>,
@@ -46,9 +46,9 @@ pub(crate) struct Core {
     pub(crate) random: RandomSource,
     pub(crate) instance: Instance,
     pub(crate) fork_asked: RecentlyAsked,
-    /// Only with a `transactional.id`.
+    /// `None` without a `transactional.id`.
     pub(crate) transactions: Option<Arc<Transactions>>,
-    /// Only in a mock producer.
+    /// `None` unless this is a mock producer.
     #[cfg(feature = "testing")]
     pub(crate) call_errors: Option<Arc<CallErrors>>,
     pub(crate) config: ProducerConfig,
@@ -70,7 +70,7 @@ pub(crate) struct Plugins<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     pub(crate) instance: Instance,
 }
 
-/// A size limit of the configuration that a record exceeds, in bytes.
+/// A record's excess over a size limit of the configuration. Sizes are in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Excess {
     pub(crate) size: usize,
@@ -96,8 +96,8 @@ impl<'a> From<SerializedRecord<&'a [u8]>> for SerializedRecord<Serialized<'a>> {
 }
 
 impl Core {
-    /// Checks a record against `max.request.size` and `buffer.memory`. `sent` is the upper bound of a batch with only
-    /// this record in a request, `staged` in the accumulator (KP-19).
+    /// Checks a record against `max.request.size` and `buffer.memory`. Both sizes are upper bounds, in bytes, for a
+    /// batch with only this record: `sent` in a request, `staged` in the accumulator (KP-19).
     #[inline]
     pub(crate) fn check_size(&self, sent: usize, staged: usize) -> Result<(), Excess> {
         let request = self.config.max_request_size();
@@ -167,7 +167,7 @@ impl Core {
 
     /// Refuses new records, and wakes all threads that wait for metadata or memory.
     pub(super) fn close_doors(&self) {
-        // Topics, queues and buffer pool first: no thread that is woken from its wait can append any more.
+        // The accumulator is closed first: a thread that is then woken from its wait can no longer append.
         self.accumulator.close();
         self.metadata.close();
     }
@@ -186,8 +186,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
         Some(SerializedRecord { key, value })
     }
 
-    /// How to choose the partition without a custom partitioner: the record names it, or the strategy is a stock one
-    /// (KP-17, PT-1). `None` for a custom partitioner.
+    /// How the partition is chosen, if the record names it or the strategy is built in (KP-17, PT-1). `None` if a
+    /// custom partitioner has to choose it.
     #[inline]
     pub(super) fn choice(&self, wanted: Option<PartitionId>, has_key: bool) -> Option<Choice> {
         match (wanted, &self.strategy) {
@@ -205,12 +205,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
         if planted!(ReportersClosedTooEarly) {
             let _ = self.reporters.close();
         }
-        // Before the reporters are closed, since the removal is reported to them.
+        // Removed before the reporters are closed, since the removal is reported to them.
         if let Some(app_info) = &self.app_info {
             self.metrics.remove_group(app_info);
         }
         let reporters = self.reporters.close();
-        // Their failures were logged where they happened.
+        // Failures of interceptors and reporters have been logged already.
         let mut first = interceptors.and(reporters);
         let mut close = |who, call: &dyn Fn() -> Result<(), BoxError>| {
             if let Err(failure) = Fence::of(&self.instance).try_call(who, call) {

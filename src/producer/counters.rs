@@ -103,8 +103,8 @@ impl Counters {
 pub struct ProducerSnapshot {
     /// Records that the brokers have acknowledged; with `acks=0`, records whose request was written to a socket.
     pub records_acknowledged: u64,
-    /// Records whose future resolved to an error. A record without a future is not counted: one for which `send`
-    /// returned an error, or which `try_send` returned to the caller.
+    /// Records whose future resolved to an error. A record for which `send` returned an error, or which `try_send`
+    /// returned to the caller, has no future and is not counted.
     pub records_failed: u64,
     /// Records sent again, counted once per retry.
     pub records_retried: u64,

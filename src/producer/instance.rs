@@ -30,7 +30,7 @@ impl Instance {
         }
     }
 
-    /// A producer on the system's clock.
+    /// The identity of a producer on the system's clock.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
         Self::on_clock(Arc::new(crate::clock::SystemClock::new()))
@@ -68,7 +68,7 @@ pub(crate) struct InstanceId {
 }
 
 impl InstanceId {
-    /// An id no other producer of this process has.
+    /// An id that no other producer of this process has.
     pub(crate) fn next() -> Self {
         Self::built_in(Process::current())
     }

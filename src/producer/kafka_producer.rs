@@ -71,22 +71,22 @@ use crate::types::PartitionInfo;
 ///
 /// # Code of yours
 /// Callbacks, wakers, interceptors, serializers, partitioners, metrics reporters and cluster listeners all have the
-/// same rules, whichever thread they run on. None of the producer's locks is held. Calls that would wait for the
-/// producer are refused inside them with [`Misuse::InsideCallback`]: `flush`, `close`, a future's `get` before the
+/// same rules, whichever thread they run on. None of the producer's locks is held. Inside such code, calls that would
+/// wait for the producer are refused with [`Misuse::InsideCallback`]: `flush`, `close`, a future's `get` before the
 /// result is known, a `send` that waits for memory or for metadata. A `send` that need not wait is accepted. The last
-/// handle of the producer may be dropped there: the remaining records then fail. A panic ends with the code that
-/// panicked: it is logged, or fails the call to `send` that a serializer or partitioner was needed for. In a program
-/// that is built with `panic=abort` a panic cannot be contained and ends the process.
+/// handle of the producer may be dropped in such code: the remaining records then fail. A panic is caught and logged; a
+/// panic of a serializer or the partitioner fails the call of `send` instead. In a program that is built with
+/// `panic=abort` a panic cannot be contained and ends the process.
 ///
-/// Waiting for *another* producer there is not refused. Two producers whose callbacks wait for each other deadlock, and
-/// `delivery.timeout.ms` does not end that: leave such work to another thread.
+/// Calls that wait for *another* producer are not refused. Two producers whose callbacks wait for each other deadlock,
+/// and `delivery.timeout.ms` does not end the deadlock: leave such work to another thread.
 ///
 /// # Fork
 /// A process that was forked after the producer was built has no thread that sends: calls that would wait are refused
 /// with [`Misuse::Forked`]. Build a producer after the fork. As with any program that has threads, locks that other
 /// threads hold at the moment of the fork stay held in the child, so calls on the parent's producer may then block for
-/// ever: fork while no other thread is in a call. A callback that forks must end the child (`exec`, `_exit`) and not
-/// return in it: the child would go on to use the parent's connections.
+/// ever: fork while no other thread is in a call. A callback that forks must not return in the child, but end it
+/// (`exec`, `_exit`): otherwise the child would use the parent's connections.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.KafkaProducer`.
@@ -110,7 +110,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         K: 'static,
         V: 'static,
     {
-        // Registered last: `app-info` says that the producer exists, and reporters are initialized by now.
+        // Registered last: the `app-info` metrics mean that the producer exists. The reporters are initialized already.
         plugins.app_info = Some(register_app_info(&plugins.metrics, &*core.clock));
         Self {
             core,
@@ -145,11 +145,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// call or by the future, keeps that transaction from being committed.
     ///
     /// # Blocking
-    /// Up to `max.block.ms` in all, for a topic that is not known yet and for memory when
-    /// `buffer.memory` is used up; else not at all. Inside a callback it does not wait but is refused.
+    /// Up to `max.block.ms` in all, for a topic that is not known yet and for memory when `buffer.memory` is used up;
+    /// else not at all. Inside a callback, a call that would have to wait is refused.
     ///
     /// # Threads
-    /// Any, at the same time. Takes one lock: that of the partition's queue.
+    /// Any number of threads, at the same time. A record that fits into an open batch takes one lock: that of the
+    /// partition's queue.
     ///
     /// # Kafka
     /// `KafkaProducer#send`.
@@ -182,7 +183,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// })?;
     /// # future.get()?;
     ///
-    /// // A function will do as well. A closure that is not written where it is passed has to name its argument's type.
+    /// // A function can be passed as well. A closure that is stored in a variable has to name its argument's type.
     /// let callback = |outcome: Result<&RecordMetadata, &ProduceError>| assert!(outcome.is_ok());
     /// # let future =
     /// producer.send_with_callback(ProducerRecord::new("greetings", "bye"), callback)?;
@@ -191,10 +192,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// # }
     /// ```
     ///
-    /// The callbacks of a batch run in the order in which its records were sent, those of a partition's batches in the
-    /// order in which the batches complete. Without errors that is the order of sending. A batch that fails, for
-    /// example because `delivery.timeout.ms` expired, completes before an earlier batch that is still being retried. A
-    /// panic of a callback is logged.
+    /// The callbacks of a batch run in the order in which its records were sent, and the callbacks of a partition's
+    /// batches in the order in which the batches complete. Without errors that is the order of sending. A batch that
+    /// fails, for example because `delivery.timeout.ms` expired, completes before an earlier batch that is still being
+    /// retried. A panic of a callback is logged.
     ///
     /// # Errors
     /// As [`send`](Self::send); the callback is dropped without being called then.
@@ -203,8 +204,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// As [`send`](Self::send).
     ///
     /// # Threads
-    /// The callback runs on the producer's thread; for a record that fails at once on the caller's,
-    /// before this returns.
+    /// The callback runs on the producer's thread. For a record that fails at once, it runs on the caller's thread
+    /// before this method returns.
     ///
     /// # Kafka
     /// `KafkaProducer#send(ProducerRecord, Callback)`. Differs: the callback gets either metadata or an error, which
@@ -222,7 +223,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     #[inline(always)]
     #[allow(
         clippy::inline_always,
-        reason = "small, and in the caller's own code a record that borrows all is not even built"
+        reason = "small; inlined into the caller, a record that only borrows is not built in memory"
     )]
     pub(super) fn send_calling<C: UntakenCallback + 'static>(
         &self,
@@ -257,12 +258,13 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         mut record: ProducerRecord<'_, K, V>,
         callback: Option<&mut AnyCallback>,
     ) -> Result<FutureRecordMetadata, Box<SendError>> {
-        // Before interceptors and waits: the record belongs to the transaction that is open now, not to a later one.
+        // Read before interceptors run and before any wait: the record belongs to the transaction that is open now, not
+        // to a later one.
         let of = of.unwrap_or_else(|| self.transaction_number());
         #[cfg(feature = "testing")]
         self.check_set_error(of)?;
         record = self.intercept(of, record)?;
-        // Serializers change the headers while they borrow the record.
+        // Taken out of the record, because serializers change the headers while they borrow the record.
         let headers = std::mem::take(&mut record.headers);
         let mut call = self.send_call_of(of, &record, headers, callback);
         self.core.driver().run(&mut call).map_err(Box::new)
@@ -276,7 +278,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         }
     }
 
-    /// Depth check and interceptors: what precedes the steps of a `send`.
+    /// Checks the nesting depth and runs the interceptors, before the steps of a `send`.
     pub(crate) fn intercept<'a>(
         &self,
         of: TransactionNumber,
@@ -289,7 +291,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         Ok(self.plugins.interceptors.on_send(record))
     }
 
-    /// Returns the error that a test has set for `send`. The record is lost, as with any other refusal.
+    /// Fails with the injected error of `send`, if there is one. The record is lost, as with any other refusal.
     #[cfg(feature = "testing")]
     fn check_set_error(&self, of: TransactionNumber) -> Result<(), SendError> {
         let checked = self.core.check_call(|set| &set.send);
@@ -298,7 +300,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 
     fn check_depth(&self, of: TransactionNumber) -> Result<(), SendError> {
         check_depth().map_err(|misuse| {
-            // The refused record was meant for the transaction, too: a commit without it would lose it silently.
+            // The refused record was meant for the transaction: a commit would lose the record silently.
             let error = SendError::Misuse(misuse);
             spoil_transaction(&self.core, of, &error.clone().into());
             error
@@ -333,8 +335,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         self.send_call_of(self.transaction_number(), record, headers, callback)
     }
 
-    /// [`send`](Self::send) as a stepped call, after interceptors, in the transaction that was open when it was called.
-    /// `headers` are the record's own.
+    /// [`send`](Self::send) as a stepped call, after interceptors, in the transaction that was open when `send` was
+    /// called. `headers` are the record's own.
     pub(crate) fn send_call_of<'r, 'a>(
         &'r self,
         of: TransactionNumber,
@@ -348,13 +350,13 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// Non-blocking [`send`](Self::send): a record that cannot be appended at once is returned.
     ///
     /// The metadata of an unknown topic is requested, so that a later attempt may succeed. If the last response of the
-    /// brokers was that the topic or partition does not exist, or that access is refused, that is the reason of the
-    /// error; the metadata is requested again all the same.
+    /// brokers was that the topic or partition does not exist, or that access is refused, the error has this reason;
+    /// the metadata is requested again all the same.
     ///
     /// # Errors
     /// The record, as it was before interceptors, and the reason of the refusal. After a fork, as with
     /// [`send`](Self::send), a record that needs a new batch is returned with [`Misuse::Forked`], and the future of an
-    /// accepted one returns that error.
+    /// accepted record returns that error.
     ///
     /// A reason that [would block](TrySendReason::would_block) does not affect an open transaction, since the record is
     /// not lost. Any other reason keeps the transaction from being committed, as with [`send`](Self::send).
@@ -363,7 +365,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// Never.
     #[allow(
         clippy::result_large_err,
-        reason = "the record itself comes back: that is the point"
+        reason = "the error gives the record back to the caller"
     )]
     pub fn try_send<'a>(
         &self,
@@ -376,7 +378,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         }
         let interceptors = &self.plugins.interceptors;
         if interceptors.is_empty() {
-            // Fast path: no interceptor may change the record, so nothing has to be cloned.
+            // Fast path: no interceptor can change the record, so the record need not be cloned.
             let none = None::<&mut NoCallback>;
             let quick = send_quickly(&self.core, &self.plugins, AnyTransaction, &record, none);
             if let Some(appended) = quick {
@@ -387,7 +389,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         let outcome = match self.check_depth(of) {
             Err(error) => Err(TrySendReason::Call(error)),
             Ok(()) if interceptors.is_empty() => self.try_once(of, &record),
-            // On a clone: a refused record is returned as it was given.
+            // Interceptors get a clone: a refused record is returned as it was given.
             Ok(()) => self.try_once(of, &interceptors.on_send(record.clone())),
         };
         outcome.map_err(|reason| TrySendError { record, reason })
@@ -407,7 +409,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             Ok(SendProgress::NeedsMemory) => Err(TrySendReason::MemoryFull),
             Err(refusal) => Ok(refusal),
         };
-        // A record that cannot be accepted now is returned to the caller, so nothing is lost.
+        // Only a refusal affects the transaction. A record that cannot be accepted now is not lost: the caller gets it
+        // back.
         let reason = not_taken.map_or_else(
             |not_now| not_now,
             |refusal| {
@@ -415,7 +418,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
                 attempt.counted(refusal).into()
             },
         );
-        // Before interceptors run: the pool's queue is FIFO, and a ticket that is not polled blocks those behind it.
+        // Leaves the pool's queue before interceptors run: the queue is FIFO, and a ticket that is not polled blocks
+        // the tickets behind it.
         attempt.leave_line();
         let interceptors = &self.plugins.interceptors;
         if !interceptors.is_empty() {
@@ -433,7 +437,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// after a fork.
     ///
     /// # Blocking
-    /// Until all are done; `delivery.timeout.ms` bounds that.
+    /// Until all these records have completed; `delivery.timeout.ms` limits the wait.
     ///
     /// # Kafka
     /// `KafkaProducer#flush`.
@@ -444,8 +448,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// As [`flush`](Self::flush), but waits no longer than `timeout`.
     ///
     /// # Errors
-    /// As [`flush`](Self::flush), and [`FlushError::TimedOut`] with the number of batches that were not
-    /// done; they are sent all the same.
+    /// As [`flush`](Self::flush), and [`FlushError::TimedOut`] with the number of batches that have not completed;
+    /// these are sent all the same.
     ///
     /// # Blocking
     /// Up to `timeout`.
@@ -469,7 +473,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// The partition metadata of a topic, ordered by partition.
     ///
     /// # Errors
-    /// When the topic is not found within `max.block.ms`, is refused, or the producer is closed.
+    /// The topic is not found within `max.block.ms`, the brokers refuse it, or the producer is closed.
     ///
     /// # Blocking
     /// Up to `max.block.ms` for a topic that is not known yet.
@@ -496,7 +500,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// Inside a callback of the same producer the call is refused and nothing is closed.
     ///
     /// # Blocking
-    /// Until everything is acknowledged or has failed; `delivery.timeout.ms` bounds that.
+    /// Until every record is acknowledged or has failed; `delivery.timeout.ms` limits the wait.
     ///
     /// # Kafka
     /// `KafkaProducer#close`.
@@ -513,10 +517,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// As [`close`](Self::close), and [`CloseError::Undelivered`] with the number of aborted records.
     ///
     /// # Blocking
-    /// Up to `timeout`, and for as long as a callback that is running, or the compression of a batch, takes (10 s at
-    /// most). Then for as long as your code takes: the `close` methods of interceptors, metrics reporters, serializers
-    /// and the partitioner, on whichever thread they run, and the destructors of thread-locals that callbacks have used
-    /// on the producer's thread.
+    /// Up to `timeout`, then up to 10 s for a running callback or the compression of a batch. Then for as long as your
+    /// code takes: the `close` methods of interceptors, metrics reporters, serializers and the partitioner, on
+    /// whichever thread they run, and the destructors of thread-locals that callbacks have used on the producer's
+    /// thread.
     pub fn close_timeout(&self, timeout: Duration) -> Result<(), CloseError> {
         #[cfg(feature = "testing")]
         self.core.check_call(|set| &set.close)?;
@@ -546,7 +550,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         if !self.begins_to_close_plugins() {
             return Ok(());
         }
-        // The sender's thread may still run, in user code that does not return.
+        // No further listener is called: the sender thread may still run, in user code that does not return.
         self.core.metadata.close_listeners();
         // The latch is set after the last plug-in: concurrent `close` calls wait for it.
         let closed = self.plugins.close();
@@ -554,6 +558,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         closed
     }
 
+    /// Whether this call is the first to close the plug-ins.
     fn begins_to_close_plugins(&self) -> bool {
         if self.plugins_closing.swap(true, Ordering::AcqRel) {
             return false;
@@ -572,18 +577,19 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         Metrics::new(Arc::clone(&self.core.metrics))
     }
 
-    /// Reconfigures metrics reporters while the producer runs. Affected are the reporters one of whose
-    /// [`reconfigurable_configs`](crate::MetricsReporter::reconfigurable_configs) has another value than before. All of
-    /// them first validate the whole configuration; if none refuses it, each of them applies it. Keys with unchanged
-    /// values are ignored, so a whole configuration file may be given.
+    /// Reconfigures metrics reporters while the producer runs. A reporter is affected if one of its
+    /// [`reconfigurable_configs`](crate::MetricsReporter::reconfigurable_configs) has another value than before. All
+    /// affected reporters first validate the whole configuration; if none refuses it, each of them applies it. Keys
+    /// with unchanged values are ignored, so a whole configuration file may be given.
     ///
     /// # Errors
     /// [`NotReconfigurable`](ReconfigureError::NotReconfigurable) if a changed key belongs to no reporter, and
     /// [`Refused`](ReconfigureError::Refused) if a reporter refuses the configuration: no reporter is changed.
     /// [`Failed`](ReconfigureError::Failed) if a reporter could not apply it: the same call may be repeated.
-    /// [`Closed`](ReconfigureError::Closed) if the reporters are closed, which is one of the last steps of the producer's
-    /// `close`. If that happens during the call, no further reporter is called, and earlier ones may have applied the
-    /// configuration. [`UnderWay`](ReconfigureError::UnderWay) during another reconfiguration.
+    /// [`Closed`](ReconfigureError::Closed) if the reporters are closed, which is one of the last steps of the
+    /// producer's `close`. If they are closed during the call, no further reporter is called, and earlier ones may have
+    /// applied the configuration. [`UnderWay`](ReconfigureError::UnderWay) while another reconfiguration is in
+    /// progress.
     ///
     /// # Blocking
     /// For as long as the reporters take.
@@ -607,7 +613,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     pub fn snapshot(&self) -> ProducerSnapshot {
         let pool = self.core.accumulator.pool();
         let mut snapshot = self.core.counters.snapshot();
-        // Incomplete batches are queued or in flight. The counters are read one after the other, hence saturating.
+        // Incomplete batches are queued or in flight. The counters are read one after the other, so the subtraction
+        // saturates.
         snapshot.batches_queued = (self.core.accumulator.incomplete_count() as u64)
             .saturating_sub(snapshot.batches_in_flight);
         snapshot.memory_total_bytes = pool.total_bytes() as u64;
@@ -633,13 +640,13 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     }
 }
 
-/// Closes the producer if it was not closed: sends queued records for up to 10 s, then aborts the rest and logs a
-/// warning. Call [`close`](KafkaProducer::close) to wait longer and to get the result.
+/// Closes the producer if it was not closed: sends queued records for up to 10 s, then aborts the remaining records and
+/// logs a warning. Call [`close`](KafkaProducer::close) to wait longer and to get the result.
 ///
 /// # Blocking
-/// Up to 10 s, and for as long as a callback that is running takes (10 s at most). Not at all inside a callback or any
-/// other code that the producer's thread runs: there the remaining records fail, and that thread closes the plug-ins
-/// after their callbacks. Nor after a fork.
+/// Up to 10 s, then up to 10 s for a running callback. Inside a callback, or any other code that the producer's thread
+/// runs, the drop does not wait: the remaining records fail, and that thread closes the plug-ins after the callbacks of
+/// these records. After a fork the drop does not wait either.
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for KafkaProducer<K, V> {
     fn drop(&mut self) {
         match self.close_within(Some(DROP_TIMEOUT)) {
@@ -653,8 +660,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for KafkaProducer<K, V> {
                 // `close` was refused before it did anything, so do its non-blocking part here.
                 self.core.close_doors();
                 if self.begins_to_close_plugins() {
-                    // The sender thread may still call interceptors for the batches that it aborts. So it closes the
-                    // plug-ins, after the last of these calls.
+                    // The sender thread may still call interceptors for the batches that it aborts. So the sender
+                    // thread closes the plug-ins, after the last of these calls.
                     let act = (self.closing)(&mut self.plugins);
                     self.thread.at_end(self.core.instance.log(), act);
                 }

@@ -33,15 +33,16 @@ pub(crate) struct SenderThread {
     waker: Arc<SenderWaker>,
 }
 
-/// Hands an action over to the sender's thread, to run when it ends, unless it has ended already.
+/// Hands an action over to the sender's thread, which runs it when the sender ends. If the sender has ended already,
+/// the caller keeps the action.
 #[derive(Debug)]
 pub(super) struct LastActHolder(Mutex<LastActState>);
 
 /// Whether the sender has ended.
 enum LastActState {
-    /// Not yet; with the action to run then, if one is registered.
+    /// The sender has not ended. Holds the action to run at its end, if one is registered.
     ToCome(Option<LastAct>),
-    /// It has ended.
+    /// The sender has ended.
     Reached,
 }
 
@@ -68,7 +69,8 @@ impl LastActHolder {
                     drop(end);
                     *self.0.lock() = LastActState::ToCome(Some(act));
                 } else {
-                    // Under the lock: the sender cannot end between the check and the store, which would lose the act.
+                    // Stored under the lock: the sender cannot end between the check and the store, which would lose
+                    // the act.
                     *to_come = Some(act);
                 }
                 None
@@ -108,10 +110,10 @@ impl Drop for Running {
 }
 
 impl SenderThread {
-    /// Spawns the sender thread with `run`, and marks it as the producer's.
+    /// Spawns the sender thread, which runs `run`, and marks it as the producer's.
     ///
     /// # Errors
-    /// The system's, when it cannot spawn a thread.
+    /// The system's error, when it cannot spawn a thread.
     pub(crate) fn start(
         name: &str,
         instance: Instance,
@@ -125,8 +127,8 @@ impl SenderThread {
             // Dropped after `run`, and also if the thread cannot be spawned: waiters for the end never hang.
             let _running = running;
             callback_scope::mark_sender(instance.id());
-            // Contained: dropping the sender may drop the last reference to the user's interceptors and listeners,
-            // whose destructors may panic.
+            // Panics are caught: dropping the sender may drop the last reference to the user's interceptors and
+            // listeners, whose destructors may panic.
             contain(instance.log(), run);
         };
         let handle = spawn(Builder::new().name(thread_name(name)), Box::new(body))?;
@@ -134,7 +136,8 @@ impl SenderThread {
         Ok(thread)
     }
 
-    /// A handle for a sender without a thread, which the caller steps; it ends when the returned guard is dropped.
+    /// A handle for a sender without a thread, which the caller steps. The sender ends when the returned guard is
+    /// dropped.
     pub(crate) fn without_thread(
         log: LogContext,
         control: Arc<SenderControl>,
@@ -170,13 +173,13 @@ impl SenderThread {
     /// Joins the thread, if the sender has ended.
     ///
     /// # Blocking
-    /// Only for destructors of thread-locals that user code has used: the sender's last act has run.
+    /// Only for destructors of thread-locals that user code has used: the thread has finished everything else.
     pub(crate) fn join_if_ended(&self) {
         if self.has_ended() {
             // Joined outside of the lock, and by one caller only.
             let handle = self.handle.lock().take();
             if let Some(handle) = handle {
-                // Its panics were contained inside.
+                // The thread has caught its own panics.
                 let _ = handle.join();
             }
         }
@@ -184,12 +187,13 @@ impl SenderThread {
 
     /// Forces the sender to close at once, without waiting for it.
     pub(crate) fn abandon(&self) {
-        // Set before the wake-up, or the sender might read its inputs without it and sleep again.
+        // The forced close is set before the wake-up; otherwise the sender might read its inputs too early and sleep
+        // again.
         self.control.force();
         self.waker.wake();
     }
 
-    /// Runs `act` when the sender ends, on its thread; at once and on this thread if it has ended.
+    /// Runs `act` when the sender ends, on its thread; at once and on this thread if the sender has ended.
     pub(crate) fn at_end(&self, log: &LogContext, act: LastAct) {
         if let Some(act) = self.ending.leave(act) {
             contain(log, act);
@@ -197,7 +201,7 @@ impl SenderThread {
     }
 }
 
-/// Runs `act` and logs its panic: at the end of a thread it would be lost.
+/// Runs `act` and logs its panic, which would be lost at the end of a thread.
 fn contain(log: &LogContext, act: impl FnOnce()) {
     if let Err(reason) = panic::contain(act) {
         error!(log, "a panic at the end of a producer's thread: {reason}");

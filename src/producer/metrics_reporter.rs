@@ -62,10 +62,10 @@ use crate::types::ClusterResourceListener;
 /// # Threads
 /// Methods run on the thread that builds the producer, closes it or
 /// [reconfigures](crate::KafkaProducer::reconfigure_metrics_reporters) it. When metrics of a topic or a broker are
-/// added or removed later, they run on the producer's own thread, after due requests were sent. Nothing else is sent
-/// meanwhile: store the metric and return, and leave slow work, such as writing to a socket, to a thread of your own.
-/// Several methods may run at the same time. No lock of the producer is held: metrics may be read, and records may be
-/// sent. A call that would wait for the producer is refused, as in all [code of
+/// added or removed later, the methods run on the producer's own thread, after due requests were sent. Nothing else is
+/// sent meanwhile: store the metric and return, and leave slow work, such as writing to a socket, to a thread of your
+/// own. Several methods may run at the same time. No lock of the producer is held: metrics may be read, and records may
+/// be sent. A call that would wait for the producer is refused, as in all [code of
 /// yours](crate::KafkaProducer#code-of-yours).
 /// # Kafka
 /// `org.apache.kafka.common.metrics.MetricsReporter` of 3.0. Differs: the producer's `close` returns the error of a

@@ -28,12 +28,12 @@ impl<'c> PartitionsFor<'c> {
         }
     }
 
-    /// The partitions, if they are known.
+    /// The partitions, or `None` if they are not known yet.
     fn look(&mut self) -> Result<Option<Vec<PartitionInfo>>, TopicLookupError> {
         if self.lookup.is_awaited(&self.topic, &self.time)? {
             return Ok(None);
         }
-        // In each step: a producer that was closed meanwhile must not register the topic.
+        // Checked in each step: a producer that was closed meanwhile must not register the topic.
         if !self.core.control.is_running() {
             return Err(TopicLookupError::Closed);
         }

@@ -29,10 +29,11 @@ pub(crate) enum BatchOutcome {
     },
     /// All its records failed with the same error.
     Failed(ProduceError),
-    /// The broker returned errors for single records; the others failed with them (PB-16).
+    /// The broker returned errors for single records; the other records of the batch failed as well (PB-16).
     FailedByRecord {
         /// Errors by record index, ascending, without duplicates.
         named: Vec<(u32, ProduceError)>,
+        /// The error of the other records.
         rest: ProduceError,
     },
 }
@@ -51,7 +52,7 @@ impl BatchOutcome {
         }
     }
 
-    /// The result for the record at that index of the batch (PB-17).
+    /// The result for the record at `index` of the batch (PB-17).
     #[inline]
     pub(crate) fn answer(
         &self,
@@ -109,8 +110,8 @@ pub(crate) struct Holder<'a> {
 /// released (`SealedBatch::end` has the whole order). So when `get` has returned, the record's callback has run
 /// (PB-15).
 ///
-/// The latch of a batch that was split leads to those of its pieces. Every split at least halves a batch or ends with
-/// single records, so a chain of splits is no longer than the number of bits of a batch's size.
+/// The latch of a batch that was split refers to the latches of its pieces. Every split at least halves a batch or ends
+/// with single records, so a chain of splits is no longer than the number of bits of a batch's size.
 ///
 /// # Kafka
 /// `ProduceRequestResult`. Differs: the chain of splits is kept here, not in each record's future, and waiters of the
@@ -162,7 +163,7 @@ impl ProduceRequestResult {
         if planted!(ReleasesBeforePieces) {
             self.released.store(true, Ordering::Release);
         }
-        // A handle that is dropped from now on looks for its piece, with which its task may be registered.
+        // A handle that is dropped from now on looks for the piece of its record, where its task may be registered.
         self.has_tasks.store(true, Ordering::Relaxed);
         let set = self.end.set(BatchConclusion::Split(pieces));
         debug_assert!(set.is_ok(), "a batch is completed once");
@@ -179,7 +180,7 @@ impl ProduceRequestResult {
         }
         let tasks = {
             let mut tasks = self.tasks.lock();
-            // Under the lock: a waiter checks `released` and goes to sleep, or registers its waker, under the same
+            // Set under the lock: a waiter checks `released` and goes to sleep, or registers its waker, under the same
             // lock, so it misses neither the notification nor the wake-up.
             self.released.store(
                 true,
@@ -192,13 +193,13 @@ impl ProduceRequestResult {
             if !planted!(WaiterNotWoken) {
                 self.condvar.notify_all();
             }
-            // After a split the flag stays set: a dropped handle must look for its task with the piece.
+            // After a split the flag stays set: a dropped handle must look for its task in the piece.
             if matches!(self.end.get(), Some(BatchConclusion::Outcome(_))) {
                 self.has_tasks.store(false, Ordering::Relaxed);
             }
             std::mem::take(&mut *tasks)
         };
-        // After the lock was released: wakers are user code, and may call this type again.
+        // Tasks are woken after the lock was released: wakers are user code, and may call this type again.
         if !tasks.is_empty() {
             self.wake(tasks);
         }
@@ -210,7 +211,7 @@ impl ProduceRequestResult {
         let mut tasks = tasks.into_values().peekable();
         let mut next = || {
             let waker = tasks.next()?;
-            // A task that awaits several records is woken only once for consecutive ones.
+            // A task that awaits several records is woken only once for consecutive records.
             let is_same = |next: &Waker| next.will_wake(&waker) || planted!(TaskNotWoken);
             if tasks.peek().is_some_and(is_same) {
                 drop(waker);
@@ -246,7 +247,7 @@ impl ProduceRequestResult {
         );
     }
 
-    /// The outcome, once waiters have been released; none for a batch that was split.
+    /// The outcome, once waiters have been released; `None` for a batch that was split.
     #[inline]
     pub(crate) fn outcome(&self) -> Option<&BatchOutcome> {
         if self.is_released() {
@@ -302,7 +303,8 @@ impl ProduceRequestResult {
         self.undone().is_none()
     }
 
-    /// The next latch to wait for until every record is complete: this one, or that of a piece.
+    /// The next latch to wait for until every record is complete: this one, or that of a piece. `None` if every record
+    /// is complete.
     pub(crate) fn undone(&self) -> Option<&Self> {
         match self.pieces() {
             Some(_) if planted!(SplitEndsFlush) => None,
@@ -356,8 +358,8 @@ impl ProduceRequestResult {
 
     /// Removes the waker of the task that waits for the record at `index`, here or with a piece.
     ///
-    /// `extern "C"`, because such a function does not unwind. With a call that may unwind, every drop of a handle pays
-    /// for the cleanup that would then be left to do: 20 instructions of the 575 that a `send` takes.
+    /// `extern "C"`, because such a function does not unwind. If it could unwind, every drop of a handle would execute
+    /// code for the cleanup: 20 of the 575 instructions of a `send`.
     #[cold]
     #[inline(never)]
     #[allow(improper_ctypes_definitions, reason = "nobody else calls it")]
@@ -378,10 +380,10 @@ impl ProduceRequestResult {
     }
 }
 
-/// The latch opens: to an outcome, or to pieces.
+/// The event that the latch opens: the batch has an outcome, or was split into pieces.
 impl Event for ProduceRequestResult {
     fn sleep(&self, permit: SleepPermit) {
-        // Checked under the lock under which `release_waiters` sets it: no lost wake-up.
+        // `released` is checked under the lock under which `release_waiters` sets it, so no wake-up is lost.
         let mut tasks = self.tasks.lock();
         if !self.is_released() {
             permit.on(&self.condvar, &mut tasks);

@@ -13,15 +13,15 @@ use super::thunks::UntakenCallback;
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 
 /// Appends the record to an open batch, if no user code has to run for it, its topic is among this thread's recent
-/// topics, and the batch has room. Else returns none and leaves `callback`; the only side effect is that a batch
-/// without room was closed.
+/// topics, and the batch has room. Else returns `None` and does not take `callback`; the only side effect is that a
+/// batch without room was closed.
 ///
 /// # Blocking
 /// Never.
 #[inline(always)]
 #[allow(
     clippy::inline_always,
-    reason = "in the caller's own code a record that borrows all is not even built"
+    reason = "inlined into the caller, a record that only borrows is not built in memory"
 )]
 pub(crate) fn send_quickly<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C: UntakenCallback>(
     core: &Core,

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::record::builder::RecordParts;
 use crate::types::{PartitionId, TopicPartition};
 
-/// Per-record part of the metadata: timestamp and sizes. The rest comes from the batch's result.
+/// Per-record part of the metadata: timestamp and sizes. Topic, partition and base offset are those of the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RecordFacts {
     pub(crate) timestamp_ms: i64,
@@ -27,6 +27,7 @@ impl RecordFacts {
     }
 
     /// Replaces the timestamp by the broker's log append time, if the topic uses `LogAppendTime` (PB-18).
+    /// `log_append_time_ms` is -1 if it does not.
     #[inline]
     pub(crate) fn at(self, log_append_time_ms: i64) -> Self {
         let timestamp_ms = match log_append_time_ms {
@@ -52,6 +53,7 @@ pub struct RecordMetadata {
     timestamp: i64,
     /// In bytes; -1 for a null key. Not an `Option<usize>`, which would take more memory.
     serialized_key_size: i32,
+    /// In bytes; -1 for a null value.
     serialized_value_size: i32,
 }
 
@@ -121,8 +123,8 @@ impl RecordMetadata {
         &self.topic_partition
     }
 
-    /// Whether the offset is known. It is not known if the record failed, with `acks=0`, and if the broker recognized
-    /// the record as a duplicate but no longer has its offset.
+    /// Whether the offset is known. It is unknown if the record failed, if `acks` is 0, or if the broker recognized the
+    /// record as a duplicate but no longer has its offset.
     pub fn has_offset(&self) -> bool {
         self.offset != Self::UNKNOWN_OFFSET
     }
@@ -195,7 +197,7 @@ mod tests {
 
     /// Java: RecordMetadataTest#testConstructionWithMissingBatchIndex (PB-17)
     #[test]
-    fn a_records_offset_is_unknown_when_that_of_its_batch_is() {
+    fn a_records_offset_is_unknown_when_the_base_offset_of_its_batch_is_unknown() {
         let metadata = RecordMetadata::new(partition(), -1, 7, facts(2340, -1, 0));
         assert!(!metadata.has_offset());
         assert_eq!(metadata.offset(), -1);
@@ -214,7 +216,7 @@ mod tests {
     /// For a failed record, interceptors and callbacks get a placeholder: the partition if it is known, and -1 for
     /// offset, timestamp and sizes (KP-30).
     #[test]
-    fn a_placeholder_has_a_partition_and_nothing_else() {
+    fn a_placeholder_has_only_a_topic_and_a_partition() {
         let unknown = TopicPartition::new("foo", RecordMetadata::UNKNOWN_PARTITION);
         let metadata = RecordMetadata::placeholder(unknown);
         assert_eq!(metadata.partition(), -1);

@@ -39,7 +39,7 @@ use crate::types::{Magic, PartitionId};
 pub(crate) enum SendProgress {
     /// The record was appended to a batch.
     Appended(FutureRecordMetadata),
-    /// Metadata lacks the topic, or the partition that the record asks for.
+    /// The metadata lacks the topic, or the partition that the record names.
     NeedsTopic,
     /// The buffer pool is exhausted.
     NeedsMemory,
@@ -58,7 +58,7 @@ pub(crate) struct SendAttempt<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> 
     of: TransactionNumber,
     record: &'r ProducerRecord<'a, K, V>,
     headers: Headers,
-    /// Empty inside once the batch has taken it.
+    /// Emptied when a batch takes the callback.
     callback: Option<&'r mut AnyCallback>,
     /// The partition that was chosen; later errors name it.
     partition: Option<PartitionId>,
@@ -66,7 +66,7 @@ pub(crate) struct SendAttempt<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> 
     memory: Option<MemoryWait<'r>>,
     /// Measures the wait against `max.block.ms`.
     time: Stopwatch,
-    /// The record was appended. Another step would append a duplicate.
+    /// Whether the record was appended: another step would append a duplicate.
     is_appended: bool,
 }
 
@@ -81,7 +81,7 @@ impl SerializedRecord<Serialized<'_>> {
     }
 }
 
-/// State of a send that is queued in the buffer pool: what the append needs once memory is allocated.
+/// State of a send that is queued in the buffer pool: the values that the append needs once memory is allocated.
 struct MemoryWait<'r> {
     ticket: Ticket,
     /// Present while the send waits; dropped when the memory is allocated.
@@ -89,8 +89,8 @@ struct MemoryWait<'r> {
     entry: Arc<PartitionEntry>,
     bytes: SerializedRecord<Serialized<'r>>,
     timestamp_ms: i64,
-    /// Record format (magic) that the record was checked for. Not loaded again: if an older broker connected during
-    /// the wait, the batch would get a format that the record was not checked for.
+    /// Record format (magic) that the record was checked for. It is not loaded again: if an older broker connected
+    /// during the wait, the batch would get a format that the record was not checked for.
     magic: Magic,
 }
 
@@ -141,12 +141,12 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         }
     }
 
-    /// Leaves the buffer pool's queue, if queued, and returns the memory gathered so far.
+    /// Leaves the buffer pool's queue, if queued, and gives the memory gathered so far back to the pool.
     pub(crate) fn leave_line(&mut self) {
         self.memory = None;
     }
 
-    /// The chosen partition, or else the one that the record asks for.
+    /// The chosen partition, or else the partition that the record names.
     pub(crate) fn partition(&self) -> Option<PartitionId> {
         self.partition.or(self.record.partition)
     }
@@ -157,7 +157,8 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             !self.is_appended,
             "a call that is over is not stepped again"
         );
-        // `max.block.ms` counts waiting only: serializers and the partitioner, which run inside the step, do not count.
+        // `max.block.ms` limits the time of waiting only. Serializers and the partitioner run inside the step, so the
+        // stopwatch stops for the step.
         self.time.stop(&*self.core.clock);
         let progress = self.advance_untimed()?;
         self.is_appended = matches!(progress, SendProgress::Appended(_));
@@ -168,7 +169,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 
     fn advance_untimed(&mut self) -> Result<SendProgress, SendRefusal> {
-        // Queued in the buffer pool: the record is serialized and its partition chosen. Neither is done twice.
+        // A record that is queued in the buffer pool was serialized and has a partition: neither is done again.
         if self.memory.is_some() {
             return self.advance_to_memory();
         }
@@ -212,7 +213,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             let topic = has_wanted(topic, record.partition).then(|| Arc::clone(topic))?;
             Some((topics, topic))
         };
-        // `ask` runs `look` after the topic was registered: metadata that arrived in between is not waited for.
+        // `ask` runs `look` after the topic was registered: it finds metadata that has arrived since the check above.
         match self.lookup.ask(&record.topic, record.partition, look) {
             Ok(Some((topics, topic))) => self.append(&topics, &topic),
             Ok(None) => Ok(SendProgress::NeedsTopic),
@@ -228,7 +229,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         // Restarts `metadata.max.idle.ms` for the topic.
         topic.mark_used();
         let core = self.core;
-        // Before the partition is chosen: partitioners look at the serialized key, as in `KafkaProducer#doSend`.
+        // Serialized before the partition is chosen: partitioners use the serialized key, as in `KafkaProducer#doSend`.
         let bytes = self.serialize()?;
         let timestamp_ms = self
             .record
@@ -240,7 +241,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         self.partition = Some(partition);
         let payload_len = parts.payload_len();
         let sent = core.size_upper_bound(&parts, payload_len);
-        // Whatever the brokers understand, records wait in the newest format.
+        // In the accumulator a record has the newest format, whichever formats the brokers support.
         let staged = batch_size_upper_bound(payload_len);
         core.check_size(
             sent,
@@ -281,7 +282,8 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     ) -> Result<SendProgress, SendRefusal> {
         let core = self.core;
         let ask = || core.instance.id().is_forked();
-        // A timestamp that the caller has set is not the current time.
+        // The check is limited to one per millisecond of the current time. A timestamp set by the caller is not the
+        // current time.
         let forked = match self.record.timestamp {
             None => core.fork_asked.or_ask(timestamp_ms, ask),
             Some(_) => ask(),
@@ -295,14 +297,15 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             self.check_old_format(magic)?;
         }
         let parts = bytes.parts(&self.headers, timestamp_ms);
-        // A new batch is the moment to move on to another partition (KP-21).
+        // A sticky partition that needs a new batch is left for another one (KP-21).
         self.on_new_batch(topics, topic, chosen)?;
-        // Asked again, as `doSend` does after `abortForNewBatch`. A hashed key and an explicit partition stay.
+        // The partition is chosen again, as in `doSend` after `abortForNewBatch`. It stays the same for a hashed key or
+        // an explicit partition.
         let partition = self.choose(topics, topic, &parts, Some(chosen))?;
         self.partition = Some(partition);
         let entry = entry_of(core, topic, partition)?;
-        // Registers the partition with the transaction before the append. The sender then sends AddPartitionsToTxn,
-        // which has to be answered before a batch of the partition may be sent.
+        // Registers the partition with the transaction before the append. The sender then sends AddPartitionsToTxn, and
+        // may send a batch of the partition only after the response.
         if let Some(transactions) = &core.transactions {
             let entered = transactions.enter(self.of, entry);
             if entered.map_err(|failure| outside_transaction(core, failure))? {
@@ -326,8 +329,8 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         let size = core
             .accumulator
             .allocation_for(batch_size_upper_bound(payload_len));
-        // Allocated without the queue's lock held; `append_new` looks for an open batch again, because another
-        // thread may have created one meanwhile. The lease then goes back to the pool.
+        // The memory is allocated without the queue's lock. Another thread may create a batch meanwhile, so
+        // `append_new` looks for an open batch again; if it finds one with room, the lease goes back to the pool.
         let pool = core.accumulator.pool();
         match pool.try_allocate(size) {
             Ok(lease) => finish(
@@ -375,14 +378,14 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         };
         let lease = match memory.ticket.poll() {
             Ok(lease) => lease,
-            // Only after the poll: memory that arrives together with the timeout is taken.
+            // The timeout is checked after the poll: memory that arrives together with the timeout is used.
             Err(Denied::Exhausted) if self.time.is_over(&*core.clock) => {
                 return Err(self.memory_timed_out());
             }
             Err(Denied::Exhausted) => return Ok(SendProgress::NeedsMemory),
             Err(Denied::Closed) => return Err(core.closed().into()),
         };
-        // Dropping it records the wait; the append is not part of `bufferpool-wait-time`.
+        // Dropping the timer records the wait; the append is not part of `bufferpool-wait-time`.
         memory.time = None;
         let parts = memory.bytes.parts(&self.headers, memory.timestamp_ms);
         finish(
@@ -411,7 +414,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         }
         let topic = &*record.topic;
         let headers = &mut self.headers;
-        // Tells after a panic which of the two serializers ran: the fence knows only one of them.
+        // Shows after an error or a panic which of the two serializers ran: the fence is given only one of them.
         let part = Cell::new(RecordPart::Key);
         let run = || -> Result<SerializedRecord<Serialized<'r>>, BoxError> {
             let (key, value) = (record.key.as_deref(), record.value.as_deref());
@@ -441,8 +444,8 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         }
     }
 
-    /// The record's own partition, or the partitioner's choice. `previous` is the earlier choice if the partitioner is
-    /// asked a second time because the record would open a new batch there (KP-17, PT-1, PT-9).
+    /// The record's own partition, or the partitioner's choice. `previous` is the partitioner's earlier choice, if it
+    /// is called a second time because the record needs a new batch in that partition (KP-17, PT-1, PT-9).
     fn choose(
         &self,
         topics: &Topics,
@@ -504,7 +507,8 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     ) -> Result<(), SendRefusal> {
         match &self.plugins.strategy {
             Strategy::Default | Strategy::UniformSticky => {
-                // A no-op unless `previous` is the sticky partition: keyed records do not move it.
+                // A no-op unless `previous` is the sticky partition: a new batch of another partition does not change
+                // the sticky partition.
                 topic.leave_sticky(previous, &self.core.random);
                 Ok(())
             }
@@ -524,7 +528,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
 
     // ---- refusals
 
-    /// Whether the record may be written in a format before v2 (RA-7, PB-9, PB-11).
+    /// Checks that the record may be written in a format before v2 (RA-7, PB-9, PB-11).
     #[cold]
     fn check_old_format(&self, magic: Magic) -> Result<(), SendRefusal> {
         if self.core.config.enable_idempotence() {
@@ -540,8 +544,9 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         Ok(())
     }
 
-    /// The error that metadata already has for the topic, for `try_send`, which does not wait. The topic is requested
-    /// again all the same. `None` also if the topic or partition has appeared since it was looked for.
+    /// The error that is already known for the topic, for `try_send`, which does not wait for newer metadata. The topic
+    /// is requested again all the same. `None` if no error is known, or if the topic or partition has appeared since
+    /// the lookup.
     pub(crate) fn known_hindrance(&mut self) -> Option<SendRefusal> {
         match self.lookup.obstacle_so_far(&self.record.topic) {
             Err(why) => Some(self.errors().topic_not_had(why)),
@@ -584,7 +589,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'_, '_, K, V> {
     #[cold]
     fn refused(&mut self, refusal: SendRefusal) -> Result<FutureRecordMetadata, SendError> {
         spoil_transaction(self.core, self.of, &refusal);
-        // Others wait for memory as well, and user code may take its time.
+        // Leaves the pool's queue before user code runs: user code may be slow, and other threads wait for memory as
+        // well.
         self.leave_line();
         let (plugins, record) = (self.plugins, self.record);
         let (interceptors, topic) = (&plugins.interceptors, &*record.topic);
@@ -602,7 +608,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'_, '_, K, V> {
                 // The application has not got the future yet: callback and interceptors run on its own thread.
                 interceptors.on_send_error(topic, self.partition(), &error);
                 if let Some(callback) = self.callback.as_deref_mut() {
-                    // Nothing is called if it is in a batch.
+                    // Does nothing if a batch has taken the callback.
                     let call = || callback.call(Err(&error));
                     if let Err(failure) =
                         Fence::of(&plugins.instance).call(UserCode::Callback, call)
@@ -646,9 +652,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> BlockingCall for SendAttempt<'_, 
     }
 }
 
-/// KP-18: a record for a partition that is not known yet waits for metadata to name it, for max.block.ms.
-/// KP-38: a send waits for no metadata when the topic's partitions are known and the record's own partition is
-/// among them.
+/// Whether the topic has the partition that the record names; true for a record without one. KP-18: a record for a
+/// partition that is not known yet waits for metadata up to `max.block.ms`. KP-38: a send does not wait for metadata if
+/// the topic's partitions are known and include the record's own partition.
 fn has_wanted(topic: &TopicEntry, wanted: Option<PartitionId>) -> bool {
     wanted.is_none_or(|partition| topic.has_partition(partition))
 }
@@ -669,7 +675,7 @@ fn finish(
         Append::Closed => Err(core.closed().into()),
         // The transaction was ended while the record waited.
         Append::OutsideTransaction => {
-            // Asked for the error only: the queue knows that the record is too late, the manager knows why.
+            // The queue has refused the record already; the transaction manager supplies the reason.
             let check = core.transactions.as_ref().map(|it| it.check_send(of));
             let failure = check.and_then(Result::err).unwrap_or_else(|| {
                 TransactionFailure::wrong_state(

@@ -28,7 +28,7 @@ pub(super) struct RefusedRecord<'r> {
 }
 
 impl RefusedRecord<'_> {
-    /// The error if a broker lacks record format v2: idempotence needs its sequence numbers (RA-7, PB-11).
+    /// The error if a broker lacks record format v2, whose sequence numbers idempotence needs (RA-7, PB-11).
     pub(super) fn idempotence_and_old_brokers(&self) -> SendRefusal {
         let kind = ProduceErrorKind::UnsupportedVersion;
         self.error(kind, IDEMPOTENCE_AND_OLD_BROKERS.to_owned())
@@ -71,7 +71,7 @@ impl RefusedRecord<'_> {
     #[cold]
     pub(super) fn topic_not_had(&self, why: TopicLookupError) -> SendRefusal {
         match why {
-            // Only here: the name of a known topic is valid.
+            // The name is checked only for an unknown topic: the name of a known topic is valid.
             TopicLookupError::Name(fault) => {
                 let message = format!("no topic can have this name: {fault}");
                 self.error(ProduceErrorKind::InvalidTopic, message)
@@ -164,7 +164,7 @@ pub(super) fn spoil_transaction(core: &Core, of: TransactionNumber, refusal: &Se
     spoil_by(core, of, refusal.spoils_transaction());
 }
 
-/// The same for an error that a test has set.
+/// As [`spoil_transaction`], for an injected error of a mock producer.
 #[cfg(feature = "testing")]
 pub(super) fn spoil_by_set_error(core: &Core, of: TransactionNumber, error: &SendError) {
     spoil_by(core, of, SendRefusal::set_error_spoils(error));
@@ -185,7 +185,7 @@ fn spoil_by(core: &Core, of: TransactionNumber, failure: Option<TransactionFailu
 
 pub(super) fn outside_transaction(core: &Core, failure: TransactionFailure) -> SendRefusal {
     match failure.kind {
-        // The same error as without transactions.
+        // A closed producer returns the same error with and without transactions.
         TransactionErrorKind::Closed => core.closed().into(),
         _ => SendError::Transaction(TransactionError::new(TransactionCall::Send, failure)).into(),
     }

@@ -11,15 +11,15 @@ use crate::error::{
 /// Why `send` refused a record: the error is returned or goes into the future.
 #[derive(Debug)]
 pub(crate) enum SendRefusal {
-    /// Returned by the call: what Java throws (KP-11, KP-27, KP-28).
+    /// The call returns the error, where Java throws it (KP-11, KP-27, KP-28).
     Call(SendError),
-    /// Goes into the future and the callback: what Java calls an `ApiException` (KP-24).
+    /// The future and the callback get the error, which is an `ApiException` in Java (KP-24).
     Record(ProduceError),
 }
 
 impl SendRefusal {
-    /// Whether the `record-error` metrics count it. Misuse, an error of the partitioner, a panic and a closed producer
-    /// are not counted.
+    /// Whether the `record-error` metrics count the refused record. Misuse, an error of the partitioner, a panic and a
+    /// closed producer are not counted.
     ///
     /// # Kafka
     /// `KafkaProducer#doSend`, which counts an `ApiException` and any other `KafkaException`, such as a serializer's
@@ -35,13 +35,13 @@ impl SendRefusal {
         }
     }
 
-    /// The failure for the transaction that the record was sent in: without the record it must not be committed,
-    /// whether the error is returned or goes into the future (KAFKA-9279). `None` if the record could not become part
-    /// of the transaction, or if the producer is unusable anyway.
+    /// The failure for the transaction that the record was sent in: without the record the transaction must not be
+    /// committed, whether the error is returned or goes into the future (KAFKA-9279). `None` if the record could not
+    /// become part of the transaction, or if the producer is unusable anyway.
     ///
     /// # Kafka
-    /// `KafkaProducer#doSend`, which calls `maybeTransitionToErrorState` for an `ApiException`, that is for errors of
-    /// the future. Differs: also for errors that the call throws.
+    /// `KafkaProducer#doSend`, which calls `maybeTransitionToErrorState` only for an `ApiException`, which goes into
+    /// the future. Differs: an error that the call returns makes the transaction fail as well.
     pub(super) fn spoils_transaction(&self) -> Option<TransactionFailure> {
         match self {
             Self::Call(
@@ -64,8 +64,9 @@ impl SendRefusal {
         TransactionFailure::new(TransactionErrorKind::Abortable, code, message)
     }
 
-    /// The failure for the transaction of a record that is refused with an error which a test has set. The producer of
-    /// the test goes on whatever the error says, so `Closed` spoils the transaction as well.
+    /// The failure for the transaction of a record that is refused with an injected error. A mock producer runs on
+    /// after any injected error, so the transaction must fail after `Closed` as well. `None` if the injected error is
+    /// `SendError::Transaction`.
     #[cfg(feature = "testing")]
     pub(super) fn set_error_spoils(error: &SendError) -> Option<TransactionFailure> {
         let is_outside = matches!(error, SendError::Transaction(_));

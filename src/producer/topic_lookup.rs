@@ -63,7 +63,7 @@ impl<'c> TopicLookup<'c> {
         if self.awaited.is_none() {
             return Ok(false);
         }
-        // Read before the look: metadata that arrives in between is used, and never called missing.
+        // Checked before the metadata: metadata that arrives in between is used and not reported as missing.
         let timed_out = time
             .is_over(&*self.core.clock)
             .then(|| self.timed_out(topic));
@@ -77,7 +77,7 @@ impl<'c> TopicLookup<'c> {
             }
             UpdateCheck::Closed => Err(TopicLookupError::Closed),
             UpdateCheck::Fatal(fatal) => Err(TopicLookupError::Fatal(fatal)),
-            // Only if nothing newer came: an update that arrived just before the timeout is used.
+            // The timeout counts only without a newer update: an update that arrived just before the timeout is used.
             UpdateCheck::Same => match timed_out {
                 Some(error) => Err(error),
                 None => return Ok(true),
@@ -97,8 +97,9 @@ impl<'c> TopicLookup<'c> {
         }
     }
 
-    /// Adds the topic to the metadata, then requests an update for it, or for its partition `wanted`, unless `look`
-    /// finds it: a response may have arrived since the caller's last look (KP-36 to KP-42).
+    /// Adds the topic to the metadata, then calls `look` again, because a response may have arrived since the caller's
+    /// last look. If `look` finds nothing, requests an update for the topic, or for its partition `wanted`, and returns
+    /// `None` (KP-36 to KP-42).
     pub(crate) fn ask<T>(
         &mut self,
         topic: &str,
@@ -108,7 +109,7 @@ impl<'c> TopicLookup<'c> {
         topic_name::check(topic).map_err(TopicLookupError::Name)?;
         let core = self.core;
         let start = self.start();
-        // Only errors since the wait began: an ACL may have been granted since an older refusal.
+        // Only errors since the wait began count: an ACL may have been granted since an older refusal.
         if let Some(error) = core.metadata.topic_error(topic, start) {
             return Err(TopicLookupError::Refused(error));
         }
@@ -182,7 +183,7 @@ pub(crate) mod held_up {
         static MEANWHILE: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
     }
 
-    /// Holds up this thread the next time that it reads a topic's state, for as long as `meanwhile` takes.
+    /// Runs `meanwhile` the next time that this thread is about to read a topic's state.
     pub(crate) fn once(meanwhile: impl FnOnce() + 'static) {
         MEANWHILE.set(Some(Box::new(meanwhile)));
     }

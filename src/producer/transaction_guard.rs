@@ -15,9 +15,9 @@ use crate::types::{ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition};
 /// RAII guard of an open transaction: aborts it when dropped without a commit, that is, on an early return, an error or
 /// a panic.
 ///
-/// Records that the producer's other methods send meanwhile are part of it as well: a producer has one transaction at a
-/// time. A transaction that those methods end is over for this guard, too; the guard does not act on a later
-/// transaction.
+/// Records that the producer's other methods send meanwhile are part of the transaction as well: a producer has one
+/// transaction at a time. A transaction that those methods end is over for this guard, too: the guard does not act on a
+/// later transaction.
 ///
 /// # Blocking
 /// Dropping it aborts the transaction, which takes up to `max.block.ms`, also while a panic unwinds. The drop does not
@@ -50,11 +50,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// Runs `work` in a transaction: committed if it succeeds, aborted if it returns an error or panics.
     ///
     /// # Errors
-    /// The error of `work`, or the reason why the transaction could not be begun or committed. If it could not be
-    /// committed and can be aborted, it has been aborted.
+    /// The error of `work`, or the reason why the transaction could not be begun or committed. A transaction that could
+    /// not be committed has been aborted, if it could be aborted.
     ///
     /// # Blocking
-    /// Up to `max.block.ms` for its end, besides what `work` takes.
+    /// For as long as `work` takes, then up to `max.block.ms` to end the transaction, and as long again if it cannot be
+    /// committed and must be aborted.
     pub fn run_transaction<T, E>(
         &self,
         work: impl FnOnce(&Transaction<'_, K, V>) -> Result<T, E>,
@@ -85,9 +86,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
     /// record's offset, send it with the [`producer`](Self::producer).
     ///
     /// # Errors
-    /// As [`KafkaProducer::send`]: a record that is refused, for any reason and inside any code, or that fails later,
-    /// keeps the transaction from being committed. If the transaction has ended, or is being ended, the record is
-    /// refused with [`SendError::Transaction`], and becomes part of no other transaction.
+    /// As [`KafkaProducer::send`]: a record that is refused for any reason, also inside a callback, or that fails
+    /// later, keeps the transaction from being committed. If the transaction has ended, or is being ended, the record
+    /// is refused with [`SendError::Transaction`], and becomes part of no other transaction.
     ///
     /// # Blocking
     /// As [`KafkaProducer::send`].
@@ -124,7 +125,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
         self.producer
     }
 
-    /// Commits the transaction. One that cannot be committed is aborted, if it can be.
+    /// Commits the transaction. A transaction that cannot be committed is aborted, if it can be aborted.
     ///
     /// # Errors
     /// As [`KafkaProducer::commit_transaction`]; after [`TimedOut`](crate::TransactionErrorKind::TimedOut) call that
@@ -190,7 +191,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for Transaction<'_, K, V> {
     fn drop(&mut self) {
-        // By number: a transaction that was begun after this one must not be aborted.
+        // Aborted by number: a transaction that was begun after this one must not be aborted.
         if self.is_over || !matches!(self.producer.end_of(self.number), Ok(None)) {
             return;
         }
@@ -247,5 +248,5 @@ impl<E: fmt::Display> fmt::Display for TransactionRunError<E> {
 }
 
 /// The text includes the error of `work`, so `source` does not return it. Therefore `E` need not implement
-/// [`Error`](std::error::Error), which `Box<dyn Error>` does not.
+/// [`Error`](std::error::Error), and may be `Box<dyn Error>`, which does not implement it.
 impl<E: fmt::Debug + fmt::Display> std::error::Error for TransactionRunError<E> {}

@@ -20,14 +20,14 @@ use crate::planted::planted;
 use crate::types::{ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition};
 use crate::util::log::warn;
 
-/// A blocking transactional call as a state machine: enqueues a request for the sender, unless an earlier call has, and
-/// waits for its result.
+/// A blocking transactional call as a state machine: enqueues a request for the sender and waits for its result. A call
+/// that repeats a pending one enqueues nothing, and waits for the result of the pending request.
 pub(crate) struct OperationCall<'c> {
     core: &'c Core,
     operation: Operation,
-    /// If set, the call fails unless this is the newest transaction.
+    /// The transaction that the call is for: the call fails if it is not the newest one. `None`: not checked.
     of: Option<TransactionNumber>,
-    /// Whether no offsets were given: then only the state is checked.
+    /// Whether this is a `send_offsets_to_transaction` without offsets: it sends no request and only checks the state.
     is_empty: bool,
     time: Stopwatch,
     result: Option<Arc<TransactionResult>>,
@@ -71,7 +71,7 @@ impl<'c> OperationCall<'c> {
         // The check of the state, the transition and the request are one step under the manager's lock. A repeated call
         // gets the result of the pending one (Java: `handleCachedTransactionRequestResult`).
         let result = transactions.ask(self.of, self.operation.clone(), request)?;
-        // The request is in the sender's inbox already: published before the wake-up, so it cannot be missed.
+        // The sender is woken after the request was put into its inbox, so it cannot miss the request.
         self.core.waker.wake();
         Ok(result)
     }
@@ -94,10 +94,11 @@ impl BlockingCall for OperationCall<'_> {
 
     fn step(&mut self) -> Step<'_, Self::Output> {
         let clock = &*self.core.clock;
-        // Never stopped: only the time of user code does not count, and a transactional call runs no user code.
+        // The stopwatch is never stopped: only the time of user code does not count, and a transactional call runs no
+        // user code.
         self.time.start(clock);
         if self.result.is_none() {
-            // No request without offsets. The state is checked all the same, so that misuse is reported.
+            // Without offsets no request is sent. The state is checked all the same, so that misuse is reported.
             let asked = if self.is_empty {
                 let of = self.of;
                 let check = |(_, it): (_, &Arc<Transactions>)| it.check_offsets(of);
@@ -126,14 +127,14 @@ impl BlockingCall for OperationCall<'_> {
                 Err(failure) => self.failed(failure.clone()),
             });
         }
-        // Checked after the result: a result that arrives together with the timeout counts.
+        // The timeout is checked after the result: a result that arrives together with the timeout counts.
         if self.time.is_over(clock) {
             if planted!(TimedOutCallForgotten) {
                 if let Some(transactions) = &self.core.transactions {
                     transactions.clear_pending(result);
                 }
             }
-            // The operation stays pending, so a repeated call waits for the same result and starts no second one.
+            // The operation stays pending, so a repeated call waits for its result and starts no second operation.
             let transactions = self.core.transactions.as_ref();
             let running = transactions.filter(|_| self.core.control.is_running());
             let why = running.and_then(|transactions| transactions.trouble());
@@ -276,7 +277,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         self.run_call_of(Some(of), operation, None)
     }
 
-    /// The outcome of the transaction with this number, if it has ended; an error if another has begun since.
+    /// The outcome of the transaction with this number, or `None` if it has not ended. Fails if another transaction has
+    /// begun since.
     pub(super) fn end_of(
         &self,
         of: TransactionNumber,
@@ -315,8 +317,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// Begins a transaction: records that are sent from now on, by whatever thread, are part of it.
     ///
     /// # Errors
-    /// [`WrongState`](TransactionErrorKind::WrongState) if one is open, or the producer is not ready.
-    /// [`Abortable`](TransactionErrorKind::Abortable) if the transaction before has failed and was not aborted.
+    /// [`WrongState`](TransactionErrorKind::WrongState) if a transaction is open, or the producer is not ready.
+    /// [`Abortable`](TransactionErrorKind::Abortable) if the previous transaction failed and was not aborted.
     ///
     /// # Blocking
     /// Never. No request is sent before the transaction's first record.
@@ -342,7 +344,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     ///
     /// Calls of several threads are carried out one after the other, in the order in which they were made. After a
     /// timeout, a call with the same offsets sends nothing: it waits for the result of the call that timed out. A call
-    /// with other offsets is carried out after it.
+    /// with other offsets is carried out after the call that timed out.
     ///
     /// # Errors
     /// [`TimedOut`](TransactionErrorKind::TimedOut): call it again with the same offsets, or end the transaction.
@@ -414,8 +416,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     ///
     /// # Errors
     /// [`TimedOut`](TransactionErrorKind::TimedOut): the transaction may be committed or not; call it again.
-    /// [`Abortable`](TransactionErrorKind::Abortable) if a record of it was not written, or offsets were refused:
-    /// nothing of it is visible, abort it.
+    /// [`Abortable`](TransactionErrorKind::Abortable) if a record of the transaction was not written, or offsets were
+    /// refused: nothing of the transaction is visible; abort it.
     ///
     /// # Blocking
     /// Up to `max.block.ms`.

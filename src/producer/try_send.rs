@@ -50,9 +50,9 @@ pub enum TrySendReason {
     MemoryFull,
     /// `send` would have returned this error.
     Call(SendError),
-    /// The future of `send` would have returned this error. Also if, by the last metadata response, the topic or
-    /// partition does not exist or access to it is refused: the metadata has been requested again, and a later attempt
-    /// may succeed.
+    /// The future of `send` would have returned this error. This is also the reason if, according to the last metadata
+    /// response, the topic or partition does not exist or access to it is refused. The metadata has then been requested
+    /// again, and a later attempt may succeed.
     Record(ProduceError),
 }
 

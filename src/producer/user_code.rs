@@ -1,14 +1,14 @@
 //! Containment of user code: callbacks, wakers, interceptors, partitioners, serializers, metrics reporters, cluster
 //! listeners.
 //!
-//! All of it runs inside a [`Fence`], which does three things. It asserts that no lock of the library is held. It marks
-//! the thread as inside the producer, so that calls that would wait for the sender thread are refused instead of
-//! deadlocking. It catches a panic and returns it as a [`UserCodeFailure`], which names the plug-in. `tests/layers.rs`
-//! checks that panics of user code are caught nowhere else. The logger has a fence of its own, in `util/log.rs`,
-//! because it belongs to no producer.
+//! User code runs inside a [`Fence`], except destructors ([`let_go`]) and the formatting of errors ([`in_words`]). A
+//! fence does three things. It asserts that no lock of the library is held. It marks the thread as inside the producer,
+//! so that calls that would wait for the sender thread are refused instead of deadlocking. It catches a panic and
+//! returns it as a [`UserCodeFailure`], which names the plug-in. `tests/layers.rs` checks that panics of user code are
+//! caught nowhere else. The logger has a fence of its own, in `util/log.rs`, because a logger belongs to no producer.
 //!
-//! In a program that is built with `panic=abort` nothing can be contained: there a panic of user code ends the process,
-//! as any other panic does.
+//! In a program that is built with `panic=abort` no panic can be caught: a panic of user code then ends the process, as
+//! any other panic does.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ use crate::util::panic;
 pub(crate) enum UserCode {
     Callback,
     Waker,
-    /// A plug-in, and the method of it.
+    /// A plug-in, and the name of the method that is called.
     Plugin(PluginKind, &'static str),
 }
 
@@ -57,11 +57,11 @@ impl<'a> Fence<'a> {
 
     /// Runs user code.
     ///
-    /// The caller drops the returned value. If that is of a user's type, its destructor is user code, too: convert it
-    /// inside the closure.
+    /// The caller drops the returned value. If the value has a user's type, its destructor is user code: then convert
+    /// the value inside the closure.
     ///
     /// # Errors
-    /// When it panicked.
+    /// When the user code panicked.
     #[inline]
     pub(crate) fn call<T>(
         self,
@@ -85,14 +85,14 @@ impl<'a> Fence<'a> {
     ) -> Result<T, UserCodeFailure> {
         let returned = self.call(who, run)?;
         returned.map_err(|error| UserCodeFailure {
-            // Formatting and dropping the error are user code, too, so it does not leave this function.
+            // Formatting and dropping the error are user code, so the error does not leave this function.
             how: "failed",
             ..UserCodeFailure::panicked(who, in_words(error))
         })
     }
 
-    /// Runs many callbacks in one fence, because a fence costs more than most callbacks. `run_rest` returns when
-    /// nothing is left; after a panic it is called again, for the rest.
+    /// Runs many callbacks in one fence, because a fence costs more than most callbacks. `run_rest` runs the callbacks
+    /// that have not run yet, and returns when none is left. After a panic it is called again.
     #[inline]
     pub(crate) fn call_all(
         self,
@@ -102,7 +102,7 @@ impl<'a> Fence<'a> {
     ) {
         sync::assert_unlocked();
         let _scope = callback_scope::enter(self.instance.id());
-        // `run_rest` keeps its own position, so the piece that panicked is not run a second time.
+        // `run_rest` keeps its own position, so a callback that panicked is not run a second time.
         while let Err(words) = panic::contain(&mut run_rest) {
             report(UserCodeFailure::panicked(who, words));
             if planted!(PanicEndsCallbacks) {
@@ -112,12 +112,12 @@ impl<'a> Fence<'a> {
     }
 }
 
-/// Drops a value of a user's type, and catches panics of its destructor. The thread is not marked: on an application
-/// thread the destructor may block as it may elsewhere, and a producer dropped with the value is closed properly. The
-/// sender thread is marked anyway.
+/// Drops a value of a user's type, and catches panics of its destructor. The thread is not marked as inside user code:
+/// on an application thread a destructor may block, and a producer that is dropped with the value is closed properly.
+/// The sender thread is always marked.
 ///
 /// # Errors
-/// When it panicked.
+/// When the destructor panicked.
 pub(crate) fn let_go<T>(who: UserCode, value: T) -> Result<(), UserCodeFailure> {
     sync::assert_unlocked();
     panic::contain(move || drop(value)).map_err(|words| UserCodeFailure::panicked(who, words))
@@ -126,7 +126,7 @@ pub(crate) fn let_go<T>(who: UserCode, value: T) -> Result<(), UserCodeFailure> 
 /// Limits the nesting of `send` in user code.
 ///
 /// # Errors
-/// When this thread is too deep inside such code.
+/// When user code is nested too deeply on this thread.
 pub(crate) fn check_depth() -> Result<(), Misuse> {
     if callback_scope::is_too_deep() {
         // A callback that sends, fails at once and sends again would otherwise overflow the stack.
@@ -207,7 +207,7 @@ mod tests {
     use crate::producer::callback_scope::is_inside;
 
     #[test]
-    fn user_code_is_marked_while_it_runs_and_not_afterwards_even_after_a_panic() {
+    fn a_thread_is_marked_while_it_runs_user_code_and_not_afterwards_even_after_a_panic() {
         let instance = Instance::for_tests();
         let fence = Fence::of(&instance);
         let inside = || is_inside(instance.id());
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_piece_that_panics_the_rest_runs() {
+    fn after_a_callback_that_panics_the_following_callbacks_run() {
         let (mut next, reports) = (0, std::cell::RefCell::new(Vec::new()));
         Fence::of(&Instance::for_tests()).call_all(
             UserCode::Callback,

@@ -27,8 +27,8 @@ const NOTIFIED: u8 = 2;
 #[derive(Debug)]
 pub(crate) struct SenderWaker {
     state: AtomicU8,
-    /// The deadline of the poll while asleep, in nanoseconds; `u64::MAX` for never. While awake `u64::MAX`, so that no
-    /// work relies on the deadline of a sleep that has not begun.
+    /// The deadline of the poll while asleep, in nanoseconds; `u64::MAX` for never. While the sender is awake it is
+    /// `u64::MAX`, so that no work relies on the deadline of a sleep that has not begun.
     sleep_until: AtomicU64,
     /// Set once the client exists; before that the sender cannot sleep.
     poller: OnceLock<Arc<dyn WakeUp>>,
@@ -49,7 +49,7 @@ impl SenderWaker {
         debug_assert!(attached.is_ok(), "a sender has one client");
     }
 
-    /// Wakes the sender: it reads its inputs now. The work must have been published before.
+    /// Wakes the sender, which then reads its inputs. The caller must have published its work before.
     pub(crate) fn wake(&self) {
         if planted!(WakesOnlySleepers) && self.state.load(Ordering::SeqCst) == AWAKE {
             return;
@@ -70,7 +70,8 @@ impl SenderWaker {
         }
     }
 
-    /// Called by the sender before it polls until `until`. False if it was notified meanwhile: then it must not block.
+    /// Called by the sender before a poll that blocks up to `until`. False if the sender was notified meanwhile: then
+    /// the poll must not block.
     pub(crate) fn fall_asleep(&self, until: Deadline) -> bool {
         let until = match until {
             Deadline::At(at) => at.as_nanos(),
@@ -95,7 +96,7 @@ impl SenderWaker {
         if !planted!(KeepsOldSleep) {
             self.sleep_until.store(u64::MAX, Ordering::SeqCst);
         }
-        // Before the inputs are read: work that is published after they were read sets `NOTIFIED` again.
+        // Set before the inputs are read: work that is published after they were read sets `NOTIFIED` again.
         self.state.swap(AWAKE, Ordering::SeqCst);
     }
 }

@@ -18,7 +18,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "SequenceOffByOne",
         Some((
             "lib",
-            "producer::sender::tests::idempotence::only_a_batch_that_a_later_one_has_overtaken_fails_and_it_fails_at_once",
+            "producer::sender::tests::idempotence::a_batch_that_a_later_batch_has_overtaken_fails_at_once_and_no_other_batch_fails",
         )),
     ),
     (
@@ -67,7 +67,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "DuplicateFails",
         Some((
             "lib",
-            "producer::sender::tests::idempotence::a_batch_that_may_be_written_keeps_its_number_when_one_behind_it_is_refused_for_good",
+            "producer::sender::tests::idempotence::a_batch_that_may_be_written_keeps_its_number_when_a_later_batch_is_refused_for_good",
         )),
     ),
     (
@@ -214,7 +214,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "DisputedCalledNotWritten",
         Some((
             "lib",
-            "producer::sender::tests::idempotence::a_batch_that_may_be_written_is_not_renumbered_behind_one_that_is_out_of_order",
+            "producer::sender::tests::idempotence::a_batch_that_may_be_written_is_not_renumbered_when_an_earlier_batch_is_out_of_order",
         )),
     ),
     (
@@ -270,7 +270,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "MutedAfterExpiry",
         Some((
             "lib",
-            "producer::sender::tests::expiry::with_one_request_in_flight_an_expired_batch_does_not_block_the_next_to_another_leader",
+            "producer::sender::tests::expiry::with_one_request_in_flight_an_expired_batch_does_not_block_the_next_batch_to_another_leader",
         )),
     ),
     (
@@ -347,7 +347,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "SpinsWhileNotReady",
         Some((
             "lib",
-            "producer::sender::tests::outcomes::batches_of_a_node_that_is_not_ready_stay_queued_and_the_poll_ends_when_it_may_be",
+            "producer::sender::tests::outcomes::batches_of_a_node_that_is_not_ready_stay_queued_and_the_poll_ends_when_it_may_be_ready",
         )),
     ),
     (

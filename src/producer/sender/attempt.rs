@@ -94,7 +94,8 @@ pub(super) fn note_attempt(
                 answer.message.clone(),
                 Some(node),
             ));
-            // `note_fate` keeps the worst of all attempts: a batch that may be written stays so.
+            // `note_fate` keeps the worst fate of all attempts: once an attempt may have written the batch, later ones
+            // do not change that.
             if may_follow_append(answer.code, acks) && !planted!(DisputedCalledNotWritten) {
                 batch.note_fate(BatchFate::Disputed);
             }
@@ -164,8 +165,8 @@ pub(super) fn lost(batch: &SealedBatch, attempt: &Attempt, now: Instant) -> Prod
             return error_for(batch, kind, batch.delivery(), message, now).build();
         }
         Attempt::Inconvertible(_)
-            // With a sequence number, the reason is idempotence, which older formats do not support, whatever the
-            // codec.
+            // For a batch with a sequence number, the reason is not the codec but idempotence, which older formats do
+            // not support.
             if batch.codec() == CompressionType::Zstd && !batch.has_sequence() =>
         {
             ProduceErrorKind::UnsupportedCompressionType

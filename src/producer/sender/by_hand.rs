@@ -16,9 +16,9 @@ use crate::util::panic;
 
 /// A stepped sender: runs the steps of [`Sender::run`] without its thread, one part of a step per call.
 ///
-/// A step has two parts: up to the poll, and the poll with its responses. Other threads may run in between, as they may
-/// before a real thread blocks. A poll that found nothing while nothing is due is repeated: the sender counts as
-/// blocked in it all the time.
+/// A step has two parts: up to the poll, and the poll with its responses. Other threads may run between the parts, as
+/// they may before a real sender thread blocks in its poll. If a poll finds nothing while nothing is due, the second
+/// part is repeated: meanwhile the sender counts as blocked in this one poll.
 pub(crate) struct SteppedSender<C> {
     sender: Option<Sender<C>>,
     instance: Instance,
@@ -31,7 +31,7 @@ pub(crate) struct SteppedSender<C> {
 pub(crate) enum Stepped {
     /// The poll comes next.
     Begun,
-    /// The poll would block: the part is to be repeated when the network has an event.
+    /// The poll would block: the part has to be repeated when the network has an event.
     Waits,
     /// The step is over.
     Done,
@@ -95,7 +95,7 @@ impl<C: KafkaClient<Completion>> SteppedSender<C> {
         });
     }
 
-    /// Fences the producer, as if another one with its transactional id had initialized.
+    /// Fences the producer, as if another producer with the same transactional id had been initialized.
     pub(crate) fn fence(&mut self) {
         self.contained(|sender| {
             if let Some(transactions) = &mut sender.transactions {
@@ -219,7 +219,7 @@ fn answer(code: ErrorCode, base_offset: i64) -> PartitionResponse {
     }
 }
 
-/// The error code by which a broker would cause this kind of error.
+/// The error code by which a broker would cause this kind of error; `None` if no single code causes it.
 fn code_of(kind: &ProduceErrorKind) -> Option<ErrorCode> {
     match kind {
         ProduceErrorKind::Broker(code) => Some(*code),

@@ -55,7 +55,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 self.handle_produce_response(node, batches, response, now);
             }
             Outcome::Response(other) => {
-                // The broker took the request, so the batches may be written: a retry must keep their sequence numbers.
+                // The broker has received the request, so the batches may be written: a retry must keep their sequence
+                // numbers.
                 let reason: Arc<str> =
                     format!("the answer was not a Produce response: {other:?}").into();
                 self.settle_all(batches, now, || Attempt::Lost {
@@ -88,7 +89,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                         "node {node} cannot take the request: {why}{left_out}",
                     );
                 }
-                // Not retriable: the request never left, and the same broker would refuse it again.
+                // Not retriable: the request was not sent, and another request to the same broker would fail in the
+                // same way.
                 self.settle_all(batches, now, || Attempt::Unsupported(Arc::clone(&why)));
             }
             Outcome::Authentication(why) => {
@@ -108,8 +110,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// Matches the partitions of a response with the batches of its request. Brokers respond in request order, so each
-    /// match takes one step; a response in another order is searched.
+    /// Matches the partitions of a response with the batches of its request. Brokers list partitions in the order of
+    /// the request, so each match takes one step. In a response with another order, each partition is searched for.
     fn handle_produce_response(
         &mut self,
         node: NodeId,
@@ -117,7 +119,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         response: ProduceResponse,
         now: Instant,
     ) {
-        // A slot is emptied when its partition is answered, so a partition named twice in a response completes once.
+        // A slot is emptied when its partition is answered, so a batch completes once even if the response names its
+        // partition twice.
         let mut waiting: Vec<Option<Produced>> = batches.into_iter().map(Some).collect();
         let mut cursor = 0;
         let mut unknown = None;
@@ -141,7 +144,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 );
             }
         }
-        // These batches are missing in the response. Java leaves them in flight until they time out (SE-36).
+        // These batches are missing in the response. They count as lost, and may be retried. Java leaves them in flight
+        // until they time out (SE-36).
         for produced in waiting.into_iter().flatten() {
             if let Some(left_out) = self.log_limit.admit(now) {
                 warn!(
@@ -193,7 +197,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         waiting[at].take()
     }
 
-    /// Handles the result of an attempt to send one batch: in flight, or expired already (SE-13).
+    /// Handles the result of an attempt to send one batch, which is in flight or has expired already (SE-13).
     pub(super) fn settle_batch(&mut self, produced: Produced, attempt: Attempt, now: Instant) {
         let Some(tracked) = self.in_flight.take(produced.id) else {
             debug_assert!(false, "an answer for a batch that is not under way");
@@ -206,8 +210,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                     self.settle_live(newer, attempt, now);
                 }
             }
-            // A late answer, after `delivery.timeout.ms`: the future has failed already. Only the sequence bookkeeping
-            // uses it, which may spare the partition an epoch bump.
+            // The response came after `delivery.timeout.ms`, when the futures had failed already. Only the sequence
+            // bookkeeping uses it: the response may make an epoch bump of the partition unnecessary.
             UnansweredBatch::Expired(summary) => {
                 let is_written = matches!(
                     code,
@@ -248,7 +252,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             ..
         } = live;
         let code = attempt.code();
-        // First, because both retry and failure depend on the batch's fate (written, not written, unknown).
+        // Noted first, because both retry and failure depend on the batch's fate (not written, disputed, unknown).
         note_attempt(&mut batch, &attempt, node, self.options.acks, now);
         match attempt {
             Attempt::Answered(answer) if code == ErrorCode::NoError => {
@@ -328,7 +332,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if planted!(EachRetryLogged) {
             warn!(log, "{partition}: trying a batch again");
         }
-        // One warning per partition and code until it recovers; a broker that is down would flood the log.
+        // One warning per partition and error code until the partition recovers: with a warning for each retry, a
+        // broker that is down would flood the log.
         if !self.retry_log.retried(index, attempt.code(), now) {
             let left = self.options.retries - batch.attempts() - 1;
             debug!(
@@ -378,7 +383,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
         self.shared.counters.split();
         self.metrics.record_split(now);
-        // Before `release` ends the whole batch: a `flush` must wait for the whole or the pieces, never for neither.
+        // Replaced before `release` ends the whole batch, so that at any time a `flush` waits for the whole batch or
+        // for its pieces.
         self.shared.accumulator.replace_by_pieces(&split);
         for piece in split.release() {
             self.drainer.reenqueue(index, Box::new(piece), now);
@@ -408,7 +414,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 );
             }
         }
-        // The callbacks run later, in `report_ended`: user code must not run in the middle of the responses of a poll.
+        // The callbacks run later, in `complete_ended`: user code must not run in the middle of the responses of a
+        // poll.
         self.shared.counters.acknowledged(batch.record_count());
         let outcome = BatchOutcome::Written {
             base_offset: answer.base_offset,
@@ -419,7 +426,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
 }
 
 /// Rounds a retry time up to a multiple of the shortest back-off, the same for all partitions: retries to one node then
-/// share a request, so that a node gets at most a hundred of these a second, however many partitions it has.
+/// share a request, so that a node gets at most a hundred requests with retries a second, however many partitions it
+/// has.
 fn common_moment(earliest: Instant) -> Instant {
     let step = SHORTEST_BACKOFF.as_nanos() as u64;
     let nanos = earliest.as_nanos().div_ceil(step).saturating_mul(step);

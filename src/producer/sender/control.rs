@@ -31,13 +31,13 @@ impl SenderControl {
         self.phase.load(Ordering::Acquire) == FORCED
     }
 
-    /// Graceful close: the sender delivers what is left, then ends. The caller wakes it.
+    /// Graceful close: the sender delivers the remaining batches, then ends. The caller must wake the sender.
     pub(crate) fn close(&self) {
         // `fetch_max`, not a store: a late `close` must not undo `force`.
         self.phase.fetch_max(CLOSING, Ordering::AcqRel);
     }
 
-    /// Forced close: the sender aborts what is left and ends. The caller wakes it.
+    /// Forced close: the sender aborts the remaining batches and ends. The caller must wake the sender.
     pub(crate) fn force(&self) {
         self.phase.fetch_max(FORCED, Ordering::AcqRel);
     }
@@ -45,7 +45,7 @@ impl SenderControl {
     /// Records a fatal failure of the sender, and forces the close.
     pub(crate) fn fail(&self, failure: ProducerFailure) {
         let _ = self.failure.set(failure);
-        // After the failure is set: a thread that sees the forced close finds the reason.
+        // Forced after the failure is set: a thread that sees the forced close finds the reason.
         self.force();
     }
 

@@ -1,4 +1,4 @@
-//! Failed batches: expired by the delivery timeout, refused with a fatal error, or aborted. The errors of their
+//! Failed batches (expired by the delivery timeout, refused with a fatal error, or aborted), and the errors of their
 //! futures.
 
 use std::sync::Arc;
@@ -36,10 +36,12 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// Fails batches, in flight or queued, whose `delivery.timeout.ms` has passed. Runs in every step before the drain,
     /// so that no batch is expired and sent in the same step (SE-8).
     ///
-    /// Batches in flight expire by the time of the last poll, as their responses may have come since: user code may
-    /// have held up the sender. If one is overdue by `now` only, no queued batch is expired either, since it would end
-    /// before an older one of its partition. A partition whose overdue batch may have its response in the unread input
-    /// of its node is left out for the same reason; others do not wait for it.
+    /// A batch in flight expires only if its timeout had passed at the last poll: since then its response may have
+    /// come, if user code has held up the sender. If an overdue batch in flight is left for this reason, no queued batch
+    /// is expired either, since it would end before an older batch of its partition.
+    ///
+    /// A partition is left out while an overdue batch of it may have its response in the unread input of its node. Other
+    /// partitions do not wait for that input.
     pub(super) fn expire_batches(&mut self, now: Instant) -> Expiry {
         let client = &self.client;
         let unread = (self.in_flight).unread_partitions(now, |node| !client.has_unread_input(node));
@@ -47,12 +49,14 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         while let Some(mut live) = self.in_flight.take_expired(self.polled_at, &unread) {
             let node = live.node;
             let cause = if self.is_withdrawn(node, live.batch.id(), &mut withdrawn, now) {
-                // Its request was withdrawn before its first byte: this attempt is certain not to reach the log.
+                // Its request was withdrawn before its first byte was written: this attempt certainly does not reach
+                // the log.
                 live.batch.mark_not_sent(now);
                 WaitCause::BehindInFlight { node }
             } else {
                 if !planted!(ExpiredCalledNotWritten) {
-                    // The broker may append it after the timeout: the error must say that it may be written.
+                    // The broker may append the batch after the timeout: the error must say that the batch may be
+                    // written.
                     live.batch.note_fate(BatchFate::Unknown);
                 }
                 WaitCause::NotAnswered { node }
@@ -80,7 +84,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if planted!(ExpirySkippedWithoutId) && ids.is_some_and(|ids| !ids.has_producer_id()) {
             return expiry;
         }
-        // Queued batches next, those in retry back-off or of muted partitions too.
+        // Then queued batches expire, including those in retry back-off or of muted partitions.
         let mut expired = std::mem::take(&mut self.scratch.drained);
         self.drainer.take_expired(now, &unread, &mut expired);
         if !expired.is_empty() {
@@ -119,7 +123,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         withdrawn: &mut Vec<BatchId>,
         now: Instant,
     ) -> bool {
-        // A request holds several batches. The first that expires withdraws it; its neighbours were withdrawn with it.
+        // A request holds several batches. The first batch that expires withdraws the request, and with it the other
+        // batches.
         if withdrawn.contains(&batch) {
             return true;
         }
@@ -172,7 +177,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         .build()
     }
 
-    /// What a queued batch was waiting for: the outermost obstacle (no leader before no connection before back-off).
+    /// The reason why a queued batch was not sent. Of several reasons, the first in this order: no leader, a node that
+    /// is not ready, the transaction manager, retry back-off.
     fn wait_cause(&self, index: EntryIndex, batch: &SealedBatch, now: Instant) -> WaitCause {
         let Some(node) = self.drainer.leader(index) else {
             return WaitCause::NoLeader;
@@ -224,8 +230,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// Fails a batch after an epoch bump that cannot be renumbered: it may be in the log under its old sequence number,
-    /// or later batches are.
+    /// Fails a batch that cannot be renumbered after an epoch bump: it may be in the log under its old sequence number,
+    /// or later batches of its partition are in the log.
     pub(super) fn give_up_number(&mut self, batch: Box<SealedBatch>, now: Instant) {
         let kind = ProduceErrorKind::Broker(ErrorCode::OutOfOrderSequenceNumber);
         let error = error_for(
@@ -238,8 +244,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.finish_failed(batch, BatchOutcome::Failed(error.build()));
     }
 
-    /// Fails a batch after its last attempt: the error is not retriable, or no retries or no time is left
-    /// for another (SE-16 to SE-18).
+    /// Fails a batch after its last attempt: the error is not retriable, or there are no retries or no time left for
+    /// another attempt (SE-16 to SE-18).
     pub(super) fn fail_attempt(
         &mut self,
         index: EntryIndex,
@@ -277,7 +283,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.finish_failed(batch, outcome);
     }
 
-    /// Fails all queued batches after a fatal error of the transaction manager; those in flight are answered or expire.
+    /// Fails all queued batches after a fatal error of the transaction manager; batches in flight get a response or
+    /// expire.
     pub(super) fn fail_queued_fatally(&mut self, now: Instant) {
         let fatal = self
             .transactions
@@ -285,7 +292,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             .and_then(|t| t.fatal_error())
             .cloned();
         if let Some(fatal) = fatal {
-            // In every step after the fatal error: records that were appended since fail too.
+            // Done in every step after the fatal error: records that were appended since fail too.
             if self.drainer.has_undrained() {
                 self.fail_queued(&fatal.kind(), &fatal.message, now);
             }
@@ -342,7 +349,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.give_up_requests(message);
         // A batch that is being compressed is outside its queue, where `take_all` would miss it.
         self.shared.accumulator.wait_for_packing();
-        // Callbacks run in the order in which batches end here: those in flight are in general the older ones.
+        // Callbacks run in the order in which batches end here. Batches in flight end first, because they are usually
+        // older than queued ones.
         while let Some(live) = self.in_flight.take_any() {
             let cause = WaitCause::NotAnswered { node: live.node };
             let delivery = Delivery::MaybeWritten;

@@ -1,4 +1,4 @@
-//! In-flight batches: handed to the client, and not answered yet.
+//! In-flight batches: handed to the client, and without a response yet.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::util::hash::FixedHashMap;
 /// A batch whose request has not completed.
 #[derive(Debug)]
 pub(crate) enum UnansweredBatch {
-    /// Its future is pending and it holds buffer memory.
+    /// The futures of its records are pending, and the batch holds buffer memory.
     Live(InFlightBatch),
-    /// Its delivery timeout has passed: the future has failed and the memory is being freed. The summary lets a late
+    /// Its delivery timeout has passed: the futures have failed and the memory is being freed. The summary lets a late
     /// response still update the sequence bookkeeping.
     Expired(BatchSummary),
 }

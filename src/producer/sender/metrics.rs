@@ -24,7 +24,7 @@ pub(super) struct SenderMetrics {
     registry: Arc<MetricsRegistry>,
     sensors: Sensors<SenderSensor>,
     nodes: Arc<NodeMetrics>,
-    /// The sensors of topics that were sent to.
+    /// The sensors of the topics that records were sent to.
     topics: FixedHashMap<Arc<str>, Sensors<TopicSensor>>,
     /// The metadata's count of topic expiries when it was last compared.
     forgotten: u32,
@@ -134,7 +134,7 @@ impl SenderMetrics {
         self.sensors.record(SenderSensor::BatchSplit, 1.0, now);
     }
 
-    /// Removes the sensors of topics that have expired from the metadata. Costs one comparison if none has.
+    /// Removes the sensors of topics that have expired from the metadata. Costs one comparison if no topic has expired.
     pub(super) fn forget_topics(&mut self, metadata: &ProducerMetadata) {
         let forgotten = metadata.times_forgotten();
         if std::mem::replace(&mut self.forgotten, forgotten) == forgotten {

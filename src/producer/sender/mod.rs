@@ -65,7 +65,7 @@ pub(crate) struct Produced {
     pub(crate) id: BatchId,
 }
 
-/// A completed batch whose callbacks and futures are not called yet.
+/// A completed batch whose callbacks have not run and whose futures are not completed yet.
 struct EndedBatch {
     batch: Box<SealedBatch>,
     outcome: BatchOutcome,
@@ -84,7 +84,8 @@ pub(crate) struct SenderOptions {
     pub(crate) retry_backoff_max: Duration,
     pub(crate) linger: Duration,
     pub(crate) delivery_timeout: Duration,
-    /// One request in flight per connection: batches of a partition go one at a time (SE-22).
+    /// Whether at most one batch of a partition is in flight, because `max.in.flight.requests.per.connection` is 1
+    /// (SE-22).
     pub(crate) guarantee_order: bool,
     pub(crate) log: LogContext,
     pub(crate) seed: u64,
@@ -104,15 +105,15 @@ pub(crate) struct SenderShared {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// Drains the accumulator into requests and completes batches with the answers.
+/// Drains the accumulator into requests and completes batches with the responses.
 ///
 /// # Threads
-/// Runs on its own thread; everything in it is that thread's alone, but for what is shared by `Arc`.
+/// Runs on its own thread. Other threads access only the parts that are shared by `Arc`.
 /// # Kafka
-/// `org.apache.kafka.clients.producer.internals.Sender`. Differs: one loop iteration is one step without nested
-/// polls or sleeps, so waiting for a coordinator never blocks other batches; user code runs at one place of each half
-/// of a step (`ended.rs`), not wherever a batch ends or a metric is registered, so that no step uses a time that was
-/// read before it.
+/// `org.apache.kafka.clients.producer.internals.Sender`. Differs: one loop iteration is one step without nested polls
+/// or sleeps, so waiting for a coordinator never blocks other batches; user code runs at one place of each half of a
+/// step (`ended.rs`), not wherever a batch ends or a metric is registered, so that no step uses a time that was read
+/// before user code ran.
 pub(crate) struct Sender<C> {
     options: SenderOptions,
     shared: SenderShared,
@@ -129,8 +130,8 @@ pub(crate) struct Sender<C> {
     retry_log: RetryLog,
     /// Rate limit for warnings that a broker can provoke again and again.
     log_limit: LogLimit,
-    /// When the last poll had read the sockets. An answer that came since is not known yet, so whatever depends on
-    /// answers times out by this moment, not by a later one.
+    /// The time at which the last poll had read the sockets. Responses that came since are unread, so everything that
+    /// waits for a response times out by this time, not by a later one.
     polled_at: Instant,
     scratch: LoopBuffers,
 }
@@ -194,7 +195,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 
     /// The thread's main function: runs until the producer is closed. A panic ends the producer, not the process: every
-    /// waiter gets its message.
+    /// waiting call fails with the panic's message.
     pub(crate) fn run(mut self) {
         if let Err(reason) = panic::contain(|| self.run_until_closed()) {
             self.end_after_panic(&reason);
@@ -223,14 +224,14 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.has_work()
     }
 
-    /// Shutdown after the last step: fails the batches and requests that are left.
+    /// Shutdown after the last step: fails the remaining batches and requests.
     fn end(&mut self) {
         self.note_open_transaction();
         if self.has_work() {
             self.abort_everything();
         } else {
-            // The queue may still hold transactional requests that no call waits for: their handlers are called,
-            // unsent.
+            // The queue may still hold transactional requests that no call waits for. They are not sent, and their
+            // handlers are called.
             self.give_up_requests(CLOSED);
         }
         self.run_user_code();
@@ -240,7 +241,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     fn end_after_panic(&mut self, reason: &str) {
         let failure = ProducerFailure::panicked(reason);
         let message = failure.to_string();
-        // Nothing is let in any more before anything else that could go wrong.
+        // The failure is set first: it refuses new calls, even if a later step of the cleanup panics.
         self.shared.control.fail(failure);
         // Closing wakes every thread that is blocked in `send` for metadata or for buffer memory.
         self.shared.metadata.close();
@@ -249,7 +250,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if panic::contain(|| self.fail_everything_poisoned(&message)).is_err() {
             error!(self.options.log, "cleaning up after the panic panicked too",);
         }
-        // Last: batches that were on the stack when it panicked are in no collection the cleanup could walk.
+        // Last: batches that were on the stack when the sender panicked are in no collection that the cleanup above
+        // goes through.
         self.abandon_lost_batches(&message);
     }
 
@@ -275,20 +277,19 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.end_step();
     }
 
-    /// The part of a step before the poll: expiry, transactional requests, drain and send. Leaves the waker's state at
+    /// The part of a step before the poll: expiry, transactional requests, drain and send. Sets the waker's state to
     /// asleep, unless there is work already.
     ///
-    /// All of it uses the time read first, or one read again after compression; for what waits for answers, the time
-    /// of the last poll. User code (callbacks) comes last, as it
-    /// may take long; transactional requests that waited for the completed batches are then tried again, with a new
-    /// time.
+    /// All of this part uses the time that is read at its beginning, or read again after compression; time-outs of
+    /// requests in flight use the time of the last poll. User code (callbacks) comes last, as it may take long.
+    /// Transactional requests that waited for the completed batches are then tried again, with a new time.
     fn begin_step(&mut self) -> Sleep {
         self.shared.counters.looped();
         let now = self.shared.clock.now();
         // Inputs are read while the waker's state is awake: work published after this makes `fall_asleep` fail below.
         self.drainer.handle_inbox(&self.shared.accumulator, now);
-        // The version is read before the cluster: at worst a newer cluster is taken under an older version, and again
-        // in the next step.
+        // The version is read before the cluster: at worst a newer cluster is handled under an older version, and
+        // handled again in the next step.
         let version = self.shared.metadata.update_version();
         if version != self.drainer.cluster_version() {
             self.drainer
@@ -299,16 +300,17 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         // Before the drain, so that an expired batch is never sent (SE-8).
         let expiry = self.expire_batches(now);
         if expiry == Expiry::AfterPoll {
-            // Sockets first: a batch sent or expired now could end before an older one of its partition whose answer
-            // is unread.
+            // The sockets are read first: a batch that is sent or expired now could end before an older batch of its
+            // partition whose response is unread.
             self.run_user_code();
             return Sleep::No;
         }
-        // Before the drain too: it may begin a new epoch, whose batches then go in this same step.
+        // Also before the drain: the transaction manager may begin a new epoch, and the batches of the new epoch are
+        // then sent in this same step.
         let mut request_due = self.run_transactions(now);
         let mut wake_at = self.send_produce_data(now);
         if self.run_user_code() && self.waits_for_batches() {
-            // The last batch may have ended just now, unsent.
+            // The last batch that the request waits for may have failed just now without being sent.
             let now = self.shared.clock.now();
             request_due = self.run_transactions(now);
             if self.run_user_code() {
@@ -328,7 +330,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         wake_at = wake_at.min(self.drainer.next_due());
         wake_at = wake_at.min(self.drainer.next_expiry());
         wake_at = wake_at.min(self.in_flight.next_expiry());
-        // The compare-and-swap in it fails if the sender was notified since the last poll: then the poll must not wait.
+        // `fall_asleep` fails if the sender was notified since the last poll: then the poll must not wait.
         let falls_asleep = self.shared.waker.fall_asleep(wake_at);
         if falls_asleep && expiry == Expiry::Done && !self.is_finished() {
             Sleep::Until(wake_at)
@@ -343,8 +345,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         transactions.is_some_and(TransactionManager::waits_for_batches)
     }
 
-    /// Whether a closing producer has nothing left to deliver. Asked at the end of `begin_step`, which may itself have
-    /// completed the last batch: the poll would then sleep for nothing.
+    /// Whether a closing producer has nothing left to deliver. Checked at the end of `begin_step`, which may itself
+    /// have completed the last batch: nothing would then end the poll.
     fn is_finished(&mut self) -> bool {
         !planted!(CloseSleepsAfterLastBatch)
             && !self.shared.control.is_running()
@@ -366,8 +368,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// The part of a step after the poll: handles the responses, then runs the callbacks of completed batches.
     fn end_step(&mut self) {
         self.shared.waker.wake_up();
-        // Set here, since responses to the client's own requests are not in the list, and before the callbacks run,
-        // which then see the request of their record as completed.
+        // Set even if the list of responses is empty, since it lacks responses to the client's own requests. Set before
+        // the callbacks run, so that they see the request of their record as completed.
         self.shared
             .counters
             .requests_in_flight(self.client.in_flight_request_count());
@@ -384,7 +386,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.complete_ended();
     }
 
-    /// Drains and sends to every ready node. Returns when to try again if no network event comes before.
+    /// Drains and sends to every ready node. Returns the time of the next attempt, if no network event comes before it.
     fn send_produce_data(&mut self, mut now: Instant) -> Deadline {
         self.ask_for_leaders(now);
         let mut look_again = Deadline::Never;
@@ -405,7 +407,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             } else if planted!(SpinsWhileNotReady) {
                 look_again = Deadline::At(now);
             } else {
-                // Reconnect back-off or throttle time; a connection in progress ends the poll by itself.
+                // The deadline is the end of the reconnect back-off or throttle time. A connection in progress ends the
+                // poll by itself.
                 look_again = look_again.min(self.client.poll_deadline(id, now));
             }
         }
@@ -430,9 +433,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.shared.metadata.request_update();
     }
 
-    /// Drains one node's batches into one produce request; true when there is more to send at once (SE-5). A drain
-    /// without batches found only ones that the gate holds back: a response will end that wait. `now` advances to the
-    /// time of the request.
+    /// Drains one node's batches into one produce request; true if more batches can be sent at once (SE-5). After a
+    /// drain without batches it is false: the gate holds all ready batches back until a response comes. `now` advances
+    /// to the time of the request.
     fn drain_and_send(&mut self, node: NodeId, everything: bool, now: &mut Instant) -> bool {
         let mut drained = std::mem::take(&mut self.scratch.drained);
         // The transaction manager is the drain gate: it may hold batches back, and assigns producer id and sequence.
@@ -448,8 +451,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             &mut drained,
         );
         if !drained.is_empty() {
-            // Batches that linger had to close are compressed on the way, which takes its time: neither must a
-            // request time out that was not sent yet, nor be sent what is overdue by now.
+            // The drain may have compressed batches, which takes time. With the time read again, the request does not
+            // time out before it is sent, and batches that are overdue by now are not sent.
             *now = self.shared.clock.now();
             self.send_produce_request(node, &mut drained, *now);
         }
@@ -458,7 +461,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 }
 
-/// Whether a batch is queued or in flight. Completed ones whose callbacks are still to run do not count.
+/// Whether a batch is queued or in flight. Completed batches whose callbacks are still to run do not count.
 fn has_unfinished_batches(
     accumulator: &RecordAccumulator,
     drainer: &mut Drainer,
@@ -475,7 +478,7 @@ pub(super) fn has_queued_batches(
     drainer: &mut Drainer,
     now: Instant,
 ) -> bool {
-    // Asked first: what is no longer being packed is in the inbox.
+    // Read before the inbox: a batch whose packing has ended by now is in the inbox.
     let is_packing = accumulator.is_packing();
     drainer.handle_inbox(accumulator, now);
     is_packing || drainer.has_undrained()
@@ -484,7 +487,8 @@ pub(super) fn has_queued_batches(
 /// The longest poll timeout, for when no deadline is due: the clock's range is larger than the poller's.
 const LONGEST_POLL: Duration = Duration::from_secs(3600);
 
-/// Jitter of the exponential retry back-off: spreads producers that failed together (KIP-580).
+/// Jitter of the exponential retry back-off, as a fraction: spreads the retries of producers that failed together
+/// (KIP-580).
 const RETRY_JITTER: f64 = 0.2;
 
 #[cfg(test)]

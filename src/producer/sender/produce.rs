@@ -36,8 +36,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         let mut produced = Vec::with_capacity(drained.len());
         let newest = self.newest_format(drained);
         for Drained { index, mut batch } in drained.drain(..) {
-            // Expiry is checked before the drain, which may have compressed for long, and again here before the batch
-            // is sent.
+            // Expiry was checked before the drain. It is checked again here, because the drain may have spent long on
+            // compression.
             if self.is_overdue(&batch, now) && !planted!(OverdueSentAfterPacking) {
                 batch.mark_not_sent(now);
                 self.give_up_overdue(index, batch, now);
@@ -103,8 +103,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             .requests_in_flight(self.client.in_flight_request_count());
     }
 
-    /// The newest message format for a request: the minimum of what all brokers understand now and of the formats that
-    /// its batches were built for.
+    /// The newest message format for a request: the oldest of the format that all brokers support now and the formats
+    /// that its batches were built for.
     fn newest_format(&self, drained: &[Drained]) -> Magic {
         let usable = self.shared.usable_magic.load();
         let made_for = drained.iter().map(|drained| drained.batch.magic());
@@ -112,8 +112,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 }
 
-/// Finds or adds the topic's entry in the request. Drained batches of a topic are mostly adjacent; those of partitions
-/// that were added to the topic later are not.
+/// Finds or adds the topic's entry in the request. Drained batches of a topic are mostly adjacent; batches of
+/// partitions that were added to the topic later are not.
 fn topic_of<'a>(
     topics: &'a mut Vec<TopicProduceData>,
     places: &mut FixedHashMap<Arc<str>, usize>,
@@ -130,7 +130,7 @@ fn topic_of<'a>(
         None => add(topics),
         Some(last) if Arc::ptr_eq(&last.name, name) || last.name == *name => topics.len() - 1,
         Some(last) => {
-            // Most requests have one topic: the map is filled only when there is a second.
+            // Most requests have one topic: the map is filled only when a second topic comes.
             if places.is_empty() {
                 places.insert(Arc::clone(&last.name), 0);
             }

@@ -1,7 +1,7 @@
 //! The errors of a batch that the broker refused, per record if the response names records.
 //!
-//! Their size is bounded by the batch, not by the response: a response can name a record repeatedly, records that do
-//! not exist, and each with another message.
+//! The size of the errors is bounded by the batch, not by the response: a response can name one record many times, or
+//! records that do not exist, each time with another message.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub(super) fn refusal(
     if names.is_empty() {
         return BatchOutcome::Failed(error(kind, sentence, message));
     }
-    // If several records were refused, the response's one code need not apply to each (SE-18).
+    // If several records were refused, the response's single error code need not apply to each of them (SE-18).
     let kind = match names.len() {
         1 => kind,
         _ => ProduceErrorKind::Broker(ErrorCode::InvalidRecord),
@@ -107,8 +107,8 @@ fn names(errors: Vec<BatchIndexAndErrorMessage>, record_count: u32) -> Vec<Name>
     names
 }
 
-/// One error per record, shared by records with the same message. When `bytes` is used up, the following records get
-/// the batch's message, if there is one.
+/// One error per record, shared by records with the same message. A record without a message, or with one that does not
+/// fit into the remaining `bytes`, gets the batch's message, if there is one.
 fn share(
     names: Vec<Name>,
     of_batch: Option<Arc<str>>,

@@ -1,5 +1,5 @@
 //! Rate limit of retry warnings, per partition: one line for the first retry with each error code, and one when a batch
-//! is acknowledged again, with the number of retries. Every attempt is in the debug log.
+//! is acknowledged again, with the number of retries. All other retries are logged at level debug.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(super) struct RecoveredPartition {
 }
 
 impl RetryLog {
-    /// Notes a retry; returns true for the first with this code since the last acknowledged batch.
+    /// Notes a retry; returns true for the partition's first retry with this code since its last acknowledged batch.
     pub(super) fn retried(&mut self, index: EntryIndex, code: ErrorCode, now: Instant) -> bool {
         let trouble = self.troubled.entry(index).or_insert_with(|| Trouble {
             since: now,
@@ -54,7 +54,7 @@ impl RetryLog {
         index: EntryIndex,
         now: Instant,
     ) -> Option<RecoveredPartition> {
-        // Called for every acknowledged batch: no lookup while nothing is retried.
+        // Called for every acknowledged batch, so it avoids the lookup while no partition has retries.
         if self.troubled.is_empty() {
             return None;
         }

@@ -18,8 +18,8 @@ use crate::util::log::{error, warn};
 use crate::util::panic;
 
 impl<C: KafkaClient<Completion>> Sender<C> {
-    /// Resolves sequences and sends the transactional request that is due; never blocks. Returns the time of the next
-    /// call.
+    /// Resolves sequences and sends the transactional request that is due; never blocks. Returns the time at which it
+    /// must be called again.
     ///
     /// # Kafka
     /// `Sender#maybeSendAndPollTransactionalRequest` (SE-25 to SE-29). Differs: it does not sleep, poll, or
@@ -29,7 +29,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             return Deadline::Never;
         };
         transactions.handle_inbox();
-        // Before `make_request` reads the request queue: this may queue an InitProducerId.
+        // Called before `make_request` reads the request queue: it may queue an InitProducerId request.
         transactions.resolve();
         self.carry_out_effects(now);
         self.fail_records_of_aborted(now);
@@ -92,7 +92,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 
     /// Sends the next transactional request, if one is due and its node is ready. Returns `None` if a request failed
-    /// instead, so that another may be due.
+    /// instead of being sent, so that another may be due.
     fn make_request(&mut self, now: Instant) -> Option<Deadline> {
         let transactions = self.transactions.as_mut()?;
         if transactions.fatal_error().is_some() {
@@ -117,8 +117,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// Sends to the least loaded node. While authentication fails with all nodes, the request fails with that error.
-    /// Connection attempts continue: a retried request may find that the credentials are accepted.
+    /// Sends to the least loaded node. While authentication fails with all nodes, the request fails with the
+    /// authentication error. Connection attempts continue: a retried request may succeed, if the credentials are
+    /// accepted by then.
     fn send_to_any_node(&mut self, now: Instant) -> Option<Deadline> {
         // Read first: `ready` may begin to connect, after which the client reports no failure.
         let refused = self.client.authentication_failure();
@@ -153,15 +154,15 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// Fails the next request, which cannot be sent. Another may be due then.
+    /// Fails the next request, which cannot be sent. Returns `None`, since another request may be due.
     fn fail_request(&mut self, failure: RequestFailure, now: Instant) -> Option<Deadline> {
         self.transactions.as_mut()?.fail_next_request(failure, now);
         self.carry_out_effects(now);
         None
     }
 
-    /// Sends to a coordinator. One that cannot be connected to may no longer be the coordinator: the request then fails
-    /// as if the connection had been lost, which leads to a new lookup.
+    /// Sends to a coordinator. If the node cannot be connected to, it may no longer be the coordinator: the request
+    /// then fails as if the connection had been lost, and the coordinator is looked up again.
     fn send_to_coordinator(&mut self, node: &Node, now: Instant) -> Option<Deadline> {
         let id = node.id();
         if self.client.ready(node, now) {

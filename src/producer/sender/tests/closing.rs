@@ -71,7 +71,7 @@ fn a_record_whose_thread_is_delayed_while_the_producer_is_closed_is_still_sent()
     }
 }
 
-/// The name of a way in which a producer's last batch ends, and its steps.
+/// A way in which a producer's last batch ends: its name and its steps.
 type LastEnd = (&'static str, fn(&mut Rig));
 
 /// Completes the batch's request with an outcome that the next poll returns.
@@ -137,7 +137,7 @@ fn a_closing_sender_does_not_sleep_once_its_last_batch_is_complete() {
             rig.run();
             let slept = rig.client().poll_timeouts().last().copied();
             assert_eq!(slept, Some(Duration::ZERO), "{how}, {idempotent}");
-            // The same for the step in which the batch expired: nothing was left to wait for after it.
+            // The poll of the step in which the batch expired did not block either: nothing was left to wait for.
             if how.contains("expired") {
                 let polls = rig.client().poll_timeouts();
                 assert_eq!(polls[polls.len() - 2], Duration::ZERO, "{how}");
@@ -161,7 +161,7 @@ fn a_closing_producer_sleeps_until_its_response_arrives_however_late() {
     assert!(slept > Some(Duration::ZERO), "{slept:?}");
 }
 
-/// A close with a time-out of zero fails incomplete batches at once, as a forced close (KP-52).
+/// A close with a time-out of zero fails incomplete batches at once, like a forced close (KP-52).
 #[test]
 fn a_forced_close_fails_queued_and_in_flight_batches() {
     let mut rig = Setup::default().start();
@@ -208,7 +208,7 @@ fn a_forced_close_fails_a_batch_in_the_retry_queue_which_may_be_written() {
 
 /// In Java no error in the sender loop ends its thread (XX-5).
 #[test]
-fn a_panic_in_the_loop_ends_every_future_and_poisons_the_producer() {
+fn a_panic_in_the_loop_fails_every_pending_record_and_the_producer() {
     let mut rig = Setup::default().start();
     let in_flight = rig.launch(0, "a");
     rig.client().prepare(
@@ -274,14 +274,14 @@ fn a_panic_in_a_listener_leaves_no_future_pending() {
     let queued = rig.send(1, "b");
     let Rig { sender, shared, .. } = rig;
     sender.run();
-    // Its outcome was published before the panic.
+    // The outcome of the written record was published before the panic.
     assert_eq!(offset(&written), Some(9));
     assert_eq!(*error(&queued).kind(), ProduceErrorKind::ProducerFailed);
     assert_eq!(shared.accumulator.incomplete_count(), 0);
 }
 
-/// Callbacks of one partition run in the order of their sends (KP-34). A callback may send; it may block the sender
-/// loop then, but must not wait for itself (XX-3).
+/// Callbacks of one partition run in the order of their sends (KP-34). A callback may call `send`, which may block the
+/// sender loop, but must not wait for the sender loop itself (XX-3).
 #[test]
 fn a_panic_in_a_callback_affects_neither_other_callbacks_nor_the_sender() {
     let mut rig = Setup {

@@ -6,7 +6,7 @@ use super::*;
 
 /// Java: SenderTest#testExpiryOfUnsentBatchesShouldNotCauseUnresolvedSequences
 #[test]
-fn a_batch_that_was_never_sent_expires_unwritten_and_the_error_names_the_obstacle() {
+fn a_batch_that_was_never_sent_expires_unwritten_and_the_error_names_the_reason() {
     let mut rig = Setup::idempotent().start();
     let forever = rig.now() + Duration::from_secs(1000);
     rig.client().set_unreachable(0, forever);
@@ -30,7 +30,7 @@ fn a_batch_that_was_never_sent_expires_unwritten_and_the_error_names_the_obstacl
 }
 
 #[test]
-fn the_error_of_an_expired_batch_names_the_outermost_obstacle() {
+fn the_error_of_an_expired_batch_names_the_reason_why_it_was_not_sent() {
     type Obstacle = fn(&mut Rig);
     let cases: [(Obstacle, WaitCause); 5] = [
         (|rig| rig.lead_by(&[-1, 0]), WaitCause::NoLeader),
@@ -153,10 +153,10 @@ fn with_one_request_in_flight_an_expired_batch_blocks_the_next_until_its_request
     assert_eq!(offset(&second), Some(0));
 }
 
-/// The next batch of the same leader waits for the connection, which has one request in flight at most, and not for the
-/// expired batch. In Java the partition stays muted until the request to the old leader times out.
+/// A next batch to the same leader would wait, not for the expired batch, but for the connection, which has at most one
+/// request in flight. In Java the partition stays muted until the request to the old leader times out.
 #[test]
-fn with_one_request_in_flight_an_expired_batch_does_not_block_the_next_to_another_leader() {
+fn with_one_request_in_flight_an_expired_batch_does_not_block_the_next_batch_to_another_leader() {
     for idempotent in [false, true] {
         let mut rig = Setup {
             idempotent,
@@ -186,7 +186,7 @@ fn with_one_request_in_flight_an_expired_batch_does_not_block_the_next_to_anothe
     }
 }
 
-/// Batches of muted partitions expire like others (RA-26).
+/// Batches of muted partitions expire like other batches (RA-26).
 #[test]
 fn a_queued_batch_of_a_muted_partition_expires() {
     let mut rig = Setup::default()
@@ -204,7 +204,7 @@ fn a_queued_batch_of_a_muted_partition_expires() {
 /// Java: SenderTest#testExpiryOfFirstBatchShouldNotCauseUnresolvedSequencesIfFutureBatchesSucceed;
 /// TransactionManagerTest#testNoProducerIdResetAfterLastInFlightBatchSucceeds
 #[test]
-fn a_batch_expired_in_flight_blocks_new_ones_until_those_behind_it_are_answered() {
+fn a_batch_expired_in_flight_blocks_new_batches_until_later_batches_in_flight_are_answered() {
     let mut rig = Setup::idempotent()
         .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
         .start_known();
@@ -239,7 +239,7 @@ fn a_batch_expired_in_flight_blocks_new_ones_until_those_behind_it_are_answered(
 
 /// Java: SenderTest#testExpiryOfFirstBatchShouldCauseEpochBumpIfFutureBatchesFail
 #[test]
-fn a_batch_expired_in_flight_begins_a_new_epoch_when_those_behind_it_are_out_of_order() {
+fn a_batch_expired_in_flight_begins_a_new_epoch_when_a_later_batch_is_out_of_order() {
     let mut rig = Setup::idempotent()
         .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
         .start_known();

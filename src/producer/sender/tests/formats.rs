@@ -39,9 +39,9 @@ fn setup(codec: CompressionType, magic: Magic) -> Setup {
 }
 
 /// A batch that is too large is split by `batch.size`, its compression estimate is raised, and the pieces go to the
-/// front of the queue in order (RA-29). Pieces of a numbered batch get consecutive numbers under the same id and epoch
-/// (PB-23). A batch that is too large for the broker is split if it has more than one record, without using up a retry
-/// (SE-14).
+/// front of the queue in order (RA-29). Pieces of a batch with a sequence number get consecutive sequence numbers with
+/// the same producer id and epoch (PB-23). A batch that is too large for the broker is split if it has more than one
+/// record, without using up a retry (SE-14).
 #[test]
 fn a_compressed_batch_that_is_too_large_is_split_into_compressed_pieces() {
     let codec = CompressionType::Lz4;
@@ -134,8 +134,8 @@ fn a_message_set_in_an_old_format_is_converted_to_an_older_one() {
     }
 }
 
-/// Differs from Kafka, which does not split uncompressed message sets (PB-24): only the message that is too large
-/// fails.
+/// Differs from Kafka, which does not split uncompressed message sets (PB-24). After the split, only a message that is
+/// too large by itself fails.
 #[test]
 fn a_message_set_that_is_too_large_is_split_whether_compressed_or_not() {
     for codec in [CompressionType::None, CompressionType::Gzip] {
@@ -204,7 +204,7 @@ fn zstd_that_the_broker_does_not_support_is_an_error_of_its_own_kind() {
     rig.assert_memory_is_back();
 }
 
-/// Also batches that are still to be packed, and batches queued behind them (KP-52).
+/// A forced close also fails batches that are not compressed yet, and batches queued behind them (KP-52).
 #[test]
 fn a_forced_close_fails_batches_whether_they_are_packed_or_not() {
     let mut rig = setup(CompressionType::Gzip, Magic::V2).start();

@@ -89,7 +89,7 @@ fn a_refused_producer_id_fails_queued_batches_and_is_requested_again_for_later_o
     assert_eq!(offset(&later), Some(0));
 }
 
-/// In Java the first refusal is fatal (TM-44, SE-2).
+/// In Java an unsupported version is fatal at once (TM-44, SE-2).
 #[test]
 fn brokers_without_producer_ids_fail_the_waiting_batches_and_later_batches_request_an_id_again() {
     let mut rig = Setup::idempotent().build();
@@ -118,7 +118,8 @@ fn brokers_without_producer_ids_fail_the_waiting_batches_and_later_batches_reque
     rig.assert_memory_is_back();
 }
 
-/// In Java this is fatal to an idempotent producer, although no broker has received the batch (SE-12, TM-32).
+/// In Java an unsupported version is fatal to an idempotent producer, although no broker has received the batch (SE-12,
+/// TM-32).
 ///
 /// Java: SenderTest#testUnsupportedVersionInProduceRequest
 #[test]
@@ -138,7 +139,7 @@ fn a_batch_with_an_unsupported_version_fails_alone_and_the_next_begins_a_new_epo
     rig.assert_memory_is_back();
 }
 
-/// In Java batches that are in flight fail at once, and `send` throws after that.
+/// In Java batches that are in flight fail at once, and later calls of `send` throw.
 ///
 /// Java: SenderTest#testClusterAuthorizationExceptionInProduceRequest, #testCancelInFlightRequestAfterFatalError;
 /// TransactionManagerTest#testFailIfNotReadyForSendIdempotentProducerFatalError
@@ -206,7 +207,7 @@ fn batches_that_failed_together_are_retried_one_at_a_time_and_in_order() {
 
 /// Java: SenderTest#testIdempotenceWithMultipleInflightsWhereFirstFailsFatallyAndSequenceOfFutureBatchesIsAdjusted
 #[test]
-fn a_final_refusal_begins_a_new_epoch_in_which_the_batches_behind_are_numbered_again() {
+fn a_final_refusal_begins_a_new_epoch_in_which_the_later_batches_are_numbered_again() {
     let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
@@ -224,7 +225,7 @@ fn a_final_refusal_begins_a_new_epoch_in_which_the_batches_behind_are_numbered_a
 
 /// Java: SenderTest#testEpochBumpOnOutOfOrderSequenceForNextBatch
 #[test]
-fn the_next_expected_batch_out_of_order_means_lost_data_and_begins_a_new_epoch() {
+fn an_out_of_order_error_for_the_next_expected_batch_begins_a_new_epoch() {
     let mut rig = Setup::idempotent().start();
     let first = rig.launch(0, "a");
     rig.respond(ErrorCode::NoError, 0);
@@ -286,7 +287,7 @@ fn a_second_batch_that_succeeds_first_leaves_the_first_to_be_retried() {
     assert_eq!((offset(&first), offset(&second)), (Some(0), Some(1)));
 }
 
-/// The same whether retention has deleted the acknowledged records or not.
+/// The epoch is bumped whether retention has deleted the acknowledged records or not.
 ///
 /// Java: SenderTest#testIdempotentUnknownProducerHandlingWhenRetentionLimitReached,
 /// #testShouldRaiseOutOfOrderSequenceExceptionToUserIfLogWasNotTruncated
@@ -390,8 +391,8 @@ fn a_new_epoch_for_one_partition_leaves_the_retries_of_another_as_they_were() {
 }
 
 /// An idempotent producer bumps its epoch itself, and requests a new id when all epochs are used up; only partitions
-/// that need it are renumbered (TM-40). After a new id, partitions keep their sequence state until they adopt it
-/// (TM-52).
+/// that need it are renumbered (TM-40). After a new id, partitions keep their sequence state until they adopt the new
+/// id (TM-52).
 #[test]
 fn when_the_epochs_are_used_up_another_producer_id_is_requested() {
     let mut rig = Setup::idempotent().build();
@@ -464,8 +465,8 @@ fn a_refusal_after_a_lost_attempt_does_not_renumber_batches_that_may_be_written(
     assert_eq!(offset(&third), Some(2));
 }
 
-/// As above, but the second batch is not in the log yet (TM-40). Under another number it could be written twice: the
-/// broker may still process the attempt that got no response.
+/// As in the test above, but the second batch is not in the log yet (TM-40). Under another number it could be written
+/// twice: the broker may still process the attempt that got no response.
 #[test]
 fn a_batch_without_a_response_is_not_renumbered_behind_a_gap() {
     let mut rig = Setup::idempotent().start_known();
@@ -513,7 +514,7 @@ fn a_batch_whose_attempts_all_got_a_response_gets_new_sequence_numbers_once_the_
 
 /// Java renumbers the first batch as soon as the second is refused, and the first is written twice (TM-40).
 #[test]
-fn a_batch_that_may_be_written_keeps_its_number_when_one_behind_it_is_refused_for_good() {
+fn a_batch_that_may_be_written_keeps_its_number_when_a_later_batch_is_refused_for_good() {
     for lost in [false, true] {
         let mut rig = Setup::idempotent().start_known();
         let first = rig.launch(0, "a");
@@ -578,7 +579,7 @@ fn a_gap_waits_for_the_responses_of_later_batches_in_flight() {
 /// The topic is deleted and recreated while batches are in flight. The new leader has no state of the producer and
 /// accepts the second batch, but its response is lost or ambiguous.
 #[test]
-fn a_batch_that_may_be_written_is_not_renumbered_behind_one_that_is_out_of_order() {
+fn a_batch_that_may_be_written_is_not_renumbered_when_an_earlier_batch_is_out_of_order() {
     for code in [
         Some(ErrorCode::RequestTimedOut),
         Some(ErrorCode::NotEnoughReplicasAfterAppend),
@@ -675,7 +676,7 @@ fn a_retried_batch_is_sent_alone_until_it_is_acknowledged() {
 
 /// The broker would never accept the batch under its number, and it must not be written after later records.
 #[test]
-fn only_a_batch_that_a_later_one_has_overtaken_fails_and_it_fails_at_once() {
+fn a_batch_that_a_later_batch_has_overtaken_fails_at_once_and_no_other_batch_fails() {
     let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
@@ -696,7 +697,7 @@ fn only_a_batch_that_a_later_one_has_overtaken_fails_and_it_fails_at_once() {
 
 /// A broker without state of a producer accepts any first sequence number. If the first batch were refused for a
 /// moment, as during a leader election, while the second is in flight, the second would be accepted, and the first
-/// never.
+/// would never be accepted.
 #[test]
 fn the_first_batch_of_a_partition_and_epoch_is_answered_before_the_next_is_sent() {
     let mut rig = Setup::idempotent().start();
@@ -737,7 +738,7 @@ fn another_partition_adopts_the_new_epoch_when_it_has_no_batches_in_flight() {
         rig.run();
         assert_eq!(rig.transactions().producer().epoch, 1);
         if let Some(other) = other {
-            // It is retried in the old epoch until its retries are used up.
+            // The batch of the other partition is retried in the old epoch until its retries are used up.
             for _ in 0..2 {
                 assert_pending(&[&other]);
                 let requests = rig.client().requests().iter();
@@ -835,7 +836,8 @@ fn a_batch_refused_for_its_format_is_not_fatal_to_the_producer() {
     assert_eq!(offset(&next), Some(0));
 }
 
-/// For example because each node has a metadata request in flight and accepts one request at a time.
+/// No node accepts a request, for example, if each has a metadata request in flight and accepts only one request at a
+/// time.
 ///
 /// Java: SenderTest#testIdempotentInitProducerIdWithMaxInFlightOne, #testInitProducerIdWithMaxInFlightOne
 #[test]

@@ -1,4 +1,4 @@
-//! The sender's metrics: when values are recorded, and which.
+//! The sender's metrics: the values that are recorded, and the time at which they are recorded.
 
 use super::*;
 use crate::clock::Deadline;
@@ -74,7 +74,7 @@ fn each_request_records_its_batches_its_records_and_its_topics() {
     rig.advance(MS(10));
     rig.run();
     assert_eq!(rig.waiting(), 1, "one request: what is not due goes along");
-    // A record takes 5 bytes, and its value and its length.
+    // A record takes 7 bytes besides its value.
     let (two, one) = (61.0 + 13.0 + 8.0, 61.0 + 13.0);
     rig.assert_metrics([
         ("batch-size-max", two),
@@ -104,7 +104,7 @@ fn each_request_records_its_batches_its_records_and_its_topics() {
 }
 
 #[test]
-fn a_retried_batch_is_recorded_again_and_its_records_as_retries() {
+fn a_retried_batch_is_recorded_again_and_its_records_are_counted_as_retries() {
     let mut rig = Setup::default().start();
     let _future = rig.launch(0, VALUE);
     rig.advance(MS(7));
@@ -128,7 +128,7 @@ fn a_retried_batch_is_recorded_again_and_its_records_as_retries() {
 
 /// Java: SenderMetrics#recordErrors, which finds no sensor of a topic that was never drained.
 #[test]
-fn failed_records_are_counted_and_by_topic_after_the_topic_was_sent_to() {
+fn failed_records_are_counted_and_also_by_topic_once_a_batch_of_the_topic_was_sent() {
     let mut rig = roomy(|_| {});
     let unreachable = rig.now() + DELIVERY_TIMEOUT;
     rig.client().set_unreachable(0, unreachable);
@@ -146,7 +146,7 @@ fn failed_records_are_counted_and_by_topic_after_the_topic_was_sent_to() {
 
 /// Java: SenderTest#testSplitBatchAndSend (batch-split-rate)
 #[test]
-fn a_split_batch_is_counted_once_and_its_pieces_as_batches() {
+fn a_split_batch_is_counted_once_and_its_pieces_are_counted_as_batches() {
     let mut rig = roomy(|_| {});
     let futures = [(); 2].map(|()| rig.send(0, VALUE));
     rig.run();
@@ -163,7 +163,8 @@ fn a_split_batch_is_counted_once_and_its_pieces_as_batches() {
     ]);
 }
 
-/// Java: SenderMetrics#recordLatency, for responses only, and for the node only if it was connected.
+/// Java: SenderMetrics#recordLatency, which is called for responses only, and records the node's latency only if the
+/// node was connected.
 #[test]
 fn only_a_response_to_a_produce_request_has_a_latency() {
     let mut rig = Setup::default().start();

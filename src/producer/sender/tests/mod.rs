@@ -73,7 +73,7 @@ struct Rig {
     instance: Instance,
     shared: SenderShared,
     sender: Sender<MockClient<Completion>>,
-    /// Time has passed in the last poll.
+    /// Whether time has passed in the last poll.
     has_slept: Cell<bool>,
 }
 
@@ -89,7 +89,7 @@ struct Setup {
     memory: usize,
     listener: Option<Arc<dyn AcknowledgementListener>>,
     codec: CompressionType,
-    /// The newest format that all brokers understand.
+    /// The newest format that all brokers support.
     magic: Magic,
 }
 
@@ -223,8 +223,9 @@ impl Setup {
         rig
     }
 
-    /// As `start`, and each leader has acknowledged a batch of one record with sequence number 0. As long as no time
-    /// passes while the queue is empty, several batches may be in flight; the first of them has number 1.
+    /// As `start`, and in each partition a batch of one record with sequence number 0 has been acknowledged. The next
+    /// batch has number 1. Several batches of a partition may be in flight, as long as no time passes while none is
+    /// queued or in flight.
     fn start_known(self) -> Rig {
         let mut rig = self.start();
         for partition in [0, 1] {
@@ -287,7 +288,7 @@ fn show_to(metadata: &ProducerMetadata, now: Instant, topics: Vec<MetadataTopic>
     let _ = metadata.handle_response(plan.planned, 9, response, now);
 }
 
-/// A topic with one partition per entry of `leaders`: the node that leads it, or -1 if no node does.
+/// A topic with one partition per entry of `leaders`. Each entry is the id of the partition's leader, or -1 for none.
 fn topic(name: &str, leaders: &[NodeId]) -> MetadataTopic {
     let partition = |(index, leader): (i32, &NodeId)| MetadataPartition {
         error: if *leader < 0 {
@@ -369,7 +370,7 @@ impl Rig {
         self.sender.run_once();
     }
 
-    /// Lets time pass in the sender's poll. User code that takes long advances the clock itself.
+    /// Lets time pass in the sender's poll. For user code that takes long, a test advances the clock directly.
     fn advance(&self, by: Duration) {
         self.clock.advance(by);
         self.has_slept.set(true);
@@ -386,8 +387,8 @@ impl Rig {
             .expect("an idempotent producer")
     }
 
-    /// Installs a cluster snapshot with one partition per entry of `leaders`: the node that leads it, or -1 if no node
-    /// does.
+    /// Installs a cluster snapshot with one partition per entry of `leaders`. Each entry is the id of the partition's
+    /// leader, or -1 for none.
     fn lead_by(&self, leaders: &[NodeId]) {
         self.show(vec![topic(TOPIC, leaders)]);
     }

@@ -6,7 +6,7 @@ use crate::sync::{Mutex, Rank};
 
 /// Java: SenderTest#testSimple
 #[test]
-fn a_record_is_sent_acknowledged_and_its_memory_comes_back() {
+fn a_record_is_sent_and_acknowledged_and_its_memory_is_returned() {
     let mut rig = Setup::default().start();
     let mut future = rig.send(0, "v");
     assert!(poll(&mut future).is_none());
@@ -101,7 +101,7 @@ fn a_batch_of_which_no_byte_was_given_to_a_socket_is_not_written() {
 }
 
 #[test]
-fn an_earlier_attempt_that_may_be_written_is_remembered_when_a_later_one_is_refused() {
+fn a_batch_may_be_written_after_a_lost_attempt_even_if_a_later_attempt_is_refused() {
     let mut rig = Setup::default().start();
     let future = rig.launch(0, "v");
     rig.lose(0, true);
@@ -155,8 +155,9 @@ fn a_retriable_error_leads_to_a_retry_and_a_stale_leader_to_a_metadata_request()
     assert_eq!(offset(&future), Some(0));
 }
 
-/// By its response, a batch is split, or else retried; otherwise a duplicate is a success, and any other error fails
-/// the batch. Then metadata is requested if the error indicates stale metadata, and the partition is unmuted (SE-13).
+/// After an error response, a batch is split if it is too large, or else retried if that is allowed. Otherwise a
+/// duplicate is a success, and any other error fails the batch. Afterwards metadata is requested if the error indicates
+/// stale metadata, and the partition is unmuted (SE-13).
 #[test]
 fn a_refusal_by_a_stale_leader_leads_to_a_metadata_request_even_if_it_is_final() {
     let mut rig = Setup::default().with(|o| o.retries = 0).start();
@@ -172,7 +173,7 @@ fn a_refusal_by_a_stale_leader_leads_to_a_metadata_request_even_if_it_is_final()
 /// Authorization errors name the topic, or the cluster. Other errors contain the description of the code, and the
 /// broker's message if there is one (SE-17).
 #[test]
-fn an_unauthorized_topic_has_its_own_kind_of_error() {
+fn an_unauthorized_and_an_invalid_topic_have_error_kinds_of_their_own() {
     for (code, kind) in [
         (
             ErrorCode::TopicAuthorizationFailed,
@@ -196,8 +197,8 @@ fn an_unauthorized_topic_has_its_own_kind_of_error() {
 }
 
 /// The broker's message for a record takes precedence over the message for the partition; a single refused record gets
-/// the partition's kind of error (SE-18). If the response names refused records, these get its messages, and the other
-/// records of the batch a general error (PB-16).
+/// the partition's kind of error (SE-18). If the response names refused records, these get the response's messages, and
+/// the other records of the batch get a general error (PB-16).
 #[test]
 fn records_named_in_a_response_get_its_message_and_the_others_a_general_error() {
     let named = |at, words: &str| BatchIndexAndErrorMessage {
@@ -245,7 +246,8 @@ fn records_named_in_a_response_get_its_message_and_the_others_a_general_error() 
     }
 }
 
-/// The callbacks of one batch run in the order of sending, those of several batches in the order of completion.
+/// The callbacks of one batch run in the order of sending. The callbacks of several batches run in the order in which
+/// the batches complete.
 #[test]
 fn callbacks_of_a_batch_that_fails_run_before_those_of_an_earlier_one_that_is_retried() {
     let mut rig = Setup::default().start();
@@ -372,8 +374,8 @@ fn an_error_response_replaces_the_failure_of_an_earlier_attempt_without_a_respon
     assert_eq!(error(&future).last_failure(), None);
 }
 
-/// In Java, a partition in the response that was not requested would have been a null pointer (SE-35), and a batch
-/// whose partition the response lacked stayed in flight until it expired (SE-36).
+/// In Java, a partition in the response that was not requested led to a null pointer (SE-35), and a batch whose
+/// partition the response lacked stayed in flight until it expired (SE-36).
 #[test]
 fn a_partition_missing_in_the_response_is_retried_and_an_unrequested_one_is_ignored() {
     let mut rig = Setup::default().start();
@@ -420,8 +422,8 @@ fn without_acknowledgements_a_record_is_done_once_it_is_written_to_the_socket() 
     rig.assert_memory_is_back();
 }
 
-/// A lost connection is a network error for each batch of its requests, and an unsupported version is an error of that
-/// kind (SE-12).
+/// A lost connection counts as a network error of each batch of its requests. An unsupported version has an error kind
+/// of its own (SE-12).
 #[test]
 fn an_unsupported_version_or_refused_credentials_fail_the_batch_as_not_written() {
     for (outcome, kind) in [
@@ -492,7 +494,7 @@ fn with_one_request_in_flight_a_retry_is_sent_before_the_next_batch() {
 }
 
 #[test]
-fn batches_of_a_node_that_is_not_ready_stay_queued_and_the_poll_ends_when_it_may_be() {
+fn batches_of_a_node_that_is_not_ready_stay_queued_and_the_poll_ends_when_it_may_be_ready() {
     let mut rig = Setup::default().start();
     let until = rig.now() + MS(50);
     rig.client().set_unreachable(0, until);

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::*;
 
 /// The error codes with which a broker may answer for a batch, and the advice to an application whose record has failed
-/// with one.
+/// with the code.
 const ADVICE: &[(ErrorCode, &str)] = &[
     (
         ErrorCode::CorruptMessage,

@@ -1,7 +1,7 @@
 //! An idempotent producer against simulated brokers, whose faults are drawn from a seed. Brokers write a batch and
 //! respond with an error; respond late, not at all, or after the connection is lost; refuse batches for good; and lose
-//! the state of producers. In every run, no record is in the log twice, acknowledged records are there in the order of
-//! sending, and no record is there that was reported as not written.
+//! the state of producers. In every run, no record is in the log twice, acknowledged records are in the log in the
+//! order of sending, and records that were reported as not written are not in the log.
 //!
 //! `SEEDS=10000 cargo test --lib seeds` runs that many seeds, `SEED=17` only that one.
 
@@ -41,7 +41,9 @@ struct Faults {
     makes_topics_again: u32,
     lowers_limit: u32,
     comes_back_to_old_requests: u32,
+    /// Whether the response to a duplicate is an error, instead of the offset of the first batch.
     tells_of_duplicates: bool,
+    /// Whether an unknown producer is refused if its first sequence number is not 0.
     tells_of_unknown_producers: bool,
 }
 

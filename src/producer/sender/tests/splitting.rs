@@ -58,7 +58,7 @@ fn a_batch_that_is_too_large_is_split_in_halves_and_each_future_gets_its_own_off
     rig.assert_memory_is_back();
 }
 
-/// `batch.size` is above the broker's limit, so splitting by it changes nothing (KAFKA-8350).
+/// `batch.size` is above the broker's limit, so splitting by `batch.size` changes nothing (KAFKA-8350).
 #[test]
 fn a_batch_is_split_until_the_broker_accepts_the_pieces() {
     let mut rig = roomy(Setup::default());
@@ -106,9 +106,9 @@ fn a_single_record_that_is_too_large_fails_and_is_not_written() {
     rig.assert_memory_is_back();
 }
 
-/// Only `MESSAGE_TOO_LARGE` splits, as in 3.0.
+/// Only `MESSAGE_TOO_LARGE` leads to a split, as in Kafka 3.0.
 #[test]
-fn other_refusals_of_size_do_not_split() {
+fn other_errors_about_the_size_do_not_lead_to_a_split() {
     let mut rig = roomy(Setup::default());
     let futures = rig.send_many(8);
     rig.run();
@@ -169,7 +169,7 @@ fn an_expired_batch_is_not_split_when_the_broker_calls_it_too_large() {
 
 /// The pieces are as old as the batch (PB-21).
 #[test]
-fn pieces_expire_when_the_whole_would_have() {
+fn pieces_expire_when_the_whole_batch_would_have_expired() {
     let mut rig = roomy(Setup::idempotent());
     let futures = rig.send_many(2);
     rig.run();
@@ -235,7 +235,8 @@ fn pieces_are_renumbered_when_an_epoch_begins() {
     rig.assert_memory_is_back();
 }
 
-/// With one request in flight, a partition waits for its batch, also for the pieces of a split one (SE-22).
+/// With one request in flight, a partition sends its next batch when the previous one is complete, and the pieces of a
+/// split batch one after the other (SE-22).
 #[test]
 fn a_muted_partition_is_unmuted_by_a_split() {
     let mut rig = roomy(Setup::default().with(|o| o.guarantee_order = true));
@@ -284,7 +285,7 @@ fn callbacks_of_a_split_batch_run_once_each_with_their_records_offset() {
     assert_eq!(*seen.lock(), expected);
 }
 
-/// Regression of Kafka (KAFKA-19479).
+/// Kafka had this bug (KAFKA-19479).
 #[test]
 fn a_flush_ends_after_the_pieces_also_when_it_began_before_the_split() {
     let mut rig = roomy(Setup::default());

@@ -127,7 +127,7 @@ fn slow_callbacks_do_not_shorten_the_timeout_of_requests_sent_in_the_same_step()
     assert_eq!(offset(&sent), Some(3));
 }
 
-/// Written and failed batches alike.
+/// The order is the same for written and failed batches.
 #[test]
 fn callbacks_run_in_the_order_in_which_their_batches_completed() {
     let mut rig = Setup::default().start();
@@ -157,7 +157,8 @@ fn callbacks_run_in_the_order_in_which_their_batches_completed() {
     rig.assert_memory_is_back();
 }
 
-/// Metrics are removed when a topic expires from the metadata; the removal is reported as late as everything else.
+/// Metrics are removed when a topic expires from the metadata; the removal, like every change of metrics, is reported
+/// after the step has sent its requests.
 #[test]
 fn the_removal_of_a_topics_metrics_is_reported_after_the_step_has_sent_its_requests() {
     let mut rig = Setup::default().start();
@@ -190,7 +191,8 @@ fn the_removal_of_a_topics_metrics_is_reported_after_the_step_has_sent_its_reque
     assert_eq!(slow.take_told(), ["removed u", "added t"]);
 }
 
-/// The record of `other` waits for its answer, while a callback of another record has run for `delivery.timeout.ms`.
+/// The record of `other` waits for its response. Meanwhile, the callback of another record has run for
+/// `delivery.timeout.ms`.
 struct Overdue {
     rig: Rig,
     other: FutureRecordMetadata,
@@ -230,7 +232,7 @@ fn a_batch_whose_answer_came_while_a_callback_ran_does_not_expire() {
     rig.assert_memory_is_back();
 }
 
-/// A poll reads one answer of a connection: the one that counts may be the fifth.
+/// A poll reads one response of each connection, so the response to the batch may be read several polls later.
 #[test]
 fn a_batch_does_not_expire_while_answers_of_its_broker_are_unread() {
     let Overdue { mut rig, other, .. } = overdue();
@@ -280,7 +282,7 @@ fn batches_of_other_nodes_are_sent_and_expire_while_the_input_of_one_is_unread()
 }
 
 #[test]
-fn a_batch_without_an_answer_expires_one_poll_after_a_long_callback_and_before_younger_ones() {
+fn a_batch_without_an_answer_expires_one_poll_after_a_long_callback_and_before_younger_batches() {
     let Overdue {
         mut rig,
         other,
@@ -289,7 +291,7 @@ fn a_batch_without_an_answer_expires_one_poll_after_a_long_callback_and_before_y
     let note = Arc::clone(&ended);
     let mut callback = Some(move |_: RecordResultRef<'_>| note.lock().push("younger"));
     let younger = rig.send_calling(1, "c", Some(&mut callback));
-    // As if it had been opened with the one in flight, and were overdue as well.
+    // The younger batch is overdue now, too.
     rig.clock.advance(DELIVERY_TIMEOUT);
     rig.run();
     assert_pending(&[&other, &younger]);

@@ -1,6 +1,6 @@
-//! All calls of an application, many at a time, interleaved with the sender on one thread, in an order drawn from a
-//! seed. Each call ends, whatever brokers respond and whenever the producer is closed. No step may sleep, because no
-//! other thread could end the sleep.
+//! All kinds of calls of an application, many at a time, are interleaved with the sender on one thread, in an order
+//! drawn from a seed. Each call ends, whatever brokers respond and whenever the producer is closed. No step may sleep,
+//! because no other thread could end the sleep.
 //!
 //! `SEEDS=10000 cargo test --lib interleaved` runs that many seeds.
 
@@ -14,9 +14,9 @@ use crate::producer::sender::tests::seeds::number_from;
 
 /// The number of seeds in a usual run of the tests; `SEEDS` sets another number.
 const USUAL_SEEDS: u64 = 300;
-/// The turns before all faults end, and before the producer is closed at the latest.
+/// The number of turns after which all faults end and the producer is closed, if it was not closed before.
 const TURNS: usize = 250;
-/// An upper bound of the turns that open calls take to end.
+/// The maximum number of turns until all open calls have ended.
 const TURNS_TO_END: usize = 3000;
 const RECORDS: usize = 60;
 /// The topics that are sent to: one that exists, one that may be created, and one that never exists.
@@ -148,7 +148,7 @@ impl Run<'_> {
         }
     }
 
-    /// One turn of the sender's thread, or its end.
+    /// Runs one step of the sender, or ends the sender if it is finished.
     fn step_sender(&mut self) {
         let Some((rig, _)) = &mut self.sender else {
             return;

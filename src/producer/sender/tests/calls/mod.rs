@@ -137,7 +137,7 @@ fn acknowledge(rig: &mut Rig, base_offset: i64) {
 }
 
 #[test]
-fn a_send_that_waits_for_a_topic_goes_on_when_it_is_known() {
+fn a_send_that_waits_for_a_topic_goes_on_when_the_topic_is_known() {
     let hand = Hand::start(Setup::default());
     let record = record("new");
     let mut send = hand.producer.send_call(&record, Headers::new(), None);
@@ -172,7 +172,7 @@ fn send_and_partitions_for_time_out_if_the_topic_stays_unknown() {
     assert_eq!(waited, MAX_BLOCK);
 }
 
-/// An error is the brokers' refusal of the topic, or says that the topic's name is invalid.
+/// The error says that the brokers refuse the topic, or that the topic's name is invalid.
 #[test]
 fn partitions_for_returns_known_partitions_or_the_refusal() {
     let hand = Hand::start(Setup::default());
@@ -419,7 +419,7 @@ fn a_close_that_times_out_forces_the_sender_to_end_and_returns_the_number_of_und
 }
 
 #[test]
-fn a_close_ends_though_the_sender_does_not_and_closes_the_plug_ins_once() {
+fn a_close_ends_even_if_the_sender_does_not_end_and_closes_the_plug_ins_once() {
     thread_local! {
         static CLOSED: Cell<u32> = const { Cell::new(0) };
     }

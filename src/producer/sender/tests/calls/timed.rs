@@ -50,7 +50,7 @@ fn the_wait_for_memory_is_recorded_when_it_ends_with_or_without_memory() {
     drop(denied);
     let both = nanos(MS(40) + MAX_BLOCK);
     assert_same(number(&hand, "bufferpool-wait-time-total"), both);
-    // Of 30 s, and the 540 ms that have passed since the first value.
+    // The ratio refers to 30 s and the 500 ms that have passed since the first value.
     let ratio = number(&hand, "bufferpool-wait-ratio");
     assert_same(ratio, both / nanos(MS(30_000) + MAX_BLOCK));
     assert_same(number(&hand, "buffer-exhausted-total"), 1.0);
@@ -59,7 +59,7 @@ fn the_wait_for_memory_is_recorded_when_it_ends_with_or_without_memory() {
 
 /// The wait-time metric of the metadata (KIP-761, KAFKA-13692).
 #[test]
-fn the_wait_for_metadata_is_recorded_also_when_it_is_in_vain() {
+fn the_wait_for_metadata_is_recorded_even_if_it_times_out() {
     let hand = Hand::start(Setup::default());
     let record = record("new");
     let mut send = hand.producer.send_call(&record, Headers::new(), None);
@@ -106,7 +106,7 @@ fn calls_are_recorded_with_the_time_they_take() {
 
 /// Java: KafkaProducer#doSend, the exceptions that it counts.
 #[test]
-fn refused_records_are_counted_unless_the_call_or_user_code_was_to_blame() {
+fn refused_records_are_counted_unless_the_caller_or_user_code_caused_the_error() {
     let hand = Hand::start(Setup::default());
     let send = |record: ProducerRecord<'_, str, str>| {
         let _ = hand.producer.send(record);
@@ -119,7 +119,7 @@ fn refused_records_are_counted_unless_the_call_or_user_code_was_to_blame() {
     assert_same(errors(send(outside)), 1.0);
     let unnamed = ProducerRecord::new("no/name", "v");
     assert_same(errors(send(unnamed)), 2.0);
-    // `try_send` counts errors alike, except those that a wait could avoid: then the record is returned for a retry.
+    // `try_send` counts the same errors, except those that a wait could avoid: then the record is returned for a retry.
     let try_send = |record: ProducerRecord<'_, str, str>| {
         let refused = hand.producer.try_send(record).expect_err("it is refused");
         let metrics = Metrics::new(Arc::clone(&hand.rig.shared.metrics));

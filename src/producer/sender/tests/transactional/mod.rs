@@ -46,7 +46,7 @@ struct Asked {
     is_awaited: bool,
 }
 
-/// A handler that treats an attempt without a response by the default.
+/// A handler with the default treatment of an attempt without a response.
 #[derive(Debug)]
 struct Usual(Asked);
 
@@ -459,7 +459,7 @@ fn a_coordinator_that_is_lost_is_looked_up_again_after_the_backoff_while_batches
 
 /// The coordinator stays the same (TM-15).
 #[test]
-fn a_request_is_sent_again_when_its_own_wait_is_over_and_nothing_overtakes_it() {
+fn a_request_is_sent_again_when_its_own_wait_is_over_and_no_other_request_overtakes_it() {
     let diary = diary();
     let mut rig = knowing_the_coordinator(&diary);
     rig.ask(add_partitions(), &diary);
@@ -599,8 +599,8 @@ impl Rig {
     }
 }
 
-/// The requests that need the coordinator decide: a missing group coordinator makes the transaction abortable, a
-/// missing transaction coordinator is fatal.
+/// The effect depends on the requests that need the coordinator: a missing group coordinator makes the transaction
+/// abortable, a missing transaction coordinator is fatal.
 #[test]
 fn a_missing_coordinator_fails_only_the_requests_that_need_it() {
     let diary = diary();
@@ -759,7 +759,7 @@ fn a_look_up_without_a_reachable_node_waits_without_blocking_the_sender() {
 /// For any responses of the brokers, each request ends once, one is in flight at a time, and batches are still sent.
 /// When the faults have ended, all requests end soon.
 #[test]
-fn in_any_order_of_faults_each_request_ends_once_and_soon_after_they_are_over() {
+fn in_any_order_of_faults_each_request_ends_once_and_soon_after_the_last_fault() {
     for seed in 0..300 {
         let mut random = fastrand::Rng::with_seed(seed);
         let diary = diary();

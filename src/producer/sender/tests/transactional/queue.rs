@@ -4,7 +4,7 @@ use super::*;
 use crate::producer::waiting::{Event, Latch, SleepPermit};
 use crate::util::backoff::SHORTEST_BACKOFF;
 
-/// The behaviour of a test's handler that differs from the others.
+/// The way in which a test's handler differs from other handlers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
     /// The request is retried after this time when it has failed.
@@ -153,7 +153,7 @@ fn a_request_that_waits_for_batches_is_sent_in_the_step_that_fails_the_last_batc
 }
 
 #[test]
-fn a_retry_without_a_wait_waits_for_the_shortest_backoff() {
+fn a_retry_after_a_wait_of_zero_waits_for_the_shortest_backoff() {
     let diary = diary();
     let mut rig = knowing_the_coordinator(&diary);
     let long = rig.now() + Duration::from_secs(1000);
@@ -190,7 +190,7 @@ fn a_request_that_waits_for_batches_to_arrive_does_not_block_others() {
 
 /// No call may wait for ever after a panic.
 #[test]
-fn requests_whose_handlers_panic_and_the_other_requests_fail_with_the_sender() {
+fn all_requests_fail_when_the_handler_of_one_panics() {
     for manner in [Manner::PanicsWhenAnswered, Manner::PanicsAlways] {
         let diary = diary();
         let mut rig = knowing_the_coordinator(&diary);

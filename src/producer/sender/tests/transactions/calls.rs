@@ -167,7 +167,8 @@ fn partitions_used_together_are_added_in_one_request_and_later_ones_in_the_next(
     assert_eq!(added(tx.kinds()), 2, "to the next transaction, too");
 }
 
-/// A call that timed out may be repeated, and returns the result of the first, once (KAFKA-13412, TM-26).
+/// A call that timed out may be repeated. The repeated call returns the result of the first one, and only once
+/// (KAFKA-13412, TM-26).
 ///
 /// Java: KafkaProducerTest#testInitTransactionTimeout,
 /// #testOnlyCanExecuteCloseAfterInitTransactionsTimeout
@@ -222,7 +223,7 @@ fn a_transaction_can_be_committed_or_aborted_after_sending_offsets_timed_out() {
     }
 }
 
-/// Each call in each state in which it is not allowed (TM-2, TM-6).
+/// Tests each call in each state in which the call is not allowed (TM-2, TM-6).
 ///
 /// Java: TransactionManagerTest#testInitializeTransactionsTwiceRaisesError
 #[test]
@@ -306,7 +307,7 @@ fn a_producer_that_is_closed_aborts_the_transaction_that_is_open() {
 }
 
 /// In Java an EndTxn was sent after an error about the id, although it could not succeed, and partitions of the old
-/// transaction stayed (TM-35).
+/// transaction were kept (TM-35).
 #[test]
 fn a_partition_of_the_previous_transaction_waits_until_it_is_added_to_the_next() {
     let mut tx = Tx::begun();
@@ -374,7 +375,7 @@ fn a_call_that_waits_for_the_end_of_a_transaction_fails_when_the_producer_is_clo
         let told = error.expect("told").expect_err("it is closed");
         let later = [Operation::Commit, Operation::Abort].map(|it| tx.refused(it));
         let begin = tx.hand.producer.begin_transaction();
-        // No EndTxn was sent while the transaction waits for its first partition to be added.
+        // No EndTxn is sent while the transaction waits for its first partition to be added.
         let may_be_committed = asked == ApiKey::EndTxn;
         for error in [told, begin.expect_err("it is closed")]
             .iter()
@@ -461,7 +462,8 @@ fn an_abort_that_times_out_after_a_commit_in_doubt_reports_the_doubt() {
     assert!(!none.may_be_committed(), "{none}");
 }
 
-/// Two threads send offsets, or one thread whose first call has timed out: both calls are executed, as in Kafka.
+/// Two threads send offsets, or one thread sends other offsets after its first call has timed out: both calls are
+/// executed, as in Kafka.
 ///
 /// Kafka: `TransactionManager#sendOffsetsToTransaction`, which queues a request for each call.
 #[test]

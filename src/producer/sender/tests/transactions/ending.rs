@@ -79,8 +79,8 @@ fn a_commit_fails_when_an_unsent_record_expires() {
     assert_eq!(tx.state(), TransactionManagerState::Ready);
 }
 
-/// Regression: the batch stayed queued until the next transaction, which did not have its partition and could not
-/// commit.
+/// Regression: the batch stayed queued until the next transaction, which did not contain the batch's partition and
+/// could not be committed.
 #[test]
 fn an_abort_waits_for_a_batch_being_packed_even_if_the_coordinator_has_no_partition() {
     let mut tx = Tx::of(|setup| {

@@ -125,7 +125,8 @@ fn each_error_of_each_request_is_retriable_abortable_fencing_or_fatal() {
     }
 }
 
-/// An old epoch is fencing (TM-22); errors that may pass are retried, which are fatal in Java (TM-24).
+/// An error about an old epoch means that the producer is fenced (TM-22). Errors that may pass are retried; in Java
+/// they are fatal (TM-24).
 ///
 /// Java: TransactionManagerTest#testTransactionalIdAuthorizationFailureInInitProducerId
 #[test]
@@ -216,7 +217,7 @@ fn a_record_that_was_not_accepted_keeps_the_transaction_from_being_committed() {
     assert!(commit.is_abortable(), "{commit}");
 }
 
-/// The same for `send` and `try_send`: the record is not part of its transaction.
+/// Whichever of `send` and `try_send` refuses a record, the transaction lacks the record.
 #[test]
 fn a_record_that_send_or_try_send_refuses_keeps_the_transaction_from_being_committed() {
     let huge = "v".repeat(2 << 20);
@@ -365,7 +366,7 @@ fn each_error_of_produce_is_retriable_abortable_fencing_or_fatal() {
         (ErrorCode::InvalidTxnState, Abortable),
         (ErrorCode::TopicAuthorizationFailed, Abortable),
         (ErrorCode::OutOfOrderSequenceNumber, Abortable),
-        // No acknowledged record can still be in the log.
+        // Retried, because no acknowledged record can still be in the log.
         (ErrorCode::UnknownProducerId, Retried),
         (ErrorCode::NotEnoughReplicas, Retried),
     ] {
@@ -397,7 +398,8 @@ fn a_commit_without_a_response_that_is_refused_on_its_retry_may_have_been_execut
     }
 }
 
-/// As above, followed by an abort: the coordinator may have committed the transaction that the client aborts.
+/// As in the test above, followed by an abort: the coordinator may have committed the transaction that the client
+/// aborts.
 #[test]
 fn a_commit_without_a_response_that_must_be_aborted_may_have_been_executed() {
     let mut tx = Tx::begun();
@@ -427,7 +429,8 @@ fn a_commit_without_a_response_that_must_be_aborted_may_have_been_executed() {
     );
 }
 
-/// The transaction was committed, so its abort fails: the error of the abort must say that it may be committed.
+/// The transaction was committed, so its abort fails: the error of the abort must say that the transaction may be
+/// committed.
 #[test]
 fn a_fatal_abort_after_a_commit_in_doubt_reports_the_doubt() {
     let mut tx = Tx::begun();
@@ -566,7 +569,7 @@ fn a_transaction_that_a_coordinator_may_have_begun_is_ended_there() {
 /// The request that would have begun the transaction was lost, and may have reached the coordinator. Java does not end
 /// the transaction then, and leaves it open if it was begun.
 #[test]
-fn a_transaction_that_may_have_begun_is_aborted_whether_it_has_or_not() {
+fn a_transaction_that_may_have_begun_is_aborted_whether_it_has_begun_or_not() {
     for code in [OK, ErrorCode::InvalidTxnState] {
         let mut tx = Tx::begun();
         tx.put(0, "v");
@@ -624,7 +627,7 @@ fn a_partition_that_appears_while_try_send_gives_up_is_not_reported_missing() {
     }
 }
 
-/// As above, for a `send` that times out at that moment: it uses the metadata.
+/// As in the test above, but for a `send` that times out at that moment: it uses the new metadata.
 #[test]
 fn a_record_is_accepted_if_its_partition_appears_while_send_times_out() {
     let tx = Tx::begun();

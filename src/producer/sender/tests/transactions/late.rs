@@ -42,7 +42,7 @@ fn a_record_that_waits_for_its_topic_until_the_next_transaction_is_refused() {
 }
 
 #[test]
-fn a_record_that_waits_for_memory_until_the_next_transaction_is_refused_and_gives_it_back() {
+fn a_record_that_waits_for_memory_until_the_next_transaction_is_refused_and_returns_the_memory() {
     for ends_by in ENDS {
         let mut tx = Tx::of(|setup| {
             setup.batch_size = 100;
@@ -56,7 +56,7 @@ fn a_record_that_waits_for_memory_until_the_next_transaction_is_refused_and_give
         let mut send = producer.send_call(&record, Headers::new(), None);
         assert!(step(&mut send).is_none());
         go_on_to_next(&mut tx, ends_by);
-        // The partition is part of the next transaction too, whose record has been written.
+        // The next transaction contains the partition, too, and has written a record to it.
         tx.put(1, "next");
         tx.settle();
         tx.rig().client().forget_sent();

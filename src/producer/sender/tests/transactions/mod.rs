@@ -26,7 +26,7 @@ const COORDINATOR: NodeId = 5;
 const GROUP_COORDINATOR: NodeId = 6;
 const OK: ErrorCode = ErrorCode::NoError;
 
-/// A transactional producer whose coordinators return scripted responses, and success otherwise.
+/// A transactional producer whose coordinators return the responses that a test sets, and success otherwise.
 struct Tx {
     hand: Hand,
     epoch: i16,
@@ -248,7 +248,7 @@ impl Tx {
         outcome.expect("at once").expect_err("it is refused")
     }
 
-    /// Closes the producer as a `close` that has timed out does.
+    /// Closes the producer by force, like a `close` that has timed out.
     fn close_by_force(&mut self) {
         let control = &self.rig().shared.control;
         control.close();

@@ -159,7 +159,7 @@ fn an_abort_fails_when_offsets_in_flight_get_a_fatal_error() {
     assert_eq!(tx.state(), TransactionManagerState::FatalError);
 }
 
-/// A thread may wait for the offsets without a limit; the thread that ends the transaction does not wait for them.
+/// A thread may wait long for the offsets; the thread that ends the transaction does not wait for them.
 #[test]
 fn a_commit_gives_up_offsets_of_an_unknown_partition_that_another_thread_waits_for() {
     let mut tx = Tx::begun();
@@ -223,8 +223,8 @@ fn offsets_too_large_for_the_coordinator_fail_the_transaction_and_not_the_produc
     }
 }
 
-/// Texts in the offsets come from the user. If they are too long for a request, the brokers are not too old, and the
-/// producer can still be used.
+/// Offsets contain texts of the user. If these are too long for a request, the error does not blame old brokers, and
+/// the producer can still be used.
 #[test]
 fn offsets_that_cannot_be_encoded_fail_the_transaction_and_not_the_producer() {
     for kind in [ApiKey::AddOffsetsToTxn, ApiKey::TxnOffsetCommit] {

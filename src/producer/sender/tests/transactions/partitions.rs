@@ -173,7 +173,7 @@ fn a_partition_that_is_not_added_before_an_abort_is_never_added() {
 ///
 /// Java: TransactionManagerTest#testFindCoordinatorAllowedInAbortableErrorState
 #[test]
-fn a_coordinator_that_is_lost_while_a_transaction_fails_is_looked_up_by_the_next_that_needs_it() {
+fn a_coordinator_that_is_lost_while_a_transaction_fails_is_looked_up_when_it_is_needed_again() {
     let mut tx = Tx::begun();
     tx.put(0, "v");
     let at = tx.until_asked(ApiKey::AddPartitionsToTxn);

@@ -128,7 +128,8 @@ fn without_epoch_bumps_a_batch_that_may_be_written_is_fatal() {
     }
 }
 
-/// In Java the failure of a batch that was sent is always fatal here, whatever its leader has responded.
+/// In Java, without epoch bumps, the failure of a batch that was sent is always fatal, whatever its leader has
+/// responded.
 ///
 /// Java: TransactionManagerTest#testTransitionToFatalErrorWhenRetriedBatchIsExpired
 #[test]
@@ -322,9 +323,9 @@ fn sequence_numbers_of_a_transaction_start_again_after_retention_deleted_the_ack
 }
 
 #[test]
-fn all_unacknowledged_batches_are_renumbered_in_order_if_retention_deleted_the_others() {
+fn all_unacknowledged_batches_are_renumbered_in_order_if_retention_deleted_the_acknowledged_ones() {
     let mut tx = acknowledged_at_1000(true);
-    // The first is sent alone, because the partition was idle.
+    // The first batch is sent alone, because the partition was idle.
     tx.put(0, "b");
     tx.rig().run();
     tx.respond(OK, 1001);
@@ -348,7 +349,7 @@ fn all_unacknowledged_batches_are_renumbered_in_order_if_retention_deleted_the_o
 
 /// Differs from Java, which renumbers and retries the batch.
 #[test]
-fn a_batch_that_may_be_written_is_not_renumbered_if_retention_deleted_the_others() {
+fn a_batch_that_may_be_written_is_not_renumbered_if_retention_deleted_the_acknowledged_ones() {
     let mut tx = acknowledged_at_1000(true);
     let lost = tx.send(0, "b").expect("taken");
     tx.rig().run();
