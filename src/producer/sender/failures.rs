@@ -8,7 +8,6 @@ use crate::util::log::debug;
 
 use super::attempt::{Attempt, lost};
 use super::errors::{error_for, no_other_number};
-use super::in_flight::InFlightBatch;
 use super::refusal::refusal;
 use super::{Completion, EndedBatch, Sender};
 use crate::client::kafka_client::{KafkaClient, NotReady};
