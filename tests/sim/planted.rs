@@ -333,7 +333,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "LingerNotWaitedFor",
         Some((
             "lib",
-            "producer::accumulator::drain::tests::a_batch_is_due_after_its_linger_and_the_earliest_is_waited_for",
+            "producer::accumulator::drain::tests::a_batch_is_due_after_its_linger_and_the_timer_is_for_the_earliest",
         )),
     ),
     (
@@ -439,7 +439,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "SenderNotWoken",
         Some((
             "lib",
-            "producer::accumulator::tests::a_batch_that_is_full_wakes_a_sender_that_sleeps_until_another_is_due",
+            "producer::accumulator::tests::a_full_batch_wakes_a_sender_that_sleeps_until_another_batch_is_due",
         )),
     ),
     (
@@ -453,7 +453,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "FullBatchWakesNobody",
         Some((
             "lib",
-            "producer::accumulator::tests::a_batch_that_is_full_wakes_a_sender_that_sleeps_until_another_is_due",
+            "producer::accumulator::tests::a_full_batch_wakes_a_sender_that_sleeps_until_another_batch_is_due",
         )),
     ),
     (
