@@ -460,14 +460,14 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "MemoryWaiterNotWoken",
         Some((
             "lib",
-            "producer::buffer_pool::tests::a_waiter_is_woken_by_memory_by_the_drop_of_an_earlier_ticket_and_by_close",
+            "producer::buffer_pool::tests::free_memory_the_drop_of_an_earlier_ticket_and_a_close_each_wake_a_waiter",
         )),
     ),
     (
         "NextInLineNotWoken",
         Some((
             "lib",
-            "producer::buffer_pool::tests::a_waiter_is_woken_by_memory_by_the_drop_of_an_earlier_ticket_and_by_close",
+            "producer::buffer_pool::tests::free_memory_the_drop_of_an_earlier_ticket_and_a_close_each_wake_a_waiter",
         )),
     ),
     (
@@ -503,7 +503,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "CloseLeavesMemoryWaiters",
         Some((
             "lib",
-            "producer::buffer_pool::tests::a_waiter_is_woken_by_memory_by_the_drop_of_an_earlier_ticket_and_by_close",
+            "producer::buffer_pool::tests::free_memory_the_drop_of_an_earlier_ticket_and_a_close_each_wake_a_waiter",
         )),
     ),
     (
