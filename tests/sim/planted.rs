@@ -538,7 +538,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "PanickingWakerNotContained",
         Some((
             "lib",
-            "producer::future::tests::a_waker_that_panics_when_dropped_is_contained",
+            "producer::future::tests::a_panic_in_the_destructor_of_a_waker_is_caught",
         )),
     ),
     (
