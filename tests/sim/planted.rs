@@ -354,7 +354,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "BlockedTimeForgotten",
         Some((
             "lib",
-            "producer::waiting::stopwatch::tests::only_the_time_in_which_it_runs_counts",
+            "producer::waiting::stopwatch::tests::a_stopwatch_counts_only_the_time_in_which_it_runs",
         )),
     ),
     (
