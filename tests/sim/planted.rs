@@ -333,7 +333,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "LingerNotWaitedFor",
         Some((
             "lib",
-            "producer::accumulator::drain::tests::a_batch_is_due_after_its_linger_and_the_earliest_is_waited_for",
+            "producer::accumulator::drain::tests::a_batch_is_due_after_its_linger_and_the_timer_is_for_the_earliest",
         )),
     ),
     (
@@ -354,7 +354,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "BlockedTimeForgotten",
         Some((
             "lib",
-            "producer::waiting::stopwatch::tests::only_the_time_in_which_it_runs_counts",
+            "producer::waiting::stopwatch::tests::a_stopwatch_counts_only_the_time_in_which_it_runs",
         )),
     ),
     (
@@ -439,7 +439,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "SenderNotWoken",
         Some((
             "lib",
-            "producer::accumulator::tests::a_batch_that_is_full_wakes_a_sender_that_sleeps_until_another_is_due",
+            "producer::accumulator::tests::a_full_batch_wakes_a_sender_that_sleeps_until_another_batch_is_due",
         )),
     ),
     (
@@ -453,21 +453,21 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "FullBatchWakesNobody",
         Some((
             "lib",
-            "producer::accumulator::tests::a_batch_that_is_full_wakes_a_sender_that_sleeps_until_another_is_due",
+            "producer::accumulator::tests::a_full_batch_wakes_a_sender_that_sleeps_until_another_batch_is_due",
         )),
     ),
     (
         "MemoryWaiterNotWoken",
         Some((
             "lib",
-            "producer::buffer_pool::tests::a_waiter_is_woken_by_memory_by_the_drop_of_an_earlier_ticket_and_by_close",
+            "producer::buffer_pool::tests::free_memory_the_drop_of_an_earlier_ticket_and_a_close_each_wake_a_waiter",
         )),
     ),
     (
         "NextInLineNotWoken",
         Some((
             "lib",
-            "producer::buffer_pool::tests::a_waiter_is_woken_by_memory_by_the_drop_of_an_earlier_ticket_and_by_close",
+            "producer::buffer_pool::tests::free_memory_the_drop_of_an_earlier_ticket_and_a_close_each_wake_a_waiter",
         )),
     ),
     (
@@ -503,7 +503,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "CloseLeavesMemoryWaiters",
         Some((
             "lib",
-            "producer::buffer_pool::tests::a_waiter_is_woken_by_memory_by_the_drop_of_an_earlier_ticket_and_by_close",
+            "producer::buffer_pool::tests::free_memory_the_drop_of_an_earlier_ticket_and_a_close_each_wake_a_waiter",
         )),
     ),
     (
@@ -538,7 +538,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "PanickingWakerNotContained",
         Some((
             "lib",
-            "producer::future::tests::a_waker_that_panics_when_dropped_is_contained",
+            "producer::future::tests::a_panic_in_the_destructor_of_a_waker_is_caught",
         )),
     ),
     (

@@ -1,4 +1,4 @@
-//! Packing stepped by the simulator, which runs application threads and the sender on one thread and interleaves them.
+//! Packing in single steps, for the simulator: it runs application threads and the sender on one thread, interleaved.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -21,16 +21,16 @@ struct PackingWork {
     step: PackingStep,
 }
 
-/// The packing begun during a part of a call.
+/// The batches whose packing has begun during a part of a call.
 struct BegunPacking {
     accumulator: Arc<RecordAccumulator>,
     unfinished: Vec<Unfinished>,
 }
 
 thread_local! {
-    /// Packing begun by the part of a call that runs now; none if the simulator is running no such part.
+    /// Packing begun by the part of a call that runs now; `None` if no such part is running.
     static BEGUN: RefCell<Option<BegunPacking>> = const { RefCell::new(None) };
-    /// All packing of this thread that has begun, of every accumulator.
+    /// All packing that was begun on this thread, of every accumulator.
     static ALL: RefCell<Vec<Weak<Cell>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -102,9 +102,10 @@ impl Unfinished {
     }
 }
 
-/// Runs all remaining steps: on the simulator's only thread, waiting for packing means finishing it.
+/// Runs all remaining steps of packing for this accumulator: on the simulator's only thread, waiting for packing means
+/// finishing it.
 pub(super) fn finish_all(accumulator: &RecordAccumulator) {
-    // Collected first: the steps may change the list.
+    // The list is copied first: a step may change it.
     let all = ALL.with_borrow(|all| all.iter().filter_map(Weak::upgrade).collect::<Vec<_>>());
     for work in all {
         let is_of_it = |work: &PackingWork| std::ptr::eq(&raw const *work.accumulator, accumulator);

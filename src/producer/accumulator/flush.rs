@@ -11,7 +11,8 @@ use crate::producer::waiting::{BlockingCall, Check, Step, Stopwatch, Wait};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// A flush as a [`BlockingCall`]. It waits for the batches that were incomplete at its first step; while it is in
-/// progress, no batch lingers. After a flush that timed out, no batch lingers until those it waited for have completed.
+/// progress, no batch lingers. After a flush that timed out, no batch lingers until the batches that it waited for have
+/// completed.
 pub(crate) struct Flush<'a> {
     accumulator: &'a RecordAccumulator,
     time: Stopwatch,
@@ -100,8 +101,7 @@ impl<'a> AwaitedBatches<'a> {
 
 impl Drop for AwaitedBatches<'_> {
     fn drop(&mut self) {
-        // Runs before the field `_flushing` is dropped: in between there is no moment at which the batches linger
-        // again.
+        // Runs before the field `_flushing` is dropped, so that the batches do not linger again in between.
         if self.undone().is_some() && !planted!(FlushGivesBackToLinger) {
             if planted!(FlushLeavesLate) {
                 let flushes = &self.accumulator.flushes;
@@ -120,7 +120,7 @@ impl RecordAccumulator {
         self.left_by_flushes.fetch_max(below, Ordering::AcqRel);
     }
 
-    /// Whether batches of a flush that timed out are still incomplete. Clears the mark when there are none.
+    /// Whether batches of a flush that timed out are still incomplete. Clears the mark when none is left.
     pub(super) fn has_left_by_flushes(&self) -> bool {
         let below = self.left_by_flushes.load(Ordering::Acquire);
         if below == 0 {
@@ -153,7 +153,7 @@ impl BlockingCall for Flush<'_> {
         self.time.start(clock);
         let is_over = self.time.is_over(clock);
         let accumulator = self.accumulator;
-        // Also when the timeout is zero: such a flush still makes the sender send everything.
+        // The batches are collected even if the timeout is zero: such a flush still makes the sender send everything.
         let batches = self
             .batches
             .get_or_insert_with(|| AwaitedBatches::of(accumulator));
@@ -175,7 +175,7 @@ impl BlockingCall for Flush<'_> {
     }
 }
 
-/// The guard that counts a flush in progress, also if the waiting thread panics.
+/// Guard that counts a flush as in progress until it is dropped, even if the waiting thread panics.
 pub(super) struct Flushing<'a>(&'a AtomicUsize);
 
 impl<'a> Flushing<'a> {

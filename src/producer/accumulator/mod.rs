@@ -163,7 +163,7 @@ impl RecordAccumulator {
     }
 
     /// The fast path: appends to an open batch of a topic in this thread's cache of recent topics, if the topic has not
-    /// changed since and the batch has room. `choose` chooses the partition.
+    /// changed since and the batch has room. `choose` chooses the partition. `None` if the slow path must be taken.
     #[inline]
     pub(crate) fn append_to_recent<C: UntakenCallback + ?Sized>(
         &self,
@@ -190,7 +190,7 @@ impl RecordAccumulator {
         recent::remember(topics.id(), topic);
     }
 
-    /// The partition's entry, created for its first record.
+    /// The partition's entry, created for its first record; `None` if the topic has no such partition.
     pub(crate) fn partition<'t>(
         &self,
         topic: &'t TopicEntry,
@@ -200,8 +200,8 @@ impl RecordAccumulator {
         if let Some(entry) = slot.get() {
             return Some(entry);
         }
-        // Looked up before `get_or_init`: the slot may be the registry's own, and the registry initializes that
-        // itself. A `OnceLock` must not be initialized from within its own initializer.
+        // The entry is looked up before `get_or_init`: the slot may be the registry's own, which the look-up
+        // initializes. A `OnceLock` must not be initialized from within its own initializer.
         let entry = self.registry.lock().entry(topic.name(), partition);
         Some(slot.get_or_init(|| entry))
     }
@@ -243,9 +243,10 @@ impl RecordAccumulator {
     ) -> Append {
         let mut due = None;
         let mut late = None;
-        // Under the queue's lock: ids and creation times then ascend within the queue, a flush that begins after this
-        // append has returned finds the batch, and a thread that finds the batch finds the partition in the inbox. So a
-        // closing sender that reads the inbox for the last time misses no batch, wherever this thread is preempted.
+        // Runs under the queue's lock, for three reasons. Ids and creation times ascend within the queue. A flush that
+        // begins after this append has returned finds the batch. A thread that finds the batch finds the partition in
+        // the inbox: a closing sender that reads the inbox for the last time misses no batch, wherever this thread is
+        // preempted.
         let make = || {
             if !planted!(AnnouncesLate | WakesBeforeAnnouncing) {
                 self.announce(entry);
@@ -282,9 +283,9 @@ impl RecordAccumulator {
         }
         #[cfg(test)]
         held_up::here();
-        // A full batch is sendable now. During a flush, with the pool exhausted or on close a new one does not linger
-        // either. Else the sender is woken only if it sleeps past the end of the linger. An append to an existing
-        // batch does not wake the sender: the thread that opened the batch has done so.
+        // A full batch is sendable now. During a flush, while a thread waits for memory, or on close, a new batch does
+        // not linger either. Otherwise the sender is woken only if it sleeps past the end of the linger. An append to
+        // an existing batch does not wake the sender: the thread that opened the batch has done so.
         match due {
             _ if filled => self.handle_filled(entry),
             Some(_) if self.sends_everything() => self.waker.wake(),
@@ -332,7 +333,7 @@ impl RecordAccumulator {
     }
 
     /// Takes one step of packing: compress, put back into the queue, announce, wake the sender. Returns the next step;
-    /// none when it is done.
+    /// `None` when packing is done.
     fn pack_on(&self, entry: &Arc<PartitionEntry>, step: PackingStep) -> Option<PackingStep> {
         let wakes_early = planted!(PackedTellsNobody);
         match step {
@@ -357,13 +358,14 @@ impl RecordAccumulator {
             PackingStep::Announced(counted) => {
                 #[cfg(test)]
                 held_up::here();
-                // After the announcement: a thread that sees that no batch is being packed finds every packed batch
-                // through the inbox.
+                // Dropped after the announcement: a thread that sees that no batch is being packed finds every packed
+                // batch through the inbox.
                 drop(counted);
                 Some(PackingStep::CountedOut)
             }
             PackingStep::CountedOut => {
-                // Last: a sender that closes, or that ends a transaction, waits for the count as well as for the batch.
+                // The wake-up comes last: a sender that closes, or that ends a transaction, waits for the count as well
+                // as for the batch.
                 if !wakes_early {
                     self.waker.wake();
                 }
@@ -374,8 +376,8 @@ impl RecordAccumulator {
 
     /// Puts the partition into the inbox, so that the sender reads its queue when it wakes. Does not wake the sender.
     fn announce(&self, entry: &Arc<PartitionEntry>) {
-        // The flag is still set, so the sender has not read the queue yet: it clears the flag first. It will see
-        // whatever this thread has put into the queue.
+        // If the flag is set, the sender has not read the queue yet, since it clears the flag before it reads. It will
+        // see the batch that this thread has put into the queue.
         if entry.is_in_inbox() {
             return;
         }
@@ -394,8 +396,8 @@ impl RecordAccumulator {
             .map_or(CompressionType::None, Compressor::codec)
     }
 
-    /// Whether a thread is packing a batch, which is then out of its queue. Once this is false, batches packed before
-    /// are found by way of the inbox.
+    /// Whether a thread is packing a batch, which is then out of its queue. Once this is false, the partitions of all
+    /// packed batches have been put into the inbox.
     pub(crate) fn is_packing(&self) -> bool {
         self.packing.is_any()
     }
@@ -428,7 +430,7 @@ impl RecordAccumulator {
 
     /// Replaces a split batch by its pieces among the incomplete batches.
     pub(crate) fn replace_by_pieces(&self, split: &SplitBatch) {
-        // One critical section: a flush that begins now waits for the whole batch or for its pieces, never for neither.
+        // One critical section: a flush that begins now waits either for the whole batch or for its pieces.
         let mut incomplete = self.incomplete.lock();
         incomplete.remove(&split.whole());
         if planted!(SplitNotFlushed) {

@@ -54,8 +54,8 @@ impl Packing {
     /// Waits until no batch is being packed.
     ///
     /// # Blocking
-    /// Until each thread has packed the batch that it has taken out. Batches filled meanwhile would prolong the wait:
-    /// to be called only when the queues accept no more records, or all batches are to be aborted.
+    /// Until each thread has packed the batch that it has taken out. Batches filled meanwhile prolong the wait, so this
+    /// is to be called only when the queues accept no more records, or all batches are to be aborted.
     pub(super) fn wait_until_none(&self) {
         let mut count = self.count.lock();
         while *count > 0 {

@@ -12,9 +12,9 @@ use crate::sync::thread_local;
 /// memory after its producer was dropped.
 const PLACES: usize = 8;
 
-/// The number of misses of a slot after which its cached topic is evicted. If more topics are in use than there are
-/// slots, or several producers have topics of one slot, most records use the shared map, and few change the reference
-/// counts of shared entries.
+/// The number of misses of a slot after which its cached topic is evicted. An eviction writes the reference counts of
+/// shared entries. If more topics are in use than there are slots, or several producers have topics with the same slot,
+/// most records use the shared map, and few evict a topic.
 const MISSES_PER_CHANGE: u8 = 16;
 
 /// A cached topic of one snapshot. Keeps the topic's table of partitions alive until it is evicted or the thread ends.
@@ -40,7 +40,8 @@ thread_local! {
     };
 }
 
-/// Calls `look` with the cached topic. A miss (none) if the topic is not cached, or was cached from another snapshot.
+/// Calls `look` with the cached topic. `None`, a cache miss, if the topic is not cached, or was cached from another
+/// snapshot.
 #[inline]
 pub(super) fn with<R>(
     snapshot: SnapshotId,
@@ -52,7 +53,7 @@ pub(super) fn with<R>(
         .try_with(|places| {
             let places = places.try_borrow().ok()?;
             let recent = places[place_of(topic)].recent.as_ref()?;
-            // The snapshot first: its id also distinguishes producers, whose topics may have the same name.
+            // The snapshot id is compared first: it also distinguishes producers, whose topics may have the same name.
             let is_it = recent.snapshot == snapshot && *recent.name == *topic;
             is_it.then(|| look(&recent.topic)).flatten()
         })
@@ -68,7 +69,7 @@ pub(super) fn remember(snapshot: SnapshotId, topic: &Arc<TopicEntry>) {
     let forgotten = RECENT.try_with(|places| {
         let mut places = places.try_borrow_mut().ok()?;
         let place = &mut places[place_of(topic.name())];
-        // Counts records of any topic with this slot that took the slow path. An empty slot is taken at once.
+        // Counts records of any topic with this slot that took the slow path. An empty slot is filled at once.
         place.misses += 1;
         if place.recent.is_some() && place.misses < MISSES_PER_CHANGE {
             return None;
@@ -87,7 +88,8 @@ pub(super) fn remember(snapshot: SnapshotId, topic: &Arc<TopicEntry>) {
     drop(forgotten);
 }
 
-/// The cache slot: a cheap hash, since similar topic names differ in their lengths or last bytes.
+/// The index of the topic's cache slot. A cheap hash is enough: similar topic names differ in their lengths or last
+/// bytes.
 #[inline]
 fn place_of(topic: &str) -> usize {
     let last = topic.as_bytes().last().copied().unwrap_or_default();

@@ -16,7 +16,7 @@ use crate::util::hash::FixedHashMap;
 use crate::util::shared_map::SharedMap;
 
 /// The registry of every partition that was ever sent to.
-// Invariant: an entry is in the slot of its topic here before it is in any other slot.
+// Invariant: an entry is stored in its slot of the registry before it is stored in any other slot.
 #[derive(Debug)]
 pub(super) struct Registry {
     topics: FixedHashMap<Arc<str>, RegisteredTopic>,
@@ -27,7 +27,8 @@ pub(super) struct Registry {
 
 #[derive(Debug)]
 struct RegisteredTopic {
-    /// One slot for each partition the topic ever had. Shared with the topic's entry, unless the entry has fewer.
+    /// One slot for each partition the topic ever had. Shared with the topic's entry, unless the entry has fewer
+    /// partitions.
     slots: Arc<[PartitionSlot]>,
     sticky: Arc<StickyPartition>,
     ratio: Arc<CompressionRatio>,
@@ -72,7 +73,7 @@ impl Registry {
         topic: &Arc<str>,
         partition: PartitionId,
     ) -> Arc<PartitionEntry> {
-        // Under the registry's lock: an entry that is created after `close` is closed from the start.
+        // Read under the registry's lock: an entry that is created after `close` is closed from the start.
         let (index, queue_state) = (self.next_index, self.queue_state);
         let at = partition as usize;
         let topic_of = self.topic(topic, at + 1);
@@ -117,8 +118,8 @@ impl ClusterObserver for RecordAccumulator {
             .is_some_and(|entry| entry.take_used())
     }
 
-    /// Publishes a new topic map for the cluster. Unchanged entries are kept, so the cost depends on the topics that
-    /// changed. The map holds the cluster too, without partitions that are not usable yet.
+    /// Publishes a new topic map for the cluster. Unchanged entries are kept, so the cost depends on the number of
+    /// topics that changed. The map holds the cluster too, without partitions that are not usable yet.
     fn on_cluster(&self, cluster: &Arc<Cluster>, changed: &ChangedTopics) {
         // The lock also serializes with `close`: a map without the closed mark must not replace one that has it.
         let mut registry = self.registry.lock();
@@ -136,7 +137,8 @@ impl ClusterObserver for RecordAccumulator {
                 }
             }
             ChangedTopics::These(names) => {
-                // Topics with gaps too: `cluster` has their unusable partitions, which must be left out again.
+                // Topics with gaps are renewed, too: `cluster` contains their unusable partitions, which must be left
+                // out again.
                 for name in names.iter().chain(before.gapped().names()) {
                     renewal.renew(&mut registry, name);
                 }

@@ -55,8 +55,7 @@ impl Topics {
         }
     }
 
-    /// The next snapshot. It keeps the id unless a topic was replaced or removed: threads' recent topics then stay
-    /// valid.
+    /// The next snapshot. Its id is new if a topic was replaced or removed, or if the accumulator is closed.
     pub(super) fn next(&self, next: TopicChanges) -> Self {
         let TopicChanges {
             by_name,
@@ -95,7 +94,7 @@ impl Topics {
         )
     }
 
-    /// The id by which threads cache topics of this snapshot; [`NO_SNAPSHOT`] when it is closed.
+    /// The id by which threads cache topics of this snapshot; [`NO_SNAPSHOT`] if the accumulator is closed.
     pub(super) fn id(&self) -> SnapshotId {
         if self.closed { NO_SNAPSHOT } else { self.id }
     }

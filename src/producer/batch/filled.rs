@@ -160,7 +160,8 @@ struct WrittenRecords {
     ratio: f32,
 }
 
-/// Packs the records; uncompressed if the codec fails. `None` if even that fails, which is a defect.
+/// Packs the records; uncompressed if the codec fails. `None` if writing them uncompressed fails, too, which is a
+/// defect.
 fn write_records(
     facts: &BatchFacts,
     format: &BatchFormat,
@@ -212,7 +213,7 @@ fn write_with(
 
 /// Copies the packed records into the smallest of the batch's leases that is large enough; the other leases return to
 /// the pool. If none is large enough, because compression did not shrink the records, the scratch buffer itself becomes
-/// a lease. That may exceed the pool's total, as do the pieces of a split batch.
+/// a lease. The leases may then exceed the pool's total, as with the pieces of a split batch.
 fn store(mut written: PackingBuffer, pieces: Vec<Lease>, last: Lease) -> Lease {
     let needed = written.len();
     let pool = last.pool();

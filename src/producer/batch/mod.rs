@@ -20,10 +20,11 @@ pub(crate) use sealed::{BatchFate, BatchSummary, EncodedBatch, SealedBatch, Spli
 
 /// The id of a batch, unique in its producer. Later batches of a partition have larger ids. The pieces of a split batch
 /// sort at its position, in the order of their records.
-// Invariant: of a batch and the pieces it was split into, at most one with the same id exists.
+// Invariant: no two batches have the same id at the same time. The first piece of a split batch has the id of the whole
+// batch, which no longer exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct BatchId {
-    /// The number of the batch as it was opened.
+    /// The number that the batch got when it was opened, before any split.
     opened: u64,
     /// How many records of that batch come before this piece.
     records_before: u32,
@@ -37,7 +38,7 @@ impl BatchId {
         }
     }
 
-    /// The number of the batch as it was opened; its pieces have the same.
+    /// The number that the batch got when it was opened; the pieces of a split batch keep it.
     pub(crate) const fn opened(self) -> u64 {
         self.opened
     }

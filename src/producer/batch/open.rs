@@ -81,7 +81,7 @@ impl OpenBatch {
         self.staging.is_some()
     }
 
-    /// Appends the record; none if there is no room, and then `callback` is not taken.
+    /// Appends the record. `None` if there is no room; `callback` is then not taken.
     ///
     /// # Kafka
     /// `ProducerBatch#tryAppend`.
@@ -98,7 +98,7 @@ impl OpenBatch {
         }
         let index = self.records.record_count();
         if index == 0 {
-            // Only with the first record the batch's record size, and so the number of callbacks, can be estimated.
+            // The number of callbacks is estimated from the size of the first record.
             self.thunks.expect(self.records.expected_count(size));
             if let Some(staging) = &mut self.staging {
                 staging.begin(&mut self.records, &self.lease, record);
@@ -132,7 +132,7 @@ impl OpenBatch {
 
     /// Closes the batch to further records.
     pub(crate) fn close(self) -> FilledBatch {
-        // Before `self` is taken apart: the drain limits requests by this size.
+        // Computed before `self` is taken apart. The drain limits requests by this size.
         let size_bytes = self.size_bytes();
         FilledBatch {
             id: self.id,

@@ -1,4 +1,4 @@
-//! The packer: compresses or down-converts batches that are not sent uncompressed in format v2.
+//! The packer: compresses batches, and converts them to formats before v2.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -46,8 +46,8 @@ impl Packer {
         self.compressor.as_ref()
     }
 
-    /// Runs `write` on an empty scratch buffer, and returns both. `None` if it fails or panics: a defect of a codec,
-    /// which is logged.
+    /// Runs `write` on an empty scratch buffer; returns the buffer and the result. `None` if `write` fails or panics: a
+    /// defect of a codec, which is logged.
     pub(super) fn pack<R>(
         self: &Arc<Self>,
         write: impl FnOnce(&mut Vec<u8>) -> Result<R, String>,
@@ -56,7 +56,7 @@ impl Packer {
             buffer: self.scratch.take().unwrap_or_default(),
             packer: Arc::clone(self),
         };
-        // Contained: a codec that panics must not take the sending thread or the sender with it.
+        // A panic of the codec is caught: it must not end the calling thread, which may be the sender.
         match panic::contain(|| write(&mut scratch.buffer)) {
             Ok(Ok(result)) => Some((scratch, result)),
             Ok(Err(why)) | Err(why) => {

@@ -9,12 +9,12 @@ use crate::record::legacy::LegacyMagic;
 /// The staging of an open batch whose records are packed later.
 ///
 /// Records are staged uncompressed in format v2, in one or more leases, of which the last is the batch's own; no record
-/// spans two. The compressed size is estimated from the compression ratio of the topic's earlier batches.
+/// spans two leases. The compressed size is estimated from the compression ratio of the topic's earlier batches.
 ///
 /// # Kafka
 /// The size estimate of `MemoryRecordsBuilder`. Differs: records are compressed all at once when the batch is closed,
 /// not as they are appended, which would need an open stream for each batch and run the codec under the queue's lock.
-// Invariant: a record that fits by the builder's limit fits by the estimate, and into the memory.
+// Invariant: a record that fits by the builder's limit fits by the estimate, and into the lease.
 #[derive(Debug)]
 pub(super) struct Staging {
     pub(super) format: BatchFormat,
@@ -89,7 +89,8 @@ impl Staging {
         records.set_limit(self.quick_limit(lease));
     }
 
-    /// Makes room for a record beyond the builder's limit, if the estimate allows it; false if not.
+    /// Makes room for a record beyond the builder's limit. Returns false if the estimate does not allow the record, or
+    /// its memory is not available.
     #[cold]
     pub(super) fn make_room(
         &mut self,
@@ -99,8 +100,8 @@ impl Staging {
         size: RecordSize,
     ) -> bool {
         let more_bytes = match &self.legacy {
-            // Old formats have no headers, which would be lost. The slow path, which opens the next batch, rejects the
-            // record, or finds that all brokers understand format v2 by now.
+            // Old formats have no record headers, so the record would lose its own. The slow path, which opens the next
+            // batch, rejects the record, or finds that all brokers understand format v2 by now.
             Some(_) if !record.headers.is_empty() => return false,
             Some(legacy) => legacy.size_of(record),
             None => size.total_bytes(),
@@ -109,7 +110,7 @@ impl Staging {
             return false;
         }
         if lease.len() + size.total_bytes() > lease.size_bytes() {
-            // None if threads wait for memory, or too little is free: the batch is closed instead.
+            // `None` if threads wait for memory, or too little is free: the batch is closed instead.
             let Some(next) = lease.another(size.total_bytes()) else {
                 return false;
             };
@@ -151,8 +152,8 @@ impl Staging {
         }
     }
 
-    /// A conservative limit for the builder, which it applies to the lease alone: whatever it admits,
-    /// [`Self::make_room`] would admit too.
+    /// A conservative limit for the builder, which counts only the records in the batch's own lease: any record that it
+    /// admits, [`Self::make_room`] would admit too.
     ///
     /// With `b` bytes in the full leases, `w` bytes in the batch's own lease and a record of `s` bytes, `make_room`
     /// requires `head + (b + w) · factor + s <= limit`, and the builder requires `head + w + s <= quick`.
@@ -165,7 +166,7 @@ impl Staging {
         let room = (self.limit_bytes.saturating_sub(RECORD_BATCH_OVERHEAD) as f32 - before)
             / self.factor.max(1.0);
         let room = (room.max(0.0) as usize).min(lease.size_bytes());
-        // One byte less: rounding of the float must not admit a byte too many.
+        // One byte is subtracted: rounding of the float must not admit a byte too many.
         RECORD_BATCH_OVERHEAD + room.saturating_sub(1)
     }
 }

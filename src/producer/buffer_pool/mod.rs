@@ -5,7 +5,7 @@
 //! then fails with `BufferExhausted`. The caller measures the time.
 //!
 //! A lease ends only when nothing can read its memory any more. So memory is never reused too early, even if its batch
-//! has expired meanwhile (in Kafka 3.0.0 it can be: KAFKA-19012).
+//! has expired meanwhile (in Kafka 3.0.0 this happens: KAFKA-19012).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(crate) struct BufferPool {
 
 #[derive(Debug)]
 struct PoolState {
-    /// Bytes neither leased nor in `free`.
+    /// Bytes that are neither leased, nor gathered by a waiter, nor in `free`.
     // Invariant: available + free.len() · poolable + held by waiters + leased == total + owed.
     available_bytes: usize,
     /// Bytes leased beyond the total. The next bytes that are returned pay this debt; until then nothing is available.
@@ -139,7 +139,7 @@ impl BufferPool {
         let dropped = {
             let mut state = self.state.lock();
             let reachable = state.available_bytes + state.free.len() * self.poolable_bytes;
-            // Free buffers are used up first: only what nothing in the pool covers is owed.
+            // Available bytes and free buffers are used up first: only the bytes beyond them are owed.
             let dropped = self.free_up(&mut state, size_bytes.min(reachable));
             let taken = size_bytes.min(state.available_bytes);
             state.available_bytes -= taken;
@@ -226,7 +226,7 @@ impl BufferPool {
         let mut state = self.state.lock();
         let is_usual = size_bytes == self.poolable_bytes && buffer.capacity() >= size_bytes;
         // A pooled buffer cannot pay a debt, so while bytes are owed it returns as plain bytes. A closed pool leases no
-        // more, so there memory is freed.
+        // more, so its returned memory is freed.
         if is_usual && !state.closed && state.owed_bytes == 0 {
             buffer.clear();
             state.free.push(buffer);
@@ -272,10 +272,10 @@ impl Lease {
         self.size_bytes
     }
 
-    /// A second lease from the same pool, of the poolable size or `at_least_bytes`, whichever is more. None if threads
-    /// wait for memory, or too little is free.
+    /// A second lease from the same pool, of the poolable size or `at_least_bytes`, whichever is more. `None` if
+    /// threads wait for memory, or too little is free.
     pub(crate) fn another(&self, at_least_bytes: usize) -> Option<Self> {
-        // An open batch can be closed instead, so it does not compete with threads that are blocked without memory.
+        // An open batch can be closed instead, so it does not compete with threads that are blocked for lack of memory.
         if self.pool.waiting() > 0 {
             return None;
         }
@@ -330,7 +330,7 @@ pub(crate) struct Ticket {
 #[derive(Debug, Default)]
 struct Gathered {
     bytes: usize,
-    /// Whether the lease was created: then no bytes are to be returned.
+    /// Whether the lease was created; the ticket then has no bytes to return.
     done: bool,
 }
 
@@ -338,7 +338,7 @@ impl Ticket {
     /// Gathers available memory. Returns the lease once enough is gathered, else `Exhausted`.
     pub(crate) fn poll(&mut self) -> Result<Lease, Denied> {
         let pool = Arc::clone(&self.pool);
-        // Declared before the lock guard, so freed after it, also on an early return.
+        // Declared before the lock guard, and therefore dropped after it, even on an early return.
         let mut dropped = Vec::new();
         let buffer = {
             let mut state = pool.state.lock();
@@ -348,7 +348,7 @@ impl Ticket {
             if !self.is_first(&state) {
                 return Err(Denied::Exhausted);
             }
-            // No pooled buffer after bytes were gathered: the lease would then take both.
+            // No pooled buffer is taken after bytes were gathered: the lease would take both.
             let pooled = if self.gathered.bytes == 0 {
                 pool.take_pooled(&mut state, self.size_bytes)
             } else {
@@ -388,7 +388,7 @@ impl Ticket {
 
     /// Leaves the queue, and notifies the new first waiter if any memory is available.
     fn leave(&self, state: &mut PoolState) {
-        // Not always the first: a waiter that timed out leaves from anywhere in the queue.
+        // The waiter is not always the first: one that timed out leaves from anywhere in the queue.
         if let Some(at) = state
             .waiters
             .iter()
@@ -407,7 +407,7 @@ impl Ticket {
     }
 }
 
-/// Memory may have been returned, or the pool closed.
+/// The event that memory was returned, which this waiter may take, or that the pool was closed.
 impl Event for Ticket {
     fn sleep(&self, permit: SleepPermit) {
         // Checked under the lock that `refund` and `close` hold: no notification falls between the check and the sleep.

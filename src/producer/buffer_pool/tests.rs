@@ -49,7 +49,7 @@ fn memory_stays_leased_until_the_last_share_is_dropped() {
     assert_eq!(pool.available_bytes(), 100);
 }
 
-/// Java: BufferPoolTest#testStressfulSituation of waiters (BP-5, BP-6)
+/// Java: BufferPoolTest#testStressfulSituation, for the waiters only (BP-5, BP-6)
 #[test]
 fn the_longest_waiter_is_served_first_and_gathers_returned_memory() {
     let pool = BufferPool::new(30, 10);
@@ -125,7 +125,7 @@ fn sleeper<'s>(scope: &'s Scope<'s, '_>, ticket: Ticket) -> ScopedJoinHandle<'s,
 }
 
 #[test]
-fn a_waiter_is_woken_by_memory_by_the_drop_of_an_earlier_ticket_and_by_close() {
+fn free_memory_the_drop_of_an_earlier_ticket_and_a_close_each_wake_a_waiter() {
     let pool = BufferPool::new(10, 10);
     let held = pool.try_allocate(10).unwrap();
     let [first, second, third] = [(); 3].map(|()| pool.enqueue(10).unwrap());
@@ -261,8 +261,8 @@ fn the_memory_of_a_waiter_that_gives_up_repays_the_excess_first() {
     assert_eq!(pool.available_bytes(), 2048);
 }
 
-/// An operation on a pool. The number of `Allocate`, `Adopt` and `Enqueue` is a size in bytes; the number of the others
-/// selects one of the existing tickets or leases.
+/// An operation on a pool. The number of `Allocate`, `Adopt` and `Enqueue` is a size in bytes; the number of `Poll`,
+/// `GiveUp` and `Return` selects one of the existing tickets or leases.
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Allocate(usize),

@@ -136,8 +136,8 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         }
     }
 
-    /// As `build_moved_by_hand`, on a given poller. The caller steps the sender, and drops the guard when the sender
-    /// has ended.
+    /// As `build_moved_by_hand`, on a given poller. The caller steps the sender, and drops the returned guard when the
+    /// sender has ended.
     #[cfg(feature = "_internals")]
     pub(crate) fn build_stepped<P: Poller + 'static>(
         self,
@@ -162,7 +162,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
     }
 
     /// As [`build`](Self::build), with this selector and this clock, and without a thread. Only the steps of the
-    /// returned sender send anything: a blocking call on the thread that steps it would never return.
+    /// returned sender send anything: a blocking call on the thread that steps the sender would never return.
     #[cfg(feature = "_internals")]
     pub(crate) fn build_by_hand<S: Selectable + 'static>(
         self,

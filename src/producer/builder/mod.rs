@@ -1,4 +1,4 @@
-//! Builder of a producer: runs the steps of Java's constructor in its order. If a step fails, the earlier ones are
+//! Builder of a producer: runs the steps of Java's constructor in its order. If a step fails, the earlier steps are
 //! undone.
 
 #[cfg(feature = "testing")]
@@ -46,11 +46,11 @@ use crate::security::sasl::{FetchToken, TokenProvider};
 
 /// Builder of a [`KafkaProducer`], for plug-ins of your own.
 ///
-/// A plug-in is given as an instance, which is used as it is, or named in the configuration (`key.serializer`,
-/// `value.serializer`, `partitioner.class`, `interceptor.classes`, `metric.reporters`): then it is created, and
-/// configured with all keys of the configuration. Valid names are those of Kafka's own Java classes, and those that
-/// were registered with this builder. An instance of a serializer or a partitioner takes precedence over a name;
-/// interceptors and reporters of both kinds are used.
+/// A plug-in is either given as an instance, which is used as it is, or named in the configuration (`key.serializer`,
+/// `value.serializer`, `partitioner.class`, `interceptor.classes`, `metric.reporters`). A named plug-in is created by
+/// the builder, and configured with all keys of the configuration. Valid names are those of Kafka's own Java classes,
+/// and those that were registered with this builder. An instance of a serializer or a partitioner takes precedence over
+/// a name. Interceptors and reporters are all used, whether named or given as instances.
 ///
 /// # Kafka
 /// The constructors of `KafkaProducer`.
@@ -199,7 +199,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
     }
 
     /// Sets the token provider of `sasl.mechanism=OAUTHBEARER`. `sasl.jaas.config` and
-    /// `sasl.login.callback.handler.class` are ignored then.
+    /// `sasl.login.callback.handler.class` are then ignored.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -301,9 +301,9 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
     /// plug-ins are closed.
     ///
     /// # Blocking
-    /// For the look-up of host names in `bootstrap.servers`: as long as the system's name service takes, 30 s at most,
-    /// independently of `max.block.ms`. No connection to a broker is awaited. If all entries are addresses, the call
-    /// does not block.
+    /// While the host names in `bootstrap.servers` are looked up: as long as the system's name service takes, 30 s at
+    /// most, independently of `max.block.ms`. The call does not wait for a connection to a broker. If all entries are
+    /// IP addresses, it does not block.
     pub fn build(self) -> Result<KafkaProducer<K, V>, ConstructError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         self.build_with(Seams {
@@ -327,13 +327,13 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
     {
         let config = self.config.clone();
         let instance = instance(&config, Arc::clone(&seams.clock));
-        // Before the first step that can fail: the log then shows the configuration.
+        // Logged before the first step that can fail, so that the log shows the configuration in any case.
         log_effective(&config, instance.log());
         let security = self.security_parts(&instance);
         let plugins = self.resolve_plugins(&instance)?;
         match start(&config, &plugins, security, seams) {
             Ok((core, thread)) => {
-                // Only now: the plug-ins have read their keys, and each read marks a key as used.
+                // Checked only after the plug-ins have read their keys: each read marks a key as used.
                 let unused = config.unused_keys();
                 if !unused.is_empty() {
                     warn!(
@@ -401,7 +401,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
             }
         };
         // Assembled before the interceptors are created: if one of them fails, `plugins.close` below closes everything,
-        // including the interceptors before it, in the usual order.
+        // including the interceptors created before it, in the usual order.
         let mut plugins = Plugins {
             metrics,
             key_serializer: PreparedSerializer::new(key_serializer),

@@ -72,7 +72,7 @@ pub(super) fn make_serializer<T: ?Sized>(
         )
         .into());
     };
-    // Registered names before stock ones: a program can replace a Java class by its own type.
+    // Registered names take precedence over stock names: a program can replace a Java class by its own type.
     let registered = source
         .registered
         .get(class)
@@ -85,7 +85,7 @@ pub(super) fn make_serializer<T: ?Sized>(
     configure(fence, kind, || {
         serializer.configure(source.view, source.is_key)
     })
-    // It may have opened something before `configure` failed (KP-2).
+    // Closed, since it may have opened resources before `configure` failed (KP-2).
     .inspect_err(|_| close_unheard(fence, kind, || serializer.close()))?;
     Ok(serializer)
 }
@@ -96,7 +96,7 @@ pub(super) fn make_strategy<K: ?Sized, V: ?Sized>(
     registered: &BTreeMap<String, Factory<dyn Partitioner<K, V>>>,
     fence: Fence<'_>,
 ) -> Result<Strategy<K, V>, ConstructError> {
-    // The two stock partitioners become strategies: no virtual call for each record.
+    // These two stock partitioners become strategies, which need no virtual call for each record.
     let class = match config.partitioner_class() {
         None | Some(DefaultPartitioner::JAVA_CLASS) => return Ok(Strategy::Default),
         Some(UniformStickyPartitioner::JAVA_CLASS) => return Ok(Strategy::UniformSticky),
@@ -119,7 +119,8 @@ pub(super) fn make_strategy<K: ?Sized, V: ?Sized>(
     Ok(Strategy::Custom(partitioner))
 }
 
-/// Constructs the interceptors. On failure returns those constructed so far, to be closed, with the error.
+/// Constructs the interceptors, and appends the given instances. On failure returns the chain built so far, to be
+/// closed, with the error.
 pub(super) fn make_interceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     config: &ProducerConfig,
     view: &PluginConfig,
@@ -135,7 +136,7 @@ pub(super) fn make_interceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
         |interceptor| interceptor.configure(view),
         fence,
     );
-    // Also after a failure: the caller closes the whole chain.
+    // Instances are appended also after a failure: the caller closes the whole chain.
     chain.extend(instances);
     (chain, failure)
 }
@@ -155,7 +156,7 @@ pub(super) fn make_listed<'c, T: ?Sized>(
     for class in classes {
         let Some(make) = registered.get(class) else {
             let mut error = unknown(class);
-            // Usually a trailing comma: a message about an unknown empty name would not help.
+            // An empty name usually comes from a trailing comma: a message about an unknown class would not help.
             if class.is_empty() {
                 let key = error.key().unwrap_or_default().to_owned();
                 error = ConfigError::invalid(key, None, EMPTY_ITEM, "Take that comma out");
@@ -167,7 +168,7 @@ pub(super) fn make_listed<'c, T: ?Sized>(
             Err(error) => return (made, Some(error)),
         };
         let configured = configure(fence, kind, || configure_one(&mut plugin));
-        // Even if `configure` failed: it was constructed, so the caller closes it.
+        // Added even if `configure` failed: the plug-in was constructed, so the caller closes it.
         made.push(plugin);
         if let Err(error) = configured {
             return (made, Some(error));
@@ -182,7 +183,8 @@ pub(super) fn close_strategy<K: ?Sized, V: ?Sized>(strategy: &Strategy<K, V>, fe
     }
 }
 
-/// Closes a plug-in after a failed construction. Its error is only logged: the caller gets the cause of the failure.
+/// Closes a plug-in after a failed construction. An error of `close` is only logged: the caller gets the cause of the
+/// failed construction.
 pub(super) fn close_unheard(
     fence: Fence<'_>,
     kind: PluginKind,

@@ -70,7 +70,7 @@ impl GivenReporters {
     ) -> Result<Arc<MetricsReporters>, ConstructError> {
         let fence = Fence::of(instance);
         let registered = &self.registered;
-        // A configuration for Java may name the JMX reporter: skipped with a log line, not an error.
+        // A configuration for Java may name the JMX reporter. That is no error: the name is skipped with a log line.
         let is_known = |class: &str| class != JMX_REPORTER || registered.contains_key(class);
         let classes = config.metric_reporters().iter();
         let classes = classes.map(String::as_str).filter(|class| is_known(class));
@@ -134,7 +134,7 @@ fn log_ineffective_jmx_settings(
     let unused = config.unused_keys();
     let mut without_meaning: Vec<&str> = unused.into_iter().filter(|key| is_of_jmx(key)).collect();
     for key in &without_meaning {
-        // Marked as used: the warning about unused keys must not name it again.
+        // Marked as used: the warning about unused keys must not name the key again.
         view.get(key);
     }
     let mut named = config.metric_reporters().iter();

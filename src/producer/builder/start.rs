@@ -46,7 +46,8 @@ use crate::security::{Security, SecurityParts};
 use crate::types::{Node, UsableMagic};
 use crate::util::process::RecentlyAsked;
 
-/// Injected dependencies of a producer: clock, randomness, DNS, network, threads. The system's, or a test's.
+/// Injected dependencies of a producer: clock, randomness, DNS, network, threads. They are those of the system, or of a
+/// test.
 pub(crate) struct Seams<C> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) seed: u64,
@@ -208,7 +209,7 @@ where
     };
     let client =
         make_client(&parts).map_err(|error| failed(ConstructStep::NetworkClient, error))?;
-    // Before the sender runs: it must not sleep in a poll that cannot be interrupted yet.
+    // Attached before the sender runs: it must not sleep in a poll that cannot be interrupted yet.
     waker.attach(client.wake_up());
     let control = Arc::new(SenderControl::default());
     let shared = SenderShared {
@@ -222,7 +223,7 @@ where
         usable_magic: Arc::clone(&usable_magic),
         clock: Arc::clone(&clock),
     };
-    // The transaction manager keeps sequence numbers, too: idempotence needs it without a `transactional.id`.
+    // The transaction manager keeps sequence numbers, too: idempotence needs it even without a `transactional.id`.
     let transactions = config
         .enable_idempotence()
         .then(|| TransactionManager::new(transaction_options(config, log.clone())));
@@ -295,7 +296,7 @@ fn failed(step: ConstructStep, error: io::Error) -> ConstructError {
 
 /// Upper limit of a produce request with several batches, whatever `max.request.size` allows. A frame's length has 31
 /// bits, and the request's other fields need some of it. A request that is too large to be encoded would fail all its
-/// batches. A larger batch is sent in a request of its own.
+/// batches. A batch that is larger than this limit is sent in a request of its own.
 const SHARED_REQUEST_BYTES: usize = 1 << 30;
 
 fn transaction_options(config: &ProducerConfig, log: LogContext) -> TransactionOptions {
@@ -315,7 +316,7 @@ pub(super) fn sender_options(config: &ProducerConfig, log: LogContext, seed: u64
         retries: config.retries(),
         request_timeout: config.request_timeout(),
         retry_backoff: config.retry_backoff(),
-        // Without the key the back-off is constant, as in Kafka 3.0; exponential back-off is KIP-580.
+        // Without `retry.backoff.max.ms` the back-off is constant, as in Kafka 3.0; exponential back-off is KIP-580.
         retry_backoff_max: config
             .retry_backoff_max()
             .unwrap_or_else(|| config.retry_backoff()),
@@ -352,8 +353,8 @@ fn dns_lookup(config: &ProducerConfig) -> DnsLookup {
 
 /// The bootstrap nodes: the servers whose names can be resolved.
 ///
-/// The look-up is not bounded by `max.block.ms`, which is for `send`: with 0 no producer could be built from a host
-/// name.
+/// The look-up is not bounded by `max.block.ms`, which is for `send`: with `max.block.ms=0` no producer could be built
+/// from a host name.
 fn first_nodes(
     config: &ProducerConfig,
     instance: &Instance,
@@ -428,7 +429,7 @@ fn cluster_listeners<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
         let (key, value) = (&plugins.key_serializer, &plugins.value_serializer);
         let mut listeners = plugins.interceptors.cluster_listeners()?;
         listeners.extend(plugins.reporters.cluster_listeners()?);
-        // Unlike the two above, serializers have no fence of their own.
+        // Unlike interceptors and reporters, serializers have no fence of their own.
         listeners.extend(fence.call(
             UserCode::Plugin(PluginKind::KeySerializer, "cluster_listener"),
             || key.as_serializer().cluster_listener(),
@@ -507,7 +508,7 @@ pub(super) fn network_client_on<S: Selectable>(
 }
 
 pub(super) fn log_effective(config: &ProducerConfig, log: &LogContext) {
-    // `effective` formats every key: not done when the line is filtered out.
+    // `effective` formats every key, so it is not called when the line is filtered out.
     if log::Level::Info <= log::max_level() {
         let values: Vec<String> = config
             .effective()

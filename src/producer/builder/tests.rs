@@ -274,8 +274,8 @@ fn a_failed_construction_leaves_no_file() {
     for _ in 0..50 {
         assert!(build("sender thread", Fault::None, &life).is_err());
     }
-    // Other tests open files at the same time, but fewer than a hundred. If each attempt had left two, there would be a
-    // hundred.
+    // Other tests open files at the same time, but fewer than a hundred. If each attempt had left two files, there
+    // would be a hundred more.
     assert!(
         count() < before + 100,
         "{before} files before, {} after",
@@ -320,7 +320,7 @@ fn a_producer_in_a_forked_process_fails_with_an_error_that_names_the_fork() {
 }
 
 family! {
-    /// Records in detail.
+    /// A sensor whose metric is recorded only from level `DEBUG` on.
     Detail of "tests" by &[];
     Debugged at Debug {
         "debugged-total": Total = "What is recorded for those who look closely.";

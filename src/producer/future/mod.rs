@@ -16,9 +16,9 @@ use crate::record::builder::RecordParts;
 
 /// The future result of a record that was sent.
 ///
-/// Small (no allocation of its own). It may be dropped: the record is sent all the same, and the waker of a task that
-/// waited for it is dropped at once. Wait with [`get`](Self::get), or `.await` it under any executor: it is a
-/// [`Future`] that needs no runtime of its own.
+/// The future is small, and has no allocation of its own. It may be dropped: the record is sent all the same, and the
+/// waker of a task that waited for the future is dropped at once. Wait with [`get`](Self::get), or `.await` it under
+/// any executor: it is a [`Future`] that needs no runtime of its own.
 ///
 /// # Kafka
 /// `FutureRecordMetadata`, and for a record that failed at once `KafkaProducer.FutureFailure`.
@@ -67,7 +67,7 @@ impl RecordInBatch {
         Some(self.answer(outcome, holder.index))
     }
 
-    /// The record's result, from the outcome of its batch, or of a piece of it.
+    /// The record's result, from the outcome of its batch, or of its piece of a split batch.
     #[inline]
     fn answer(&self, outcome: &BatchOutcome, index: u32) -> RecordResult {
         let partition = self.result.topic_partition();
@@ -104,13 +104,13 @@ impl FutureRecordMetadata {
     /// Waits until the record is acknowledged or has failed.
     ///
     /// # Errors
-    /// Why the record failed. Inside a callback or interceptor of the same producer, when the record is not complete:
-    /// [`ProduceErrorKind::Misuse`], since waiting there would be a deadlock. The same error in a process forked after
-    /// the producer was built, because the producer's thread does not exist there.
+    /// The reason why the record failed. [`ProduceErrorKind::Misuse`] inside a callback or interceptor of the same
+    /// producer while the record is not complete, since waiting there would be a deadlock. The same error in a process
+    /// forked after the producer was built, because the producer's thread does not exist there.
     ///
     /// # Blocking
-    /// Until the record is acknowledged or has failed; `delivery.timeout.ms` bounds that, as long as callbacks
-    /// and other code of yours that the producer runs return.
+    /// Until the record is acknowledged or has failed; `delivery.timeout.ms` bounds the wait, provided that your
+    /// callbacks and other code that the producer runs return.
     #[inline]
     pub fn get(&self) -> Result<RecordMetadata, ProduceError> {
         self.wait(None)
@@ -231,8 +231,9 @@ impl BlockingCall for Get<'_> {
 /// task polls it.
 ///
 /// In a process forked after the producer was built that thread does not exist. A future that is polled there before
-/// its record is complete is ready at once with [`ProduceErrorKind::Misuse`], as
-/// [`get`](FutureRecordMetadata::get) is. A task that was polled before the fork is never woken: poll it again.
+/// its record is complete is ready at once with [`ProduceErrorKind::Misuse`], the error that
+/// [`get`](FutureRecordMetadata::get) returns there. A task that was polled before the fork is never woken: poll it
+/// again.
 impl Future for FutureRecordMetadata {
     type Output = Result<RecordMetadata, ProduceError>;
 
@@ -249,8 +250,8 @@ impl Future for FutureRecordMetadata {
             if record.result.instance().id().is_forked() {
                 return Poll::Ready(Err(record.misuse(Misuse::Forked)));
             }
-            // False if the latch opened in between, or the batch was split: the loop then reads the result, or that of
-            // the piece.
+            // `register` returns false if the latch opened in between, or the batch was split: the loop then reads the
+            // result of the batch or of the piece.
             let holder = record.holder();
             if holder.result.register(holder.index, context.waker()) {
                 return Poll::Pending;
@@ -263,10 +264,10 @@ impl Future for FutureRecordMetadata {
 impl Drop for RecordInBatch {
     #[inline]
     fn drop(&mut self) {
-        // The handle has no flag for a registered task: it would grow, and be more expensive to move.
+        // The handle has no flag for a registered task: the flag would make it larger, and more expensive to move.
         let result: &ProduceRequestResult = &self.result;
         if result.has_tasks() {
-            // Passed by value: a pointer to the handle would force the handle out of registers.
+            // The index is passed by value: a pointer to the handle would force the handle out of registers.
             result.forget_task_of(self.index);
         }
     }

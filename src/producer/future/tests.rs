@@ -278,7 +278,7 @@ fn the_destructor_of_a_waker_may_lock_its_batch() {
 }
 
 #[test]
-fn a_waker_that_panics_when_dropped_is_contained() {
+fn a_panic_in_the_destructor_of_a_waker_is_caught() {
     struct Bomb;
     impl Wake for Bomb {
         fn wake(self: Arc<Self>) {}

@@ -21,7 +21,7 @@ use crate::util::log::warn;
 ///
 /// use kafka_producer::{BoxError, ProduceError, ProducerInterceptor, ProducerRecord, RecordMetadata};
 ///
-/// /// Marks records with where they come from, and counts those that were lost.
+/// /// Marks records with their origin, and counts records that were lost.
 /// #[derive(Default)]
 /// struct Audit {
 ///     lost: AtomicU64,
@@ -42,7 +42,7 @@ use crate::util::log::warn;
 /// ```
 ///
 /// # Threads
-/// [`on_send`](Self::on_send) runs on the thread that calls `send`, so on several threads at once if several send.
+/// [`on_send`](Self::on_send) runs on the thread that calls `send`, so it may run on several threads at once.
 /// [`on_acknowledgement`](Self::on_acknowledgement) runs on the sender thread, or, for a refused record, on the thread
 /// that called `send`. While it runs on the sender thread, nothing is sent.
 /// # Kafka
@@ -78,9 +78,9 @@ pub trait ProducerInterceptor<K: ?Sized + ToOwned, V: ?Sized + ToOwned>: Send + 
     /// Ends the interceptor: the producer is being closed, or could not be built. No method is called afterwards; a
     /// call in progress on another thread goes on.
     ///
-    /// Every record has then been acknowledged or has failed, unless the producer's `close` gave up on its own thread
-    /// ([`CloseError::ThreadRunning`](crate::CloseError::ThreadRunning)): records that end later are not reported here,
-    /// only to their callbacks and futures.
+    /// By then every record has been acknowledged or has failed, unless the producer's `close` gave up on its own
+    /// thread ([`CloseError::ThreadRunning`](crate::CloseError::ThreadRunning)): records that end later are not
+    /// reported here, only to their callbacks and futures.
     ///
     /// # Errors
     /// Reported by the producer's `close`; the other interceptors and the producer are closed all the
@@ -103,8 +103,8 @@ pub trait ProducerInterceptor<K: ?Sized + ToOwned, V: ?Sized + ToOwned>: Send + 
     }
 }
 
-/// The chain of a producer's interceptors, in the order of its configuration. A failure of one is logged, and affects
-/// neither the others nor the producer.
+/// The chain of a producer's interceptors, in the order of its configuration. The failure of an interceptor is logged,
+/// and affects neither the others nor the producer.
 ///
 /// # Threads
 /// Any; must be called without a lock held.
@@ -141,7 +141,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
     /// The cluster resource listeners of the interceptors.
     ///
     /// # Errors
-    /// When an interceptor panicked.
+    /// An interceptor panicked.
     pub(crate) fn cluster_listeners(
         &self,
     ) -> Result<Vec<Arc<dyn ClusterResourceListener>>, UserCodeFailure> {
@@ -166,7 +166,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
             let before = record.clone();
             let call = || interceptor.on_send(&mut record);
             if let Err(failure) = self.run("on_send", &**interceptor, call) {
-                // The partition only if the caller chose one: the partitioner has not run yet.
+                // The log line names the partition only if the caller chose one: the partitioner has not run yet.
                 let failure = match before.partition() {
                     Some(partition) => {
                         failure.about(format_args!("{}-{partition}", before.topic()))
@@ -197,15 +197,15 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
         }
     }
 
-    /// Notifies all interceptors of a record that `send` refused. `partition` is the chosen one, or else the one that
-    /// the caller set, or none.
+    /// Notifies all interceptors of a record that `send` refused. `partition` is the partition that was chosen, or else
+    /// the one that the caller set, if any.
     pub(crate) fn on_send_error(
         &self,
         topic: &str,
         partition: Option<PartitionId>,
         error: &ProduceError,
     ) {
-        // Usual case: no placeholder is built, which would allocate the topic's name.
+        // The usual case: no placeholder is built, since that would allocate the topic's name.
         if self.chain.is_empty() {
             return;
         }
@@ -214,7 +214,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
         self.on_acknowledgement(&metadata, Some(error));
     }
 
-    /// Closes all interceptors, whether or not others fail to.
+    /// Closes all interceptors, even if some fail to close.
     ///
     /// # Errors
     /// The first failure.
@@ -231,8 +231,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
         first_failure
     }
 
-    /// Calls an interceptor, unless the interceptors are closed: then returns `None`. Checked for each call, as `close`
-    /// may run on another thread meanwhile.
+    /// Calls an interceptor. Returns `None` if the interceptors are closed, which is checked for each call: `close` may
+    /// run on another thread meanwhile.
     fn run<T>(
         &self,
         method: &'static str,

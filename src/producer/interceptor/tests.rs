@@ -198,7 +198,7 @@ fn an_interceptor_is_not_called_with_a_lock_held() {
     chain(&Seen::new(), [Fault::None; 2]).on_send(record());
 }
 
-/// The sender thread may outlive a `close` that gave up on it, and ends the records that are left.
+/// The sender thread may outlive a `close` that gave up on it, and completes the remaining records.
 #[test]
 fn no_interceptor_is_called_after_its_close() {
     let seen = Seen::new();

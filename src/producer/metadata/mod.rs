@@ -52,7 +52,7 @@ pub(crate) struct ProducerMetadata {
     cluster: ArcSwap<Cluster>,
     update_version: AtomicU32,
     listeners: ClusterListeners,
-    /// Set by a metadata response, until the cluster listeners are called.
+    /// True from a metadata response until the cluster listeners are called.
     has_news: AtomicBool,
     observer: Arc<dyn ClusterObserver>,
 }
@@ -82,12 +82,13 @@ impl ProducerMetadata {
         }
     }
 
-    /// Calls the user's cluster listeners if a metadata response came since the last call. For the place where the
-    /// sender runs user code, not where the response is handled: that still uses the time at which the response came.
+    /// Calls the user's cluster listeners if a metadata response came since the last call. To be called where the
+    /// sender runs user code, not where the response is handled: the handling still uses the time at which the response
+    /// came.
     ///
-    /// The update is complete when they have returned: `metadata.max.age.ms` and the back-off of the next one count
-    /// from then. Otherwise listeners that take longer would make the next update due each time they return, and a due
-    /// update goes before all other requests.
+    /// The update is complete when the listeners have returned: `metadata.max.age.ms` and the back-off of the next
+    /// update count from then. If they counted from the response, slow listeners would make the next update due each
+    /// time they return, and a due update goes before all other requests.
     pub(crate) fn notify_listeners(&self, clock: &dyn Clock) {
         if !self.has_news.load(Ordering::Acquire) {
             return;
@@ -102,7 +103,7 @@ impl ProducerMetadata {
         }
     }
 
-    /// Calls no cluster listener any more.
+    /// Closes the cluster listeners: none is called any more.
     pub(crate) fn close_listeners(&self) {
         self.listeners.close();
     }
@@ -195,7 +196,7 @@ impl ProducerMetadata {
         self.state.lock().tracks(topic)
     }
 
-    /// Ends every wait, now and later, with [`UpdateCheck::Closed`].
+    /// Ends every current and future wait with [`UpdateCheck::Closed`].
     pub(crate) fn close(&self) {
         // Set under the lock that a waiter holds from its check until it sleeps: no wake-up is lost.
         self.state.lock().is_closed = true;
@@ -211,8 +212,8 @@ impl ProducerMetadata {
             self.update_version
                 .store(state.metadata.update_version(), Ordering::Release);
         }
-        // The observer before the version: a thread that has waited for the version must find the partitions in the
-        // accumulator.
+        // The observer is notified before the version is stored: a thread that has waited for the version must find the
+        // partitions in the accumulator.
         self.observer.on_cluster(state.metadata.cluster(), changed);
         self.update_version
             .store(state.metadata.update_version(), Ordering::Release);
@@ -286,10 +287,12 @@ impl MetadataSource for ProducerMetadata {
         now: Instant,
     ) -> MetadataNews {
         let news = {
-            // Also while the producer closes: the remaining batches need their partitions' leaders.
+            // A response is handled even while the producer closes: the remaining batches need their partitions'
+            // leaders.
             let mut state = self.state.lock();
             if !planned.is_partial {
-                // Before `update`, which expires idle topics: topics that were used since the last full update stay.
+                // Called before `update`, which expires idle topics: topics that were used since the last full update
+                // must stay.
                 state.refresh_used(&*self.observer, now);
             }
             let update = state.update(planned, version, response, now);

@@ -31,7 +31,7 @@ pub(crate) enum UpdateCheck {
     Fatal(FatalMetadataError),
 }
 
-/// The start of a wait: updates and fatal errors after it concern the waiter.
+/// The start of a wait: only updates and fatal errors after it concern the waiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WaitStart {
     /// The update version at that time.
@@ -119,7 +119,7 @@ impl MetadataState {
                 lacking: None,
             },
         );
-        // Without back-off: the first `send` to the topic blocks until the response.
+        // Requested without back-off: the first `send` to the topic blocks until the response.
         self.metadata.request_update_for_new_topics();
         self.ask(topic);
         self.metadata.update_version()
@@ -134,7 +134,7 @@ impl MetadataState {
         if wanted.is_some() {
             self.note_lacking(topic);
         }
-        // A request for it is due or in flight already: no second one.
+        // If a request for the topic is due or in flight already, no second one is made.
         if self.asked.contains_key(topic) {
             self.metadata.update_version()
         } else {
@@ -150,7 +150,7 @@ impl MetadataState {
             // topics.
             self.asked.keys().cloned().collect()
         } else {
-            // Except unknown topics without a pending request: no call waits for them.
+            // Unknown topics without a pending request are left out: no call waits for them.
             let wanted = self.topics.keys().filter(|topic| {
                 self.is_known(topic)
                     || self.asked.contains_key(*topic)
@@ -319,7 +319,8 @@ impl MetadataState {
         if !planned.is_partial {
             self.expire(now);
         }
-        // Including requested topics that the response does not contain: a call that waits for one requests it again.
+        // Removes even requested topics that the response does not contain: a call that waits for such a topic requests
+        // it again.
         self.asked
             .retain(|_, asked| is_newer(*asked, planned.request_version));
         let topics = &self.topics;

@@ -229,7 +229,7 @@ fn close_wakes_waiters_and_refuses_later_ones_but_updates_go_on() {
 
 /// Java: ProducerMetadataTest#testMetadataUpdateWaitTime
 #[test]
-fn a_wait_ends_at_its_timeout_also_when_that_is_zero() {
+fn a_wait_ends_at_its_timeout_even_if_the_timeout_is_zero() {
     let harness = Harness::new();
     harness.update();
     for timeout in [Duration::ZERO, Duration::from_millis(20)] {
@@ -259,7 +259,7 @@ fn a_spurious_wakeup_does_not_end_a_wait() {
 
 /// A timeout may be `Duration::MAX`.
 #[test]
-fn the_longest_timeout_is_no_overflow() {
+fn the_longest_timeout_does_not_overflow() {
     let harness = Harness::new();
     let metadata = &harness.metadata;
     let version = harness.add("t");
@@ -432,7 +432,7 @@ fn the_error_of_a_topic_is_returned_to_all_its_waiters_and_later_calls_request_i
     };
     harness.answer(planned, &["t".into()], ErrorCode::TopicAuthorizationFailed);
     assert_eq!(metadata.topic_error("u", start), None);
-    // A response for other topics.
+    // The error remains after a response for other topics.
     harness.update();
     for _ in 0..20 {
         let told = metadata.topic_error("t", start);
@@ -531,7 +531,7 @@ fn listeners_are_notified_of_each_update_even_if_one_of_them_panics() {
     }
 }
 
-/// Closes the listeners, as another thread may, while it is called.
+/// A listener that closes all listeners while it is called, as another thread may.
 #[derive(Default)]
 struct ClosesThem(std::sync::OnceLock<Arc<ProducerMetadata>>);
 
@@ -542,7 +542,7 @@ impl ClusterResourceListener for ClosesThem {
 }
 
 #[test]
-fn no_listener_is_called_once_they_are_closed() {
+fn no_listener_is_called_after_the_listeners_are_closed() {
     let closes = Arc::new(ClosesThem::default());
     let listener = Arc::new(Listener::default());
     let harness =
@@ -555,7 +555,7 @@ fn no_listener_is_called_once_they_are_closed() {
     assert!(listener.told.0.lock().is_empty());
 }
 
-/// Takes twice the maximum age of metadata for each update.
+/// A listener that takes twice the maximum age of metadata for each update.
 #[derive(Default)]
 struct SlowListener(std::sync::OnceLock<Arc<MockClock>>);
 
@@ -565,9 +565,10 @@ impl ClusterResourceListener for SlowListener {
     }
 }
 
-/// Otherwise an update would be due whenever they return, and nothing else would be sent.
+/// If they counted from the response, an update would be due whenever the listeners return, and nothing else would be
+/// sent.
 #[test]
-fn the_age_of_metadata_and_the_back_off_count_from_the_end_of_its_listeners() {
+fn the_age_of_metadata_and_the_back_off_count_from_the_return_of_the_listeners() {
     let slow = Arc::new(SlowListener::default());
     let harness = Harness::with_listeners(vec![Arc::clone(&slow) as _]);
     slow.0.set(Arc::clone(&harness.clock)).unwrap();
@@ -583,7 +584,7 @@ fn the_age_of_metadata_and_the_back_off_count_from_the_end_of_its_listeners() {
     assert!(harness.is_due());
     harness.update();
     harness.metadata.notify_listeners(&*harness.clock);
-    // A partial update makes the rest no younger.
+    // A partial update does not renew the age of the other topics' metadata.
     harness.add("u");
     let (planned, _) = harness.update();
     assert!(planned.is_partial);
@@ -605,7 +606,7 @@ fn the_observer_is_notified_of_each_snapshot() {
 }
 
 #[test]
-fn versions_are_compared_around_the_wrap() {
+fn versions_are_compared_correctly_when_they_wrap_around() {
     assert!(is_newer(0, u32::MAX));
     assert!(!is_newer(u32::MAX, 0));
     assert!(!is_newer(3, 3));
@@ -688,7 +689,7 @@ fn a_topic_that_does_not_exist_is_distinguished_from_an_unknown_one() {
     assert!(!is_missing(start, None), "it exists");
     answer(ErrorCode::UnknownTopicOrPartition);
     assert!(is_missing(start, None));
-    // Also for later calls, which do not wait for another response.
+    // The topic is missing for later calls, too, which do not wait for another response.
     harness.clock.advance(Duration::from_millis(200));
     let later = metadata.begin_wait();
     assert!(is_missing(later, None));
@@ -707,7 +708,7 @@ fn a_topic_that_does_not_exist_is_distinguished_from_an_unknown_one() {
             "that was before the brokers went away"
         );
     }
-    // A response about other topics does not show whether that is still so.
+    // A response about other topics does not show whether the topic is still missing.
     harness.answer(planned, &[], ErrorCode::NoError);
     assert!(!is_missing(metadata.begin_wait(), None));
     harness.clock.advance(BACKOFF);

@@ -17,7 +17,7 @@ pub(crate) struct TopicState {
     pub(crate) partitions: Option<usize>,
     /// The number of partitions without a leader.
     pub(crate) leaderless: usize,
-    /// A response has confirmed that there are no more partitions.
+    /// Whether a response has confirmed that there are no more partitions.
     pub(crate) are_all_known: bool,
     /// The error code of the last response that contained the topic, unless a metadata request has failed since.
     pub(crate) last_code: Option<ErrorCode>,
@@ -27,7 +27,7 @@ pub(crate) struct TopicState {
     pub(crate) last_failure: Option<MetadataFailure>,
     /// The brokers that a due or in-flight metadata request waits for.
     pub(crate) awaited: Vec<AwaitedBroker>,
-    /// The time of this state.
+    /// The time at which this state was read.
     pub(crate) at: Instant,
 }
 

@@ -17,12 +17,12 @@ use crate::sync::{Mutex, Rank};
 use crate::types::ClusterResourceListener;
 use crate::util::log::warn;
 
-/// All metrics reporters, in the order of the configuration. A failure of one does not affect the others.
+/// All metrics reporters, in the order of the configuration. The failure of one reporter does not affect the others.
 ///
 /// # Threads
 /// Any; must be called without a lock held.
 /// # Kafka
-/// What `org.apache.kafka.common.metrics.Metrics` does with its reporters.
+/// The calls of reporters by `org.apache.kafka.common.metrics.Metrics`.
 pub(crate) struct MetricsReporters {
     reporters: Vec<Box<dyn MetricsReporter>>,
     instance: Instance,
@@ -58,7 +58,7 @@ impl MetricsReporters {
         Self::new(Vec::new(), config, instance)
     }
 
-    /// Whether there are none.
+    /// Whether there are no reporters.
     pub(crate) fn is_empty(&self) -> bool {
         self.reporters.is_empty()
     }
@@ -66,7 +66,7 @@ impl MetricsReporters {
     /// Initializes all reporters, then registers them as the registry's observer.
     ///
     /// # Errors
-    /// When one fails.
+    /// A reporter failed.
     pub(crate) fn begin(
         self: &Arc<Self>,
         context: &MetricsContext,
@@ -83,7 +83,7 @@ impl MetricsReporters {
             })?;
             self.run("init", &**reporter, || reporter.init(&metrics))?;
         }
-        // Weak: the registry outlives the producer in `Metrics` handles, the reporters must not.
+        // A weak reference: the registry may outlive the producer in `Metrics` handles, but the reporters must not.
         registry.observe(Arc::new(RegisteredReporters(Arc::downgrade(self))));
         Ok(())
     }
@@ -91,7 +91,7 @@ impl MetricsReporters {
     /// The cluster resource listeners of the reporters.
     ///
     /// # Errors
-    /// When a reporter panicked.
+    /// A reporter panicked.
     pub(crate) fn cluster_listeners(
         &self,
     ) -> Result<Vec<Arc<dyn ClusterResourceListener>>, UserCodeFailure> {
@@ -118,7 +118,7 @@ impl MetricsReporters {
         let changed: BTreeSet<&str> = before.changed_by(entries).collect();
         let concerned = self.concerned(&changed)?;
         let after = before.with(entries);
-        // All validate before any is changed: a refusal leaves every reporter with its old configuration.
+        // All reporters validate before any is changed: a refusal leaves every reporter with its old configuration.
         for reporter in &concerned {
             let validate = || reporter.validate_reconfiguration(&after);
             self.run("validate_reconfiguration", *reporter, validate)
@@ -126,7 +126,7 @@ impl MetricsReporters {
                 .ok_or(ReconfigureError::Closed)?;
         }
         let mut first_failure = Ok(());
-        // A failure does not stop the others: each has agreed to this configuration.
+        // The failure of one reporter does not stop the others: each has accepted this configuration.
         for reporter in &concerned {
             match self.run("reconfigure", *reporter, || reporter.reconfigure(&after)) {
                 Ok(Some(())) => {}
@@ -138,14 +138,15 @@ impl MetricsReporters {
                 }
             }
         }
-        // Otherwise a repeated call would find no changed key.
+        // Not stored after a failure: a repeated call would find no changed key.
         if first_failure.is_ok() {
             *self.config.lock() = after;
         }
         first_failure
     }
 
-    /// The reporters that declare a changed key as reconfigurable. Each changed key needs one.
+    /// The reporters that declare a changed key as reconfigurable. An error if no reporter declares one of the changed
+    /// keys.
     fn concerned(
         &self,
         changed: &BTreeSet<&str>,
@@ -164,7 +165,7 @@ impl MetricsReporters {
                 left.remove(key.as_str());
             }
         }
-        // A changed key of no reporter is an error: it would be ignored silently otherwise.
+        // A changed key that no reporter declares would be ignored silently, so it is an error.
         match left.pop_first() {
             None => Ok(concerned),
             Some(key) => Err(ReconfigureError::NotReconfigurable {
@@ -185,7 +186,7 @@ impl MetricsReporters {
         Ok(ReconfigureGuard(&self.is_reconfiguring))
     }
 
-    /// Closes all reporters, once, whether or not others fail to.
+    /// Closes all reporters, once, even if some fail to close.
     ///
     /// # Errors
     /// The first failure.
@@ -234,8 +235,8 @@ impl MetricsReporters {
         }
     }
 
-    /// Calls a reporter, unless the reporters are closed: then returns `None`. Checked for each call, as `close` may
-    /// run on another thread meanwhile.
+    /// Calls a reporter. Returns `None` if the reporters are closed, which is checked for each call: `close` may run on
+    /// another thread meanwhile.
     fn run<T>(
         &self,
         method: &'static str,
@@ -276,11 +277,11 @@ fn refused(failure: &UserCodeFailure) -> ReconfigureError {
     ReconfigureError::Refused { why }
 }
 
-/// Drops the reporters with panics contained. The last reference may be held by the producer, by a construction that
-/// failed, or by a thread that is notifying them.
+/// Drops the reporters, and catches panics of their destructors. The last reference may be held by the producer, by a
+/// construction that failed, or by a thread that is notifying them.
 impl Drop for MetricsReporters {
     fn drop(&mut self) {
-        // One by one: a destructor that panics must not keep the others from running.
+        // Dropped one by one: a destructor that panics must not keep the others from running.
         for reporter in std::mem::take(&mut self.reporters) {
             if let Err(failure) = let_go(user_code("drop"), reporter) {
                 warn!(self.instance.log(), "{failure}");
@@ -310,7 +311,7 @@ struct RegisteredReporters(Weak<MetricsReporters>);
 
 impl RegisteredReporters {
     fn with(&self, tell: impl FnOnce(&MetricsReporters)) {
-        // If the producer goes meanwhile, they go here.
+        // If the producer is dropped meanwhile, the reporters are dropped here.
         if let Some(reporters) = self.0.upgrade() {
             tell(&reporters);
         }

@@ -11,7 +11,7 @@ type Calls = Arc<Mutex<Vec<String>>>;
 /// The result of each call of a reporter, by the method's name.
 type Mood = fn(&str) -> Result<(), BoxError>;
 
-/// Records each call as `name method argument`.
+/// A reporter that records each call as `name method argument`.
 struct Notes {
     name: &'static str,
     calls: Calls,
@@ -284,7 +284,7 @@ fn of_thousands_of_failures_ten_lines_a_second_are_logged_and_the_others_counted
     assert!(left_out.to_string().contains(&count), "{left_out}");
 }
 
-/// Reads all metrics at every call.
+/// A reporter that reads all metrics at every call.
 struct Asks {
     metrics: Arc<OnceLock<Metrics>>,
     seen: Arc<Mutex<Vec<usize>>>,
@@ -347,7 +347,7 @@ fn a_reporter_may_read_metrics_while_they_are_added_removed_and_recorded() {
     assert!(seen.iter().all(|count| count % 9 == 0 && *count <= 5 * 9));
 }
 
-/// Keeps the metrics that it gets. The reference count of its `Arc` shows whether it was dropped.
+/// A reporter that keeps the metrics that it gets. The reference count of its `Arc` shows whether it was dropped.
 struct Keeps(
     Mutex<Vec<Metric>>,
     #[allow(dead_code, reason = "counts")] Arc<()>,
@@ -470,7 +470,7 @@ fn no_reporter_is_reconfigured_if_one_refuses_but_the_others_are_if_one_fails() 
     }
 }
 
-/// Reconfigures the reporters while it is being reconfigured.
+/// A reporter that reconfigures all reporters while it is being reconfigured.
 struct Again(Arc<OnceLock<Weak<MetricsReporters>>>);
 
 impl MetricsReporter for Again {
@@ -511,7 +511,7 @@ fn reconfiguring_inside_a_reporter_or_after_the_close_is_refused() {
     assert_eq!(late, ReconfigureError::Closed);
 }
 
-/// Closes the reporters, as another thread may, while it is called by this method.
+/// A reporter that closes all reporters, as another thread may, inside its method with this name.
 struct ClosesIn(&'static str, Arc<OnceLock<Weak<MetricsReporters>>>);
 
 impl ClosesIn {
@@ -548,7 +548,7 @@ impl MetricsReporter for ClosesIn {
 }
 
 #[test]
-fn a_reconfiguration_during_which_the_reporters_are_closed_calls_none_afterwards_and_says_so() {
+fn a_reconfiguration_calls_no_reporter_after_a_concurrent_close_and_returns_an_error() {
     for (method, earlier) in [
         ("reconfigurable_configs", 0),
         ("validate_reconfiguration", 0),

@@ -121,7 +121,7 @@ fn memory_returned_while_the_pool_is_being_closed_is_not_lost() {
     });
 }
 
-/// A small allocation may overtake a waiting thread. It returns its memory to the pool.
+/// A small allocation may overtake a waiting thread. Its memory then returns to the pool.
 #[test]
 fn a_waiter_is_woken_by_memory_that_an_overtaking_allocation_returns() {
     check(4, &[Defect::MemoryWaiterNotWoken], || {

@@ -50,7 +50,7 @@ impl Poller {
         self.state.lock().is_woken = false;
     }
 
-    /// Lets all polls time out, now and later.
+    /// Lets all current and future polls time out.
     pub(super) fn let_time_pass(&self) {
         self.state.lock().is_time_up = true;
         self.changed.notify_all();

@@ -268,7 +268,7 @@ pub(super) fn update_topic(metadata: &ProducerMetadata, partitions: i32, now: In
 struct ModelClient {
     inner: MockClient<Completion>,
     poller: Arc<Poller>,
-    /// Metadata whose due request is answered in the next poll.
+    /// Metadata whose due request is answered in the next poll; `None` if the topic is known from the start.
     metadata: Option<Arc<ProducerMetadata>>,
 }
 

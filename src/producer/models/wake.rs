@@ -15,7 +15,7 @@ use crate::sync::{Mutex, Rank};
 struct Shared {
     waker: SenderWaker,
     poller: Arc<Poller>,
-    /// The times at which published work is due.
+    /// The times, in nanoseconds, at which published work is due.
     work: Mutex<Vec<u64>>,
 }
 
@@ -71,8 +71,8 @@ fn work_of_two_threads_wakes_a_sender_that_sleeps_without_a_timeout() {
     });
 }
 
-/// The sender sleeps until time 40, and that sleep ends at once. Then it sleeps until time 100, or until it is woken by
-/// work that is due earlier.
+/// The sender begins to sleep until 40 ns, but that sleep ends at once. Then it sleeps until 100 ns, or until it is
+/// woken by work that is due earlier.
 #[test]
 fn work_that_is_due_during_a_sleep_wakes_the_sender_in_time() {
     check(3, &[Defect::KeepsOldSleep], || {

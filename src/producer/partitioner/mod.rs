@@ -42,8 +42,8 @@ use crate::types::{Cluster, PartitionId};
 /// ```
 ///
 /// # Threads
-/// [`partition`](Self::partition) and [`on_new_batch`](Self::on_new_batch) are called on the threads that send, at the
-/// same time if several send. A panic is contained and fails the call of `send`.
+/// [`partition`](Self::partition) and [`on_new_batch`](Self::on_new_batch) are called on the threads that send,
+/// possibly on several at the same time. A panic is caught, and the call of `send` fails.
 /// # Kafka
 /// `org.apache.kafka.clients.producer.Partitioner`. Differs: it has the types of key and value, and
 /// sees whether a record is partitioned a second time ([`PartitionInput::previous`]).
@@ -101,8 +101,8 @@ impl<K: ?Sized, V: ?Sized, P: Partitioner<K, V> + ?Sized> Partitioner<K, V> for 
     }
 }
 
-/// The partitioning strategy. The two sticky ones read the sticky partition from the topic's entry, which the append
-/// needs anyway.
+/// The partitioning strategy. `Default` and `UniformSticky` read the sticky partition from the topic's entry, which the
+/// append needs anyway.
 pub(crate) enum Strategy<K: ?Sized, V: ?Sized> {
     Default,
     UniformSticky,
@@ -155,7 +155,7 @@ pub struct PartitionInput<'a, K: ?Sized, V: ?Sized> {
 }
 
 impl<'a, K: ?Sized, V: ?Sized> PartitionInput<'a, K, V> {
-    /// A record for `topic` with neither key nor value.
+    /// The input for a record of `topic` with neither key nor value.
     pub fn new(topic: &'a str, cluster: &'a Cluster) -> Self {
         Self {
             topic,
@@ -197,7 +197,7 @@ impl<'a, K: ?Sized, V: ?Sized> PartitionInput<'a, K, V> {
         self.topic
     }
 
-    /// The key, as the caller gave it.
+    /// The key, as the caller gave it; `None` without a key.
     pub fn key(&self) -> Option<&'a K> {
         self.key
     }
@@ -207,18 +207,18 @@ impl<'a, K: ?Sized, V: ?Sized> PartitionInput<'a, K, V> {
         self.key_bytes
     }
 
-    /// The value, as the caller gave it.
+    /// The value, as the caller gave it; `None` without a value.
     pub fn value(&self) -> Option<&'a V> {
         self.value
     }
 
-    /// The value as it is sent.
+    /// The value as it is sent; `None` is Kafka's null.
     pub fn value_bytes(&self) -> Option<&'a [u8]> {
         self.value_bytes
     }
 
-    /// The partition that was chosen first for this record, if this is the second choice, because the record would open
-    /// a new batch there; `None` if this is the first choice. A partitioner that counts records must not count the
+    /// The partition that was chosen first for this record; `None` if this is the first choice. A second choice is made
+    /// if the record would open a new batch in that partition. A partitioner that counts records must not count the
     /// record twice.
     pub fn previous(&self) -> Option<PartitionId> {
         self.previous

@@ -12,7 +12,7 @@ use crate::types::{PartitionId, PartitionInfo};
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.RoundRobinPartitioner`. Differs: a record that opens a new batch takes one turn,
-/// although its partition is chosen twice. In 3.0.0 it takes two, so half of the partitions may get no records
+/// although its partition is chosen twice. In 3.0.0 it takes two turns, so half of the partitions may get no records
 /// (KAFKA-9965, fixed by KAFKA-17632 in 4.0).
 #[derive(Debug)]
 pub struct RoundRobinPartitioner {
@@ -65,7 +65,7 @@ impl<K: ?Sized, V: ?Sized> Partitioner<K, V> for RoundRobinPartitioner {
         let turn = self.next_turn(topic);
         let available = cluster.available_partitions(topic).count();
         let chosen = match available {
-            // No leader at all: the record waits in its batch until one is elected.
+            // No partition has a leader: the record waits in its batch until a leader is elected.
             0 => all.get(turn % all.len()),
             _ => cluster.available_partitions(topic).nth(turn % available),
         };

@@ -69,7 +69,7 @@ fn other_than(
         .iter()
         .position(|partition| *partition == previous)
     {
-        // Draw among the others: the position of the previous one is skipped.
+        // Draws among the other partitions: the position of `previous` is skipped.
         Some(place) => {
             let drawn = random.below(available.len() - 1);
             available[if drawn < place { drawn } else { drawn + 1 }]
@@ -143,7 +143,7 @@ impl StickyPartitionCache {
     ) -> Option<PartitionId> {
         match self.current.read(topic, StickyPartition::get) {
             None | Some(NO_PARTITION) => self.partition(topic, cluster),
-            // Another thread's batch was filled first: follow it, and do not skip its partition.
+            // Another thread has switched already: its choice is kept, not replaced.
             Some(current) if current != previous => Some(current),
             Some(_) => self.move_on(topic, cluster, previous),
         }
@@ -161,7 +161,7 @@ impl StickyPartitionCache {
         }
         let available = cluster.available_partitions(topic);
         let available: Vec<PartitionId> = available.map(PartitionInfo::partition).collect();
-        // Without any leader Java draws among all: the batch then waits for one.
+        // If no partition has a leader, Java draws among all: the batch then waits for a leader.
         let any = |random: &RandomSource| all[random.below(all.len())].partition();
         let next = another(previous, &available, any, &self.random);
         self.current

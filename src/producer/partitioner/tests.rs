@@ -246,8 +246,8 @@ fn the_sticky_partition_is_an_available_one_if_there_is_any() {
     assert_eq!(cache.next_partition("c", &cluster, 0), Some(0));
 }
 
-/// The next sticky partition is a random available one, other than the current one if there are several; a random one
-/// of all if none is available (PT-4).
+/// The next sticky partition is drawn from the available partitions, without the current one if there are several. If
+/// none is available, it is drawn from all partitions (PT-4).
 #[test]
 fn sticky_choices_reach_every_partition_and_follow_from_the_seed() {
     let cluster = two_topics();

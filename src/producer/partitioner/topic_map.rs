@@ -9,7 +9,7 @@ use crate::util::hash::FixedHashMap;
 
 type Map<T> = FixedHashMap<Arc<str>, Arc<T>>;
 
-/// A map from topics to shared cells that only grows, by as many topics as the program sends to.
+/// A map from topics to shared cells. It only grows: by one cell for each topic that the program sends to.
 ///
 /// # Threads
 /// Any. Reading an entry that exists takes no lock; adding one takes a leaf lock (rank 40) and copies

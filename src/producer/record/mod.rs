@@ -110,7 +110,7 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
 
     /// The same record with one more header.
     ///
-    /// Works also for a record that was sent before: its headers are copied then, and only the copy is changed.
+    /// Works even for a record that was sent before: its headers are then copied, and only the copy is changed.
     #[must_use]
     pub fn with_header(
         mut self,
@@ -147,7 +147,7 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
         self.timestamp
     }
 
-    /// The key.
+    /// The key; `None` without a key.
     #[inline]
     pub fn key(&self) -> Option<&K> {
         self.key.as_deref()
@@ -175,7 +175,7 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
         self.topic = topic.into();
     }
 
-    /// Chooses the partition, or leaves the choice to the partitioner.
+    /// Chooses the partition; with `None` the partitioner chooses it.
     pub fn set_partition(&mut self, partition: Option<PartitionId>) {
         self.partition = partition;
     }
@@ -229,7 +229,7 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
     pub(crate) fn owns_nothing(&self) -> bool {
         #[inline(always)]
         fn is_free<T: ?Sized + ToOwned>(field: Option<&Field<'_, T>>) -> bool {
-            // Also an owned field is free if its type has no destructor, such as an integer.
+            // An owned field is free, too, if its type has no destructor, such as an integer.
             !std::mem::needs_drop::<T::Owned>() || !matches!(field, Some(Field::Owned(_)))
         }
         matches!(self.topic, Cow::Borrowed(_))
@@ -238,7 +238,7 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
             && self.headers.owns_nothing()
     }
 
-    /// The same record, borrowing nothing. Copies what was borrowed.
+    /// The same record with all parts owned; borrowed parts are copied.
     pub fn into_owned(self) -> ProducerRecord<'static, K, V>
     where
         K: 'static,

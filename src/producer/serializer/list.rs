@@ -33,7 +33,7 @@ const NULL_SIZE: i32 = -1;
 ///
 /// # Kafka
 /// `org.apache.kafka.common.serialization.ListSerializer`. Differs: the constructor determines whether entries are of
-/// one size, in Java the class of their serializer does; and `default.list.*.serde.inner`, which names a class that
+/// one size (in Java the class of their serializer does), and `default.list.*.serde.inner`, which names a class that
 /// serializes and deserializes, is not read.
 #[derive(Debug, Clone, Copy)]
 pub struct ListSerializer<S> {
@@ -83,7 +83,7 @@ impl<S> ListSerializer<S> {
                     put_int(&mut out, bytes.len())?;
                     out.extend_from_slice(bytes);
                 }
-                // Its index is in the list of nulls above; no bytes stand for it.
+                // The index of a null is in the list of nulls above; the null itself has no bytes.
                 None if self.is_fixed_size => {}
                 None => out.extend_from_slice(&NULL_SIZE.to_be_bytes()),
             }
@@ -92,7 +92,7 @@ impl<S> ListSerializer<S> {
     }
 }
 
-/// Checks that entries have the size by which a reader delimits them.
+/// Checks that all entries have the same size: a reader separates the entries by it.
 fn check_sizes(entries: &[Option<Serialized<'_>>]) -> Result<(), BoxError> {
     let mut sizes = entries
         .iter()
@@ -162,7 +162,7 @@ list_serializer!(Vec<T>);
 
 /// Sends `Option<T>`: `Some` as the inner serializer sends a `T`, and `None` as it sends null.
 ///
-/// For the entries of a [`ListSerializer`], and for a program whose keys or values are options already.
+/// Used for the entries of a [`ListSerializer`], and by a program whose keys or values are options already.
 #[derive(Debug, Clone, Copy, Default)]
 #[allow(
     clippy::exhaustive_structs,

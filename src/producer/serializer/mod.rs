@@ -64,10 +64,10 @@ use crate::types::ClusterResourceListener;
 /// A function can be a serializer, too: see [`serialize_with`].
 ///
 /// # Threads
-/// Called on the threads that send, at the same time if several send. A panic is contained and fails the call of
-/// `send`. Calls that would wait for the producer are refused inside ([`Misuse`](crate::Misuse)).
+/// Called on the threads that send, possibly on several at the same time. A panic is caught, and the call of `send`
+/// fails. Inside a serializer, calls that would wait for the producer are refused ([`Misuse`](crate::Misuse)).
 /// # Kafka
-/// `org.apache.kafka.common.serialization.Serializer`. Differs: a null goes to
+/// `org.apache.kafka.common.serialization.Serializer`. Differs: a null is passed to
 /// [`serialize_null`](Self::serialize_null).
 pub trait Serializer<T: ?Sized>: Send + Sync {
     /// Configures the serializer from the producer's configuration. Called once, before any other method, for a
@@ -122,8 +122,8 @@ pub trait Serializer<T: ?Sized>: Send + Sync {
         None
     }
 
-    /// Zero-copy fast path: a function that borrows the bytes of the data, if they are what is sent. Cannot be
-    /// overridden outside of this library, because the function runs without panic containment.
+    /// Zero-copy fast path: a function that borrows the bytes of the data, if they are sent unchanged. Cannot be
+    /// overridden outside of this library, because panics of the function are not caught.
     #[doc(hidden)]
     fn borrow_bytes(&self, _: OfThisLibrary) -> Option<BorrowBytes<T>> {
         None

@@ -63,7 +63,7 @@ number_serializer! {
 }
 
 number_serializer! {
-    /// Sends an `f64` as its eight IEEE 754 bytes; every NaN becomes the same one.
+    /// Sends an `f64` as its eight IEEE 754 bytes; every NaN is sent as the canonical NaN.
     DoubleSerializer(f64) = "org.apache.kafka.common.serialization.DoubleSerializer",
     |number| if number.is_nan() { CANONICAL_NAN } else { number.to_bits() }.to_be_bytes()
 }

@@ -31,12 +31,12 @@ impl Serialized<'_> {
         }
     }
 
-    /// How many bytes there are.
+    /// The number of bytes.
     pub fn len(&self) -> usize {
         self.as_slice().len()
     }
 
-    /// Whether there are none, which is not the same as null.
+    /// Whether there are no bytes, which is not the same as null.
     pub fn is_empty(&self) -> bool {
         self.as_slice().is_empty()
     }
@@ -116,10 +116,10 @@ pub struct InlineBytes {
 }
 
 impl InlineBytes {
-    /// How many bytes fit.
+    /// The maximum number of bytes.
     pub const CAPACITY: usize = 16;
 
-    /// A copy of `bytes`; `None` if they are too many.
+    /// A copy of `bytes`; `None` if they are more than [`CAPACITY`](Self::CAPACITY).
     pub fn new(bytes: &[u8]) -> Option<Self> {
         let mut copy = [0; Self::CAPACITY];
         copy.get_mut(..bytes.len())?.copy_from_slice(bytes);

@@ -37,7 +37,7 @@ macro_rules! stock {
     )*};
 }
 
-// Java's three classes for bytes differ in the type they take and not in what they send.
+// Java's three classes for bytes differ in the types that they take, not in the bytes that they send.
 stock! {
     str: StringSerializer => StringSerializer;
     String: StringSerializer => StringSerializer;

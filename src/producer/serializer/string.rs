@@ -6,13 +6,14 @@ use crate::config::PluginConfig;
 use crate::error::BoxError;
 use crate::record::Headers;
 
-/// Sends `str` and `String` as UTF-8, without a copy, or in another encoding that `key.serializer.encoding`,
-/// `value.serializer.encoding`, or for both `serializer.encoding` names: `UTF-8`, `UTF-16` (with a byte order mark),
-/// `UTF-16BE`, `UTF-16LE`, `ISO-8859-1`, `US-ASCII`, in any case. Characters that an encoding lacks become `?`.
+/// Sends `str` and `String` as UTF-8, without a copy. Another encoding is set by `key.serializer.encoding` or
+/// `value.serializer.encoding`, or for both by `serializer.encoding`: `UTF-8`, `UTF-16` (with a byte order mark),
+/// `UTF-16BE`, `UTF-16LE`, `ISO-8859-1` or `US-ASCII`, in upper or lower case. Characters that an encoding lacks become
+/// `?`.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.serialization.StringSerializer`. Differs: supports only the encodings that every Java
-/// platform has; any other is refused when the producer is built, not when a record is sent.
+/// platform has; any other encoding is refused when the producer is built, not when a record is sent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StringSerializer {
     encoding: Encoding,
@@ -132,7 +133,7 @@ impl Encoding {
             ),
             Self::Utf16Be => utf16(text.encode_utf16(), u16::to_be_bytes),
             Self::Utf16Le => utf16(text.encode_utf16(), u16::to_le_bytes),
-            // ASCII characters have the same bytes in both, and in UTF-8.
+            // ASCII characters have the same bytes in both encodings, and in UTF-8.
             Self::Latin1 | Self::Ascii if text.is_ascii() => text.into(),
             Self::Latin1 => single_bytes(text, 0xff),
             Self::Ascii => single_bytes(text, 0x7f),

@@ -9,8 +9,8 @@ use crate::config::PluginConfig;
 use crate::error::BoxError;
 use crate::record::Headers;
 
-/// Sends a [`Uuid`] as its text, 36 characters in lower case, in UTF-8 or the encoding that
-/// `key.serializer.encoding`, `value.serializer.encoding`, or for both `serializer.encoding` names.
+/// Sends a [`Uuid`] as its text, 36 characters in lower case, in UTF-8. Another encoding is set by
+/// `key.serializer.encoding` or `value.serializer.encoding`, or for both by `serializer.encoding`.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.serialization.UUIDSerializer`.

@@ -1,8 +1,8 @@
 //! The callbacks of a batch's records, which run on its completion, in the order of sending.
 //!
-//! A program that sends in a loop passes the same closure type each time. So callbacks of the type of a batch's first
-//! one are stored unboxed in one vector: no allocation for each, and none that another thread frees. Only callbacks of
-//! other types are boxed.
+//! A program that sends in a loop passes the same closure type each time. So callbacks of the same type as a batch's
+//! first callback are stored unboxed in one vector: they need no allocations of their own, which another thread would
+//! free. From the first callback of another type on, callbacks are boxed.
 
 mod places;
 
@@ -36,10 +36,10 @@ type BoxedCallback = Box<dyn FnOnce(RecordResultRef<'_>) + Send>;
 
 /// A callback of a `send` call; empty once it was moved to a batch or called.
 pub(crate) trait UntakenCallback {
-    /// Moves the callback to those of its record's batch.
+    /// Moves the callback to the thunks of its record's batch.
     fn move_to(&mut self, thunks: &mut Thunks, index: u32, record: &RecordParts<'_>);
 
-    /// Calls it at once.
+    /// Calls the callback at once.
     fn call(&mut self, told: RecordResultRef<'_>);
 }
 
@@ -85,20 +85,20 @@ impl AnyThunk {
 /// The thunks of a batch.
 #[derive(Default)]
 pub(crate) struct Thunks {
-    /// The thunks of the first one's type, up to the first of another type.
+    /// The leading thunks, whose callbacks are all of the same type as the first.
     alike: Option<Box<dyn ThunksAlike>>,
-    /// The index after the last thunk's record. A thunk does not store the index of its record, which follows from its
-    /// position: there may be as many thunks as `buffer.memory` holds records.
+    /// The index after the last thunk's record. To save memory, a thunk does not store the index of its record, which
+    /// follows from its position: there may be as many thunks as `buffer.memory` holds records.
     next: u32,
     rare: Option<Box<Rare>>,
-    /// The expected number of records, estimated from the size of the first.
+    /// The expected number of records, estimated from the size of the first record.
     expected: u32,
 }
 
 /// The fields that few batches need, boxed.
 #[derive(Default)]
 struct Rare {
-    /// All thunks from the first of another type on.
+    /// All thunks from the first one of another type on.
     others: Vec<AnyThunk>,
     /// The gaps: records without thunks, between those that have one.
     places: SparseIndex,
@@ -113,7 +113,7 @@ impl Thunks {
     }
 
     /// Sets the initial capacity, before the first thunk is added: a vector that grows by doubling may take twice the
-    /// memory it needs, and there is one for each batch in `buffer.memory`.
+    /// memory it needs, and there is one such vector for each batch in `buffer.memory`.
     pub(crate) fn expect(&mut self, records: usize) {
         self.expected = u32::try_from(records).map_or(MAX_EXPECTED, |r| r.min(MAX_EXPECTED));
     }
@@ -148,7 +148,7 @@ impl Thunks {
         let first = self
             .alike
             .get_or_insert_with(|| Box::new(Vec::<Thunk<F>>::with_capacity(expected)));
-        // Records since the last thunk that had no callback.
+        // The number of records without a callback since the last thunk.
         let left_out = index - std::mem::replace(&mut self.next, index + 1);
         let is_like_first = first.as_any().is::<Vec<Thunk<F>>>();
         if left_out > 0 || !is_like_first {
@@ -160,8 +160,8 @@ impl Thunks {
         let alike = first.as_any().downcast_mut::<Vec<Thunk<F>>>();
         let others = self.rare.as_mut().map(|rare| &mut rare.others);
         match (alike, others) {
-            // Once a callback of another type was boxed, later ones are boxed too: the vectors run one after the other,
-            // and callbacks run in the order of sending.
+            // Once a callback of another type was boxed, later callbacks are boxed, too: the vectors run one after the
+            // other, and callbacks must run in the order of sending.
             (Some(_), Some(others)) if !others.is_empty() => {
                 others.push(AnyThunk::any(facts, callback));
             }
@@ -178,7 +178,8 @@ impl Thunks {
         }
     }
 
-    /// Splits off the thunks of the batch's first `records` records; the indexes of the others then count from there.
+    /// Splits off the thunks of the batch's first `records` records; the indexes of the remaining thunks then count
+    /// from that record on.
     #[must_use]
     pub(crate) fn take_front(&mut self, records: u32) -> Self {
         let alike = self.alike.as_ref().map_or(0, |alike| alike.len());
@@ -194,9 +195,9 @@ impl Thunks {
     }
 
     /// Runs interceptors and callbacks with the batch's outcome, in the order of sending. A panic of one callback does
-    /// not affect the others; the listener contains panics of interceptors.
+    /// not affect the others; the listener catches panics of interceptors.
     ///
-    /// Runs user code: no lock is held.
+    /// Runs user code: must be called without a lock held.
     pub(crate) fn run(self, end: CompletedBatch<'_>) {
         let Rare { others, places } = self.rare.map_or_else(Rare::default, |rare| *rare);
         let mut places = places.iter();
@@ -253,7 +254,7 @@ impl<'a> RecordMetadataCursor<'a> {
                 self.metadata.move_on(base_offset, place, facts);
                 None
             }
-            // Either the whole batch failed or none of it, so the metadata stay a placeholder throughout.
+            // Either all records of a batch have failed or none, so the metadata remain a placeholder throughout.
             Err(error) => Some(error),
         }
     }
@@ -270,7 +271,7 @@ trait ThunksAlike: Send {
 
     fn len(&self) -> usize;
 
-    /// Takes the first `count`.
+    /// Takes the first `count` thunks.
     fn take_front(&mut self, count: usize) -> Box<dyn ThunksAlike>;
 
     fn run(self: Box<Self>, places: &mut PlaceIter<'_>, end: CompletedBatch<'_>);
@@ -308,7 +309,7 @@ fn run_in_order<F: Callback>(
         let mut records = RecordMetadataCursor::of(&end);
         while let Some((place, Thunk { facts, callback })) = next() {
             let error = records.move_on(place, facts);
-            // Interceptors before the record's callback, as in Kafka.
+            // Interceptors run before the record's callback, as in Kafka.
             listener.on_acknowledgement(&records.metadata, error);
             if planted!(AcknowledgedTwice) {
                 listener.on_acknowledgement(&records.metadata, error);
@@ -320,8 +321,8 @@ fn run_in_order<F: Callback>(
         }
         return;
     }
-    // Without interceptors one fence holds for all callbacks. The iterators are outside of the closure: after a panic
-    // `call_all` calls it again, and it goes on with the next callback.
+    // Without interceptors one fence encloses all callbacks. The iterators are outside of the closure: after a panic
+    // `call_all` calls the closure again, which continues with the next callback.
     let run_rest = || {
         let mut records = RecordMetadataCursor::of(&end);
         while let Some((place, Thunk { facts, callback })) = next() {

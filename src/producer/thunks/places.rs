@@ -1,4 +1,5 @@
-//! A sparse index: maps positions in a list of thunks to indexes of records in the batch. Nearly always they are equal.
+//! A sparse index: maps positions in a list of thunks to indexes of records in the batch. Nearly always the two are
+//! equal.
 
 /// The record indexes of a list's entries, in order, stored as the gaps between them.
 #[derive(Debug, Default)]
@@ -26,9 +27,10 @@ impl SparseIndex {
     }
 
     /// Splits the index of a list of `len` entries at record `place`. Keeps the entries from there on, renumbered to
-    /// start at zero; returns the number and the index of those before.
+    /// start at zero; returns the number and the index of the entries before it.
     pub(super) fn take_front(&mut self, len: usize, place: u32) -> (usize, Self) {
-        // Expanded and built anew: only the split of a batch does this, which is rare.
+        // The index is expanded and built anew, which is slow. Only the split of a batch does this, and splits are
+        // rare.
         let all: Vec<u32> = self.iter().take(len).collect();
         let count = all.partition_point(|at| *at < place);
         let front = Self::of(all[..count].iter().copied());

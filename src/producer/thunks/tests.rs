@@ -33,7 +33,8 @@ impl Fixture {
         Some(callback).move_to(&mut self.thunks, index, &RECORD);
     }
 
-    /// A callback of one type that records its record's offset, and panics for a chosen one.
+    /// A callback that records its record's offset, or panics at the offset `panic_at`. All these callbacks are of one
+    /// type.
     fn noting(&self, panic_at: Option<i64>) -> impl Callback + use<> {
         let calls = Arc::clone(&self.calls);
         move |answer: RecordResultRef<'_>| {

@@ -16,8 +16,8 @@ use crate::error::ErrorCode;
 use crate::planted::planted;
 use crate::protocol::{AddOffsetsToTxnRequest, Request, Response};
 
-/// Adds the offsets of a group to the open transaction. The offsets themselves follow, to the group's coordinator, and
-/// only then does the call end (TM-20).
+/// Adds the offsets partition of a group to the open transaction. Then a TxnOffsetCommit sends the offsets to the
+/// group's coordinator; only its response completes the call (TM-20).
 ///
 /// # Kafka
 /// `TransactionManager.AddOffsetsToTxnHandler`.

@@ -19,24 +19,24 @@ use crate::protocol::{
 use crate::types::TopicPartition;
 use crate::util::backoff::SHORTEST_BACKOFF;
 
-/// Adds all partitions that are to be added when it is sent, in one request (TM-10).
+/// Adds, in one request, all partitions that are to be added when the request is sent (TM-10).
 ///
 /// # Kafka
-/// `TransactionManager.AddPartitionsToTxnHandler` (TM-15, TM-18, TM-19). Differs: the first pause for the transaction
-/// before is shorter.
+/// `TransactionManager.AddPartitionsToTxnHandler` (TM-15, TM-18, TM-19). Differs: the first back-off for the end of the
+/// previous transaction is shorter.
 #[derive(Debug)]
 pub(super) struct AddPartitionsToTxn {
     coordinator: CoordinatorKey,
-    /// It has waited for the end of the transaction before.
+    /// Whether the request has waited for the end of the previous transaction.
     has_waited: bool,
 }
 
-/// How long to wait for the end of the transaction before, which is still being written into the logs (TM-15). The
-/// first pause is [`SHORTEST_BACKOFF`], which is enough for most: with short transactions one after the other it is
-/// most of what they take.
+/// The maximum back-off for the end of the previous transaction, whose markers are still being written into the logs
+/// (TM-15). The first back-off is [`SHORTEST_BACKOFF`], which is usually enough: if short transactions follow each
+/// other, this wait is most of their duration.
 const CONCURRENT_TRANSACTIONS_BACKOFF: Duration = Duration::from_millis(20);
 
-/// An error names no more topics than this.
+/// The maximum number of topics that an error message names.
 const TOPICS_TOLD: usize = 10;
 
 impl AddPartitionsToTxn {
@@ -112,7 +112,7 @@ impl RequestHandler for AddPartitionsToTxn {
         let verdict = self.handle_answer(&response.topics, manager);
         if verdict == RequestVerdict::Done {
             manager.contents.is_adding = false;
-            // Those that came meanwhile.
+            // Adds the partitions that came meanwhile.
             manager.add_new_partitions();
         }
         verdict
@@ -143,15 +143,15 @@ impl AddPartitionsToTxn {
                 topic.partitions.iter().map(move |it| (name, it))
             })
         };
-        // The first that says something of the request as a whole decides.
+        // The first error that concerns the request as a whole decides.
         for (name, result) in results() {
             match result.error {
-                // Results of single partitions, judged below.
+                // Results of single partitions are handled below.
                 ErrorCode::NoError
                 | ErrorCode::TopicAuthorizationFailed
                 | ErrorCode::OperationNotAttempted => {}
-                // The coordinator is still writing the markers of the previous transaction, which the first
-                // request of the next one meets (TM-15).
+                // The coordinator is still writing the markers of the previous transaction. This error is the response
+                // to the first request of the next transaction (TM-15).
                 ErrorCode::ConcurrentTransactions if manager.contents.is_without_partitions() => {
                     let longest = if self.has_waited {
                         CONCURRENT_TRANSACTIONS_BACKOFF
@@ -180,7 +180,7 @@ impl AddPartitionsToTxn {
             .map(|(name, result)| (name, result.error))
             .collect();
         if refused.is_empty() {
-            // Also if the transaction has failed meanwhile: it is open at the coordinator.
+            // Noted even if the transaction has failed meanwhile: it is open at the coordinator.
             if results().next().is_some() && !planted!(LateAddForgotten) {
                 manager.contents.begun = Begun::Yes;
             }
@@ -200,7 +200,7 @@ impl AddPartitionsToTxn {
                 }
             }
             return if results().next().is_none() {
-                // An answer without the partitions is none.
+                // A response without any partition answers nothing: the request is retried.
                 RequestVerdict::Retry {
                     wait: manager.retry_backoff(),
                 }

@@ -1,6 +1,7 @@
 //! Idempotence for the sender: the drain gate, sequence numbers, the epoch bump, completed and failed batches.
 //!
-//! Order per batch: `may_drain`, `number`, then one of the `handle_*`; `resolve` once a step.
+//! Order per batch: `may_drain`, `number`, then one of the `handle_*`. `resolve` is called once in each step of the
+//! sender.
 
 use crate::planted::planted;
 use crate::util::log::debug;
@@ -15,8 +16,8 @@ use crate::producer::batch::{BatchFate, BatchSummary, SealedBatch, SplitBatch};
 use crate::types::{ProducerIdAndEpoch, TopicPartition};
 
 impl TransactionManager {
-    /// Resolves expired batches. A partition whose batches turned out to be written is no longer disturbed. If a
-    /// sequence has a gap, the epoch is bumped as soon as that cannot cause duplicates.
+    /// Resolves the sequence numbers of expired batches. A partition whose batches turned out to be written is no
+    /// longer disturbed. If a sequence has a gap, the epoch is bumped as soon as that cannot cause duplicates.
     ///
     /// # Kafka
     /// `#maybeResolveSequences`, `#bumpIdempotentEpochAndResetIdIfNeeded` (TM-40, TM-41, TM-48). Differs: Java also
@@ -50,7 +51,7 @@ impl TransactionManager {
     }
 
     /// Bumps the epoch (TM-40). If all epochs are used up, a new producer id is requested, and queued batches are
-    /// renumbered when it arrives. A partition of an earlier epoch restarts in the current one.
+    /// renumbered when it arrives. A partition of an earlier epoch restarts in the current epoch.
     ///
     /// Only the coordinator bumps the epoch of a transactional producer: bumped here, it would differ from the epoch of
     /// the open transaction. In an open transaction, a partition whose leader has lost the producer state restarts in
@@ -191,7 +192,7 @@ impl TransactionManager {
         code: Option<ErrorCode>,
         why: Option<&str>,
     ) {
-        // The batch was never numbered, or a restart of the sequence has dropped it.
+        // A batch that is not tracked was never numbered, or a restart of the sequence has dropped it.
         if !self.miss(index, batch) {
             return;
         }
@@ -251,7 +252,7 @@ impl TransactionManager {
     /// and no new batch of the partition is numbered until that is known.
     ///
     /// # Kafka
-    /// `#markSequenceUnresolved` (TM-47). Differs: also for a first attempt (SE-9).
+    /// `#markSequenceUnresolved` (TM-47). Differs: a first attempt, too, leaves the sequence unresolved (SE-9).
     pub(crate) fn handle_expired_in_flight(&mut self, index: EntryIndex, batch: &BatchSummary) {
         self.miss(index, batch);
         self.handle_lost_records(None, not_delivered(batch));
@@ -321,8 +322,8 @@ impl TransactionManager {
                 }
                 partition.note_gap(batch.id);
             }
-            // The response lacks the log start offset, because the partition moved while the broker responded. A retry
-            // will return it.
+            // The response lacks the log start offset, because the partition moved while the broker responded. The
+            // response to a retry will contain it.
             ErrorCode::UnknownProducerId => {}
             ErrorCode::OutOfOrderSequenceNumber => {
                 if partition.out_of_order(batch) == OutOfOrder::Final {

@@ -57,7 +57,7 @@ impl Coordinators {
 
     pub(super) fn lost(&mut self, of: &CoordinatorKey) {
         if let Some(known) = self.0.iter_mut().find(|known| known.of == *of) {
-            // Marked, not removed: `found` compares the next lookup with it.
+            // Marked, not removed: `found` compares the result of the next lookup with it.
             known.is_lost = true;
             known.init_producer_id = None;
         }

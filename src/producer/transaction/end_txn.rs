@@ -164,7 +164,8 @@ impl RequestHandler for EndTxn {
 }
 
 impl EndTxn {
-    /// Notes a commit in doubt. It stays in doubt until the transaction has ended, even if that must be aborted.
+    /// Notes whether the commit is in doubt. The note stays until the transaction has ended, even if the transaction
+    /// must be aborted.
     fn note_doubt(&self, manager: &mut TransactionManager) {
         if self.commits {
             manager.commit_in_doubt = self.is_in_doubt;

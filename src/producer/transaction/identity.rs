@@ -235,7 +235,7 @@ impl InitProducerId {
     }
 
     /// The client lacks the authorization, or the broker does not support idempotence: queued batches fail, and the
-    /// request is retried for later ones (KAFKA-13668).
+    /// request is retried for later batches (KAFKA-13668).
     fn refused(
         &mut self,
         code: ErrorCode,
@@ -314,7 +314,7 @@ impl TransactionManager {
         }
     }
 
-    /// Fatal error: no batch and no request is sent any more. The first such error is kept.
+    /// Fails the producer with a fatal error: no batch and no request is sent any more. The first such error is kept.
     pub(super) fn fail_with(&mut self, code: ErrorCode, message: &Arc<str>) {
         if self.fatal_error().is_some() {
             return;

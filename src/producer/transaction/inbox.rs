@@ -6,7 +6,7 @@ use crate::producer::wake::SenderWaker;
 use crate::sync::{Mutex, Rank};
 
 /// Requests that the sender has not taken yet. A handler sets the result of its request by a
-/// [`Latch`](crate::producer::waiting::Latch) shared with the call.
+/// [`Latch`](crate::producer::waiting::Latch) shared with the waiting call.
 #[derive(Debug)]
 pub(crate) struct RequestInbox(Mutex<Inbox>);
 

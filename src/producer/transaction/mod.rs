@@ -147,7 +147,7 @@ pub(crate) struct TransactionManager {
 }
 
 impl TransactionManager {
-    /// Creates a manager. It requests a producer id at once, unless it is transactional: then `init_transactions`
+    /// Creates a manager, which requests a producer id at once. For a transactional producer, `init_transactions`
     /// requests the id.
     pub(crate) fn new(options: TransactionOptions) -> Self {
         let inbox = Arc::new(RequestInbox::new());

@@ -62,8 +62,9 @@ impl OffsetsToCommit {
 /// The maximum length of a string in a request, in bytes.
 const STRING_BYTES_MAX: usize = i16::MAX as usize;
 
-/// The fault of the offset of one partition, if it has one. A coordinator would refuse it repeatedly, as a partition
-/// that does not exist yet; or the request could not be encoded, which would fail all offsets of the call.
+/// The fault of the offset of one partition, if it has one. A coordinator would refuse such an offset in every attempt,
+/// as if the partition did not exist yet; or the request could not be encoded, which would fail all offsets of the
+/// call.
 fn fault_of(name: &TopicPartition, offset: &OffsetAndMetadata) -> Option<String> {
     if let Err(fault) = topic_name::check(name.topic()) {
         return Some(format!(

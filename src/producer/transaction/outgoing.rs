@@ -25,7 +25,7 @@ enum RequestEnd {
 }
 
 /// A guard around a handler's call, while its request is out of the queue. If the handler panics, the drop puts the
-/// request back, to be given up with the others.
+/// request back, to be given up with the other requests.
 struct Telling<'m> {
     manager: &'m mut TransactionManager,
     pending: Option<PendingRequest>,
@@ -55,7 +55,8 @@ impl Drop for Telling<'_> {
 }
 
 impl TransactionManager {
-    /// The next request to send, and when. Queues a coordinator lookup first if the coordinator is unknown.
+    /// The next request to send, or the time to wait for. Queues a coordinator lookup first if the coordinator is
+    /// unknown.
     pub(crate) fn next_request(
         &mut self,
         batches: &mut BatchesStatus<'_>,
@@ -156,7 +157,7 @@ impl TransactionManager {
             self.requests.push(handler);
         }
         if let Some(transactions) = &self.transactions {
-            // Before the in-flight request is taken: `commit_is_out` reads it.
+            // Called before the in-flight request is taken: `commit_is_out` reads it.
             transactions.close(why, self.commit_is_out());
             self.state_seen = transactions.state();
         }

@@ -28,10 +28,10 @@ pub(crate) enum Destination {
     Coordinator(CoordinatorKey),
 }
 
-/// The priority of a request; equal ones are sent in the order they were queued.
+/// The priority of a request. Requests of equal priority are sent in the order they were queued.
 ///
 /// # Kafka
-/// `TransactionManager.Priority` (TM-9). Differs: there the order of equals is not fixed.
+/// `TransactionManager.Priority` (TM-9). Differs: in Java the order of requests with equal priority is not fixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Priority {
     FindCoordinator,
@@ -45,10 +45,10 @@ pub(crate) enum Priority {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Condition {
     Nothing,
-    /// Batches that cannot be sent without this request must be waiting. They may never arrive, so other requests are
-    /// sent before it meanwhile.
+    /// Batches that cannot be sent without this request must be waiting. Such batches may never arrive, so the requests
+    /// behind this one do not wait for it.
     BatchesWait,
-    /// All batches must have completed (TM-11). Batches always complete, so the requests behind this one wait too.
+    /// All batches must have completed (TM-11). Batches always complete, so the requests behind this one wait, too.
     BatchesEnded,
 }
 
@@ -117,8 +117,9 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
         true
     }
 
-    /// Whether the request has to be sent, once its [condition](Self::condition) is met. A transaction that the
-    /// coordinator cannot have begun ends without a request, but not before its batches.
+    /// Whether the request has to be sent, once its [condition](Self::condition) is met. False for the EndTxn of a
+    /// transaction that the coordinator cannot have begun: the transaction ends without a request, but not before its
+    /// batches.
     fn asks_broker(&self, _manager: &TransactionManager) -> bool {
         true
     }
@@ -167,7 +168,7 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
         manager.no_answer(failure)
     }
 
-    /// The request is dropped, unsent or not retried: the producer has failed, is closed, or panicked, perhaps in this
-    /// handler.
+    /// Called when the request is dropped, unsent or not retried: the producer has failed, is closed, or panicked,
+    /// perhaps in this handler.
     fn give_up(&mut self, _why: &Arc<str>, _manager: &mut TransactionManager) {}
 }

@@ -21,9 +21,9 @@ pub(crate) enum NextRequest {
     Nothing,
     /// Wait until this time.
     At(Instant),
-    /// Send the request that is due to any node.
+    /// Send the due request to any node.
     ToAnyNode,
-    /// Send the request that is due to this node, which need not be in the metadata.
+    /// Send the due request to this node, which need not be in the metadata.
     ToCoordinator(Node),
 }
 
@@ -50,7 +50,7 @@ pub(super) enum NextQueued {
 
 /// The request queue: at most one request is in flight, and the first in the queue is sent next. A request in back-off,
 /// or one that waits for batches to end, blocks the requests behind it. A request that waits for batches to arrive does
-/// not, since they may never arrive.
+/// not block them, since such batches may never arrive.
 ///
 /// # Kafka
 /// `TransactionManager#pendingRequests`, `#nextRequest`, `Sender#maybeSendAndPollTransactionalRequest`. Differs: the
@@ -109,7 +109,8 @@ impl RequestQueue {
         batches: &mut BatchesStatus<'_>,
         now: Instant,
     ) -> NextQueued {
-        // One transactional request in flight, as in Java: its response may change the content of the next one.
+        // At most one transactional request is in flight, as in Java: its response may change the content of the next
+        // one.
         if self.in_flight.is_some() {
             return NextQueued::Nothing;
         }
@@ -186,7 +187,7 @@ impl RequestQueue {
             RequestVerdict::Retry { wait } => wait,
             RequestVerdict::FindCoordinator { wait } => {
                 if let Destination::Coordinator(of) = pending.handler.destination() {
-                    // `next_request` looks it up again when it is this request's turn.
+                    // `next_request` looks the coordinator up again when it is this request's turn.
                     self.coordinators.lost(&of);
                 }
                 wait

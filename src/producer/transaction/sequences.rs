@@ -20,7 +20,7 @@ pub(super) struct PartitionSequences {
     producer: ProducerIdAndEpoch,
     /// True if the batches of the partition are parts of transactions.
     is_transactional: bool,
-    /// The number of the first record of the next batch.
+    /// The sequence number of the first record of the next batch.
     next: Sequence,
     /// The sequence number of the last record that is known to be written in the current epoch.
     last_acknowledged: Option<Sequence>,
@@ -138,7 +138,7 @@ impl PartitionSequences {
     ///
     /// A leader without state of a producer accepts any first sequence number. If the batch in front is refused for a
     /// moment, as during a leader election, such a leader accepts the batch behind it, and will then never accept the
-    /// one in front. So these batches are sent alone until they are acknowledged: the first batch of an epoch; the
+    /// batch in front. So these batches are sent alone until they are acknowledged: the first batch of an epoch; the
     /// first batch after the partition was idle, because the leader may have lost the state meanwhile (the topic was
     /// deleted and recreated, or `producer.id.expiration.ms` has passed); and a retry.
     ///
@@ -161,7 +161,7 @@ impl PartitionSequences {
 
     /// Whether a batch in the retry queue may be sent now: only the oldest batch, and not if it waits for another
     /// number behind a gap. A batch behind a gap that may nevertheless be in the log is retried under its number: the
-    /// response shows whether it is there.
+    /// response shows whether it is in the log.
     pub(super) fn may_be_tried_again(&self, id: BatchId) -> bool {
         self.in_flight.front().is_none_or(|first| {
             first.id == id && (!self.is_behind_gap(id) || first.fate != BatchFate::NotWritten)
@@ -209,7 +209,7 @@ impl PartitionSequences {
             if tracked.progress == BatchProgress::Waiting {
                 tracked.progress = BatchProgress::Again;
             }
-            // `is_proved` is about earlier attempts; this one may be written.
+            // `is_proved` is about earlier attempts; this attempt may write the batch.
             tracked.is_proved = false;
         }
     }
@@ -242,7 +242,7 @@ impl PartitionSequences {
         if !planted!(BlindAcknowledgedOutlivesEpoch) {
             self.last_acknowledged = None;
         }
-        // The leader accepts sequence 0 of a new epoch, whatever it has received in the old one.
+        // The leader accepts sequence 0 of a new epoch, whatever it has received in the old epoch.
         self.unresolved = None;
         self.gap = None;
         self.rewinds = Rewind::ToAcknowledged;
@@ -250,7 +250,7 @@ impl PartitionSequences {
         let next = &mut self.next;
         self.in_flight.retain(|tracked| {
             debug_assert!(!tracked.is_under_way(), "its answer is for the old number");
-            // Under a new epoch the broker could not detect the duplicate, so such a batch fails instead.
+            // A batch that may be in the log fails: under a new epoch the broker could not detect the duplicate.
             let may_be_written =
                 tracked.fate != BatchFate::NotWritten && !planted!(MaybeWrittenRenumbered);
             if may_be_written || tracked.is_overtaken && !planted!(OvertakenRenumbered) {
@@ -269,7 +269,7 @@ impl PartitionSequences {
         });
     }
 
-    /// The batch is written. A late response for an earlier epoch does not change the sequence of the current one.
+    /// The batch is written. A late response for an earlier epoch does not change the sequence of the current epoch.
     pub(super) fn acknowledge(&mut self, batch: &BatchSummary, base_offset: i64, now: Instant) {
         if batch.producer() == self.producer || planted!(OldEpochAcknowledges) {
             let last = batch.state.base_sequence.advance(batch.record_count - 1);
@@ -318,7 +318,7 @@ impl PartitionSequences {
         self.in_flight.extend(after);
     }
 
-    /// Stops tracking a completed batch; false if it was not tracked.
+    /// Stops tracking a completed batch; returns false if it was not tracked.
     pub(super) fn remove(&mut self, id: BatchId) -> bool {
         let at = self.in_flight.iter().position(|tracked| tracked.id == id);
         at.and_then(|at| self.in_flight.remove(at)).is_some()
@@ -329,14 +329,15 @@ impl PartitionSequences {
     /// A numbered batch has ended unacknowledged. Its numbers are a gap if it is certain that it was not written and
     /// never will be; otherwise they are unresolved.
     pub(super) fn miss(&mut self, batch: &BatchSummary) {
-        // A batch of an old epoch leaves no gap in this one; nor does one before a sequence that was acknowledged.
+        // A batch of an old epoch leaves no gap in the current epoch. A batch before an acknowledged sequence number
+        // leaves no gap either.
         if batch.producer() != self.producer || self.is_overtaken(batch) {
             return;
         }
         match batch.fate {
             BatchFate::NotWritten => self.note_gap(batch.id),
-            // Unresolved, not missing: the acknowledgement of a later batch, or a late one of this batch, may show that
-            // it was written.
+            // Unresolved, not missing: the acknowledgement of a later batch, or a late acknowledgement of this batch,
+            // may show that this batch was written.
             BatchFate::Disputed | BatchFate::Unknown => {
                 let next = batch.state.base_sequence.advance(batch.record_count);
                 let later = match self.unresolved {
@@ -431,9 +432,9 @@ impl PartitionSequences {
         self.rewinds == Rewind::ToZero
     }
 
-    /// After an unknown producer id: whether this batch and those behind it can get sequence numbers from 0 in the
-    /// current epoch. They can if the batch is certain not to be written, and if retention has deleted all acknowledged
-    /// records: with these, old brokers lose the producer state.
+    /// After an `UNKNOWN_PRODUCER_ID` response: whether this batch and those behind it can get sequence numbers from 0
+    /// in the current epoch. They can if the batch is certain not to be written, and if retention has deleted all
+    /// acknowledged records: with these, old brokers lose the producer state.
     ///
     /// # Kafka
     /// `TransactionManager#canRetry`, `#startSequencesAtBeginning` (TM-45). Differs: Java also restarts if the batch
@@ -449,14 +450,14 @@ impl PartitionSequences {
         self.is_forgotten()
     }
 
-    /// Rewinds the sequence to the first number after the acknowledged ones; false, without a change, if records under
-    /// the missing numbers may be in the log. No batch may be in flight.
+    /// Rewinds the sequence to the first number after the acknowledged ones. Returns false, and changes nothing, if
+    /// records under the missing numbers may be in the log. No batch may be in flight.
     pub(super) fn rewind(&mut self) -> bool {
         debug_assert!(
             self.in_flight.is_empty(),
             "they have numbers that are given again"
         );
-        // Brokers before 2.5 cannot bump epochs, so the gap is closed by giving the numbers again within the epoch.
+        // Brokers before 2.5 cannot bump epochs, so the gap is closed by assigning the numbers again within the epoch.
         let acknowledged = match self.rewinds {
             Rewind::ToAcknowledged => self.last_acknowledged,
             Rewind::ToZero => None,
@@ -480,8 +481,8 @@ impl PartitionSequences {
 
     /// Whether the batches can be renumbered. There must be a gap, and the batches in front of it must have ended,
     /// since they may be in the log under their numbers. No batch may be in flight, and the first must be certain not
-    /// to be written. Later batches that may be written fail then: if a broker that had lost the producer state has
-    /// accepted one, the first batch would be written after it.
+    /// to be written. Later batches that may be written then fail: if a broker that had lost the producer state has
+    /// accepted such a batch, the first batch would be written after it.
     pub(super) fn may_restart(&self) -> bool {
         self.has_gap()
             && self

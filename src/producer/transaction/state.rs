@@ -42,7 +42,7 @@ impl TransactionManagerState {
         }
     }
 
-    /// Whether the transaction is being aborted, or must be. No new batches are sent then, only retries.
+    /// Whether the transaction is being aborted, or must be aborted. If so, no new batches are sent, only retries.
     pub(crate) fn is_aborting(self) -> bool {
         matches!(self, Self::Aborting | Self::AbortableError)
     }

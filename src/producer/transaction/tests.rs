@@ -363,8 +363,8 @@ impl RequestHandler for Numbered {
     }
 }
 
-/// Requests are sent by priority: coordinator lookups, producer ids, partitions and offsets, the end, and epoch bumps
-/// last (TM-9).
+/// Requests are sent by priority: coordinator lookups, producer ids, partitions and offsets, the end of the
+/// transaction, and epoch bumps last (TM-9).
 #[test]
 fn requests_are_sent_by_priority_and_those_of_one_priority_in_the_order_of_creation() {
     let mut manager = manager(0);

@@ -59,13 +59,14 @@ impl TransactionManager {
             return;
         };
         let news = transactions.take_news();
-        // The state first: once it is an aborting one, new partitions are not added.
+        // The state is read first: in an aborting state new partitions are not added.
         self.see(news.state);
         if self.adds_to_transaction() {
             self.contents.to_add.extend(news.partitions);
             self.add_new_partitions();
         }
-        // The queue goes by priority: AddPartitionsToTxn is sent before an EndTxn that may be among these.
+        // The queue is ordered by priority: AddPartitionsToTxn is sent before an EndTxn that may be among these
+        // requests.
         for handler in news.requests {
             self.push_request(handler);
         }
@@ -80,7 +81,7 @@ impl TransactionManager {
             self.state_seen = state;
         }
         if state.is_aborting() {
-            // Nothing is added any more (TM-30).
+            // No partition is added any more (TM-30).
             self.contents.to_add.clear();
         }
     }
@@ -93,7 +94,8 @@ impl TransactionManager {
         }
     }
 
-    /// A transaction takes partitions while it is open, and those of its last records while it is being committed.
+    /// Whether partitions may be added to the transaction: while it is open, and, for its last records, while it is
+    /// being committed.
     pub(super) fn adds_to_transaction(&self) -> bool {
         matches!(
             self.state_seen,
@@ -111,14 +113,15 @@ impl TransactionManager {
                 self.contents.add(index);
             }
         }
-        // One AddPartitionsToTxn at a time: it collects its partitions when it is sent, so later ones join it.
+        // One AddPartitionsToTxn at a time: it collects its partitions when it is sent, so it includes partitions that
+        // come later.
         if !self.contents.to_add.is_empty() && !self.contents.is_adding {
             self.contents.is_adding = true;
             self.push_request(Box::new(AddPartitionsToTxn::new(coordinator_of(&id))));
         }
     }
 
-    /// The producer, as requests of transactions name it.
+    /// The transactional id, and the producer id and epoch, for a transactional request.
     pub(super) fn named_producer(&self) -> (Arc<str>, ProducerIdAndEpoch) {
         let id = self.options.transactional_id.clone();
         (id.unwrap_or_default(), self.producer)
@@ -150,7 +153,8 @@ impl TransactionManager {
         partition.is_some_and(|it| it.may_still_be_sent(batch))
     }
 
-    /// The error that forced the abort, if it was not the application's choice.
+    /// The error of the transaction or the producer; `None` if there is none, as in an abort that the application
+    /// chose.
     pub(crate) fn abort_reason(&self) -> Option<TransactionFailure> {
         self.transactions.as_ref()?.failure()
     }
@@ -174,7 +178,7 @@ impl TransactionManager {
                 "the producer is closed with a transaction open, which is aborted"
             );
             let request = end_request(id, false);
-            // Takes over the Aborting state, in which alone this EndTxn is needed.
+            // Takes over the Aborting state, the only one in which this EndTxn is needed.
             self.handle_inbox();
             self.push_request(request);
         }
@@ -190,7 +194,7 @@ impl TransactionManager {
                 .is_some_and(RequestHandler::begins_transaction)
     }
 
-    /// Whether a producer that ends now leaves a transaction to its coordinator. A fenced producer does not: its
+    /// Whether a producer that ends now leaves an open transaction to its coordinator. A fenced producer does not: its
     /// transaction was aborted by the coordinator, or belongs to the producer that has taken over.
     pub(crate) fn leaves_transaction(&self) -> bool {
         let failure = self.abort_reason();
@@ -198,7 +202,7 @@ impl TransactionManager {
         self.may_have_begun() && !is_fenced
     }
 
-    /// The close timeout: how long a closing producer waits for awaited requests, as a coordinator may be unreachable.
+    /// The close timeout: until then a closing producer waits for awaited requests. A coordinator may be unreachable.
     pub(crate) fn close_deadline(&self) -> Deadline {
         self.close_deadline
     }
@@ -220,15 +224,16 @@ impl TransactionManager {
     ) {
         let failure = TransactionFailure::new(TransactionErrorKind::Abortable, code, message);
         if let Some(transactions) = &self.transactions {
-            // An EndTxn(commit) without an answer: the transaction may be committed, and the error must not deny it.
+            // After an EndTxn(commit) without a response the transaction may be committed: the error must not deny
+            // that.
             let is_out = self.commit_is_out() && !planted!(LostCommitCalledAborted);
             transactions.fail_transaction(failure, is_out);
             self.look();
         }
     }
 
-    /// Whether the coordinator may have committed the transaction without the producer knowing: an attempt got no
-    /// answer, or is in flight.
+    /// Whether the coordinator may have committed the transaction without the producer knowing it: an attempt got no
+    /// response, or is in flight.
     pub(super) fn commit_is_out(&self) -> bool {
         self.commit_in_doubt
             || self
@@ -237,7 +242,7 @@ impl TransactionManager {
                 .is_some_and(RequestHandler::commits)
     }
 
-    /// Abortable error: the client lacks Read on the group.
+    /// Abortable error: the client lacks the permission Read on the group.
     pub(super) fn fail_for_group(&mut self, code: ErrorCode, group: &str) {
         let message = format!(
             "offsets of group {group} may not be committed: grant the client Read on the group"
@@ -278,7 +283,7 @@ impl TransactionManager {
                 self.note_trouble(|| format!("{what}: {}", describe(code)));
                 Some(RequestVerdict::Retry { wait })
             }
-            // Brokers before 2.8 know one code for both (TM-22).
+            // Brokers before 2.8 have a single code for both errors (TM-22).
             ErrorCode::InvalidProducerEpoch | ErrorCode::ProducerFenced
                 if !planted!(FencedCalledAbortable) =>
             {
@@ -289,7 +294,7 @@ impl TransactionManager {
                 self.fail_for_id();
                 Some(RequestVerdict::Done)
             }
-            // TM-23: an id that the coordinator does not know is abortable if it can raise epochs, else fatal.
+            // TM-23: an unknown producer id is an abortable error if the coordinator can bump epochs, else a fatal one.
             ErrorCode::UnknownProducerId | ErrorCode::InvalidProducerIdMapping => {
                 let message = format!(
                     "the coordinator did not {doing} {what}: it does not know the producer any more ({})",
@@ -377,7 +382,8 @@ impl TransactionManager {
         if !self.is_transactional() || self.fatal_error().is_some() || self.is_aborting() {
             return;
         }
-        // The lost batch leaves a sequence gap, which a new epoch closes; that is requested when the transaction ends.
+        // The lost batch leaves a sequence gap, which a new epoch closes. The epoch bump is requested when the
+        // transaction ends.
         if self.can_bump_epoch() && !self.is_completing() {
             self.require_epoch();
         }
@@ -397,7 +403,7 @@ impl TransactionManager {
         if !planted!(ContentsOutliveTransaction) {
             self.contents = Contents::default();
         }
-        // All batches have ended: what is unresolved is decided now, before the next transaction begins.
+        // All batches have ended: unresolved sequence numbers are resolved now, before the next transaction begins.
         self.resolve();
         let raise_epoch = (self.needs_epoch || self.has_disturbed()) && self.can_bump_epoch();
         if !raise_epoch && !self.rewind() {

@@ -18,11 +18,12 @@ use crate::protocol::{
 };
 use crate::types::{OffsetAndMetadata, TopicPartition};
 
-/// Offsets of a group, as part of the open transaction: those that the group's coordinator has not taken yet.
+/// Commits offsets of a group as part of the open transaction. A retry contains only the offsets that the group's
+/// coordinator has not accepted yet.
 ///
 /// # Kafka
-/// `TransactionManager.TxnOffsetCommitHandler` (TM-21). Differs: an old epoch is that of a producer that was fenced
-/// (KAFKA-14278), and a topic that may not be read ends the transaction, not the producer.
+/// `TransactionManager.TxnOffsetCommitHandler` (TM-21). Differs: an old epoch means that the producer was fenced
+/// (KAFKA-14278), and a missing authorization for a topic fails the transaction, not the producer.
 #[derive(Debug)]
 pub(super) struct TxnOffsetCommit {
     offsets: Arc<OffsetsToCommit>,
@@ -82,8 +83,8 @@ impl TxnOffsetCommit {
                         manager.fail_transaction(Some(code), message);
                         return None;
                     }
-                    // The coordinator has taken none of the partition's, and forgets those of others with the
-                    // transaction.
+                    // The coordinator has accepted no offset of this partition, and discards the offsets of other
+                    // partitions when the transaction is aborted.
                     code @ (ErrorCode::OffsetMetadataTooLarge
                     | ErrorCode::InvalidCommitOffsetSize) => {
                         let message = format!(
@@ -101,8 +102,8 @@ impl TxnOffsetCommit {
                         manager.fail_transaction(Some(code), message);
                         return None;
                     }
-                    // The topic may be created later, but a commit would wait for that without end, and could not be
-                    // replaced by an abort, whether or not another thread still waits for the offsets.
+                    // The topic may be created later, but a commit would wait for it without end, and could not be
+                    // replaced by an abort. Whether another thread still waits for the offsets does not matter.
                     code @ ErrorCode::UnknownTopicOrPartition if manager.is_completing() => {
                         let message = format!(
                             "the offset of {name} for group {group} was not committed: {}",

@@ -32,8 +32,8 @@ pub(crate) enum Check {
     First,
     /// When it has to wait.
     BeforeWaiting,
-    /// When it has to wait; the fork check only when that takes long: it is a system call, and there is one such wait
-    /// for every record.
+    /// When it has to wait. The fork check, which is a system call, runs only if the wait takes long: such a wait may
+    /// happen for every record.
     BeforeWaitingLong,
 }
 
@@ -45,7 +45,7 @@ pub(crate) enum Step<'a, T> {
     Wait(Wait<'a>),
 }
 
-/// The event that a call waits for, and its deadline. The next step is due when the event may have happened, and at
+/// The event that a call waits for, and its deadline. The next step is due when the event may have happened, or at
 /// `until`. A spurious step does no harm.
 #[derive(Clone, Copy)]
 pub(crate) struct Wait<'a> {
@@ -75,7 +75,7 @@ impl Event for Nothing {
 
 /// An event that other threads trigger.
 pub(crate) trait Event: fmt::Debug {
-    /// Sleeps, unless it has happened. May return spuriously.
+    /// Sleeps, unless the event has happened. May return spuriously.
     fn sleep(&self, permit: SleepPermit);
 
     /// The event's name and condition variable: a simulator that steps calls by hand checks with it whether a sleeping
@@ -84,12 +84,12 @@ pub(crate) trait Event: fmt::Debug {
     fn watched(&self) -> Option<(&'static str, &Condvar)>;
 }
 
-/// A permit to sleep, with a timeout. Only a [driver](super::Driver) creates one, so only there an application thread
-/// can sleep.
+/// A permit to sleep, with a timeout. Only a [driver](super::Driver) creates one, so an application thread can sleep
+/// only there.
 pub(crate) struct SleepPermit(Option<Duration>);
 
 impl SleepPermit {
-    /// A sleep of at most `length`; without a timeout if `length` is none.
+    /// A sleep of at most `length`; without a timeout if `length` is `None`.
     pub(super) fn new(length: Option<Duration>) -> Self {
         Self(length)
     }

@@ -54,7 +54,7 @@ impl<'a> Driver<'a> {
                     }
                 }
             };
-            // At most once in a call: a call stays in its process.
+            // The fork check runs at most once in a call: a call stays in its process.
             if check_at.is_over(now) {
                 if let Err(why) = self.check_fork() {
                     return call.refuse(why);
@@ -62,7 +62,7 @@ impl<'a> Driver<'a> {
                 check_at = Deadline::Never;
             }
             fork_check = Some(check_at);
-            // No sleep past the fork check; the step after an early wake-up does no harm.
+            // The sleep ends at the fork check at the latest; the step after an early wake-up does no harm.
             if let Some(permit) = self.sleep_permit(until.min(check_at)) {
                 // A thread that slept with a lock held could block the thread that is to wake it.
                 sync::assert_unlocked();
@@ -73,7 +73,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// The time to sleep; none when `until` has passed.
+    /// A permit to sleep until `until`; `None` if that time has passed.
     fn sleep_permit(self, until: Deadline) -> Option<SleepPermit> {
         match until.remaining(self.clock.now()) {
             None => Some(SleepPermit::new(None)),
@@ -119,5 +119,6 @@ pub(crate) mod awake {
     }
 }
 
-/// After this time a wait checks whether the process is a fork of the producer's, in which no response arrives.
+/// After this time a wait checks whether the process is a fork of the producer's process: no response arrives in a
+/// fork.
 const USUAL_WAIT: Duration = Duration::from_millis(50);

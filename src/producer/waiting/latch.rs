@@ -6,7 +6,8 @@ use super::call::{Event, SleepPermit};
 use crate::planted::planted;
 use crate::sync::{Condvar, Mutex, OnceLock, Rank};
 
-/// A latch that is set once, and that threads wait for: the end of the sender, or the result of a request to it.
+/// A latch that is set once, and that threads wait for: the end of the sender, or the result of a request to the
+/// sender.
 ///
 /// # Kafka
 /// The latch of a `TransactionalRequestResult`.
@@ -29,7 +30,7 @@ impl<T> Latch<T> {
     /// Sets the value, unless it was set before, and wakes all waiters.
     pub(crate) fn set(&self, value: T) {
         let late = {
-            // Under the lock that `sleep` holds from its check to its wait: no lost wake-up.
+            // Set under the lock that `sleep` holds from its check to its wait, so that no wake-up is lost.
             let _setting = (!planted!(LatchSetUnlocked)).then(|| self.setting.lock());
             self.value.set(value)
         };

@@ -1,8 +1,8 @@
 //! Blocking calls as state machines, and the driver that runs them: the only place where an application thread sleeps.
 //!
 //! A [`BlockingCall`] proceeds as far as it can and then returns the event it waits for, and a deadline. A [`Driver`]
-//! sleeps until then and steps again; the producer's methods use one. A simulator or a test instead steps many calls
-//! and the sender on one thread, in any order.
+//! sleeps until the event or the deadline, and then steps the call again; the producer's methods use a driver. A
+//! simulator or a test instead steps many calls and the sender on one thread, in any order.
 
 mod call;
 mod driver;

@@ -9,11 +9,11 @@ use crate::planted::planted;
 /// that user code takes in its steps does not count.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopwatch {
-    /// None: no timeout.
+    /// `None` if there is no timeout.
     limit: Option<Duration>,
     /// The time of all earlier runs.
     spent: Duration,
-    /// When the stopwatch was started; none while it is stopped.
+    /// When the stopwatch was started; `None` while it is stopped.
     running_since: Option<Instant>,
 }
 
@@ -48,7 +48,7 @@ impl Stopwatch {
     pub(crate) fn is_over(&self, clock: &dyn Clock) -> bool {
         match (self.deadline(), self.limit) {
             (Deadline::At(at), _) => clock.now() >= at,
-            // Stopped, without a limit, or with one beyond the range of the clock.
+            // The stopwatch is stopped, has no limit, or has a limit beyond the range of the clock.
             (Deadline::Never, limit) => limit.is_some_and(|limit| self.spent >= limit),
         }
     }
@@ -70,7 +70,7 @@ mod tests {
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
     #[test]
-    fn only_the_time_in_which_it_runs_counts() {
+    fn a_stopwatch_counts_only_the_time_in_which_it_runs() {
         let clock = MockClock::new();
         let mut watch = Stopwatch::new(Some(MS(10)));
         clock.advance(MS(100));

@@ -12,7 +12,7 @@ use crate::util::process::Process;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
-/// Replaces a sleep: advances the clock by its duration.
+/// An event whose sleep only advances the clock by `each`.
 #[derive(Debug)]
 struct Sleeper<'a> {
     clock: &'a MockClock,
@@ -74,7 +74,7 @@ impl<const CHECK: u8> BlockingCall for Idle<'_, CHECK> {
     }
 }
 
-/// Runs such a call. Returns how often it slept, and its result.
+/// Runs an [`Idle`] call. Returns how often the call slept, and its result.
 fn run<const CHECK: u8>(
     producer: InstanceId,
     timeout: Option<Duration>,

@@ -2,7 +2,7 @@
 //! muting and the expiry of batches.
 //!
 //! Each partition is in exactly one [`DrainState`]. An iteration of the sender's loop touches only partitions that were
-//! signalled, whose timer has fired, or that are drained, however many others there are.
+//! signalled, whose timer has fired, or that are drained, however many partitions there are.
 
 mod gate;
 mod node_line;
@@ -34,9 +34,9 @@ pub(crate) struct DrainerOptions {
 /// each node.
 ///
 /// # Kafka
-/// `RecordAccumulator#ready`, `#drain`, `#expiredBatches`, `#reenqueue` and the fields that only the
-/// sender uses. Differs: a drain index for each node (KAFKA-13834), and retries are queued here, in order, instead of
-/// at the front of the accumulator's queue.
+/// `RecordAccumulator#ready`, `#drain`, `#expiredBatches`, `#reenqueue` and the fields that only the sender uses.
+/// Differs: each node has its own drain index (KAFKA-13834), and retries are queued here, in order, instead of at the
+/// front of the accumulator's queue.
 #[derive(Debug)]
 pub(crate) struct Drainer {
     options: DrainerOptions,
@@ -53,7 +53,8 @@ pub(crate) struct Drainer {
     retries_queued: usize,
     cluster: Arc<Cluster>,
     cluster_version: u32,
-    /// Whether a partition became leaderless, or the cluster snapshot was replaced, since `leaderless` was last read.
+    /// Whether a partition became leaderless, or the cluster snapshot was replaced, since the last
+    /// `take_leaderless_topics`.
     leaderless_news: bool,
     /// Empty between calls: exchanged for the accumulator's inbox, so that both vectors keep their capacity.
     inbox: Vec<Arc<PartitionEntry>>,
@@ -63,7 +64,7 @@ pub(crate) struct Drainer {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct DrainResult {
     pub(crate) batches: usize,
-    /// Whether `max.request.size` ended the drain: more batches are sendable at once.
+    /// Whether `max.request.size` ended the drain. If so, further batches are sendable at once.
     pub(crate) cut_short: bool,
 }
 
@@ -86,9 +87,9 @@ impl Drainer {
 
     // ---- inputs
 
-    /// Takes the inbox, and reads the head of each queue in it.
+    /// Takes the partitions out of the inbox, and reads the head of each one's queue.
     pub(crate) fn handle_inbox(&mut self, accumulator: &RecordAccumulator, now: Instant) {
-        // The two vectors change places each time: both keep their capacity, and nothing is allocated under the lock.
+        // The two vectors are swapped: both keep their capacity, and nothing is allocated under the lock.
         let mut inbox = std::mem::take(&mut self.inbox);
         accumulator.swap_inbox(&mut inbox);
         for entry in inbox.drain(..) {
@@ -113,10 +114,10 @@ impl Drainer {
     pub(crate) fn handle_cluster(&mut self, cluster: Arc<Cluster>, version: u32, now: Instant) {
         self.cluster = cluster;
         self.cluster_version = version;
-        // Topics that still lack a leader are requested from metadata again.
+        // Topics of partitions that still lack a leader are requested from metadata again.
         self.leaderless_news = !self.leaderless.is_empty();
-        // Only partitions that are not idle. An idle one looks up its leader at its next `settle`, which compares
-        // versions.
+        // Only partitions that are not idle are settled. The leader of an idle partition is looked up by its next
+        // `settle`, which compares versions.
         let mut busy: Vec<EntryIndex> = self.leaderless.iter().copied().collect();
         busy.extend(
             self.nodes
@@ -145,7 +146,7 @@ impl Drainer {
             if due > now {
                 break;
             }
-            // Removes the timer, so the loop ends: a partition whose batch is due is no longer `Timed`.
+            // `settle` removes the timer, so the loop ends: a partition whose batch is due is no longer `Timed`.
             self.settle(index, now);
         }
     }
@@ -178,7 +179,7 @@ impl Drainer {
         }
     }
 
-    /// Applies `change` to a batch in the retry queue; returns false if the batch is not there.
+    /// Applies `change` to a batch in the retry queue; returns false if the batch is not in the queue.
     pub(crate) fn with_retry(
         &mut self,
         index: EntryIndex,
@@ -207,8 +208,8 @@ impl Drainer {
 
     // ---- queries
 
-    /// Topics of partitions with a batch and without a leader. Empty if no such partition was added, and the cluster
-    /// was not replaced, since the last call.
+    /// All topics of partitions with a batch and without a leader, if such a partition was added or the cluster was
+    /// replaced since the last call; otherwise empty.
     pub(crate) fn take_leaderless_topics(&mut self) -> BTreeSet<Arc<str>> {
         if !std::mem::take(&mut self.leaderless_news) {
             return BTreeSet::new();
@@ -278,8 +279,8 @@ impl Drainer {
     /// first batch is taken however large it is (RA-15 to RA-18). A partition that the gate holds back is skipped; in
     /// Java it ends the drain of the node.
     ///
-    /// A batch that still lingers is taken along with those that are due. If it must be packed, this thread does that,
-    /// before the request is sent.
+    /// A batch that still lingers is taken along with those that are due. If it must be packed, the calling thread
+    /// packs it before the request is sent.
     pub(crate) fn drain(
         &mut self,
         node: NodeId,
@@ -297,7 +298,7 @@ impl Drainer {
             let Some(slot) = self.slot_mut(index) else {
                 continue;
             };
-            // None during a retry back-off: later batches of the partition must not overtake the retry.
+            // `None` during a retry back-off: later batches of the partition must not overtake the retry.
             let Some(head) = slot.head_of_line(now) else {
                 continue;
             };
@@ -447,9 +448,9 @@ impl Drainer {
             slot.leader = leader;
             slot.leader_version = self.cluster_version;
         }
-        // The only place that decides a partition's state: every change of a slot is followed by a call of `settle`.
+        // A partition's state is decided only here: every change of a slot is followed by a call of `settle`.
         let place = slot.place_now(self.options.linger, now);
-        // Also for muted and leaderless partitions: `delivery.timeout.ms` does not depend on sendability.
+        // Muted and leaderless partitions have an expiry, too: `delivery.timeout.ms` does not depend on sendability.
         let expiry = slot
             .oldest()
             .map(|created| created + self.options.delivery_timeout);
@@ -457,7 +458,7 @@ impl Drainer {
         slot.place = place;
         slot.expiry = expiry;
         if expiry != old_expiry {
-            // The set is sorted by time: a changed time is another key, so the old one must be removed.
+            // The time is part of the key, so the key with the old time must be removed.
             if let Some(at) = old_expiry {
                 self.expiries.remove(&(at, index));
             }

@@ -25,7 +25,7 @@ impl NodeLine {
 /// A round-robin walk over a node's partitions, from the drain index on: each partition once.
 pub(super) struct LineWalk {
     start: EntryIndex,
-    /// The next index to look for; none when the walk is over.
+    /// The next index to look for; `None` when the walk is over.
     from: Option<EntryIndex>,
     wrapped: bool,
 }
@@ -46,7 +46,8 @@ impl LineWalk {
         let mut from = self.from?;
         loop {
             match line.active.range(from..).next() {
-                // By index, not by iterator: draining a partition may remove it from the set during the walk.
+                // The walk goes by index, not by iterator: draining a partition may remove it from the set during the
+                // walk.
                 Some(&index) if !self.wrapped || index < self.start => {
                     self.from = Some(index + 1);
                     return Some(index);

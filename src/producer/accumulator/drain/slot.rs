@@ -11,7 +11,8 @@ use crate::producer::accumulator::entry::{EntryIndex, PartitionEntry, Popped, Qu
 use crate::producer::batch::SealedBatch;
 use crate::types::NodeId;
 
-/// A drained batch, to be sent to a node.
+/// A batch taken out of its partition's queues: to be sent to a node, or, if it has expired or is aborted, to be
+/// failed.
 #[derive(Debug)]
 pub(crate) struct Drained {
     pub(crate) index: EntryIndex,
@@ -22,7 +23,7 @@ pub(crate) struct Drained {
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) entry: Arc<PartitionEntry>,
-    /// The retry queue, oldest batch first; all are older than those in the entry's queue.
+    /// The retry queue, oldest batch first; all its batches are older than those in the entry's queue.
     pub(super) retries: VecDeque<Box<SealedBatch>>,
     /// The head of the entry's queue when it was last read. If the batch becomes full afterwards, its partition is
     /// signalled again.
@@ -34,7 +35,7 @@ pub(super) struct Slot {
     pub(super) muted: bool,
     /// The state at the last `settle`.
     pub(super) place: DrainState,
-    /// When the oldest batch expires; none without a batch.
+    /// When the oldest batch expires; `None` without a batch.
     pub(super) expiry: Option<Instant>,
 }
 
@@ -46,7 +47,7 @@ pub(super) enum DrainState {
     /// A batch is queued, but the metadata names no leader: during a leader election, for instance. No batch is drained
     /// until a new cluster snapshot names one.
     Leaderless,
-    /// The next batch becomes due at that time: it lingers, or is in retry back-off.
+    /// The next batch becomes due at the given time: it lingers, or is in retry back-off.
     Timed(NodeId, Instant),
     /// The next batch is due.
     Sendable(NodeId),
@@ -79,7 +80,7 @@ impl Slot {
     /// When the partition's oldest batch was opened.
     #[inline]
     pub(super) fn oldest(&self) -> Option<Instant> {
-        // Retries first: all of them are older than the batches of the queue.
+        // Retries come first: all of them are older than the batches of the queue.
         let retried = self.retries.front().map(|batch| batch.created());
         retried.or_else(|| self.head.map(|head| head.created))
     }
@@ -139,8 +140,8 @@ impl Slot {
         }
     }
 
-    /// Inserts a failed batch into the retry queue. Ids ascend in the order in which batches were opened, which is the
-    /// order of their sequence numbers.
+    /// Inserts a failed batch into the retry queue, which is sorted by id: in the order in which batches were opened,
+    /// and hence of their sequence numbers.
     pub(super) fn reenqueue(&mut self, batch: Box<SealedBatch>) {
         let at = self
             .retries
@@ -178,7 +179,8 @@ impl Slot {
                     batch: SealedBatch::seal_to_fail(batch),
                 });
             }
-            // Read anew: the loop ended at a batch that has not expired, or that is being packed.
+            // The head is read anew: the loop has ended at a batch that has not expired or is being packed, or at the
+            // end of the queue.
             self.head = self.entry.head();
         }
         retries
@@ -200,7 +202,7 @@ impl Slot {
                 retries += 1;
             }
         }
-        // Stops at a batch that is being packed, which its packing thread will signal.
+        // The loop stops at a batch that is being packed: the packing thread will signal it.
         while let Popped::Batch { batch, .. } = self.entry.pop(|_| true) {
             into.push(Drained {
                 index,

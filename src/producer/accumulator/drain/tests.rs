@@ -126,7 +126,7 @@ fn a_batch_larger_than_the_request_limit_is_drained_alone() {
 
 /// Java: RecordAccumulatorTest#testNextReadyCheckDelay, #testLinger
 #[test]
-fn a_batch_is_due_after_its_linger_and_the_earliest_is_waited_for() {
+fn a_batch_is_due_after_its_linger_and_the_timer_is_for_the_earliest() {
     let mut rig = Rig::new(1000, MS(10), &[0, 1]);
     rig.append(0);
     let due = rig.now() + MS(10);
@@ -214,8 +214,8 @@ fn a_muted_partition_is_not_ready_until_it_is_unmuted() {
     assert_eq!((rig.ready(), rig.drain(0).len()), (vec![0], 1));
 }
 
-/// With at most one request in flight: the old leader may still write the batch in flight, so the next batch must wait
-/// for the response.
+/// With at most one request in flight, the next batch must wait for the response to the batch in flight, which the old
+/// leader may still write.
 #[test]
 fn a_muted_partition_stays_muted_when_its_leader_changes() {
     let mut rig = Rig::new(0, Duration::ZERO, &[0]);
@@ -281,7 +281,7 @@ fn batches_expire_by_age_also_when_they_are_retried_or_muted() {
     );
 }
 
-/// Holds back one partition.
+/// A drain gate that holds back the partition with this number.
 struct Gate(i32);
 
 impl DrainGate for Gate {

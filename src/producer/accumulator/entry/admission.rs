@@ -1,4 +1,4 @@
-//! Admission control of a partition's queue: whether it admits a record, by the record's transaction.
+//! Admission control of a partition's queue: whether it admits a record depends on the record's transaction.
 
 /// The number of a producer's transaction. Records carry it, so that a record of an earlier transaction is not admitted
 /// to a later one.
@@ -17,7 +17,7 @@ pub(crate) enum QueueState {
     /// Admits records of this transaction; [`TransactionNumber::NONE`] if the producer is not transactional.
     Open(TransactionNumber),
     /// Admits no records: the producer is transactional, and either no transaction is open, or the partition has not
-    /// been added to the open one yet.
+    /// been added to the open transaction yet.
     OutsideTransaction,
     /// Admits no records: the producer is closed. Final.
     Closed,
@@ -49,8 +49,8 @@ impl Admission for AnyTransaction {
     }
 }
 
-/// One transaction only: for a record whose `send` call may have waited, in which case another transaction may be open
-/// by now, or a record sent through a transaction guard.
+/// One transaction only: for a record sent through a transaction guard, or a record whose `send` call may have waited,
+/// so that another transaction may be open by now.
 impl Admission for TransactionNumber {
     #[inline]
     fn is_admitted(self, state: QueueState) -> bool {

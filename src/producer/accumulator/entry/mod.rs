@@ -23,7 +23,7 @@ pub(crate) type EntryIndex = u32;
 
 /// A partition's entry in the accumulator, with its queue. Created for the first record that is sent to the partition:
 /// a producer may know many more partitions than it ever uses. Never removed, so that a topic that is deleted and
-/// created again keeps its queue.
+/// created again keeps its queues.
 ///
 /// # Kafka
 /// One value of `RecordAccumulator#batches`.
@@ -42,7 +42,7 @@ pub(crate) struct PartitionEntry {
 #[repr(align(64))]
 struct Contended {
     /// Whether the entry is in the inbox, or the sender has just taken it from there and will read the queue. The flag
-    /// does not say when the sender reads it: an event that is due earlier wakes the sender by its own deadline.
+    /// does not say when the sender reads the queue: an append whose batch is due earlier must wake the sender as well.
     // Set under the inbox's lock.
     in_inbox: AtomicBool,
     queue: Mutex<PartitionQueue>,
@@ -56,7 +56,7 @@ pub(super) struct PartitionQueue {
     state: QueueState,
 }
 
-/// A batch that is closed to records, in queue order.
+/// A batch that is closed to records, or its placeholder.
 #[derive(Debug)]
 enum Queued {
     Here(FilledBatch),
@@ -68,7 +68,7 @@ enum Queued {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QueueHead {
     pub(crate) created: Instant,
-    /// The batch is full: closed to records, or another one is queued behind it (RA-12).
+    /// Whether the batch is full: closed to records, or open but without room (RA-12).
     pub(crate) is_full: bool,
 }
 
@@ -139,8 +139,8 @@ impl PartitionEntry {
         self.contended.in_inbox.store(false, Ordering::Release);
     }
 
-    /// Appends the record to the open batch, if the queue admits `of` and there is an open batch with room (RA-3). Sets
-    /// `filled` when the batch became full, or was closed because the record did not fit.
+    /// Appends the record to the open batch, if the queue admits records of the transaction `of` and there is an open
+    /// batch with room (RA-3). Sets `filled` when the batch became full, or was closed because the record did not fit.
     #[inline]
     pub(super) fn try_append<C: UntakenCallback + ?Sized>(
         &self,
@@ -167,7 +167,7 @@ impl PartitionEntry {
         make: impl FnOnce() -> OpenBatch,
     ) -> Append {
         let payload_len = record.payload_len();
-        // Tried again under the lock: while this thread waited for memory, another may have opened a batch.
+        // Tried again under the lock: while this thread waited for memory, another thread may have opened a batch.
         let mut queue = self.contended.queue.lock();
         match queue.try_append(of, record, payload_len, callback.as_deref_mut(), filled) {
             Append::NeedsBatch => {}
@@ -190,7 +190,8 @@ impl PartitionEntry {
     }
 
     /// Takes out the oldest batch that is to be compressed or down-converted, unless the sender has taken it meanwhile.
-    /// Other threads can append until it is put back. The sender does not see the batch until it is signalled.
+    /// Until the batch is put back, other threads can append, but the sender sees neither this batch nor those behind
+    /// it.
     pub(super) fn take_away(&self, packing: &Arc<Packing>) -> Option<(FilledBatch, PackingGuard)> {
         self.contended.queue.lock().take_unpacked(packing)
     }
@@ -232,7 +233,7 @@ impl PartitionEntry {
         self.contended.queue.lock().state = QueueState::Closed;
     }
 
-    /// Admits records of this transaction. Returns false if the queue did already, or the producer is closed.
+    /// Admits records of this transaction. Returns false if the queue admits them already, or the producer is closed.
     pub(crate) fn enter_transaction(&self, number: TransactionNumber) -> bool {
         let state = &mut self.contended.queue.lock().state;
         let enters = !matches!(*state, QueueState::Closed) && *state != QueueState::Open(number);
@@ -281,8 +282,8 @@ impl PartitionQueue {
         callback: Option<&mut C>,
         filled: &mut bool,
     ) -> Append {
-        // Checked under the queue's lock: no record is admitted after the state has changed, on which the end of a
-        // transaction relies.
+        // Checked under the queue's lock: no record is admitted after the state has changed. The end of a transaction
+        // relies on this.
         if !of.is_admitted(self.state) {
             return self.refused();
         }

@@ -34,8 +34,7 @@ fn a_closed_queue_stays_closed_when_transactions_begin_and_end() {
     assert_eq!(entry.state(), QueueState::Closed);
 }
 
-/// A thread may be delayed between `send` and its append, so that the queue admits records of another transaction by
-/// then.
+/// A thread may be delayed between `send` and its append. By then the queue may admit records of another transaction.
 #[test]
 fn a_queue_admits_a_record_only_during_the_records_own_transaction() {
     let (first, second) = (TransactionNumber(1), TransactionNumber(2));
@@ -66,8 +65,8 @@ fn a_queue_admits_a_record_only_during_the_records_own_transaction() {
     assert!(matches!(append(&entry, second), Append::Closed));
 }
 
-/// Every `send` reads the fields before the queue. The queue, its lock and the inbox flag are written for every record
-/// or batch.
+/// Every `send` reads the entry's fields outside of `Contended`. The queue, its lock and the inbox flag are written for
+/// every record or batch.
 #[test]
 fn fields_read_by_every_send_share_no_cache_line_with_fields_written_by_every_batch() {
     const LINE: usize = 64;

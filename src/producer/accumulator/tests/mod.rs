@@ -133,7 +133,7 @@ fn try_append(fixture: &Fixture, partition: i32, value: &str) -> Append {
 
 /// Java: RecordAccumulatorTest#testFull
 #[test]
-fn a_batch_takes_records_until_the_next_has_no_room() {
+fn a_batch_takes_records_until_one_does_not_fit() {
     let fixture = fixture(200, MS(1000));
     fixture.cluster(&[0]);
     let mut appended = 0;
@@ -235,8 +235,8 @@ fn a_closed_accumulator_refuses_records_also_for_partitions_that_appear_later() 
     assert!(fixture.accumulator.sends_everything());
 }
 
-/// A partition without records is stored as its description in the cluster snapshot, its slot, its number among those
-/// with a leader, and its leader's epoch.
+/// The memory of a partition without records: its `PartitionInfo` in the cluster snapshot, its slot, its number in the
+/// list of partitions with a leader, and its leader epoch.
 #[test]
 fn a_partition_that_is_not_sent_to_takes_little_memory() {
     assert!(size_of::<PartitionInfo>() <= 64);
@@ -349,7 +349,7 @@ fn the_sticky_partition_changes_only_when_it_is_left_and_only_to_one_with_a_lead
         assert_eq!(next, 2 - current, "the other one with a leader");
         current = next;
     }
-    // A new snapshot keeps the choice.
+    // A new snapshot keeps the sticky partition.
     fixture.cluster(&[0, 0, 1]);
     assert_eq!(fixture.topic().sticky_partition(&random), current);
 }
@@ -390,7 +390,7 @@ fn look_and_sleep(fixture: &Fixture, until: Duration) {
 }
 
 #[test]
-fn a_batch_that_is_full_wakes_a_sender_that_sleeps_until_another_is_due() {
+fn a_full_batch_wakes_a_sender_that_sleeps_until_another_batch_is_due() {
     let (fixture, poller) = asleep_beside_a_lingering_batch();
     fixture.clock.advance(MS(1));
     let _opened = append(&fixture, 1, "v");
@@ -401,7 +401,7 @@ fn a_batch_that_is_full_wakes_a_sender_that_sleeps_until_another_is_due() {
     );
     let _filled = append(&fixture, 1, &"x".repeat(200));
     assert_eq!(poller.0.load(Ordering::SeqCst), 1);
-    // Again, while the queue has a full batch that the sender has seen already.
+    // The next full batch wakes the sender again, although the queue has a full batch that the sender has seen already.
     look_and_sleep(&fixture, MS(5000));
     let _next = append(&fixture, 1, &"x".repeat(200));
     assert_eq!(poller.0.load(Ordering::SeqCst), 2);

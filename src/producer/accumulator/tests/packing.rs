@@ -102,7 +102,7 @@ fn memory_beyond_the_first_lease_is_counted_and_returned() {
         entry.ratio().update(0.1);
     }
     let mut numbers = 0..;
-    // A batch of 2,000 bytes once compressed, opened with a ratio of a tenth.
+    // The batch may have 2,000 bytes after compression. With an estimated ratio of a tenth, all 100 records fit.
     for _ in 0..100 {
         let _future = append(&fixture, 0, &value(numbers.next().unwrap()));
     }
@@ -312,8 +312,8 @@ fn a_sender_that_is_closing_is_woken_when_the_last_thread_has_packed() {
     wakes_when_the_last_thread_has_packed(RecordAccumulator::close);
 }
 
-/// The sender waits for all batches when it ends a transaction. Without the wake-up the transactional call waited for
-/// the whole of `max.block.ms`.
+/// The sender waits for all batches when it ends a transaction. Without the wake-up the transactional call would wait
+/// for the whole of `max.block.ms`.
 #[test]
 fn a_sender_that_waits_for_all_batches_is_woken_when_the_last_thread_has_packed() {
     wakes_when_the_last_thread_has_packed(|_| {});

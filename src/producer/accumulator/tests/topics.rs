@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Metadata of a topic that is being created may list some partitions before others. A partitioner must see the same
+/// Metadata of a topic that is being created may list some partitions before others. A partitioner must see exactly the
 /// partitions against which its choice is checked.
 #[test]
 fn the_cluster_of_a_topic_map_has_only_usable_partitions() {
@@ -32,7 +32,7 @@ fn the_cluster_of_a_topic_map_has_only_usable_partitions() {
     assert_eq!(seen(&[0, 1, 2, 3]), Some(4));
 }
 
-/// Another snapshot id invalidates every thread's cache of recent topics.
+/// A new snapshot id would invalidate every thread's cache of recent topics.
 #[test]
 fn adding_topics_keeps_cached_entries_of_other_topics() {
     let fixture = fixture(0, MS(0));

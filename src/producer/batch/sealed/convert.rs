@@ -27,7 +27,7 @@ impl SealedBatch {
     /// sends it in its own format.
     ///
     /// # Errors
-    /// The reason why the batch cannot be written in such a format, as a sentence.
+    /// The reason why the batch cannot be written in that format, as text.
     /// # Kafka
     /// `Sender#sendProduceRequest`, `Records#downConvert`.
     pub(crate) fn encode(&self, newest: Magic) -> Result<EncodedBatch, String> {

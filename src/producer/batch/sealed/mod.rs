@@ -49,7 +49,7 @@ pub(crate) struct SealedBatch {
     waiting_since: Instant,
     /// The end of the retry back-off.
     retry_at: Instant,
-    /// When the current attempt began; none while the batch is queued.
+    /// When the current attempt began; `None` while the batch is queued.
     drained: Option<Instant>,
     /// Time in queues, up to the last drain.
     queued: Duration,
@@ -76,17 +76,17 @@ pub(crate) enum BatchFate {
 struct Troubles {
     /// The last error response.
     error: Option<BrokerError>,
-    /// Why a later attempt got no response.
+    /// Why an attempt after that one got no response.
     failure: Option<Arc<str>>,
 }
 
 impl SealedBatch {
     /// Seals a filled batch, for sending. Boxed, because from now on it is moved between queues.
     ///
-    /// Compresses the batch on this thread if no other has packed it yet.
+    /// Compresses the batch on this thread if no other thread has packed it yet.
     ///
     /// # Panics
-    /// If its own records cannot be packed: a defect.
+    /// If the batch's own records cannot be packed: a defect.
     #[inline]
     pub(crate) fn seal(filled: FilledBatch) -> Box<Self> {
         if !filled.needs_packing() {
@@ -179,7 +179,7 @@ impl SealedBatch {
         self.format.as_ref().map_or(1.0, |format| format.ratio)
     }
 
-    /// Upper bound of the size of the largest record in a batch of its own.
+    /// Upper bound, in bytes, of the size of the largest record in a batch of its own.
     ///
     /// # Kafka
     /// `ProducerBatch#maxRecordSize`.
@@ -315,7 +315,7 @@ impl SealedBatch {
         }
     }
 
-    /// The number of attempts, and the times it was queued and in flight, up to now.
+    /// The batch's number of attempts, and the times that it was queued and in flight, up to now.
     pub(crate) fn times(&self, now: Instant) -> RecordTimes {
         let (mut queued, mut in_flight) = (self.queued, self.in_flight);
         match self.drained {

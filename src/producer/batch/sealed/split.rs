@@ -25,16 +25,16 @@ pub(crate) struct SplitBatch {
 }
 
 impl SealedBatch {
-    /// Splits the batch so that no piece is, before compression, larger than half of it unless it is a single record.
-    /// The pieces inherit its callbacks, creation time, sequence numbers and the fate of its attempts; their retries
-    /// start at zero, as in Kafka. `Err` with the batch if it cannot be split.
+    /// Splits the batch. Before compression each piece is at most half as large as the batch, unless it is a single
+    /// record. The pieces inherit its callbacks, creation time, sequence numbers and the fate of its attempts; their
+    /// retries start at zero, as in Kafka. Returns the batch as `Err` if it cannot be split.
     ///
     /// Decompresses the batch and compresses the pieces on this thread.
     ///
     /// # Kafka
     /// `ProducerBatch#split`. Differs: the pieces' memory is counted by the pool (Java's is not), and an uncompressed
-    /// message set is split, too: the broker refuses only one of its messages, and the others need not fail with that
-    /// one (PB-24).
+    /// message set is split, too: a single message may be too large for the broker, and the other messages need not
+    /// fail with it (PB-24).
     pub(crate) fn split(
         mut self: Box<Self>,
         pool: &Arc<BufferPool>,
@@ -59,7 +59,7 @@ impl SealedBatch {
             // large as well.
             packed.format.ratio.reset(packed.ratio);
         }
-        // Before the pieces are made: they inherit its times.
+        // The attempt ends before the pieces are made: they inherit the batch's times.
         self.mark_returned(now);
         let mut thunks = std::mem::take(&mut self.thunks);
         let mut pieces = Vec::with_capacity(divided.len());

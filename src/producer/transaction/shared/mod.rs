@@ -22,8 +22,8 @@ use crate::types::TopicPartition;
 /// The result of a transactional call, a latch that the sender sets.
 pub(crate) type TransactionResult = Latch<Result<(), TransactionFailure>>;
 
-/// The operation of a transactional call. A call that is repeated after it timed out waits for the first one's result
-/// (KAFKA-13412).
+/// The operation of a transactional call. A call that is repeated after it timed out waits for the result of the first
+/// call (KAFKA-13412).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Operation {
     Init,
@@ -71,7 +71,7 @@ struct SharedTransactionState {
     state: TransactionManagerState,
     /// The newest transaction.
     number: TransactionNumber,
-    /// Why, in an error state.
+    /// The reason of an error state; `None` in any other state.
     failure: Option<TransactionFailure>,
     /// The pending operation, until its call has returned the result; offset commits are in `offsets`.
     pending: Option<PendingTransition>,
@@ -83,17 +83,17 @@ struct SharedTransactionState {
     entered: Vec<Arc<PartitionEntry>>,
     /// The number of entered partitions that the sender has taken.
     known: usize,
-    /// How the newest transaction has ended.
+    /// How the newest transaction has ended; `None` if it has not.
     end: Option<TransactionEnd>,
     /// The newest transaction that was committed.
     committed: Option<TransactionNumber>,
-    /// An EndTxn(commit) of the newest transaction was sent, and its result is not known.
+    /// True if an EndTxn(commit) of the newest transaction was sent, and its result is not known.
     commit_in_doubt: bool,
     #[cfg(feature = "testing")]
     tally: TransactionTally,
 }
 
-/// The transactions of a producer so far.
+/// The number of a producer's transactions so far.
 #[cfg(feature = "testing")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct TransactionTally {
@@ -101,7 +101,7 @@ pub(crate) struct TransactionTally {
     pub(crate) begun: u64,
     pub(crate) committed: u64,
     pub(crate) aborted: u64,
-    /// How the last one ended: it was committed.
+    /// True if the transaction that ended last was committed.
     pub(crate) last_was_committed: bool,
 }
 
@@ -129,7 +129,7 @@ impl TransactionTally {
         self.is_initialized |= next == TransactionManagerState::Ready;
     }
 
-    /// Whether one was begun that has not ended.
+    /// Whether a transaction was begun that has not ended.
     pub(crate) fn is_open(&self) -> bool {
         self.begun > self.committed + self.aborted
     }
@@ -205,7 +205,7 @@ impl Transactions {
         self.lock().check_record(of)
     }
 
-    /// The same check for `send_offsets_to_transaction` without offsets.
+    /// Checks the same for a call of `send_offsets_to_transaction` without offsets.
     pub(crate) fn check_offsets(
         &self,
         of: Option<TransactionNumber>,
@@ -215,8 +215,8 @@ impl Transactions {
         shared.check_open(of)
     }
 
-    /// Opens the partition's queue for records of the transaction, if that is open. True if the sender is to be woken,
-    /// which adds the partition to the transaction.
+    /// Opens the partition's queue for records of the transaction, if the transaction is open. Returns true if the
+    /// sender must be woken, to add the partition to the transaction.
     ///
     /// # Kafka
     /// `TransactionManager#maybeAddPartitionToTransaction`.
@@ -227,7 +227,8 @@ impl Transactions {
     ) -> Result<bool, TransactionFailure> {
         let mut shared = self.lock();
         shared.check_record(of)?;
-        // Under this lock, so that no commit or abort comes between the state check and the opening of the queue.
+        // Opened under this lock, so that no commit or abort comes between the state check and the opening of the
+        // queue.
         let enters = entry.enter_transaction(of);
         if enters {
             shared.entered.push(Arc::clone(entry));
@@ -240,15 +241,15 @@ impl Transactions {
         let mut shared = self.shared.lock();
         shared.check_pending(None)?;
         shared.check_state(None, TransactionManagerState::InTransaction)?;
-        // A new number even if nothing is sent: a call that is late for the transaction before must not reach this one.
+        // The number is new even if nothing is sent: a late call for the previous transaction must not affect this one.
         shared.number.0 += 1;
         shared.transition(TransactionManagerState::InTransaction, None);
-        // Relaxed suffices: the number is checked again under this lock, or by the append under the queue's.
+        // Relaxed suffices: the number is checked again under this lock, or by the append under the queue's lock.
         self.newest.0.store(shared.number.0, Ordering::Relaxed);
         Ok(shared.number)
     }
 
-    /// How this very transaction has ended, if it has; an error if another was begun since.
+    /// How this transaction has ended; `None` if it has not. An error if another transaction was begun since.
     pub(crate) fn end_of(
         &self,
         of: TransactionNumber,
@@ -259,15 +260,15 @@ impl Transactions {
     }
 
     /// Locks the state for a call about one certain transaction. Until the lock is held, other threads may end that
-    /// transaction and begin the next: the caller checks the number after it.
+    /// transaction and begin the next, so the caller checks the number afterwards.
     fn lock(&self) -> MutexGuard<'_, SharedTransactionState> {
         #[cfg(test)]
         held_up::before_lock();
         self.shared.lock()
     }
 
-    /// Starts a call's operation, or finds the pending one of an earlier call; with `of`, only while that transaction
-    /// is the newest. `make` builds the request for the sender, which the caller wakes.
+    /// Starts a call's operation, or finds the pending operation of an earlier call; with `of`, only while that
+    /// transaction is the newest. `make` builds the request for the sender, which the caller wakes.
     pub(crate) fn ask(
         &self,
         of: Option<TransactionNumber>,
@@ -327,7 +328,7 @@ impl Transactions {
         shared.begun_before(operation)
     }
 
-    /// Clears the pending operation, whose call returns with its result.
+    /// Clears the pending operation that has this result: a call now returns the result.
     pub(crate) fn clear_pending(&self, result: &Arc<TransactionResult>) {
         let mut shared = self.shared.lock();
         let is_it = |pending: &PendingTransition| Arc::ptr_eq(&pending.result, result);
@@ -340,8 +341,8 @@ impl Transactions {
         self.shared.lock().trouble.clone()
     }
 
-    /// Makes the transaction abortable because a record of it could not be sent. No effect if the transaction is no
-    /// longer open: the record is then not part of it.
+    /// Fails the transaction with an abortable error, because one of its records could not be sent. No effect if the
+    /// transaction is no longer open: the record is then not part of it.
     pub(crate) fn spoil(&self, of: TransactionNumber, failure: &TransactionFailure) {
         let mut shared = self.lock();
         if shared.check_record(of).is_ok() {
@@ -361,7 +362,7 @@ impl Transactions {
     pub(super) fn take_news(&self) -> News {
         let mut shared = self.shared.lock();
         let shared = &mut *shared;
-        // Only the partitions entered since the last call; `entered` itself is kept, to close their queues at the end.
+        // Only the partitions entered since the last call; `entered` itself is kept, to close the queues at the end.
         let known = std::mem::replace(&mut shared.known, shared.entered.len());
         let partitions = shared.entered[known..].iter();
         News {
@@ -369,22 +370,23 @@ impl Transactions {
             partitions: partitions
                 .map(|entry| (entry.index(), entry.topic_partition().clone()))
                 .collect(),
-            // With the lock held: a commit request is never seen without the partitions that were entered before it.
+            // Taken with the lock held: a commit request is never seen without the partitions that were entered before
+            // it.
             requests: self.inbox.take(),
         }
     }
 
-    /// Abortable error: the transaction can only be aborted. No effect if none is open, or if it is being aborted
-    /// (TM-4). The first such error is kept. `commit_is_out`: an EndTxn(commit) was sent, and may have been carried
-    /// out.
+    /// Abortable error: the transaction can only be aborted. No effect if no transaction is open, or if it is being
+    /// aborted (TM-4). The first such error is kept. `commit_is_out` is true if an EndTxn(commit) was sent and may have
+    /// been carried out.
     pub(super) fn fail_transaction(&self, failure: TransactionFailure, commit_is_out: bool) {
         let mut shared = self.shared.lock();
         if shared
             .state
             .may_become(TransactionManagerState::AbortableError)
         {
-            // Only a pending commit is ended here: in InTransaction only an offset call can be pending, which its
-            // handler ends.
+            // Only a pending commit is ended here: in InTransaction only offset calls can be pending, and their request
+            // handlers end them.
             let was_committing = shared.state == TransactionManagerState::Committing;
             shared.commit_in_doubt |= commit_is_out;
             let failure = failure.in_doubt(shared.commit_in_doubt);
@@ -396,12 +398,13 @@ impl Transactions {
     }
 
     /// Fatal error: every later call fails with it (TM-5). The error shows whether the transaction may be committed;
-    /// that is not known until a new producer with this id has initialized.
+    /// that is not known until a new producer with this transactional id has initialized.
     pub(super) fn fail_for_good(&self, failure: TransactionFailure, commit_is_out: bool) {
         let mut shared = self.shared.lock();
         if shared.state.may_become(TransactionManagerState::FatalError) {
             shared.commit_in_doubt |= commit_is_out;
-            // The next epoch may be refused after the transaction was committed, before its call has returned.
+            // The next epoch may be refused after the transaction was committed, but before the commit call has
+            // returned.
             let is_committed =
                 shared.is_pending_commit() && shared.end == Some(TransactionEnd::Committed);
             let failure = failure.in_doubt(shared.commit_in_doubt || is_committed);
@@ -415,7 +418,7 @@ impl Transactions {
         self.ready_from(|state| state == TransactionManagerState::Initializing);
     }
 
-    /// The transaction has ended; with `raise_epoch` an epoch bump comes before the next one.
+    /// The transaction has ended; with `raise_epoch` an epoch bump comes before the next transaction.
     pub(super) fn ended(&self, raise_epoch: bool) {
         if raise_epoch {
             let mut shared = self.shared.lock();
@@ -436,7 +439,7 @@ impl Transactions {
         }
     }
 
-    /// Aborts the open transaction of a closing producer. False if there is none.
+    /// Aborts the open transaction of a closing producer. Returns false if there is none to abort.
     pub(super) fn abort_at_close(&self) -> bool {
         let mut shared = self.shared.lock();
         let aborts = shared.state.may_become(TransactionManagerState::Aborting);
@@ -452,8 +455,8 @@ impl Transactions {
         self.fail_for_good(failure, commit_is_out);
     }
 
-    /// The failure of a call about the transaction `of`, or the newest one, that is not refused by the checks above:
-    /// with whether that transaction may be committed.
+    /// Completes the failure of a call about the transaction `of` (or the newest one) that the checks above do not
+    /// refuse: notes in it whether that transaction may be committed.
     pub(crate) fn refused(
         &self,
         of: Option<TransactionNumber>,
@@ -462,14 +465,14 @@ impl Transactions {
         self.shared.lock().refused(of, failure)
     }
 
-    /// Why, in an error state.
+    /// The reason of an error state; `None` in any other state.
     pub(crate) fn failure(&self) -> Option<TransactionFailure> {
         self.shared.lock().failure.clone()
     }
 }
 
 impl SharedTransactionState {
-    /// A state transition, which the table must allow. `failure` is the reason of an error state.
+    /// Makes a state transition, which the table must allow. `failure` is the reason of an error state.
     fn transition(&mut self, next: TransactionManagerState, failure: Option<TransactionFailure>) {
         debug_assert!(self.state.may_become(next), "{:?} to {next:?}", self.state);
         debug_assert_eq!(
@@ -482,7 +485,7 @@ impl SharedTransactionState {
         let before = std::mem::replace(&mut self.state, next);
         #[cfg(feature = "testing")]
         self.tally.count(before, next);
-        // A reason why the last state took long says nothing of the next one.
+        // The trouble noted in the last state does not explain delays in the next state.
         self.trouble = None;
         self.failure = failure;
         match (before, next) {
@@ -519,7 +522,8 @@ impl SharedTransactionState {
         }
     }
 
-    /// The failure of a refused call, with whether the transaction may be committed: all refusals are made here.
+    /// Notes in the failure of a refused call whether the transaction may be committed. Every refusal passes through
+    /// here.
     fn refused(
         &self,
         of: Option<TransactionNumber>,
@@ -537,12 +541,13 @@ impl SharedTransactionState {
         self.refused(of, TransactionFailure::wrong_state(message))
     }
 
-    /// Whether the transaction may be committed: the newest one, as long as no call has returned how its commit ended,
-    /// or a certain one (`of`: a guard's), also if it is known to be committed.
+    /// Whether a transaction may be committed. Without `of`: the newest transaction, as long as no call has returned
+    /// the outcome of its commit. With `of`: the transaction of a guard; true even if it is known to be committed.
     fn may_be_committed(&self, of: Option<TransactionNumber>) -> bool {
         if let Some(of) = of {
             if of != self.number || self.end.is_some() {
-                // Only the newest commit is remembered: earlier transactions may have been committed, later ones not.
+                // Only the newest commit is remembered: earlier transactions may have been committed, later ones were
+                // not.
                 return self.committed.is_some_and(|committed| of <= committed);
             }
         }
@@ -559,7 +564,7 @@ impl SharedTransactionState {
         pending.is_some_and(|it| it.operation == Operation::Commit)
     }
 
-    /// Fails if `of` is not the newest transaction: a late call must not affect the next one.
+    /// Fails if `of` is not the newest transaction: a late call must not affect the next transaction.
     fn check_number(&self, of: Option<TransactionNumber>) -> Result<(), TransactionFailure> {
         if of.is_none_or(|of| of == self.number) {
             return Ok(());
@@ -570,8 +575,8 @@ impl SharedTransactionState {
         ))
     }
 
-    /// The check for a record. One that is sent after a commit is of no transaction, unless a guard sends it, which
-    /// says so itself.
+    /// The check for a record. A record that is sent after a commit belongs to no transaction, so its failure does not
+    /// report that commit. If a transaction guard sends the record, the guard adds that report itself.
     fn check_record(&self, of: TransactionNumber) -> Result<(), TransactionFailure> {
         self.check_number(Some(of))?;
         self.check_open(None)
@@ -587,7 +592,7 @@ impl SharedTransactionState {
         }
     }
 
-    /// TM-6: in an error state calls fail with that error; after an abortable one, abort is allowed.
+    /// TM-6: in an error state calls fail with that error; after an abortable error, abort is allowed.
     fn check_state(
         &self,
         of: Option<TransactionNumber>,
@@ -614,7 +619,7 @@ impl SharedTransactionState {
         })
     }
 
-    /// The pending result of the same operation.
+    /// The pending result of the same operation, if there is one.
     fn begun_before(&self, operation: &Operation) -> Option<Arc<TransactionResult>> {
         let mut all = self.pending.iter().chain(&self.offsets);
         let same = all.find(|it| it.operation == *operation)?;
@@ -635,7 +640,8 @@ impl SharedTransactionState {
         ))
     }
 
-    /// Sets the result of the pending call. Offsets are left out: their request handlers set it themselves.
+    /// Sets the result of the pending call. Offset commits are left out: their request handlers set the results
+    /// themselves.
     fn release(&self, outcome: Result<(), TransactionFailure>) {
         if let Some(pending) = &self.pending {
             pending.result.set(outcome);
@@ -654,7 +660,8 @@ mod held_up {
         static MEANWHILE: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
     }
 
-    /// Holds up this thread's next call for one transaction alone, for as long as `meanwhile` takes.
+    /// Runs `meanwhile` once on this thread, before the thread's next call about one certain transaction takes the
+    /// lock.
     pub(super) fn once(meanwhile: impl FnOnce() + 'static) {
         MEANWHILE.set(Some(Box::new(meanwhile)));
     }

@@ -86,8 +86,8 @@ fn a_guard_does_not_resume_a_call_of_the_next_transaction() {
     assert!(begun(None).is_some());
 }
 
-/// A commit covers the records that are part of the transaction when it is called. A record whose `send` has not
-/// returned is not one of them, whatever its outcome.
+/// A commit covers the records that are part of the transaction when the commit is called. A record whose `send` has
+/// not returned by then is not one of them, whatever its outcome.
 #[test]
 fn a_refused_record_fails_its_transaction_only_while_that_is_open() {
     let failure = TransactionFailure::new(Abortable, None, "a record was not taken");
@@ -140,8 +140,8 @@ fn a_transaction_begun_after_the_last_commit_is_not_reported_as_committed() {
     assert!(!refused.may_be_committed);
 }
 
-/// The call returns after the epoch bump that follows the commit. If the bump fails, the call's error must report that
-/// the transaction may be committed.
+/// The commit call returns after the epoch bump that follows the commit. If the bump fails, the call's error must
+/// report that the transaction may be committed.
 #[test]
 fn a_commit_whose_epoch_bump_fails_reports_that_the_transaction_may_be_committed() {
     for (operation, is_committed) in [(Operation::Commit, true), (Operation::Abort, false)] {
