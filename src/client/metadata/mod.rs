@@ -70,7 +70,7 @@ pub(crate) enum ChangedTopics {
 /// The metadata of one cluster.
 ///
 /// It has two counters: `update_version` counts the snapshots of the cluster, and `request_version` the requests for
-/// partial updates. The request version of a response shows that topics requested later are not in it.
+/// partial updates. Each request keeps its request version: its response does not cover topics requested later.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.Metadata`.
@@ -319,8 +319,8 @@ impl Metadata {
         }
     }
 
-    /// Notes that the user's listeners have returned after an update. The back-off of the next update counts from now
-    /// and, after a full update, the age of the metadata does as well.
+    /// Notes that the user's listeners have returned after an update. The back-off of the next update counts from now;
+    /// after a full update, the age of the metadata does, too.
     pub(crate) fn update_completed(&mut self, now: Instant) {
         self.pace.prolong(now);
         if std::mem::take(&mut self.is_completing) {

@@ -69,7 +69,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 self.metadata.time_to_next_update(now)
             };
         }
-        // If the node is connecting already, nothing else is to do: no second connection is opened just for metadata.
+        // A node that is connecting already needs no further step: no second connection is opened just for metadata.
         if self.states.can_connect(node.id(), now) {
             log::debug!(
                 self.log,
