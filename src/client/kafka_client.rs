@@ -67,7 +67,7 @@ pub(crate) enum NotReady {
     NotConnected(Option<Arc<str>>),
     /// The broker throttles this client.
     Throttled,
-    /// The limit of in-flight requests is reached, or the newest is still being written.
+    /// The limit of in-flight requests is reached, or the newest request is still being written.
     InFlightFull,
     /// Authentication failed.
     Authentication(Arc<str>),
@@ -94,8 +94,8 @@ pub(crate) trait KafkaClient<T>: Send {
     /// Why the node is not ready; `None` if it is.
     fn not_ready_reason(&self, node: NodeId, now: Instant) -> Option<NotReady>;
 
-    /// Whether the node is disconnected after a connection or an attempt. It stays so until [`ready`](Self::ready)
-    /// connects again.
+    /// Whether the node is disconnected after a connection or an attempt to connect. It stays so until
+    /// [`ready`](Self::ready) connects again.
     ///
     /// # Kafka
     /// `KafkaClient#connectionFailed`.
@@ -114,8 +114,8 @@ pub(crate) trait KafkaClient<T>: Send {
     fn send(&mut self, request: ClientRequest<T>, now: Instant);
 
     /// Does I/O, blocking for up to `timeout`, and appends the completed requests to `responses`: per node in the order
-    /// in which they were sent. Returns when the sockets were read: a response that came before is in `responses`,
-    /// unless its node [has unread input](Self::has_unread_input).
+    /// in which they were sent. Returns the time at which the sockets were read: a response that arrived before is in
+    /// `responses`, unless its node [has unread input](Self::has_unread_input).
     fn poll(
         &mut self,
         timeout: Duration,

@@ -40,7 +40,7 @@ pub(crate) trait MetadataSource: Send + Sync + fmt::Debug {
         now: Instant,
     ) -> MetadataNews;
 
-    /// Records a failed update: the next one waits for the back-off.
+    /// Records a failed update. The next update waits for the back-off, except after an authentication failure.
     fn handle_failure(&self, now: Instant, why: MetadataFailure);
 
     /// Stores the reason why a due update is delayed. There is no back-off: the update is requested as soon as the

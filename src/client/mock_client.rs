@@ -48,8 +48,8 @@ impl WakeUp for MockWakeUp {
 /// Mock client, scripted by the test.
 ///
 /// A request takes the first prepared response for its node; without one it stays in flight in
-/// [`requests`](Self::requests) until [`respond`](Self::respond). The next poll returns responses. Every node is ready
-/// at the first call of `ready`, unless the test made it unreachable, throttled, slow or refusing.
+/// [`requests`](Self::requests) until [`respond`](Self::respond). Responses are returned by the next poll. Every node
+/// is ready at the first call of `ready`, unless the test made it unreachable, throttled, slow or refusing.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.MockClient`.
@@ -69,11 +69,11 @@ pub(crate) struct MockClient<T> {
     max_in_flight: usize,
     poll_timeouts: Vec<Duration>,
     wake_up: Arc<MockWakeUp>,
-    /// Nodes of whose newest request no byte was written.
+    /// Nodes to which no byte of the newest request was written.
     untouched: BTreeSet<NodeId>,
-    /// Nodes of which polls leave responses unread.
+    /// Nodes whose responses are left unread by polls.
     left_unread: BTreeSet<NodeId>,
-    /// Those of which the last poll did.
+    /// Nodes whose responses were left unread by the last poll.
     unread: BTreeSet<NodeId>,
     is_closed: bool,
 }
@@ -113,7 +113,8 @@ impl<T> MockClient<T> {
         self.prepare(None, None, Outcome::Response(response));
     }
 
-    /// Prepares the outcome of the next request (to a node).
+    /// Prepares the outcome of the next request, or of the next request to `node` if that is set. The request must
+    /// satisfy `matcher` if that is set.
     pub(crate) fn prepare(
         &mut self,
         node: Option<NodeId>,
@@ -132,7 +133,7 @@ impl<T> MockClient<T> {
         self.finish(0, Outcome::Response(response), now);
     }
 
-    /// Completes the `at`-th of the in-flight requests.
+    /// Completes the in-flight request with index `at`; index 0 is the oldest.
     pub(crate) fn finish(&mut self, at: usize, outcome: Outcome, now: Instant) {
         let request = self
             .requests
@@ -141,8 +142,8 @@ impl<T> MockClient<T> {
         self.answer(request, outcome, now);
     }
 
-    /// Disconnects a node; its in-flight requests complete as disconnected, oldest first. If `newest_untouched`, no
-    /// byte of the newest was written.
+    /// Disconnects a node; its in-flight requests complete as disconnected, oldest first. If `newest_untouched` is
+    /// true, no byte of the newest request was written.
     pub(crate) fn disconnect(&mut self, node: NodeId, newest_untouched: bool, now: Instant) {
         self.connected.remove(&node);
         let (ended, others): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.requests)
@@ -156,7 +157,7 @@ impl<T> MockClient<T> {
         }
     }
 
-    /// Makes the node's socket take no byte of the newest request to it (`holds`), or all of it.
+    /// If `holds` is true, no byte of the newest request to the node is written to its socket; else all of it is.
     pub(crate) fn hold_newest(&mut self, node: NodeId, holds: bool) {
         if holds {
             self.untouched.insert(node);
@@ -211,7 +212,7 @@ impl<T> MockClient<T> {
         &self.requests
     }
 
-    /// Every request that was ever sent, and where to.
+    /// Every request that was ever sent, with its node.
     pub(crate) fn sent(&self) -> &[(NodeId, Request)] {
         &self.sent
     }
@@ -375,7 +376,7 @@ impl<T: Send> KafkaClient<T> for MockClient<T> {
     ) -> Instant {
         self.poll_timeouts.push(timeout);
         self.time_out(now);
-        // Requests without a response (acks=0) complete when they are written: by now.
+        // Requests without a response (acks=0) complete when they are written, which they are by the next poll.
         while let Some(at) = self
             .requests
             .iter()

@@ -127,7 +127,7 @@ impl MockSelector {
         }
     }
 
-    /// Makes an established connection ready for requests, or not, as during a handshake.
+    /// Makes an established connection ready for requests, or not ready, as it is during a handshake.
     pub(crate) fn set_ready(&mut self, id: ConnectionId, is_ready: bool) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.stage = if is_ready {

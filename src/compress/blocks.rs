@@ -1,8 +1,8 @@
 //! Input in several parts, regrouped into blocks of fixed size, or into one slice.
 
-/// Calls `each` with the concatenated parts in blocks of `size` bytes; the last one may be shorter, and empty input has
-/// none. A block within one part is not copied; one that spans parts is assembled in `scratch`, which need not be
-/// empty.
+/// Calls `each` with the concatenated parts in blocks of `size` bytes; the last block may be shorter, and empty input
+/// has no blocks. A block within one part is not copied; a block that spans parts is assembled in `scratch`, which need
+/// not be empty.
 #[cfg(any(feature = "snappy", feature = "lz4"))]
 pub(super) fn for_each_block<E>(
     parts: &[&[u8]],
@@ -11,7 +11,7 @@ pub(super) fn for_each_block<E>(
     mut each: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     scratch.clear();
-    // Bytes not passed to `each` yet, those in `scratch` included.
+    // Number of bytes not passed to `each` yet, those in `scratch` included.
     let mut left: usize = parts.iter().map(|part| part.len()).sum();
     for &part in parts {
         let mut rest = part;

@@ -16,7 +16,7 @@ use crate::types::Magic;
 pub(crate) struct Compressor {
     codec: CompressionType,
     level: Option<i32>,
-    /// Idle encoders. One holds 20 to some hundred KiB.
+    /// Idle encoders. An encoder holds 20 KiB to some hundred KiB.
     idle: Idle<Box<dyn Encoder>>,
 }
 
@@ -89,7 +89,7 @@ fn encoder(codec: CompressionType, level: Option<i32>) -> Result<Box<dyn Encoder
     })
 }
 
-/// Encoder of the codec `none`: copies.
+/// Encoder of the codec `none`: copies its input.
 struct Plain;
 
 impl Encoder for Plain {

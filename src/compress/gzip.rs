@@ -25,7 +25,7 @@ pub(super) struct GzipEncoder {
 }
 
 impl GzipEncoder {
-    /// An encoder for a level from 1 to 9, or -1 for the default.
+    /// An encoder for a level from 1 to 9; -1 and `None` are the default.
     pub(super) fn new(level: Option<i32>) -> Self {
         let level = match level.unwrap_or(DEFAULT_LEVEL) {
             DEFAULT_LEVEL => Compression::default(),

@@ -8,7 +8,7 @@ use super::CompressionType;
 const LZ4_QUICK: i32 = 9;
 
 /// Checks that this build supports the codec at this level. Kafka's range is validated with the configuration; some
-/// levels in it are not implemented here.
+/// levels in that range are not implemented here.
 ///
 /// # Errors
 /// The level is not supported, with the reason.

@@ -18,7 +18,7 @@ const MAGIC_LEN: usize = 8;
 const BLOCK_BYTES: usize = 32 * 1024;
 /// Size of a block's length prefix: the compressed length, big-endian.
 const LENGTH_LEN: usize = 4;
-/// Upper bound of Snappy's compression ratio: a copy of 64 bytes is encoded in 3.
+/// Upper bound of Snappy's compression ratio: a copy of 64 bytes is encoded in 3 bytes.
 const BEST_RATIO: usize = 22;
 
 /// Snappy encoder.
@@ -121,7 +121,7 @@ fn append_block(
     if length > limit_bytes - out.len() {
         return Err(DecompressError::TooLarge { limit_bytes });
     }
-    // Reserve what the block can decompress to, not what its untrusted header claims.
+    // The length is untrusted: if the block cannot decompress to it, no memory is reserved for it.
     if length / BEST_RATIO > block.len() {
         return Err(corrupt("a block announces more than it can hold"));
     }

@@ -9,7 +9,7 @@ use super::transport::CipherName;
 pub(super) struct Activity {
     /// Whether the TCP connection was established.
     pub(super) connected: bool,
-    /// Authentication succeeded.
+    /// Kind of the authentication that succeeded; `None` if none did.
     pub(super) authenticated: Option<Authenticated>,
     /// TLS cipher suite and version, set when the handshake is done.
     pub(super) cipher: Option<CipherName>,
@@ -17,9 +17,9 @@ pub(super) struct Activity {
     pub(super) bytes_written: usize,
     /// Bytes read, without those of the first authentication.
     pub(super) bytes_read: usize,
-    /// Size of a request frame that was written in full.
+    /// Size in bytes of a request frame that was written in full.
     pub(super) request_bytes: Option<usize>,
-    /// Size of a response frame that was received.
+    /// Size in bytes of a response frame that was received.
     pub(super) response_bytes: Option<usize>,
 }
 

@@ -27,7 +27,7 @@ pub(crate) enum AuthStep {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AuthFailure {
     /// Not retriable: the credentials are not accepted, the mechanism is not offered, or the broker's own proof is
-    /// wrong. The reason, with the broker's error message if it sent one.
+    /// wrong. Holds the reason, with the broker's error message if it sent one.
     Refused(Arc<str>),
     /// Retriable: the exchange was interrupted, with this reason.
     Interrupted(Arc<str>),
@@ -50,10 +50,10 @@ impl AuthFailure {
 
 /// The client's side of one connection's authentication exchange.
 ///
-/// The channel starts it when its transport is ready. Once the deadline in [`Complete`](AuthStep::Complete) has passed,
-/// the channel re-authenticates just before the next request is sent, when no other is partly written. Responses to
-/// earlier requests may arrive during re-authentication; the channel delivers those that are not [the
-/// authenticator's](Self::is_answer).
+/// The channel starts the exchange when its transport is ready. Once the deadline in [`Complete`](AuthStep::Complete)
+/// has passed, the channel re-authenticates just before the next request is sent, when no other request is partly
+/// written. Responses to earlier requests may arrive during re-authentication; the channel delivers those that are not
+/// [the authenticator's](Self::is_answer).
 ///
 /// # Contract
 /// - Its requests have reserved correlation ids, which the client skips (`i32::MAX - 7` and up).
@@ -64,10 +64,10 @@ impl AuthFailure {
 ///   setup timeout.
 ///
 /// # Kafka
-/// `org.apache.kafka.common.network.Authenticator`, of which the client's is `SaslClientAuthenticator`.
+/// `org.apache.kafka.common.network.Authenticator`, which clients implement by `SaslClientAuthenticator`.
 pub(crate) trait Authenticator: Send {
     /// Starts an exchange, or continues it after its frame was written in full or after a pause. May be called during a
-    /// pause before anything has changed.
+    /// pause even if nothing has changed yet.
     fn proceed(&mut self, now: Instant) -> Result<AuthStep, AuthFailure>;
 
     /// Processes a frame of the broker, without its length prefix. The frame may be unsolicited, and may arrive during

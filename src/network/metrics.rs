@@ -134,7 +134,8 @@ impl SelectorMetrics {
             .record(SelectorSensor::ConnectionsClosed, 1.0, now);
     }
 
-    /// Counts a connection with this cipher, until the returned value is dropped. At most 100 ciphers are counted.
+    /// Counts a connection with this cipher, until the returned value is dropped. At most 100 ciphers are counted;
+    /// `None` if this one is not.
     ///
     /// # Kafka
     /// `IntGaugeSuite`: a gauge that drops to 0 stays, and is removed only to make room for another.

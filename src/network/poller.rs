@@ -58,7 +58,7 @@ pub(crate) trait Poller: Send {
     fn open(&mut self, id: ConnectionId, address: SocketAddr) -> io::Result<(Self::Stream, bool)>;
 
     /// Blocks until there are events, a wake-up, or `timeout` is over; calls `ready` for each event. May return without
-    /// any.
+    /// an event.
     fn wait(
         &mut self,
         timeout: Duration,
@@ -82,7 +82,7 @@ pub(crate) struct Readiness {
 impl Readiness {
     /// Adds the flags of an event.
     pub(crate) fn note(&mut self, event: Self) {
-        // Or, not assignment: an edge-triggered event does not repeat what earlier ones reported.
+        // The flags are combined, not replaced: an edge-triggered event does not repeat the flags of earlier ones.
         self.readable |= event.readable;
         self.writable &= !planted!(ReadinessForgotten);
         self.writable |= event.writable;
@@ -112,8 +112,8 @@ impl Readiness {
         let read = again_if_interrupted(|| stream.read(into));
         match &read {
             // Drained: not readable until the next event. Exception: if an event has reported the end of the stream, no
-            // further one will, and only another read finds the end. An end that is received later has an event of its
-            // own.
+            // further event will, and only another read finds the end. If the end is received later, an event of its
+            // own reports it.
             Ok(received)
                 if received.drained && (!self.input_ends || planted!(EndOfInputForgotten)) =>
             {

@@ -13,7 +13,7 @@ const HEADER: usize = 4;
 /// Initial capacity of a buffer: several times the size of most responses to a producer.
 const INITIAL_CAPACITY: usize = 4 * 1024;
 
-/// Largest frame whose buffer is kept for the frames that follow.
+/// Size in bytes of the largest frame whose buffer is kept for the frames that follow.
 const RETAINED_CAPACITY: usize = 64 * 1024;
 
 /// Received bytes that are not split into frames yet.
@@ -66,8 +66,8 @@ impl ReceiveBuffer {
         self.bytes.advance(HEADER);
         let frame = self.bytes.split_to(len).freeze();
         if len > RETAINED_CAPACITY {
-            // The rest is at most as long as one read: it is copied, so that the large buffer is freed along with the
-            // frame.
+            // The bytes after the frame are at most as many as one read returns. They are copied, so that the large
+            // buffer is freed along with the frame.
             self.bytes = BytesMut::from(&self.bytes[..]);
         }
         Ok(Some(frame))

@@ -11,7 +11,7 @@ use super::endpoint::Endpoint;
 use crate::protocol::Frame;
 use crate::types::NodeId;
 
-/// A connection's id is its node's: there is one connection per node.
+/// The id of a connection is the id of its node: there is one connection per node.
 pub(crate) type ConnectionId = NodeId;
 
 /// Waker of a poll: wakes up the poll that blocks, or makes the next one return at once.
@@ -123,10 +123,10 @@ pub(crate) enum SendRefused {
 ///
 /// # Contract
 /// - `send` queues one frame per connection; a second one is refused until the first is reported as written. `send`
-///   itself writes as much as the socket takes. If that is the whole frame, `take_completed_send` reports it; if that
-///   is not called, the next poll does, without blocking.
+///   itself writes as much as the socket takes. If the whole frame was written, `take_completed_send` reports it; if
+///   that method is not called, the next poll reports the frame, without blocking.
 /// - `poll` blocks up to `timeout` (`None`: without limit) unless events are known already. It clears `events` first,
-///   and may return without any.
+///   and may return without an event.
 /// - A connection closed by [`close`](Self::close) is never reported as disconnected.
 /// - Readiness is edge-triggered internally: input that one poll did not read is read by the next, without a new event.
 ///
@@ -143,8 +143,8 @@ pub(crate) trait Selectable: Send {
     /// Whether the connection is established and authenticated, and not being re-authenticated.
     fn is_channel_ready(&self, id: ConnectionId) -> bool;
 
-    /// Whether the last poll left input of the connection unread, so that the next poll reads on without blocking: a
-    /// response may be in it. A connection without input that is ready to be read has none.
+    /// Whether the last poll left input of the connection unread, which may hold a response: the next poll reads on
+    /// without blocking. False if there was no input that could be read without blocking.
     fn has_unread_input(&self, _id: ConnectionId) -> bool {
         false
     }
@@ -163,7 +163,7 @@ pub(crate) trait Selectable: Send {
     /// Whether a frame is queued of which no byte was passed to the transport.
     fn is_send_untouched(&self, id: ConnectionId) -> bool;
 
-    /// Drops a queued frame of which no byte was passed to the transport: none will be written any more. Returns
+    /// Drops a queued frame of which no byte was passed to the transport: no byte of it will ever be written. Returns
     /// whether there was such a frame.
     fn withdraw_send(&mut self, id: ConnectionId) -> bool;
 

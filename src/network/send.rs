@@ -1,4 +1,5 @@
-//! Partial writes of a frame: how much of it the transport has taken; vectored writes of the rest, without a copy.
+//! Writes a frame in parts: keeps the number of bytes that the transport has taken, and writes the following bytes by
+//! vectored writes, without a copy.
 
 use std::io::{self, IoSlice};
 
@@ -6,19 +7,19 @@ use super::poller::Readiness;
 use super::transport::{Transport, TransportError};
 use crate::protocol::Frame;
 
-/// Maximum number of slices in one vectored write. They are on the stack. A produce request has one or two per
-/// partition, so more are rare; they need another write.
+/// Maximum number of slices in one vectored write. The slices are on the stack. A produce request has one or two per
+/// partition, so that more are rare; those beyond the limit need another write.
 const MAX_SLICES: usize = 64;
 
-/// The frame that a channel is writing, and the progress of that.
+/// The frame that a channel is writing, and the progress of the write.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.NetworkSend`.
 #[derive(Debug)]
 pub(super) struct NetworkSend {
     frame: Frame,
-    /// Index of the first chunk that is not written in full. Empty chunks are skipped, so "complete" is the same as
-    /// "past the last chunk".
+    /// Index of the first chunk that is not written in full. Empty chunks are skipped, so that the index is past the
+    /// last chunk as soon as the frame is complete.
     chunk: usize,
     /// Bytes of that chunk that are written.
     offset: usize,
@@ -60,7 +61,7 @@ impl NetworkSend {
         self.touched
     }
 
-    /// Does one vectored write of the rest.
+    /// Does one vectored write of bytes that are not written yet.
     pub(super) fn write_to(
         &mut self,
         transport: &mut dyn Transport,

@@ -24,7 +24,7 @@ pub(super) fn open(address: SocketAddr, options: SocketOptions) -> io::Result<(T
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_keepalive(true)?;
-    // Before connecting: the TCP window scale follows from the buffer sizes, and is negotiated in the handshake.
+    // Set before connecting: the TCP window scale follows from the buffer sizes, and is negotiated in the handshake.
     if let Some(size) = options.send_buffer {
         socket.set_send_buffer_size(size)?;
     }
@@ -56,7 +56,7 @@ const NO_SIGNAL: std::ffi::c_int = libc::MSG_NOSIGNAL;
 #[cfg(not(all(unix, not(target_vendor = "apple"))))]
 const NO_SIGNAL: std::ffi::c_int = 0;
 
-/// Whether a non-blocking `connect` is in progress; it also is if a signal interrupted the call.
+/// Whether a non-blocking `connect` is in progress. It is so as well if a signal interrupted the call.
 fn is_in_progress(error: &io::Error) -> bool {
     // `io::ErrorKind::InProgress` is not stable, so the error number is compared.
     #[cfg(unix)]

@@ -59,15 +59,15 @@ pub(crate) struct CipherName {
 
 /// Transport layer: a channel reads and writes through it.
 ///
-/// The channel owns the stream's [`Readiness`] and lends it to each call. A transport does all I/O on its stream
-/// through it ([`Readiness::read`], [`Readiness::write_vectored`]), which keeps the readiness up to date.
+/// The channel owns the stream's [`Readiness`] and lends it to each call. A transport does all I/O on its stream by
+/// [`Readiness::read`] and [`Readiness::write_vectored`], which keep the readiness up to date.
 ///
 /// # Contract
 /// - A transport may buffer: decrypted bytes that were not read yet, for which no event comes
 ///   ([`has_pending_input`](Self::has_pending_input)), and encrypted bytes that the stream has not taken
 ///   ([`has_pending_writes`](Self::has_pending_writes)).
-/// - `WouldBlock` is returned only if the stream is not ready: its next event continues. Exception: a read may also
-///   return it after much input without any data; the stream is then still marked as readable.
+/// - `WouldBlock` is returned only if the stream is not ready: the caller tries again at its next event. Exception: a
+///   read may also return it after much input without any data; the stream is then still marked as readable.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.TransportLayer`.
@@ -149,7 +149,7 @@ impl<S: Stream> Transport for PlaintextTransport<S> {
     }
 
     fn shutdown(&mut self, _ready: &mut Readiness) {
-        // Dropping closes the descriptor. `shutdown(2)` would also end the connection of the parent process, if this
-        // one was forked and the connection is the parent's.
+        // Dropping closes the descriptor. After a fork, `shutdown(2)` in the child process would also end the parent's
+        // connection.
     }
 }

@@ -124,7 +124,7 @@ impl ApiKey {
         (newest >= self.min_version().max(broker_min)).then_some(newest)
     }
 
-    /// The first flexible version (compact strings, tagged fields).
+    /// The first flexible version (compact strings, tagged fields); `None` if no version is flexible.
     pub(crate) fn first_flexible(self) -> Option<i16> {
         self.table().first_flexible
     }
@@ -146,7 +146,7 @@ impl ApiKey {
         i16::from(self != Self::ApiVersions && self.is_flexible(version))
     }
 
-    /// The first version in which the client waits for the throttle time (KIP-219).
+    /// The first version in which the client waits for the throttle time (KIP-219); `None` if there is none.
     pub(crate) fn throttles_client_from(self) -> Option<i16> {
         self.table().client_throttles_from
     }

@@ -21,7 +21,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Size of all chunks.
+    /// Size of all chunks in bytes, with the length prefix.
     pub(crate) fn len(&self) -> usize {
         self.len
     }

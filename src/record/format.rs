@@ -25,14 +25,14 @@ pub(crate) const MAGIC_V2: i8 = 2;
 
 /// Bytes that the length field does not count: the base offset and the length field.
 pub(crate) const LOG_OVERHEAD: usize = 12;
-/// Size of a batch's header.
+/// Size of a batch's header in bytes.
 pub(crate) const RECORD_BATCH_OVERHEAD: usize = 61;
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) const BASE_OFFSET_OFFSET: usize = 0;
 pub(crate) const LENGTH_OFFSET: usize = 8;
 pub(crate) const PARTITION_LEADER_EPOCH_OFFSET: usize = 12;
-/// The same offset in all formats.
+/// This offset is the same in all formats.
 pub(crate) const MAGIC_OFFSET: usize = 16;
 pub(crate) const CRC_OFFSET: usize = 17;
 pub(crate) const ATTRIBUTES_OFFSET: usize = 21;
@@ -49,7 +49,7 @@ pub(crate) fn magic_of(byte_at: impl FnOnce(usize) -> Option<u8>) -> Option<u8> 
     byte_at(MAGIC_OFFSET)
 }
 
-/// The codec id of a record batch (magic 2).
+/// The codec id of a record batch (magic 2); `None` if the bytes are too few.
 pub(crate) fn codec_of_batch(byte_at: impl FnOnce(usize) -> Option<u8>) -> Option<u8> {
     let low = byte_at(ATTRIBUTES_OFFSET + 1)?;
     Some(low & Attributes::CODEC as u8)
@@ -105,7 +105,7 @@ impl Attributes {
     }
 }
 
-// Reading, and the control batches of a broker.
+// For reading, and for the control batches of a broker.
 #[cfg(any(test, feature = "testing"))]
 impl Attributes {
     const LOG_APPEND_TIME: i16 = 0x08;
@@ -115,7 +115,7 @@ impl Attributes {
         Self(bits)
     }
 
-    /// Sets or clears the control bit: a transaction marker, written by the coordinator.
+    /// Sets or clears the control bit. It is set in transaction markers, which the coordinator writes.
     #[must_use]
     pub(crate) const fn control(self, yes: bool) -> Self {
         self.set(Self::CONTROL, yes)

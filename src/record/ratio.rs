@@ -38,7 +38,7 @@ impl CompressionRatio {
         self.load() * Self::FACTOR
     }
 
-    /// Adjusts the estimate to a batch that compressed to `observed`.
+    /// Adjusts the estimate to a batch whose compression ratio was `observed`.
     pub(crate) fn update(&self, observed: f32) {
         let current = self.load();
         let next = if observed > current {
@@ -93,8 +93,8 @@ mod tests {
         }
     }
 
-    /// RA-29: a batch that is too large is divided by batch.size, its estimate of compression is raised, and the
-    /// pieces go to the front in order.
+    /// RA-29: a batch that is too large is split into pieces of at most batch.size, the estimate of its compression
+    /// ratio is raised, and the pieces go to the front of the queue, in order.
     #[test]
     fn after_a_batch_that_was_too_large_the_estimate_is_no_compression() {
         let ratio = CompressionRatio::new();

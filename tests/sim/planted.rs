@@ -382,7 +382,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "ReconnectsAtOnce",
         Some((
             "lib",
-            "client::connection_states::tests::a_node_goes_from_unknown_to_ready_and_back",
+            "client::connection_states::tests::a_node_becomes_ready_and_may_be_connected_to_again_after_a_disconnect",
         )),
     ),
     ("EachRetryLogged", None),

@@ -18,7 +18,7 @@ pub(crate) struct NodeApiVersions {
 }
 
 impl NodeApiVersions {
-    /// From an ApiVersions response.
+    /// The versions listed in an ApiVersions response.
     pub(crate) fn new(response: &ApiVersionsResponse) -> Self {
         // Only a faulty broker lists a minimum above the maximum: the API is treated as not listed.
         let listed = response
@@ -33,7 +33,7 @@ impl NodeApiVersions {
         Self { ranges }
     }
 
-    /// The versions of an API that the broker supports.
+    /// The lowest and the highest version of an API that the broker supports; `None` if it does not support the API.
     pub(crate) fn range(&self, api: ApiKey) -> Option<(i16, i16)> {
         self.ranges.get(&api).copied()
     }
@@ -132,7 +132,7 @@ impl ApiVersions {
         self.nodes.get(&node)
     }
 
-    /// The version of a request to a node; see [`NodeApiVersions::usable_version`].
+    /// The newest usable version of a request to a node; see [`NodeApiVersions::usable_version`].
     pub(crate) fn usable_version(
         &self,
         node: NodeId,

@@ -64,7 +64,7 @@ impl ConnectionState {
         )
     }
 
-    /// Whether the connection is being set up or re-authenticated: the connection setup timeout runs.
+    /// Whether the connection is being set up or re-authenticated. Meanwhile the connection setup timeout runs.
     fn is_preparing(&self) -> bool {
         matches!(
             self,
@@ -97,7 +97,7 @@ pub(crate) enum NextStep {
     Resolve,
     /// Connect to this address.
     Connect(SocketAddr),
-    /// A look-up, of an earlier attempt, is still running: wait for it.
+    /// Wait for the look-up of an earlier attempt, which is still running.
     Wait,
 }
 
@@ -242,7 +242,8 @@ impl ClusterConnectionStates {
         // broker that still throttles sets it again, and a throttle time of days ends when the broker is restarted or
         // replaced.
         entry.throttled_until = None;
-        // Another host is another broker under the same id: errors and back-offs of the old one do not count for it.
+        // Another host means another broker with the same id: errors and back-offs of the old broker do not apply to
+        // it.
         if *entry.host != *node.host() || entry.port != node.port() {
             if let Some(suppressed) = entry.logged.entry("host").or_default().happened(now) {
                 log::info!(
@@ -279,8 +280,8 @@ impl ClusterConnectionStates {
         NextStep::Resolve
     }
 
-    /// Stores the addresses of a look-up. Returns the one to connect to, if an attempt waits for the look-up; if that
-    /// attempt has timed out, the addresses are kept for the next one.
+    /// Stores the addresses of a look-up. Returns the address to connect to if an attempt waits for the look-up. If
+    /// that attempt has timed out, the addresses are kept for the next attempt.
     pub(crate) fn resolved(
         &mut self,
         id: NodeId,
@@ -302,7 +303,8 @@ impl ClusterConnectionStates {
         Some(address)
     }
 
-    /// Notes that a look-up failed. Returns whether an attempt was waiting for it: that attempt has failed.
+    /// Notes that a look-up failed. Returns true if an attempt was waiting for the look-up; the attempt has failed
+    /// then.
     pub(crate) fn resolution_failed(&mut self, id: NodeId) -> bool {
         let Some(node) = self.nodes.get_mut(&id) else {
             return false;
@@ -345,8 +347,8 @@ impl ClusterConnectionStates {
         }
     }
 
-    /// The node is ready: back-off, setup timeout and last error are reset. Returns the number of disconnects before,
-    /// if a warning about them was logged.
+    /// The node is ready: back-off, setup timeout and last error are reset. Returns the number of preceding disconnects
+    /// if a warning about them was logged, else `None`.
     pub(crate) fn ready(&mut self, id: NodeId) -> Option<u32> {
         let node = self.nodes.get_mut(&id)?;
         let failures = node.failures;
@@ -360,8 +362,8 @@ impl ClusterConnectionStates {
         std::mem::take(&mut node.is_warned_of).then_some(failures)
     }
 
-    /// Rate limit of warnings, per node and state. Returns the number of suppressed ones if one may be logged now, else
-    /// `None`.
+    /// Applies the rate limit of warnings, per node and state. Returns the number of suppressed warnings if a warning
+    /// may be logged now, else `None`.
     pub(crate) fn warn_of(&mut self, id: NodeId, now: Instant) -> Option<Suppressed> {
         let node = self.nodes.get_mut(&id)?;
         let logged = node.logged.entry(node.state.name()).or_default();
@@ -508,8 +510,8 @@ impl ClusterConnectionStates {
             .unwrap_or(Deadline::Never)
     }
 
-    /// A node whose connection setup timeout has expired, if there is one, of those for which `is_read` is true: the
-    /// input of its connection was read to the end.
+    /// A node whose connection setup timeout has expired; `None` if there is none. A node is left out unless `is_read`
+    /// returns true for it: the input of its connection was read to the end.
     pub(crate) fn timed_out_setup(
         &self,
         now: Instant,

@@ -54,7 +54,7 @@ fn backoff(states: &ClusterConnectionStates, id: NodeId, now: Instant) -> u128 {
 
 /// Java: ClusterConnectionStatesTest#testClusterConnectionStateChanges, NC-22, NC-25
 #[test]
-fn a_node_goes_from_unknown_to_ready_and_back() {
+fn a_node_becomes_ready_and_may_be_connected_to_again_after_a_disconnect() {
     let mut states = states();
     assert!(states.can_connect(1, at(0)));
     assert_eq!(states.connection_deadline(1, at(0)), Deadline::At(at(0)));
@@ -113,7 +113,7 @@ fn an_authentication_failure_keeps_its_message_and_counts_as_one_failure() {
 
 /// Java: ClusterConnectionStatesTest#testMaxReconnectBackoff, #testExponentialReconnectBackoff
 ///
-/// The reconnect back-off doubles up to its maximum, and jitter does not exceed that (NC-18, NC-19).
+/// The reconnect back-off doubles up to its maximum, which it does not exceed with jitter either (NC-18, NC-19).
 #[test]
 fn the_backoff_doubles_with_each_failure_up_to_the_maximum_and_begins_anew_once_ready() {
     let mut states = states();
@@ -147,7 +147,7 @@ fn the_backoff_grows_while_connections_are_made_and_lost_before_the_node_is_read
 
 /// Java: ClusterConnectionStatesTest#testThrottled, NC-23, NC-24
 #[test]
-fn a_throttled_node_is_not_ready_until_its_throttle_time_ends_which_never_shrinks() {
+fn a_throttled_node_is_not_ready_until_its_throttle_time_ends_and_the_time_is_never_reduced() {
     let mut states = states();
     connect(&mut states, 1, at(0));
     states.ready(1);
@@ -266,7 +266,7 @@ fn a_node_with_a_new_host_name_does_not_wait_for_the_look_up_of_the_old_one() {
 }
 
 #[test]
-fn addresses_that_come_after_the_attempt_timed_out_are_used_by_the_next_one() {
+fn addresses_that_come_after_the_attempt_timed_out_are_used_by_the_next_attempt() {
     let mut states = states();
     assert_eq!(states.connecting(&node(1), at(0)), NextStep::Resolve);
     fail(&mut states, 1, at(10_000));

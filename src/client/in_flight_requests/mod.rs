@@ -14,7 +14,7 @@ pub(crate) struct InFlightRequest<P> {
     pub(crate) correlation_id: i32,
     pub(crate) api_key: ApiKey,
     pub(crate) version: i16,
-    /// When it was sent.
+    /// When the request was sent.
     pub(crate) created: Instant,
     /// When the request timeout expires. Extended by the throttle time, during which the broker does not answer
     /// (KAFKA-16083).
@@ -31,7 +31,8 @@ pub(crate) struct InFlightRequest<P> {
 struct NodeRequests<P> {
     /// Oldest first.
     requests: VecDeque<InFlightRequest<P>>,
-    /// Whether the newest has been written in full. All others have been: a connection writes one frame at a time.
+    /// Whether the newest request has been written in full. All older ones have been: a connection writes one frame at
+    /// a time.
     newest_is_written: bool,
 }
 
@@ -73,7 +74,7 @@ impl<P> InFlightRequests<P> {
 
     /// Adds a request that was passed to the connection, which may still be writing it.
     pub(crate) fn push(&mut self, node: NodeId, request: InFlightRequest<P>) {
-        // Timeouts differ by request: a later one may be due before those in the queue.
+        // Timeouts differ by request: a later request may time out before those in the queue.
         self.earliest = self.earliest.min(request.deadline);
         let entry = self.nodes.entry(node).or_default();
         entry.requests.push_back(request);
@@ -119,7 +120,7 @@ impl<P> InFlightRequests<P> {
     pub(crate) fn pop_oldest(&mut self, node: NodeId) -> Option<InFlightRequest<P>> {
         let entry = self.nodes.get_mut(&node)?;
         let request = entry.requests.pop_front()?;
-        // The only request is answered, perhaps before the event that its last byte was written.
+        // The only request is answered, perhaps before the event that reports its last byte as written.
         if entry.requests.is_empty() {
             entry.newest_is_written = true;
         }
@@ -127,8 +128,8 @@ impl<P> InFlightRequests<P> {
         Some(request)
     }
 
-    /// Removes all requests of a node after a disconnect, oldest first. Returns also whether the newest was written in
-    /// full.
+    /// Removes all requests of a node after a disconnect, oldest first. Also returns whether the newest request was
+    /// written in full; true if there is no request.
     pub(crate) fn take_all(&mut self, node: NodeId) -> (VecDeque<InFlightRequest<P>>, bool) {
         match self.nodes.remove(&node) {
             Some(entry) => {
@@ -141,7 +142,7 @@ impl<P> InFlightRequests<P> {
 
     fn removed(&mut self, count: usize) {
         self.count -= count;
-        // Without requests the exact bound is known: `Never`. A stale one would wake up an idle poll.
+        // Without requests the exact bound is known: `Never`. A stale bound would wake up an idle poll.
         if self.count == 0 {
             self.earliest = Deadline::Never;
         }
@@ -172,8 +173,8 @@ impl<P> InFlightRequests<P> {
         self.earliest
     }
 
-    /// A node with a request whose request timeout has expired, if there is one, of those for which `is_read` is true:
-    /// the input of its connection was read to the end.
+    /// A node with a request whose timeout has expired; `None` if there is none. A node is left out unless `is_read`
+    /// returns true for it: the input of its connection was read to the end.
     pub(crate) fn timed_out_node(
         &mut self,
         now: Instant,

@@ -21,7 +21,8 @@ pub(crate) struct AwaitedBroker {
 }
 
 impl AwaitedBroker {
-    /// Maximum number of brokers named in an error. Lists hold up to one more, which shows that there are others.
+    /// Maximum number of brokers named in an error. A list holds up to one broker more, which shows that there are
+    /// others.
     pub(crate) const NAMED_AT_MOST: usize = 5;
 }
 
@@ -30,7 +31,7 @@ impl AwaitedBroker {
 pub(crate) struct Awaited<'a> {
     pub(crate) brokers: &'a [AwaitedBroker],
     pub(crate) now: Instant,
-    /// The error text before the list: a broker whose address is in it is displayed without its address.
+    /// The error text before the list: a broker whose address is in this text is displayed without its address.
     pub(crate) said: &'a str,
 }
 

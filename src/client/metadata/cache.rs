@@ -1,4 +1,4 @@
-//! Metadata cache: the current cluster snapshot, and building the next one from it and a response.
+//! Metadata cache: the current cluster snapshot, and the builder that makes the next one from it and a response.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl MetadataCache {
         partitions.get(at)
     }
 
-    /// Begins the next snapshot, with the brokers of a response and no topics yet.
+    /// Begins the next snapshot, with the brokers of a response, the topic errors of this snapshot, and no topics yet.
     pub(super) fn successor(
         &self,
         brokers: Vec<MetadataBroker>,
@@ -55,7 +55,7 @@ impl MetadataCache {
     ) -> Successor {
         let brokers = brokers.into_iter();
         let mut nodes: Vec<Node> = brokers.filter_map(|broker| node_of(broker, news)).collect();
-        // A stable sort: of a node id that is listed twice, the first entry wins.
+        // The sort is stable: if a node id is listed twice, the first entry is kept.
         nodes.sort_by_key(Node::id);
         nodes.dedup_by(|next, first| {
             let is_again = next.id() == first.id();
@@ -187,7 +187,7 @@ impl Successor {
         self.unauthorized.insert(topic, ());
     }
 
-    /// Takes over all topics of the old snapshot. Returns whether they could be shared unchanged: then the cost does
+    /// Takes over all topics of the old snapshot. Returns true if they are shared unchanged: only then the cost does
     /// not depend on the number of topics.
     pub(super) fn keep_topics(&mut self, old: &MetadataCache) -> bool {
         let topics = &old.cluster.topics;
@@ -248,8 +248,8 @@ impl Successor {
         }
     }
 
-    /// The leader's node, or none if it is not among the brokers. A binary search: a response may list any number of
-    /// brokers and partitions.
+    /// The leader's node; `None` if it is not among the brokers. The search is binary, since a response may list any
+    /// number of brokers and partitions.
     fn leader(&self, id: NodeId) -> Option<Arc<Node>> {
         let at = self
             .leaders

@@ -2,7 +2,7 @@
 //!
 //! A response with a lower epoch than an earlier response comes from a broker whose metadata is stale, and is ignored.
 //! But epochs can also decrease permanently, when a cluster is restored from a backup: its responses would be ignored
-//! for ever. So a lower epoch is accepted once all responses have had one for some time.
+//! for ever. So a lower epoch is accepted once all responses have had a lower epoch for some time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,7 +54,8 @@ pub(super) struct LeaderEpochs {
 }
 
 impl LeaderEpochs {
-    /// Compares the epoch of a partition in a response with the newest known one, which it replaces if it is accepted.
+    /// Compares the epoch of a partition in a response with the newest known epoch. An accepted epoch replaces the
+    /// known one.
     pub(super) fn observe(
         &mut self,
         topic: &Arc<str>,
@@ -71,8 +72,8 @@ impl LeaderEpochs {
             return EpochVerdict::Current;
         }
         let older = match seen.older {
-            // The epochs rise from the lower one on, as in a restored cluster. A still lower one starts the run anew:
-            // the responses may come from two stale brokers in turn.
+            // The epochs do not decrease further, as in a restored cluster. A still lower epoch starts the run again,
+            // since the responses may come from two stale brokers in turn.
             Some(older) if epoch >= older.epoch => Older {
                 epoch,
                 answers: older.answers.saturating_add(1),

@@ -27,12 +27,12 @@ pub(crate) enum MetadataFailure {
     Throttled(NodeId),
     /// Authentication failed; fatal.
     Authentication(Arc<str>),
-    /// Client and broker share no version of the request that can carry it; fatal.
+    /// Client and broker share no version that can carry the request; fatal.
     UnsupportedVersion(Arc<str>),
 }
 
 impl MetadataFailure {
-    /// The fatal error, if this is one.
+    /// The corresponding fatal error; `None` if this failure is not fatal.
     pub(crate) fn as_fatal(&self) -> Option<FatalMetadataError> {
         match self {
             Self::Authentication(why) => Some(FatalMetadataError::Authentication(Arc::clone(why))),

@@ -44,7 +44,7 @@ pub(crate) enum TopicError {
 /// The scope of a metadata request; passed back with its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PlannedUpdate {
-    /// Whether the request is limited to some topics: the cached metadata of all others is kept.
+    /// Whether the request lists only some topics. If true, the cached metadata of all other topics is kept.
     pub(crate) is_partial: bool,
     /// The `request_version` when the request was made.
     pub(crate) request_version: u32,
@@ -61,16 +61,16 @@ pub(crate) struct MetadataUpdate {
 /// The topics whose metadata an update may have changed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ChangedTopics {
-    /// Any topic.
+    /// Possibly all topics.
     All,
-    /// Only these.
+    /// Only these topics.
     These(Vec<Arc<str>>),
 }
 
 /// The metadata of one cluster.
 ///
-/// Two counters: `update_version` counts snapshots of the cluster, `request_version` the requests for partial updates.
-/// The second shows that the response to an older request does not cover topics requested later.
+/// It has two counters: `update_version` counts the snapshots of the cluster, and `request_version` the requests for
+/// partial updates. Each request keeps its request version: its response does not cover topics requested later.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.Metadata`.
@@ -80,36 +80,36 @@ pub(crate) struct Metadata {
     max_age: Duration,
     update_version: u32,
     request_version: u32,
-    /// Rate limit of updates: the last attempts, successful or not.
+    /// The last attempts, successful or not, which limit the rate of updates.
     pace: Pace,
     /// `request_version` of the newest request for new topics, until it is answered or an attempt fails. While set, an
     /// update need not wait for the back-off.
     new_topics: Option<u32>,
     /// When the last full update was complete.
     last_success: Option<Instant>,
-    /// A full update was taken in, and is not [complete](Self::update_completed) yet.
+    /// Whether a full update was applied and is not [complete](Self::update_completed) yet.
     is_completing: bool,
     needs_full_update: bool,
     needs_partial_update: bool,
-    /// The error that prevents all updates, until one succeeds.
+    /// The error that prevents all updates, until an update succeeds.
     fatal: Option<FatalMetadataError>,
-    /// Number of fatal errors so far, by which a waiter recognizes one that came after it began to wait.
+    /// Number of fatal errors so far. By it a waiter recognizes an error that occurred after the wait began.
     fatal_count: u32,
-    /// Error of the last attempt, until one succeeds.
+    /// Error of the last attempt, until an attempt succeeds.
     last_failure: Option<MetadataFailure>,
     /// The brokers that an update waits for.
     awaited: Vec<AwaitedBroker>,
     /// Topics with an error that is reported to waiters, and the version of the update that reported it.
     topic_errors: BTreeMap<Arc<str>, (TopicError, u32)>,
-    /// Error codes of topics in the last response that listed them, to log changes only.
+    /// Error code of each topic in the last response that listed it; only changes are logged.
     last_codes: BTreeMap<Arc<str>, ErrorCode>,
-    /// Per topic, the number of partitions whose leader has no matching listener, to log changes only.
+    /// Per topic, the number of partitions whose leader has no matching listener; only changes are logged.
     missing_listeners: BTreeMap<Arc<str>, usize>,
     /// Log lines of the update that is being applied.
     news: MetadataNews,
     cache: MetadataCache,
     epochs: LeaderEpochs,
-    /// When to update again because the last response had stale leader epochs.
+    /// When to update again because the last response had stale leader epochs; `None` if it had none.
     stale_epoch_retry_at: Option<Instant>,
 }
 
@@ -170,8 +170,8 @@ impl Metadata {
         self.needs_full_update || self.needs_partial_update
     }
 
-    /// When the next update is due: as soon as it is both wanted (requested, or the metadata expires) and allowed (the
-    /// refresh back-off is over).
+    /// When the next update is due. An update must be wanted (requested, or the metadata expires, or stale epochs are
+    /// checked again) and allowed (the refresh back-off is over, or for new topics the rate limit permits it).
     pub(crate) fn time_to_next_update(&self, now: Instant) -> Deadline {
         let wanted = match self.last_success {
             Some(at) if !self.is_update_requested() => {
@@ -211,8 +211,8 @@ impl Metadata {
         self.update_version
     }
 
-    /// Whether the next request may be limited to new topics: no full update is requested, or due because of the
-    /// metadata's age or stale epochs.
+    /// Whether the next request may be limited to new topics. It may not if a full update is requested, or is due
+    /// because of the metadata's age or of stale epochs.
     pub(crate) fn is_partial_update_due(&self, now: Instant) -> bool {
         let expires = self
             .last_success
@@ -260,8 +260,8 @@ impl Metadata {
     /// update checks the topics in the response, a full one all topics. The cost of a partial update hardly depends on
     /// the number of other topics.
     ///
-    /// A topic's error requests no further update: a call that waits for the topic does. In Java the error requests
-    /// updates until the topic is evicted.
+    /// A topic's error does not request another update; the calls that wait for the topic do. In Java the error
+    /// requests updates until the topic is evicted.
     pub(crate) fn update(
         &mut self,
         planned: PlannedUpdate,
@@ -319,8 +319,8 @@ impl Metadata {
         }
     }
 
-    /// Takes in that the user's listeners of the last update have returned: its age, and the back-off of the next one,
-    /// count from then. A partial update leaves the age as it is.
+    /// Notes that the user's listeners have returned after an update. The back-off of the next update counts from now;
+    /// after a full update, the age of the metadata does, too.
     pub(crate) fn update_completed(&mut self, now: Instant) {
         self.pace.prolong(now);
         if std::mem::take(&mut self.is_completing) {
@@ -328,7 +328,7 @@ impl Metadata {
         }
     }
 
-    /// Adds a log line, written with those of the next update.
+    /// Adds a log line, which is written with the lines of the next update.
     pub(crate) fn note(&mut self, level: Level, line: impl FnOnce() -> String) {
         self.news.note(level, line);
     }
@@ -365,7 +365,7 @@ impl Metadata {
                 answered.push(Arc::clone(&topic.name));
             }
             next.forget(&topic.name);
-            // Evicted while the request was in flight.
+            // The topic was evicted while the request was in flight.
             if !retain(&topic.name) {
                 continue;
             }
@@ -407,8 +407,8 @@ impl Metadata {
             ..
         } = topic;
         let topic_id = Some(topic_id).filter(|id| *id != [0; 16]);
-        // A new topic id, or one where none was known: the topic may have been deleted and recreated, and its leader
-        // epochs start from 0 again.
+        // The topic's id has changed or was not known before: the topic may have been deleted and recreated, and its
+        // leader epochs start from 0 again.
         let is_recreated = topic_id.is_some() && topic_id != self.cache.topic_id(&name);
         if is_recreated && !planted!(RecreatedTopicKeepsEpochs) {
             self.epochs.forget_topic(&name);
@@ -450,7 +450,7 @@ impl Metadata {
         }
     }
 
-    /// The newest information on a partition: the response, unless its leader epoch is stale; then the cached one.
+    /// The newest information on a partition: that of the response or, if its leader epoch is stale, that of the cache.
     ///
     /// # Kafka
     /// `Metadata#updateLatestMetadata`. Differs: a lower epoch is accepted after a time, see `epochs`.
@@ -520,8 +520,8 @@ impl Metadata {
         self.epochs.of(topic, partition)
     }
 
-    /// Error of a topic, if it came with an update after version `since`, at which the waiter began to wait. For an
-    /// older error the topic is requested again, since it may have been authorized in the meantime.
+    /// The error of a topic if an update newer than version `since` reported it. The waiter began to wait at that
+    /// version. After an older error the topic is requested again, since it may have been authorized in the meantime.
     pub(crate) fn topic_error(&self, topic: &str, since: u32) -> Option<TopicError> {
         let (error, version) = self.topic_errors.get(topic)?;
         is_newer(*version, since).then_some(*error)
@@ -532,8 +532,8 @@ impl Metadata {
         self.fatal_count
     }
 
-    /// The error that prevents all updates, if it is newer than `since`: the [`fatal_count`](Self::fatal_count) at
-    /// which the waiter began to wait.
+    /// The error that prevents all updates, if it is newer than `since`, the [`fatal_count`](Self::fatal_count) at the
+    /// beginning of the wait.
     pub(crate) fn fatal_error(&self, since: u32) -> Option<&FatalMetadataError> {
         let is_new = is_newer(self.fatal_count, since);
         self.fatal.as_ref().filter(|_| is_new)

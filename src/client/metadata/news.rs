@@ -27,7 +27,7 @@ pub(crate) struct MetadataNews {
     failing: FirstFew<(Arc<str>, &'static str)>,
     recovered: FirstFew<Arc<str>>,
     missing_listeners: FirstFew<(Arc<str>, PartitionId)>,
-    /// Partitions whose leader epoch decreased: from which epoch, to which.
+    /// Partitions whose leader epoch decreased, with the old and the new epoch.
     went_back: FirstFew<(Arc<str>, PartitionId, i32, i32)>,
 }
 
@@ -78,7 +78,7 @@ impl MetadataNews {
         }
     }
 
-    /// Adds a topic that has an error code now, and had another or none in the last response.
+    /// Adds a topic whose error code is new: in the last response it had another code or none.
     pub(super) fn topic_fails(&mut self, topic: &Arc<str>, code: ErrorCode) {
         self.failing.add((Arc::clone(topic), code.name()));
     }
@@ -109,7 +109,7 @@ impl MetadataNews {
         self.lines.retain(|(level, line)| keep(*level, line));
     }
 
-    /// Applies a rate limit to the lines of level info and above; debug lines all stay.
+    /// Applies a rate limit to the lines of level info and above; all debug lines are kept.
     pub(crate) fn limit(&mut self, limit: &mut LogLimit, now: Instant) {
         let mut suppressed = None;
         let mut may_log = || {

@@ -29,7 +29,7 @@ impl Pace {
         self.attempts.push_back(now);
     }
 
-    /// Moves the last attempt to a later time: it took until then.
+    /// Moves the last attempt to `now`, when it was complete.
     pub(super) fn prolong(&mut self, now: Instant) {
         if let Some(last) = self.attempts.back_mut() {
             *last = now;
@@ -42,8 +42,8 @@ impl Pace {
         last.map_or(Deadline::At(now), |at| Deadline::after(*at, pause))
     }
 
-    /// When the next attempt without back-off is allowed: at once, unless the window is full; then after
-    /// [`SHORTEST_BACKOFF`].
+    /// When the next attempt without back-off is allowed: if the window is full, [`SHORTEST_BACKOFF`] after the last
+    /// attempt, else at once.
     pub(super) fn without_backoff(&self, now: Instant) -> Deadline {
         // The window is full if the oldest of `MAX_BURST` attempts still lies in it.
         let is_over = |at: &Instant| now - *at >= WINDOW;

@@ -72,7 +72,7 @@ fn response(topics: Vec<MetadataTopic>) -> MetadataResponse {
     }
 }
 
-/// Applies a response in version 11 to a request that covers all topics requested so far.
+/// Applies a response of version 11, whose request covers all topics requested so far.
 fn update(metadata: &mut Metadata, is_partial: bool, topics: Vec<MetadataTopic>, now: Instant) {
     let planned = PlannedUpdate {
         is_partial,
@@ -112,11 +112,11 @@ fn after_bootstrap_an_update_is_due_at_once() {
 
 /// Java: MetadataTest#testTimeToNextUpdate, MD-4
 #[test]
-fn the_next_update_is_due_at_the_metadatas_age_or_on_request_after_the_backoff() {
+fn the_next_update_is_due_when_metadata_expires_or_if_requested_after_the_backoff() {
     for (backoff, max_age) in [(100, 1_000), (1_000, 100), (0, 0), (0, 100), (100, 0)] {
         let [backoff_time, age] = [backoff, max_age].map(Duration::from_millis);
         let mut metadata = Metadata::new(backoff_time, age);
-        // The shortest back-off: at most a hundred requests a second.
+        // The shortest back-off is 10 ms: at most 100 requests a second.
         let backoff = backoff.max(10);
         assert_eq!(wait(&metadata, at(0)), 0);
         full(&mut metadata, Vec::new());
@@ -200,7 +200,7 @@ fn a_new_topic_that_the_in_flight_request_does_not_list_is_requested_without_bac
     assert_eq!(wait(&metadata, at(9)), 100);
 }
 
-/// An application may send each record to a new topic, without waiting for any.
+/// An application may send each record to a new topic, without waiting in between.
 #[test]
 fn new_topics_are_rate_limited() {
     let mut metadata = Metadata::new(BACKOFF, Duration::from_secs(300));
@@ -328,7 +328,8 @@ fn partition_count(metadata: &Metadata) -> usize {
     metadata.cluster().partition_count("t").unwrap()
 }
 
-/// In Java such partitions are dropped, and keyed records go to other partitions than before.
+/// In Java a new partition is dropped if its epoch is lower than that of the deleted one, and keyed records go to other
+/// partitions than before.
 #[test]
 fn a_recreated_topic_with_fewer_partitions_has_all_of_them_when_it_grows_again() {
     let with = |id: u8, epochs: &[i32]| {
@@ -627,7 +628,7 @@ fn brokers_with_an_invalid_id_or_port_are_ignored() {
     assert_eq!(cluster.partition_count("t"), Some(1));
 }
 
-/// Java stores an error without a waiter, and throws it to the next waiter nevertheless.
+/// Java keeps an error that no call waits for, and throws it to the next waiter all the same.
 #[test]
 fn a_fatal_error_is_cleared_by_the_next_update() {
     let mut metadata = metadata();
@@ -869,7 +870,7 @@ fn leader(metadata: &Metadata) -> i32 {
     info(metadata, "t", 0).unwrap().leader().unwrap().id()
 }
 
-/// A cluster that was restored from a backup. In Java the lower epochs are ignored for ever.
+/// A cluster was restored from a backup. In Java its lower epochs are ignored for ever.
 #[test]
 fn leader_epochs_that_decrease_permanently_are_accepted_after_a_while_and_logged_once() {
     let mut metadata = metadata();
@@ -878,7 +879,7 @@ fn leader_epochs_that_decrease_permanently_are_accepted_after_a_while_and_logged
     let mut now = at(0);
     let mut answers = 0;
     while now < at(60_000) {
-        // As the client does: the next request is sent when the next update is due.
+        // Like the client, the test sends the next request when the next update is due.
         now = now.saturating_add(metadata.time_to_next_update(now).remaining(now).unwrap());
         let news = full_answer(&mut metadata, 3 + answers / 5, now);
         said.extend(

@@ -1,7 +1,8 @@
 //! Connection lifecycle of the network client: resolve, connect, authenticate, time out, disconnect.
 //!
-//! Every disconnect ends in `process_disconnection` (or, before a connection existed, in `attempt_failed`): it logs,
-//! updates the connection state, completes the in-flight requests, and requests a metadata update.
+//! Every disconnect is handled by `process_disconnection`: it logs, updates the connection state, completes the
+//! in-flight requests, and requests a metadata update. An attempt that failed before a connection existed is handled by
+//! `attempt_failed`: nothing is in flight then.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -163,7 +164,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     /// Logs a disconnect and moves the node to its disconnected state.
     fn record_disconnect(&mut self, id: NodeId, ending: &EndedConnection, now: Instant) {
-        // Before the state changes: the line depends on the stage that the connection was in.
+        // Logged before the state changes: the line depends on the stage that the connection was in.
         self.log_disconnect(id, ending, now);
         let error = Arc::clone(&ending.error);
         if ending.weight == Weight::Refused {
@@ -230,7 +231,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             let is_asking = self.states.state(id) == Some(&ConnectionState::CheckingApiVersions);
             let authenticates = self.states.state(id) == Some(&ConnectionState::Authenticating);
             let error = match &disconnected.reason {
-                // Its text already states that authentication failed.
+                // The text `why` already states that authentication failed.
                 CloseReason::AuthenticationFailed(why) => Arc::clone(why),
                 reason @ (CloseReason::ClosedByPeer | CloseReason::Io(_)) if authenticates => {
                     format!("{reason}{LOST_IN_AUTHENTICATION}").into()
@@ -292,8 +293,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     /// Request timeout: closes the connections with a request that was not answered in time.
     pub(super) fn handle_timed_out_requests(&mut self, now: Instant) {
-        // The whole connection is closed, as in Java: responses arrive in order, so no later one can arrive before the
-        // missing one.
+        // The whole connection is closed, as in Java: responses arrive in order, so that no response to a later request
+        // can arrive before the missing one.
         loop {
             let selector = &self.selector;
             let is_read = |id| !selector.has_unread_input(id);
@@ -319,8 +320,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         self.process_disconnection(id, ending, newest_untouched, now);
     }
 
-    /// Handles a disconnect: state, API versions, in-flight requests, metadata. If `newest_untouched`, no byte of the
-    /// newest request was written to the socket.
+    /// Handles a disconnect: state, API versions, in-flight requests, metadata. If `newest_untouched` is true, no byte
+    /// of the newest request was written to the socket.
     fn process_disconnection(
         &mut self,
         id: NodeId,
@@ -331,8 +332,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         self.record_disconnect(id, ending, now);
         self.api_versions.remove(id);
         self.nodes_needing_api_versions.remove(&id);
-        // A cancelled metadata request counts as a failed update, so that none is due below and the disconnect is
-        // not counted twice.
+        // A cancelled metadata request counts as a failed update. No update is due any more below, so that the
+        // disconnect is not counted twice.
         self.cancel_in_flight(id, ending, newest_untouched, now);
         self.metadata_after_disconnect(id, ending, now);
     }
@@ -356,8 +357,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             );
             match request.purpose {
                 Purpose::User(tag) => {
-                    // A connection writes one frame at a time, so all but the newest were written in full: the
-                    // broker may have executed them, and only the newest can be reported as never sent.
+                    // A connection writes one frame at a time, so all requests but the newest were written in full: the
+                    // broker may have executed them. Only the newest can be reported as never sent.
                     let is_newest = at == newest || planted!(BlindAllUntouched);
                     let untouched = is_newest && !newest_is_written && newest_untouched;
                     let reason = if ending.by_peer && !untouched {

@@ -29,7 +29,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     /// If an update is due, sends a metadata request or connects to a node for it. Returns when to call again if no
     /// network event comes first: bounds the poll's timeout.
     pub(super) fn maybe_update_metadata(&mut self, now: Instant) -> Deadline {
-        // One metadata request at a time; its own timeout bounds the poll.
+        // Only one metadata request is in flight at a time; its own timeout bounds the poll.
         if self.is_updating {
             return Deadline::Never;
         }
@@ -62,14 +62,14 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         };
         if self.can_send(node.id(), now) {
             self.send_metadata_request(node.id(), now);
-            // A request that could not be sent counts as a failed update: the next is due after the back-off.
+            // A request that could not be sent counts as a failed update: the next update is due after the back-off.
             return if self.is_updating {
                 Deadline::Never
             } else {
                 self.metadata.time_to_next_update(now)
             };
         }
-        // A node that is connecting already is waited for: no second connection just for metadata.
+        // A node that is connecting already needs no further step: no second connection is opened just for metadata.
         if self.states.can_connect(node.id(), now) {
             log::debug!(
                 self.log,
@@ -81,8 +81,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         Deadline::Never
     }
 
-    /// The brokers that are being connected to, for the error of a caller whose wait for metadata times out. Limited to
-    /// one more than an error names. Called before each poll, since the caller may time out while the poll blocks.
+    /// The brokers that are being connected to, for the error of a caller whose wait for metadata times out. The list
+    /// holds at most one broker more than an error names. Called before each poll, since the caller may time out while
+    /// the poll blocks.
     fn connecting_brokers(&self) -> Vec<AwaitedBroker> {
         let states = &self.states;
         let awaited = states.preparing().filter_map(|(node, since)| {
@@ -127,7 +128,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             .find(|id| self.states.is_live(*id) && self.states.is_throttled(*id, now))
     }
 
-    /// When to call again after connecting to a node was started.
+    /// When to call [`request_metadata`](Self::request_metadata) again after an attempt to connect to a node was
+    /// started.
     fn deadline_after_connect(&self, node: NodeId, now: Instant) -> Deadline {
         // The attempt is in progress: a network event or the setup timeout ends the poll.
         if self.states.is_live(node) {
@@ -247,8 +249,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         now: Instant,
     ) {
         self.is_updating = false;
-        // As Java does: a response without brokers comes from a broker that is starting, and must not replace the
-        // cluster's known brokers.
+        // A response without usable brokers is ignored, as in Java: it comes from a broker that is starting, and must
+        // not replace the cluster's known brokers.
         if response.brokers.iter().any(is_reachable) {
             self.rebootstrap_succeeded();
             let news = self

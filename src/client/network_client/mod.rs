@@ -55,7 +55,8 @@ pub(crate) struct NetworkClientOptions {
     pub(crate) request_timeout: Duration,
     /// Options of the rebootstrap: the servers, and when metadata is requested from them again.
     pub(crate) recovery: RecoveryOptions,
-    /// Seed of the random number generator: jitter of back-offs, and the node that a scan begins with.
+    /// Seed of the random numbers: for the jitter of back-offs, and for the node at which a search for the least loaded
+    /// node begins.
     pub(crate) seed: u64,
 }
 
@@ -168,10 +169,11 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             && self.in_flight.can_send_more(node)
     }
 
-    /// How long the selector may block: until the first of the caller's timeout and the client's own deadlines.
+    /// How long the selector may block: until the caller's timeout or the client's first own deadline, whichever is
+    /// earlier.
     fn poll_timeout(&self, timeout: Duration, metadata: Deadline, now: Instant) -> Duration {
-        // Reconnect back-offs are not among them: the sender adds those of its nodes by `poll_deadline`, and `metadata`
-        // includes those that a metadata update waits for.
+        // Reconnect back-offs are left out here: the sender's `timeout` considers those of its nodes (by
+        // `poll_deadline`), and `metadata` those that a metadata update waits for.
         metadata
             .min(self.in_flight.earliest_deadline())
             .min(self.states.next_setup_deadline())
@@ -200,7 +202,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         if self.is_ready(node.id(), now) {
             return true;
         }
-        // False while a connection exists or is being set up, and during the reconnect back-off.
+        // `can_connect` is false while a connection exists or is being set up, and during the reconnect back-off.
         if !self.is_closed && self.states.can_connect(node.id(), now) {
             self.initiate_connect(node, now);
         }
@@ -308,7 +310,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
             return;
         }
         let sent = self.dispatch(node, &request, None, timeout, Purpose::User(tag), now);
-        // `dispatch` returns the purpose that was passed to it, so it is of no other variant.
+        // `dispatch` returns the purpose that was passed to it, so this pattern matches each of its errors.
         if let Err((Purpose::User(tag), version, outcome)) = sent {
             self.completed.push(ClientResponse {
                 node,
@@ -331,7 +333,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
             responses.append(&mut self.completed);
             return now;
         }
-        // Finished look-ups first: if one failed, the metadata update below chooses another node.
+        // Finished look-ups are handled first: if one failed, the metadata update below chooses another node.
         self.handle_resolutions(now);
         self.handle_canonical_names();
         let metadata = self.maybe_update_metadata(now);
@@ -351,22 +353,23 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         }
         // The poll may have blocked: timeouts are compared with the time after it.
         let now = self.clock.now();
-        // Sends before receives: a request without response (acks=0) must be removed before a frame is matched with the
-        // oldest request. Receives before disconnects: a response that arrived before the close still completes its
-        // request.
+        // Sends are handled before receives: a request without response (acks=0) must be removed before a frame is
+        // matched with the oldest request. Receives are handled before disconnects: a response that arrived before the
+        // close still completes its request.
         self.handle_completed_sends(&events, now);
         self.handle_completed_receives(&mut events, now);
         self.handle_disconnections(&events, now);
         self.handle_connections(&events, now);
         self.handle_resolutions(now);
         self.send_api_versions_requests(now);
-        // Timeouts last: what arrived in this poll, however late, counts as having arrived. A poll reads one frame of
-        // each connection: one with more input does not time out before that is read.
+        // Timeouts are handled last: a response that arrived in this poll, however late, completes its request. A poll
+        // reads one frame of each connection, and a connection with more input does not time out before the input is
+        // read.
         self.handle_timed_out_connections(now);
         self.handle_timed_out_requests(now);
         events.clear();
         self.events = events;
-        // Swapping the buffers saves an allocation: the caller's empty one is filled next time.
+        // Swapping the buffers saves an allocation: the caller's empty buffer is filled by the next poll.
         if responses.is_empty() {
             std::mem::swap(responses, &mut self.completed);
         } else {
@@ -388,7 +391,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
     }
 
     fn withdraw_untouched(&mut self, node: NodeId, reason: &str, now: Instant) -> bool {
-        // The selector first: once it has dropped the frame, no byte of the request can be written any more.
+        // The selector comes first: once it has dropped the frame, no byte of the request can be written any more.
         if self.newest_untouched(node).is_none() || !self.selector.withdraw_send(node) {
             return false;
         }

@@ -89,7 +89,7 @@ impl MetadataRecovery {
         Arc::clone(&self.nodes)
     }
 
-    /// Ends the rebootstrap after a metadata response. Returns whether one was in progress.
+    /// Ends the rebootstrap after a metadata response. Returns whether a rebootstrap was in progress.
     pub(super) fn succeeded(&mut self) -> bool {
         self.due_since = None;
         std::mem::replace(&mut self.stage, RecoveryStage::Off) != RecoveryStage::Off
@@ -131,7 +131,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         } else {
             RecoveryStage::Off
         };
-        // A later stage stays even if a broker can be connected to again: only a metadata response ends it.
+        // A stage that was reached stays, even if a broker can be connected to again: only a metadata response ends it.
         if stage > self.recovery.stage {
             let was_on = self.recovery.is_on();
             self.recovery.stage = stage;
@@ -167,7 +167,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 Servers(servers)
             );
         }
-        // With canonical names, the nodes are known when the look-up that follows has finished.
+        // With canonical names, the nodes are known only when the look-up that follows has finished.
         if self.recovery.options.lookup == DnsLookup::UseAllDnsIps {
             self.recovery.nodes = bootstrap_nodes(servers).into();
         }

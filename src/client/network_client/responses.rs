@@ -24,7 +24,7 @@ use crate::types::NodeId;
 use crate::util::log;
 
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
-    /// Fire and forget (acks=0): completes the requests without a response that were written in full.
+    /// Marks the requests that were written in full. A request without a response (acks=0) is completed by that.
     pub(super) fn handle_completed_sends(&mut self, events: &PollEvents, now: Instant) {
         for &id in &events.completed_sends {
             if let Some(request) = self.in_flight.newest_written(id) {
@@ -211,7 +211,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         self.close_connection(id, &EndedConnection::fault(error), now);
     }
 
-    /// Completes a request: the next poll returns it, unless it is one of the client's own.
+    /// Completes a request: its outcome is returned by a poll, unless the request is one of the client's own.
     pub(super) fn complete(
         &mut self,
         node: NodeId,
@@ -235,7 +235,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 /// A decoded response, and its irregularities for the debug log.
 struct Decoded {
     response: Response,
-    /// Trailing bytes, as from a broker with fields that are unknown to this client.
+    /// Number of bytes after the response. A newer broker may append fields that are unknown to this client.
     left_over: usize,
     /// The first error code in the response that [`ErrorCode`] does not have.
     unknown_error: Option<i16>,

@@ -25,8 +25,8 @@ const RESERVED_IDS: RangeInclusive<i32> = i32::MAX - 7..=i32::MAX;
 pub(super) type NotSent<T> = (Purpose<T>, i16, Outcome);
 
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
-    /// Sends a request to a node that [takes one](Self::can_send). The version is the newest that client and broker
-    /// share, unless `version` is given.
+    /// Sends a request to a node to which one [can be sent](Self::can_send). The version is the newest that client and
+    /// broker share, unless `version` is given.
     pub(super) fn dispatch(
         &mut self,
         node: NodeId,
@@ -53,7 +53,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 return Err((purpose, 0, Outcome::UnsupportedVersion(why)));
             }
         };
-        // An id whose request is then not sent stays unused: ids need only differ, not be consecutive.
+        // If the request is not sent in the end, its id stays unused: ids must differ, but need not be consecutive.
         let correlation_id = self.next_correlation_id();
         let expects_response = request.expects_response();
         let frame = match request.encode(version, correlation_id, Some(&self.client_id)) {
@@ -167,7 +167,7 @@ const LAST_WITH_SETS: i16 = 2;
 const FIRST_WITH_BATCHES: i16 = 3;
 const FIRST_WITH_ZSTD: i16 = 7;
 
-/// Byte `at` of the records: the head is a buffer of its own, the body follows it.
+/// Byte `at` of the records, `None` beyond their end. The head is a buffer of its own; the body follows it.
 fn byte_of(records: &MemoryRecords, at: usize) -> Option<u8> {
     let head = records.head.as_slice();
     head.get(at)

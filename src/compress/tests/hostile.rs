@@ -88,9 +88,9 @@ fn decompression_bombs_are_rejected() {
 /// No memory is allocated for a size that a header claims but the data does not have.
 #[test]
 fn claimed_sizes_are_not_trusted() {
-    // An unframed Snappy block of 2^31 - 1 bytes.
+    // An unframed Snappy block that claims 2^31 - 1 bytes.
     let snappy = [0xff, 0xff, 0xff, 0xff, 0x07, 0];
-    // A zstd frame of one segment with 2^40 bytes, and one with 2^30.
+    // Two zstd frames of one segment, which claim 2^40 and 2^30 bytes.
     let frame = |size: u64| {
         let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0xe0];
         frame.extend_from_slice(&size.to_le_bytes());
@@ -115,7 +115,7 @@ fn claimed_sizes_are_not_trusted() {
 
 /// A frame of Java's highest level declares a window of 128 MiB, even for little content.
 #[test]
-#[cfg(feature = "zstd")] // Which writes the frame.
+#[cfg(feature = "zstd")] // The C library writes the frame.
 fn a_frame_with_a_large_window_and_little_content_is_decompressed() {
     let mut encoder = ::zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
     encoder.window_log(27).unwrap();

@@ -60,7 +60,7 @@ fn compressed_data_has_the_frames_that_java_writes() {
     }
 }
 
-/// Snappy's output is fully determined by the block size and the algorithm, which are the same.
+/// Snappy's output is fully determined by the block size and the algorithm, which are the same here and in Java.
 #[test]
 fn snappy_output_equals_that_of_java_byte_for_byte() {
     let (codec, magic, file) = FILES[1];
@@ -69,7 +69,7 @@ fn snappy_output_equals_that_of_java_byte_for_byte() {
 
 /// Java: `ZstdOutputStream` writes a frame only if something is written to it.
 #[test]
-fn a_zstd_stream_without_a_frame_is_empty() {
+fn zstd_data_without_a_frame_is_decompressed_to_nothing() {
     let read = decompress(CompressionType::Zstd, Magic::V2, &[], 0);
     assert_eq!(read, Ok(Vec::new()));
 }

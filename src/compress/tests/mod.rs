@@ -42,7 +42,7 @@ fn noise(len: usize) -> Vec<u8> {
     (0..len).map(|_| random.u8(..)).collect()
 }
 
-/// Inputs around the sizes of blocks.
+/// Inputs whose sizes are near those of blocks.
 fn inputs() -> Vec<Vec<u8>> {
     let mut inputs = vec![Vec::new(), vec![1], lines(), noise(100), noise(70_000)];
     for len in [32_768, 65_535, 65_536, 65_537, 200_000] {
@@ -140,7 +140,8 @@ fn data_compressed_at_any_level_is_decompressed() {
     }
 }
 
-/// Kafka's sizes, by its own codecs at their defaults, and gzip at level 1, where zlib-rs differs most.
+/// Java's sizes are those of Kafka's codecs at their default levels, and of gzip at level 1, where zlib-rs differs
+/// most.
 #[test]
 fn compressed_data_is_at_most_5_percent_larger_than_that_of_java() {
     let java = [
@@ -165,7 +166,7 @@ fn compressed_data_is_at_most_5_percent_larger_than_that_of_java() {
 }
 
 #[test]
-fn the_output_is_appended() {
+fn compressed_data_is_appended_to_the_output() {
     for codec in CODECS {
         let mut out = b"before".to_vec();
         let compressor = Compressor::new(codec, None).unwrap();

@@ -1,8 +1,8 @@
 //! Zstandard codec: one frame per batch, compressed in one call.
 //!
-//! Knowing the size of the whole batch, an encoder sizes its tables by it: under 300 KiB for a batch of 16 KiB, where a
-//! streaming encoder holds 800 KiB. The frame then also contains its content size, which Java's does not, and readers
-//! need no window buffer.
+//! An encoder that gets the whole batch sizes its tables accordingly: less than 300 KiB for a batch of 16 KiB, whereas
+//! a streaming encoder holds 800 KiB. The frame also contains its content size, which Java's frames do not contain, so
+//! that readers need no window buffer.
 //!
 //! There are two backends: the C library, and one in pure Rust for builds without a C compiler. If both are compiled
 //! in, the C library is used.
@@ -37,8 +37,8 @@ enum DecompressFailure {
     Corrupt(String),
 }
 
-/// Decompresses with an output buffer of growing size: calls `attempt` with a capacity, and doubles that until the
-/// buffer suffices or `limit_bytes` is reached.
+/// Decompresses with an output buffer of growing size: calls `attempt` with a capacity, and doubles the capacity until
+/// the buffer suffices or `limit_bytes` is reached.
 ///
 /// The whole output is in one buffer, which serves as the window. A streaming decoder would have to allocate the window
 /// that the frame declares, which may be 128 MiB even for little content, as with Java's highest level.

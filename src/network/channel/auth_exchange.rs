@@ -20,7 +20,7 @@ pub(super) struct AuthExchange {
     /// Deadline of a pause, in which the authenticator waits for something other than the broker: `proceed` is called
     /// then at the latest.
     pub(super) pause: Option<Deadline>,
-    /// When re-authentication is due: before the first request that is sent after it.
+    /// Time from which re-authentication is due, before the next request is sent.
     pub(super) again: Deadline,
 }
 

@@ -42,9 +42,9 @@ const LENGTH_BYTES: usize = 4;
 /// Result of a turn.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ChannelTurn {
-    /// Nothing to do before the next event.
+    /// There is nothing to do before the next event.
     Wait,
-    /// There is more to do, and no event will report it: give it another turn in the next poll.
+    /// There is more to do, and no event will report it: the channel needs another turn in the next poll.
     Again,
     /// The connection is closed, for this reason.
     Ended(CloseReason),
@@ -73,7 +73,7 @@ pub(super) struct KafkaChannel {
     sent: bool,
     /// Activity that is not recorded yet.
     pub(super) activity: Activity,
-    /// The metrics it is recorded in.
+    /// The metrics in which the activity is recorded.
     pub(super) metrics: Option<ChannelMetrics>,
     /// Time of the last event or send, for the idle timeout.
     pub(super) last_active: Instant,
@@ -82,8 +82,8 @@ pub(super) struct KafkaChannel {
 }
 
 impl KafkaChannel {
-    /// A channel that is connecting; `writable` is true if the stream is connected already: no event then reports it,
-    /// and the first turn checks.
+    /// A channel that is connecting; `writable` is true if the stream is connected already: since no event reports
+    /// that, the first turn checks it.
     pub(super) fn new(
         id: ConnectionId,
         parts: ChannelParts,
@@ -122,7 +122,7 @@ impl KafkaChannel {
     }
 
     /// Deadline of a pause of the authentication, which waits for something that no event of the stream reports, such
-    /// as a token. Each turn checks whether it has arrived.
+    /// as a token. Each turn checks whether it has arrived. `None` if authentication is not paused.
     pub(super) fn paused_until(&self) -> Option<Deadline> {
         self.exchange.pause
     }
@@ -174,7 +174,7 @@ impl KafkaChannel {
         Ok(())
     }
 
-    /// Whether a frame was written in full and not reported yet. Resets that, so that no poll reports it.
+    /// Whether a frame was written in full and not reported yet. Resets the flag, so that no poll reports the frame.
     pub(super) fn take_sent(&mut self) -> bool {
         std::mem::take(&mut self.sent)
     }
@@ -186,7 +186,7 @@ impl KafkaChannel {
     }
 
     /// Drops a queued frame of which the transport has taken no byte: the peer never sees it. Returns whether there was
-    /// one.
+    /// such a frame.
     pub(super) fn withdraw_send(&mut self) -> bool {
         let withdraws = self.is_send_untouched();
         if withdraws {
@@ -360,8 +360,8 @@ impl KafkaChannel {
         let Some(sending) = &self.exchange.sending else {
             return Ok(());
         };
-        // `sending` may still be set although the transport has accepted the whole frame: it has yet to flush, perhaps
-        // bytes of its own that follow the frame.
+        // `sending` may still be set although the transport has accepted the whole frame: the transport has yet to
+        // flush it, or bytes of its own that follow it.
         if planted!(FramesSplicedByEarlyAnswer) {
             self.exchange.sending = None;
             return Ok(());
@@ -461,8 +461,8 @@ impl KafkaChannel {
         }
     }
 
-    /// Writes the request frame until it is complete or the stream takes no more; without one, flushes the transport's
-    /// own bytes (a TLS alert or key update).
+    /// Writes the request frame until it is complete or the stream takes no more; without a request frame, flushes the
+    /// transport's own bytes (a TLS alert or key update).
     fn write(&mut self) {
         let overtakes =
             planted!(RequestOvertakesAuthentication) && self.exchange.again != Deadline::Never;
@@ -475,8 +475,8 @@ impl KafkaChannel {
             match written_in_full {
                 Ok(true) => {
                     self.activity.request_bytes = Some(sending.len());
-                    // Dropped when written, not when answered: nothing else needs it, and it shares the memory of
-                    // record batches.
+                    // The frame is dropped when it is written, not when it is answered: nothing else needs it, and it
+                    // shares the memory of record batches.
                     self.sending = None;
                     self.sent = true;
                 }

@@ -1,4 +1,4 @@
-//! State of a channel, and how much of it polls have reported.
+//! State of a channel, and the newest state that a poll has reported.
 
 use crate::network::selectable::{CloseReason, ConnectionId, PollEvents};
 
@@ -9,7 +9,7 @@ use crate::network::selectable::{CloseReason, ConnectionId, PollEvents};
 ///                                     ▲             │
 ///                                     └── again ────┘
 /// ```
-/// The connection may close in every state. With `PLAINTEXT`, the second and third are left at once.
+/// The connection may close in every state. With `PLAINTEXT`, the second and the third state are left at once.
 #[derive(Debug)]
 pub(super) enum ChannelState {
     Connecting,
@@ -39,8 +39,8 @@ impl ReportedState {
         matches!(self, Self::Connected | Self::AuthenticatingAgain)
     }
 
-    /// Whether a change of state must be reported without an event of the stream: `send` starts re-authentication
-    /// between polls.
+    /// Whether a change of state must be reported without an event of the stream, because `send` started
+    /// re-authentication between polls.
     #[inline]
     pub(super) fn is_behind(self, state: &ChannelState) -> bool {
         match self {

@@ -16,7 +16,7 @@ use super::socket::{open, send_vectored};
 use crate::util::backoff::SHORTEST_BACKOFF;
 use crate::util::log::{self, LogContext};
 
-/// Maximum number of events fetched by one wait; further ones stay in the kernel for the next.
+/// Maximum number of events fetched by one wait; further ones stay in the kernel for the next wait.
 const EVENTS: usize = 256;
 
 /// Back-off after a wait that failed.
@@ -90,7 +90,8 @@ impl Poller for MioPoller {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => {
-                // The caller polls again at once, and that may fail at once again: without a pause, a busy loop.
+                // The caller polls again at once, and the poll may fail at once again: without a pause this would be a
+                // busy loop.
                 std::thread::park_timeout(timeout.min(PAUSE_AFTER_ERROR));
                 return Err(error);
             }

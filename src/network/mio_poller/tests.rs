@@ -1,4 +1,4 @@
-//! Behaviour of the system's sockets only; the selector's tests cover the rest.
+//! Tests of the system's sockets only; the selector's tests cover the other behaviour of the poller.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
@@ -21,7 +21,7 @@ fn a_connection_to_itself_is_refused() {
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
 }
 
-/// `SIGPIPE` would kill a process that is not Rust's and does not ignore the signal.
+/// `SIGPIPE` would kill a process that does not ignore the signal, such as a C program that uses the library.
 #[test]
 #[cfg(target_os = "linux")]
 #[allow(

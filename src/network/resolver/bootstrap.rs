@@ -9,7 +9,8 @@ use crossbeam_channel::unbounded;
 use super::{NameLookUps, NameService, literal, unresolved};
 use crate::clock::{Clock, Deadline};
 
-/// Maximum number of threads that resolve bootstrap hosts concurrently: look-ups of the first few hosts may hang.
+/// Maximum number of threads that resolve bootstrap hosts concurrently. One would not do: the look-ups of the first few
+/// hosts may hang.
 const BOOTSTRAP_THREADS: usize = 8;
 
 /// Timeout of resolving the bootstrap hosts, when a producer is built and in a rebootstrap. Java has none; the timeouts

@@ -42,7 +42,7 @@ pub(crate) struct Resolution {
 /// Non-blocking DNS resolver.
 ///
 /// # Contract
-/// Each request gets one result later, with a wake-up of the network thread. A new request of a node replaces an
+/// Each request gets one result later, with a wake-up of the network thread. A new request for a node replaces an
 /// earlier one, whose result is then never returned.
 pub(crate) trait HostResolver: Send {
     /// Starts resolving a node's host name.
@@ -51,10 +51,12 @@ pub(crate) trait HostResolver: Send {
     /// The next result, if there is one.
     fn poll(&mut self) -> Option<Resolution>;
 
-    /// Starts resolving the canonical names of the bootstrap servers. Not to be called again before the result.
+    /// Starts resolving the canonical names of the bootstrap servers. Must not be called again before the result was
+    /// returned.
     fn request_canonical(&mut self, servers: Vec<(String, u16)>);
 
-    /// The canonical names, empty if none was found, once they are resolved; the network thread is woken up for it.
+    /// The canonical names once they are resolved, empty if none was found; `None` before. The network thread is woken
+    /// up when they are.
     fn poll_canonical(&mut self) -> Option<Vec<(String, u16)>>;
 }
 
@@ -187,7 +189,7 @@ impl Resolver {
             let Some(host) = self.queued.pop_front() else {
                 return;
             };
-            // No node waits for this name any more: each has requested another one since.
+            // No node waits for this name any more: each has requested another name since.
             if self.pending.get(&host).is_none_or(Vec::is_empty) {
                 self.pending.remove(&host);
                 continue;
@@ -216,7 +218,7 @@ impl Resolver {
             let result = contain(|| look_up(&*names, &host, 0)).unwrap_or_else(|panic| {
                 Err(format!("the look-up of {host} panicked: {panic}").into())
             });
-            // The producer was dropped.
+            // Sending fails if the producer was dropped.
             if answers.send(LookUpResult { host, result }).is_err() {
                 return;
             }
@@ -289,7 +291,7 @@ impl HostResolver for Resolver {
             }
         };
         if (self.look_ups.run)(Box::new(work)).is_err() {
-            // An empty result instead. Cannot fail: `self` holds the receiver.
+            // The result is empty instead. Sending it cannot fail: `self` holds the receiver.
             let _ = self.canonical_sender.send(Vec::new());
             self.wake.wake();
         }
@@ -306,7 +308,7 @@ impl HostResolver for Resolver {
 /// # Kafka
 /// `org.apache.kafka.clients.ClientUtils#filterPreferredAddresses`. Differs: addresses of the other family are kept.
 /// Java's resolver prefers IPv4 whatever the system prefers. Here, if the system returns `::1` first for `localhost`, a
-/// broker that listens on 127.0.0.1 only could not be reached without the others.
+/// broker that listens on 127.0.0.1 only could not be reached without the IPv4 addresses.
 fn look_up(names: &dyn NameService, host: &str, port: u16) -> Result<Vec<SocketAddr>, Arc<str>> {
     let mut addresses = names
         .addresses(host, port)

@@ -18,7 +18,7 @@ impl WakeUp for Told {
     }
 }
 
-/// Look-ups of hosts that begin with `hangs` do not return while the test holds the other end of the gate.
+/// The look-up of a host that begins with `hangs` returns only when the test sends over the gate, or drops it.
 struct Scripted {
     gate: Receiver<()>,
     asked: Sender<String>,
@@ -392,7 +392,7 @@ fn inline_look_ups_have_their_result_at_once() {
     resolver.request_canonical(hosts(&["twins"]));
     assert_eq!(resolver.poll_canonical(), Some(hosts(&["one.name"])));
 
-    // With a clock that stands still, the timeout would never be over.
+    // The clock stands still, so that the timeout would never be over.
     let clock = crate::clock::mock::MockClock::new();
     let list = hosts(&["pair", "empty", "127.0.0.7"]);
     let lookup = DnsLookup::UseAllDnsIps;

@@ -33,11 +33,11 @@ const MIN_CORRELATION_ID: i32 = i32::MAX - 7;
 /// Kerberos (GSSAPI) token.
 const API_VERSIONS_VERSION: i16 = 0;
 
-/// Longest token accepted from a broker; those of all mechanisms have some hundred bytes.
+/// Longest token accepted from a broker, in bytes; the tokens of all mechanisms have some hundred bytes.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
 
-/// Earliest time of re-authentication, as a fraction of the session lifetime. The jitter is added to it, to spread the
-/// re-authentications of a broker's clients.
+/// Earliest time of re-authentication, as a fraction of the session lifetime. A random part of the jitter is added, to
+/// spread the re-authentications of a broker's clients.
 const SESSION_FACTOR: f64 = 0.85;
 const SESSION_JITTER: f64 = 0.10;
 
@@ -81,7 +81,7 @@ impl SaslAuthenticators {
 /// How tokens are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TokenFraming {
-    /// Each as a bare frame: brokers before 1.0.
+    /// Each as a bare frame, for brokers before 1.0.
     Bare,
     /// In SaslAuthenticate requests of this version.
     Requests(i16),
@@ -102,7 +102,7 @@ enum SaslState {
     Begins,
     Versions,
     Handshake,
-    /// The mechanism waits for something other than the broker: its description, for error texts.
+    /// The mechanism waits for something other than the broker, described by this text for errors.
     Paused(&'static str),
     Token,
     Complete,

@@ -98,7 +98,7 @@ fn authenticated(error: ErrorCode, words: Option<&str>, session: i64) -> Respons
     })
 }
 
-/// Runs the exchange up to the SaslHandshake response; returns the next step, and the request's correlation id.
+/// Runs the exchange up to the SaslHandshake response, and returns the step that follows it.
 fn after_handshake_response(
     exchange: &mut dyn Authenticator,
     answer_with: &Response,
@@ -120,7 +120,7 @@ fn after_handshake_response(
     exchange.receive(&answer(answer_with, 1, header.correlation_id), NOW)
 }
 
-/// Runs the exchange up to the response to the token.
+/// Runs the exchange up to the response to the token, and returns the step that follows it.
 fn after_token_response(
     exchange: &mut dyn Authenticator,
     answer_with: &Response,

@@ -63,7 +63,7 @@ pub(crate) struct Selector<P: Poller> {
     channels: BTreeMap<ConnectionId, KafkaChannel>,
     /// Work list: channels that get a turn in the next poll, each at most once.
     work: Vec<ConnectionId>,
-    /// The previous work list, empty, kept for its allocation.
+    /// The previous work list: it is empty, and kept for its allocation.
     finished_work: Vec<ConnectionId>,
     /// Channels whose authentication is paused, and until when: each poll gives them a turn.
     paused: BTreeMap<ConnectionId, Deadline>,
@@ -190,7 +190,7 @@ impl<P: Poller> Selector<P> {
                 }
             }
         }
-        // One per poll, as in Java: if another one is due, the next poll does not block.
+        // Each poll closes one connection, as in Java: if another one is due, the next poll does not block.
         self.next_idle_check = longest_idle(&self.channels, max_idle)
             .map_or(Deadline::Never, |(_, idle_until)| idle_until);
     }
@@ -325,7 +325,7 @@ impl<P: Poller> Selectable for Selector<P> {
     }
 }
 
-/// Adds a channel to the work list, unless it is in it.
+/// Adds a channel to the work list, unless it is listed already.
 fn enqueue(work: &mut Vec<ConnectionId>, id: ConnectionId, channel: &mut KafkaChannel) {
     if !channel.listed {
         channel.listed = true;

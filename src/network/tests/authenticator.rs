@@ -20,7 +20,7 @@ pub(super) struct AuthPlan {
     pub(super) is_last_unanswered: bool,
     /// How long each exchange pauses at its start, as if for a token.
     pub(super) pause: Option<Duration>,
-    /// The time until re-authentication; `None` for none.
+    /// The time until re-authentication; `None` for no re-authentication.
     pub(super) session: Option<Duration>,
 }
 

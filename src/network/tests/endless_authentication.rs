@@ -126,7 +126,7 @@ fn reauthenticating(second: Second) -> (Selector<SimPoller>, Arc<MockClock>) {
 }
 
 #[test]
-fn a_pause_does_not_keep_an_idle_connection() {
+fn a_reauthentication_that_never_completes_does_not_prevent_the_idle_timeout() {
     for second in [Second::Unanswered, Second::Pauses(Deadline::Never)] {
         let (mut selector, clock) = reauthenticating(second);
         let mut events = PollEvents::default();

@@ -46,14 +46,14 @@ struct Connection {
     standing: Standing,
     plan: Option<Plan>,
     attempts: usize,
-    /// Requests not sent yet.
+    /// Number of requests not sent yet.
     left: usize,
     largest: usize,
     /// The request that is queued and not reported as sent yet.
     writing: Option<u32>,
-    /// Number and content, oldest first.
+    /// Number and content of each request without a response, oldest first.
     unanswered: VecDeque<(u32, Bytes)>,
-    /// Frames of the client that were written in full to the transport of the current connection.
+    /// Number of the client's frames that were written in full to the transport of the current connection.
     given: usize,
     /// Whether re-authentication is in progress.
     talks_again: bool,
@@ -88,7 +88,7 @@ struct Run {
     events: PollEvents,
     last_number: u32,
     max_in_flight: usize,
-    /// Requests that no broker may have received.
+    /// Requests that were never sent: it is an error if a broker has received one.
     never_sent: BTreeSet<u32>,
     /// Requests that a broker must have received.
     answered: BTreeSet<u32>,
@@ -97,7 +97,7 @@ struct Run {
 
 type Checked = Result<(), String>;
 
-/// Runs one seed. Returns the violated invariant, if any.
+/// Runs one seed. Returns the coverage counters; if an invariant is violated, the error describes it.
 pub(super) fn run(seed: u64, plant: Plant, cipher: &Cipher) -> Result<Tally, String> {
     let mut run = Run::new(seed, plant, cipher);
     let mut idle_polls = 0;

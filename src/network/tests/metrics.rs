@@ -153,7 +153,7 @@ impl Rig {
         }
     }
 
-    /// Sends a frame after the session has expired, and polls until re-authentication starts.
+    /// Sends a frame after the session has expired, which starts re-authentication.
     fn reauthenticate(&mut self) {
         self.clock.advance(MS(2000));
         let frame = Frame::from_payload(Bytes::from_static(b"frame")).unwrap();
@@ -200,7 +200,7 @@ fn first_authentications_and_reauthentications_are_counted_separately() {
         ("successful-authentication-no-reauth-total", 1.0),
         ("reauthentication-latency-max", f64::NAN),
     ]);
-    // One completes at once, one takes 30 ms.
+    // The first re-authentication completes at once, the second takes 30 ms.
     rig.reauthenticate();
     rig.assert_metrics([
         ("successful-reauthentication-total", 1.0),
@@ -223,7 +223,7 @@ fn first_authentications_and_reauthentications_are_counted_separately() {
 
 /// Java: `SaslAuthenticatorTest` (failed-authentication, failed-reauthentication)
 #[test]
-fn a_failure_is_counted_as_authentication_or_reauthentication() {
+fn a_failed_authentication_and_a_failed_reauthentication_are_counted_separately() {
     for (exchanges, first, again) in [
         (vec![ScriptedExchange::Refused], 1.0, 0.0),
         (

@@ -1,7 +1,7 @@
 //! Simulation tests of selector and channels over the simulated network, with a mock transport that encrypts, splits
 //! and buffers, and a mock authenticator of several rounds.
 //!
-//! `SEED=n` replays one seed, `SEEDS=n` runs that many.
+//! `SEED=n` replays the seed `n`, `SEEDS=n` runs `n` seeds.
 
 mod authenticator;
 mod endless_authentication;
@@ -52,7 +52,7 @@ fn frames_arrive_whole_in_order_and_once_through_any_transport() {
     all.assert_everything_happened();
 }
 
-/// Plants bugs below and above the channel, and checks that each is found.
+/// Plants bugs in the poller and the transport, and checks that each is found.
 #[test]
 fn planted_bugs_of_poller_and_transport_are_found() {
     for plant in [

@@ -80,7 +80,7 @@ pub(super) enum Cipher {
 
 impl<S: Stream + 'static> ChannelBuilder<S> for Builder {
     fn build(&self, endpoint: &Endpoint, stream: S) -> Result<ChannelParts, TransportError> {
-        // By name: several hosts may have the same address.
+        // Plans are found by host name, since several hosts may have the same address.
         let plan = self.plans.lock()[&endpoint.host].clone();
         let random = fastrand::Rng::with_seed(plan.seed);
         let probe = Arc::clone(&plan.probe);

@@ -24,7 +24,7 @@ pub(super) fn request(number: u32, deed: u8, size: usize) -> Bytes {
     body.freeze()
 }
 
-/// The broker's response.
+/// The broker's response to a request.
 pub(super) fn response(request: &[u8]) -> Bytes {
     [b"r", &request[1..]].concat().into()
 }
@@ -44,7 +44,7 @@ pub(super) struct Seen {
     pub(super) requests: BTreeMap<SocketAddr, Vec<u32>>,
     /// Unexpected bytes.
     pub(super) wrong: Vec<String>,
-    /// The last connection to each address, and the number of key updates it has not acknowledged.
+    /// The last connection to each address, and the number of its key updates that the client has not acknowledged.
     pub(super) keys_open: BTreeMap<SocketAddr, (u64, usize)>,
 }
 

@@ -1,6 +1,6 @@
 //! Bugs that can be planted in a run.
 
-/// A planted bug, below or above the channel.
+/// A planted bug of the poller or of the transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Plant {
     Nothing,

@@ -5,12 +5,12 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 const MASK: u8 = 0x5a;
 const HEADER: usize = 3;
 
-/// Longest content of a record.
+/// Longest content of a record, in bytes.
 pub(super) const LARGEST: usize = 16_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Handshake: the client's round, the number of rounds, whether it is refused in the last one.
+    /// Handshake: the number of rounds left, and whether the client is refused in the last round.
     Hello,
     Data,
     /// Requires a [`Kind::KeyTaken`] in return.

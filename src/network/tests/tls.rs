@@ -1,4 +1,4 @@
-//! The same simulation with TLS: the library's transport against an in-memory server.
+//! The simulation of the parent module with TLS: the library's transport against an in-memory server.
 
 use std::io::{IoSlice, Read, Write};
 use std::sync::Arc;
@@ -102,7 +102,7 @@ impl TlsPeer {
         Ok(())
     }
 
-    /// Encrypts a frame in pieces; sometimes with a key update after it, or in the middle.
+    /// Encrypts a frame in pieces, sometimes with a key update after a piece.
     pub(super) fn seal(&mut self, frame: &[u8], random: &mut fastrand::Rng) -> Bytes {
         let mut rest = frame;
         while !rest.is_empty() {

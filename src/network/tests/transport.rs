@@ -18,14 +18,15 @@ pub(super) struct Probe(Mutex<Facts>);
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct Facts {
-    /// Bytes written to the transport that are not a whole frame yet.
+    /// Bytes written to the transport that do not form a whole frame yet.
     pub(super) part: Vec<u8>,
     /// Number of whole frames written to the transport: the authenticator's and the client's.
     pub(super) auth_frames: usize,
     pub(super) client_frames: usize,
     /// Frames that the authenticator asked to send.
     pub(super) auth_wanted: usize,
-    /// Encrypted bytes produced, how many of them the stream has taken, and where the data ended.
+    /// Number of encrypted bytes so far, number of those that the stream has taken, and end of the last data among
+    /// them.
     sealed: u64,
     taken: u64,
     data_ends: u64,
@@ -50,7 +51,7 @@ impl Facts {
         self.given(plain);
     }
 
-    /// Notes that such a transport has no pending writes.
+    /// Notes that a transport whose encrypted bytes are not counted has no pending writes.
     pub(super) fn holds_nothing(&mut self) {
         self.taken = self.sealed;
     }
@@ -90,7 +91,7 @@ pub(super) struct SealedTransport<S> {
     probe: Arc<Probe>,
     plant: Plant,
     random: fastrand::Rng,
-    /// Handshake rounds without a response yet; the next one was sent.
+    /// Number of handshake rounds without a response yet. The message of the first of them was sent.
     hellos_left: u8,
     /// Encrypted bytes that the stream has not taken.
     out: BytesMut,
@@ -274,7 +275,7 @@ impl<S: Stream> Transport for SealedTransport<S> {
     }
 
     fn shutdown(&mut self, ready: &mut Readiness) {
-        // As many bytes as the stream takes.
+        // Writes as many bytes as the stream takes.
         let _ = self.push(ready);
         self.probe.change(|facts| facts.said_goodbye = true);
     }

@@ -18,15 +18,15 @@ const MAX_EMPTY_READS: usize = 6;
 enum SessionEnd {
     /// `close_notify`, or end of stream without it: between frames there is no difference for the client.
     Closed,
-    /// A TLS error, returned once, after all data before it was read.
+    /// A TLS error. It is returned once, after all data that came before it was read; then this holds `None`.
     Failed(Option<TransportError>),
 }
 
 /// TLS over a stream.
 ///
 /// The session (rustls) does no I/O. `read_records` reads encrypted bytes from the stream into the session, and
-/// `write_records` writes those of the session to the stream; `read` and `write_vectored` exchange plaintext with the
-/// session.
+/// `write_records` writes encrypted bytes of the session to the stream; `read` and `write_vectored` exchange plaintext
+/// with the session.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.SslTransportLayer`.
@@ -35,10 +35,10 @@ pub(crate) struct TlsTransport<S> {
     session: Session,
     /// The first bytes that the broker sent, to explain a failed handshake.
     opening: Opening,
-    /// Decrypted bytes in the session that were not read yet.
+    /// Number of decrypted bytes in the session that were not read yet.
     decrypted: usize,
     /// Whether application data has arrived, which implies that the broker has accepted the client's certificate. With
-    /// TLS 1.3 the end of the handshake does not imply that: a rejection arrives as an alert after it.
+    /// TLS 1.3 the end of the handshake does not imply that: a rejection arrives afterwards, as an alert.
     is_accepted: bool,
     end: Option<SessionEnd>,
 }
@@ -142,7 +142,7 @@ impl<S: Stream> TlsTransport<S> {
         Ok(true)
     }
 
-    /// Returns the error with which the session has ended during the handshake, if it has.
+    /// Fails with the error with which the session has ended during the handshake; succeeds if it has not ended so.
     fn end_of_handshake(&mut self) -> Result<(), TransportError> {
         match &mut self.end {
             None => Ok(()),
@@ -205,7 +205,8 @@ impl<S: Stream> Transport for TlsTransport<S> {
 
     fn read(&mut self, ready: &mut Readiness, into: &mut [u8]) -> Result<usize, TransportError> {
         for _ in 0..MAX_EMPTY_READS {
-            // Decrypted data first: the stream may be drained, and the session may have ended after it.
+            // Decrypted data is returned first: the stream may be drained, and the session may have ended after that
+            // data.
             match self.session.tls.reader().read(into) {
                 Ok(len) if len > 0 => {
                     self.decrypted = self.decrypted.saturating_sub(len);

@@ -6,7 +6,7 @@ use super::{RequestBody, ResponseBody};
 use crate::error::ErrorCode;
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 
-/// Request: adds a group's offsets to the ongoing transaction, or starts one with them.
+/// Request: adds a group's offsets to the ongoing transaction, or starts a transaction with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AddOffsetsToTxnRequest {
     pub(crate) transactional_id: Arc<str>,

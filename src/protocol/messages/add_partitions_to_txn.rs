@@ -6,7 +6,7 @@ use super::topic_result::TopicResult;
 use super::{RequestBody, ResponseBody};
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 
-/// Request: adds partitions to the ongoing transaction, or starts one with them.
+/// Request: adds partitions to the ongoing transaction, or starts a transaction with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AddPartitionsToTxnRequest {
     pub(crate) transactional_id: Arc<str>,

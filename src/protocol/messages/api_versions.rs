@@ -10,7 +10,7 @@ use crate::protocol::wire::{DecodeError, Reader, Writer};
 /// Request, with the client's software name and version (KIP-511).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiVersionsRequest {
-    /// Letters, digits, `-` and `.` only, and a letter or digit first and last; brokers reject others.
+    /// Letters, digits, `-` and `.` only, and a letter or digit first and last; brokers reject other names.
     pub(crate) client_software_name: Arc<str>,
     /// Restricted to the same characters as the name.
     pub(crate) client_software_version: Arc<str>,
@@ -61,7 +61,7 @@ impl RequestBody for ApiVersionsRequest {
 /// Response: the API versions of a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiVersionsResponse {
-    /// `UnsupportedVersion`: retry in a version that `api_keys` lists for `ApiVersions`, else in 0.
+    /// `UnsupportedVersion`: retry in a version that `api_keys` lists for `ApiVersions`, else in version 0.
     pub(crate) error: ErrorCode,
     pub(crate) api_keys: Vec<ApiVersionRange>,
     pub(crate) throttle_time_ms: i32,
@@ -109,7 +109,8 @@ impl ResponseBody for ApiVersionsResponse {
         }
         Self::decode_exactly(r, version).or_else(|error| {
             oldest.set_flexible(ApiKey::ApiVersions.is_flexible(0));
-            // The response was most likely meant to be in the request's version, so that error is reported.
+            // The response was most likely meant to be in the request's version, so the error of that version is
+            // reported.
             let response = Self::decode_exactly(&mut oldest, 0).map_err(|_| error)?;
             *r = oldest;
             Ok(response)

@@ -12,7 +12,7 @@ pub(crate) struct InitProducerIdRequest {
     pub(crate) transactional_id: Option<Arc<str>>,
     /// Transaction timeout, after which the coordinator aborts an ongoing transaction.
     pub(crate) transaction_timeout_ms: i32,
-    /// The producer id whose epoch to bump; -1 for a new id.
+    /// The producer id whose epoch is to be bumped; -1 for a new id.
     pub(crate) producer_id: i64,
     /// The current epoch of that producer id; -1 for a new id.
     pub(crate) producer_epoch: i16,

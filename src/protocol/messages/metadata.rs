@@ -16,7 +16,7 @@ pub(crate) struct MetadataRequest {
     pub(crate) allow_auto_topic_creation: bool,
 }
 
-/// Bit set of authorized operations that was not requested.
+/// Value of the authorized operations (a bit set) if they were not requested.
 #[cfg(any(test, feature = "testing"))]
 const NO_OPERATIONS: i32 = i32::MIN;
 

@@ -61,8 +61,8 @@ trait RequestBody: Sized {
     /// Upper bound of the encoded size in any version, without the bodies of batches: the buffer is allocated once.
     fn size_hint(&self) -> usize;
 
-    /// Encodes the fields that the version has. Others must have their default values, or be ignorable in Kafka's
-    /// schema; else encoding fails.
+    /// Encodes the fields that the version has. All other fields must have their default values, or be ignorable in
+    /// Kafka's schema; else encoding fails.
     fn encode(&self, w: &mut Writer, version: i16);
 
     #[cfg(any(test, feature = "testing"))]
@@ -185,7 +185,7 @@ messages! {
 }
 
 impl Request {
-    /// Whether the broker sends a response: not to a Produce request with acks=0 (fire and forget).
+    /// Whether the broker sends a response. It sends none to a Produce request with acks=0 (fire and forget).
     pub(crate) fn expects_response(&self) -> bool {
         !matches!(self, Self::Produce(request) if request.acks == 0)
     }
@@ -193,7 +193,7 @@ impl Request {
     /// Encodes the request as a frame, which references the batches (zero-copy).
     ///
     /// # Errors
-    /// Unknown version, or one that lacks a field that is set.
+    /// The version is unknown or lacks a field that is set, or a string or the whole message is too long.
     pub(crate) fn encode(
         &self,
         version: i16,
@@ -308,7 +308,7 @@ impl Response {
     /// Encodes the response as a frame, as a broker does. Fields that the version lacks are left out.
     ///
     /// # Panics
-    /// Unknown version, a version that cannot carry several coordinators, or too long a string. Only the embedded
+    /// If the version is unknown or cannot carry several coordinators, or if a string is too long. Only the embedded
     /// broker encodes responses, in versions and with names that it has decoded before.
     pub(crate) fn encode(&self, version: i16, correlation_id: i32) -> Frame {
         self.try_encode(version, correlation_id)

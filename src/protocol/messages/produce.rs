@@ -1,4 +1,4 @@
-//! Produce: writes record batches to partitions, sent to their leader.
+//! Produce: writes record batches to partitions. The request is sent to the partitions' leader.
 
 use std::fmt;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl MemoryRecords {
         }
     }
 
-    /// Size of both parts.
+    /// Size of both parts in bytes.
     #[allow(
         clippy::len_without_is_empty,
         reason = "a batch without bytes is no case of its own"

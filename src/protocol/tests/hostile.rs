@@ -86,7 +86,7 @@ proptest! {
     }
 }
 
-/// A request header, followed by `body`.
+/// Decodes a request that consists of a header and `body`.
 fn request(api: ApiKey, version: i16, body: &[u8]) -> Result<Request, DecodeError> {
     let mut builder = FrameBuilder::with_capacity(64, 0);
     RequestHeader::encode(builder.writer(), api, version, 7, None);

@@ -44,7 +44,7 @@ fn a_frame_shares_the_bytes_of_its_batches() {
         .iter()
         .filter(|chunk| chunk.as_ptr() == body.as_ptr());
     assert_eq!(shared.count(), 2);
-    // Header and first batch's head, body, second partition's index and length, body.
+    // The chunks: request header and first batch's header; its body; index and length of the second batch; its body.
     assert_eq!(frame.chunks().len(), 4);
 }
 
@@ -389,7 +389,8 @@ fn an_api_versions_response_in_version_0_is_decoded_whatever_version_was_request
 }
 
 /// KIP-511. The first payload is the response of librdkafka's mock broker to version 3. It encodes a count of one range
-/// as the byte 1, where a compact array has 2; so the range would be decoded as a throttle time of 1,179,648 ms.
+/// as the byte 1, although a compact array has the byte 2. So the range would be decoded as a throttle time of
+/// 1,179,648 ms.
 #[test]
 fn no_throttle_time_is_read_from_an_unsupported_version_response() {
     let mock = [
@@ -400,7 +401,7 @@ fn no_throttle_time_is_read_from_an_unsupported_version_response() {
         &[0, 0, 0, 0],
     ]
     .concat();
-    // The second has bytes after a body of version 0, where versions 1 and 2 have the throttle time.
+    // The second payload has bytes after a body of version 0, where versions 1 and 2 have the throttle time.
     let longer = [
         &[0, 0, 0, 5][..],
         &[0, 35],

@@ -1,4 +1,4 @@
-//! Fields of transactional messages that a version lacks: left out, or refused.
+//! Fields of transactional messages that a version lacks: they are left out, or refused.
 
 use super::generate::{full_request, full_response, read_response};
 use crate::protocol::*;

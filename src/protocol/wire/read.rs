@@ -1,5 +1,5 @@
-//! Decoding of untrusted bytes: nothing here panics, and no allocation exceeds the size that the bytes present can
-//! fill.
+//! Decoding of untrusted bytes: nothing here panics, and each length or count is checked against the number of bytes
+//! present before memory is allocated for it.
 
 use std::str;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::util::varint::{VarintError, take_unsigned};
 /// Maximum memory that is reserved for an array before its first element is read.
 const UNREAD_ROOM_BYTES: usize = 16 * 1024;
 
-/// Number of elements to reserve capacity for, of an array of `count`. In memory an element may be many times larger
-/// than encoded, and the count is untrusted.
+/// Number of elements for which capacity is reserved in an array of `count` elements. In memory an element may be many
+/// times larger than encoded, and the count is untrusted.
 fn room_for<T>(count: usize) -> usize {
     count.min(UNREAD_ROOM_BYTES / size_of::<T>().max(1))
 }
@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes `len` bytes of a field that begins at `begin`.
+    /// Takes the `len` bytes that follow a length.
     fn body(&mut self, len: usize, what: &'static str) -> Result<&'a [u8], DecodeError> {
         if len > self.remaining() {
             return Err(self.error(DecodeErrorKind::PastEnd, what));
@@ -316,7 +316,7 @@ impl<'a> Reader<'a> {
         if !self.flexible {
             return Ok(());
         }
-        // The count needs no check: too large a one fails at the first missing field.
+        // The count needs no check: a count that is too large fails at the first missing field.
         for _ in 0..self.unsigned("the count of tagged fields")? {
             self.unsigned("the tag of a tagged field")?;
             let size = self.unsigned("the size of a tagged field")?;

@@ -38,7 +38,7 @@ impl RecordBatch {
     /// Parses bytes that are exactly one batch, and verifies its checksum.
     ///
     /// # Errors
-    /// [`BatchError`] if they are not one complete batch, or corrupt.
+    /// [`BatchError`] if they are not one complete batch, or are corrupt.
     #[cfg(test)]
     pub(crate) fn parse(bytes: &Bytes) -> Result<Self, BatchError> {
         let mut rest = bytes.clone();
@@ -162,7 +162,7 @@ impl RecordBatch {
         i32::from_be_bytes(fixed(&self.bytes, BASE_SEQUENCE_OFFSET))
     }
 
-    /// The header's record count; unchecked, may be negative.
+    /// The record count in the header. It is not checked, and may be negative.
     pub(crate) fn records_count(&self) -> i32 {
         i32::from_be_bytes(fixed(&self.bytes, RECORDS_COUNT_OFFSET))
     }

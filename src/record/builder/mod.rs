@@ -71,8 +71,8 @@ fn nullable_len(bytes: Option<&[u8]>) -> usize {
 /// `MemoryRecordsBuilder`.
 #[derive(Debug)]
 pub(crate) struct RecordsBuilder {
-    /// Limit on the size of the batch, header included, for the records in the current staging buffer. A single record
-    /// may exceed it.
+    /// Limit on the size of the batch in bytes, header included. It [changes](Self::set_limit) with the staging buffer
+    /// of the records. A single record may exceed it.
     limit_bytes: usize,
     record_count: u32,
     first_timestamp_ms: i64,
@@ -140,7 +140,7 @@ impl RecordsBuilder {
         1 + varlong_len(timestamp_delta) + length_len(self.record_count as usize)
     }
 
-    /// Whether a record of this size fits after `written` bytes of records. The first always fits.
+    /// Whether a record of this size fits after `written` bytes of records. The first record always fits.
     ///
     /// # Kafka
     /// `MemoryRecordsBuilder#hasRoomFor`.
@@ -221,7 +221,8 @@ impl RecordsBuilder {
             self.first_timestamp_ms = timestamp_ms;
         }
         self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
-        // Rarely true, so mostly the cost is one comparison; computing the payload size of each record would cost more.
+        // The condition is rarely true, so that the usual cost is one comparison. Computing the payload size of each
+        // record would cost more.
         if size.body_bytes > self.max_body_bytes {
             self.max_body_bytes = size.body_bytes;
             self.max_payload_len = size.body_bytes - self.place_bytes(size.timestamp_delta);
@@ -244,7 +245,7 @@ impl RecordsBuilder {
 const NULL_LENGTH: u8 = 1;
 
 /// Writes the fields of a record. Short numbers are buffered in a register (up to 8 bytes) and written together, so
-/// that the vector's capacity is checked once for several; byte strings go straight into the vector.
+/// that the vector's capacity is checked once for several numbers. Byte strings go straight into the vector.
 struct FieldWriter<'o> {
     out: &'o mut Vec<u8>,
     /// Buffered bytes, the first one in the lowest bits; the bits above the last one are zero.
@@ -267,7 +268,7 @@ impl<'o> FieldWriter<'o> {
         }
     }
 
-    /// Buffers the lowest `count` bytes of `bytes`; the others are zero.
+    /// Buffers the lowest `count` bytes of `bytes`; the other bytes must be zero.
     #[inline(always)]
     fn gather(&mut self, bytes: u64, count: u32) {
         if self.gathered + count > u64::BITS / 8 {
@@ -283,7 +284,8 @@ impl<'o> FieldWriter<'o> {
         let (bytes, count) = (self.word.to_le_bytes(), self.gathered as usize);
         let end = self.out.len() + count;
         if self.out.capacity() - self.out.len() >= bytes.len() {
-            // Copies all 8 and truncates: a copy of constant length is one instruction, of variable length a call.
+            // Copies all 8 bytes and truncates: a copy of constant length is one instruction, a copy of variable length
+            // is a call.
             self.out.extend_from_slice(&bytes);
             self.out.truncate(end);
         } else {

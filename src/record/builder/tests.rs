@@ -59,8 +59,8 @@ proptest! {
     /// PB-3: a record fits if the estimated size of the records before it, plus its uncompressed size, is within the
     /// batch's limit.
     /// PB-11: offsets in a batch start at 0; a timestamp is none or not negative; formats before 2 have no headers.
-    /// PB-12: a batch's first timestamp is that of its first record, others are differences from it, and may be
-    /// negative; the largest timestamp is stored.
+    /// PB-12: a batch's first timestamp is that of its first record. The other timestamps are stored as differences
+    /// from it, which may be negative. The largest timestamp is stored, too.
     #[test]
     fn built_records_are_read_back_and_stay_within_the_limit(
         records in proptest::collection::vec(record(), 1..40),
@@ -102,7 +102,7 @@ proptest! {
         prop_assert_eq!(batch.last_offset_delta(), taken - 1);
         prop_assert_eq!((batch.producer_id(), batch.producer_epoch()), (9, 3));
         prop_assert_eq!(batch.base_sequence(), sequence);
-        // Bit 4 of the attributes, and no other.
+        // Only bit 4 of the attributes may be set.
         prop_assert_eq!(batch.attributes().bits(), if state.is_transactional { 0x10 } else { 0 });
         prop_assert_eq!(batch.first_timestamp(), records[0].timestamp_ms);
         let latest = records[..taken as usize].iter().map(|r| r.timestamp_ms).max();

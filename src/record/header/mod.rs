@@ -159,14 +159,14 @@ impl Headers {
         self.list.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no headers.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// Makes the headers read-only. The producer never does it: `send` takes the record, so its headers cannot be
-    /// changed afterwards.
+    /// Makes the headers read-only. The producer never calls this method: `send` takes the record, so its headers
+    /// cannot be changed afterwards.
     ///
     /// # Kafka
     /// `RecordHeaders#setReadOnly`, which Kafka's producer calls in `send`.

@@ -91,7 +91,7 @@ pub(crate) const CODECS: [CompressionType; 4] = [
     CompressionType::Lz4,
 ];
 
-/// Any of these codecs.
+/// Any codec of [`CODECS`].
 pub(crate) fn codecs() -> impl Strategy<Value = CompressionType> {
     proptest::sample::select(&CODECS[..])
 }

@@ -15,8 +15,8 @@
 //! | length of the value, -1 for null | | 4 |
 //! | value | | |
 //!
-//! A compressed message set is one wrapper message: its key is null, its value the compressed set. Its offset is that
-//! of the last inner message; inner offsets are relative, from 0.
+//! A compressed message set is one wrapper message: its key is null, its value the compressed set. The wrapper's offset
+//! is that of the last inner message; inner offsets are relative, and start at 0.
 
 mod convert;
 mod error;
@@ -53,7 +53,7 @@ pub(crate) enum LegacyMagic {
 }
 
 impl LegacyMagic {
-    /// From a magic, if it is one of message sets.
+    /// The same magic as a `LegacyMagic`; `None` if it is that of record batches.
     pub(crate) const fn of(magic: Magic) -> Option<Self> {
         match magic {
             Magic::V0 => Some(Self::V0),
@@ -97,7 +97,7 @@ impl LegacyMagic {
         LOG_OVERHEAD + self.record_overhead() + key_len + value_len
     }
 
-    /// Size of a set without its messages: that of the wrapper, if it is compressed.
+    /// Size of a set without its messages: if the set is compressed, the size of the wrapper without its value, else 0.
     ///
     /// # Kafka
     /// `AbstractRecords#recordBatchHeaderSizeInBytes`.

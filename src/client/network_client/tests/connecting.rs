@@ -68,7 +68,7 @@ fn the_api_versions_request_falls_back_to_the_version_that_the_broker_lists() {
         .unwrap()
         .header
         .correlation_id;
-    // Such a broker responds in version 0.
+    // A broker that does not support the request's version responds in version 0.
     let payload = Response::ApiVersions(refusal).encode(0, id).to_payload();
     harness.client.selector.receive(1, payload);
     harness.poll();
@@ -143,7 +143,7 @@ fn the_reconnect_backoff_grows_while_the_broker_drops_every_new_connection() {
 /// Java: NetworkClientTest#testConnectionDelay, #testConnectionDelayConnected,
 /// #testConnectionDelayDisconnected, NC-22
 #[test]
-fn the_poll_deadline_is_now_if_unknown_never_while_connected_and_else_after_the_backoff() {
+fn the_poll_deadline_is_the_end_of_the_backoff_if_disconnected_and_never_while_connected() {
     let mut harness = Harness::new(&[node(1)]);
     let now = harness.now();
     assert_eq!(harness.client.poll_deadline(1, now), Deadline::At(now));

@@ -82,7 +82,7 @@ fn while_metadata_is_due_no_node_is_ready_for_other_requests() {
     );
     harness.poll();
     assert_eq!(harness.sent_metadata(), [1]);
-    // It is in flight: other requests may be sent after it.
+    // The metadata request is in flight: other requests may be sent after it.
     assert!(harness.client.is_ready(1, now));
     harness.send_whole(1, 7);
     assert_eq!(harness.client.in_flight_request_count(), 2);
@@ -197,7 +197,7 @@ fn while_no_node_is_available_a_poll_blocks_until_one_may_be_connected_to() {
         .scripted
         .insert("broker-1".into(), Err("no such host".into()));
     harness.poll();
-    // Both the attempt and the update have failed; the update waits longer.
+    // Both the attempt to connect and the update have failed; the back-off of the update is longer.
     assert_eq!(harness.slept(), MS(100));
     for _ in 0..3 {
         harness.advance(harness.slept());
@@ -329,7 +329,7 @@ fn a_metadata_update_delayed_by_throttling_is_reported_to_its_waiters() {
 
 /// MD-19: an answer without any broker counts as a failed update.
 #[test]
-fn a_response_with_invalid_broker_ids_counts_as_without_brokers() {
+fn a_response_with_only_invalid_broker_ids_is_a_failed_update() {
     let mut harness = Harness::bootstrapped(1);
     let asked = harness.poll_to_metadata_request();
     let answer = metadata_of(&[node(-1), node(i32::MIN)]);
@@ -441,7 +441,7 @@ fn the_awaited_brokers_are_reported_with_their_current_step() {
     harness.poll();
     let of_tls = "-1 broker-1:9092 authenticating, the broker's part of the TLS handshake, 0";
     assert_eq!(harness.awaited(), [of_tls]);
-    // In the same stage the client waits for something else.
+    // In the same stage the client waits for other data.
     harness.client.selector.waits_for = Some("the broker's response to SaslHandshake");
     harness.poll();
     let of_sasl = "-1 broker-1:9092 authenticating, the broker's response to SaslHandshake, 0";

@@ -32,7 +32,7 @@ const MS: fn(u64) -> Duration = Duration::from_millis;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_AGE: Duration = Duration::from_secs(300);
 
-/// Metadata source of the tests: all topics, under a lock.
+/// Metadata source of the tests: requests all topics, and holds the metadata under a lock.
 #[derive(Debug)]
 struct TestMetadata {
     inner: Mutex<Metadata>,
@@ -392,7 +392,7 @@ impl Harness {
         self.run_with(time, |_| {})
     }
 
-    /// The same, with a call of `before` before each poll.
+    /// Like [`run_for`](Self::run_for), but calls `before` before each poll.
     fn run_with(&mut self, time: Duration, before: impl Fn(&mut TestClient)) -> usize {
         let end = self.now().saturating_add(time);
         let mut polls = 0;

@@ -109,7 +109,7 @@ fn brokers_that_hang_do_not_prevent_a_rebootstrap() {
     let mut harness = harness(&[node(1), node(2)]);
     harness.client.selector.holds_connects = true;
     harness.advance(MAX_AGE);
-    // Each gets one setup timeout (jitter included).
+    // Each of the two brokers is tried for one setup timeout: at most 12 s, jitter included.
     harness.run_for(MS(24_500));
     assert_eq!(harness.attempts(-1), 1);
     harness.client.selector.holds_connects = false;

@@ -420,7 +420,7 @@ fn a_request_that_no_version_can_encode_is_returned_unsent_with_the_reason() {
     assert!(harness.client.is_ready(1, harness.now()));
 }
 
-/// A message set, or a batch, with nothing in it but its magic and its codec.
+/// A message set or a batch: all its bytes are zero, except for the magic and the codec.
 fn produce_of(magic: u8, codec: u8) -> Request {
     let mut body = vec![0; 64];
     body[16] = magic;

@@ -67,7 +67,7 @@ fn an_authentication_failure_read_after_a_failed_write_is_the_close_reason() {
 
 type Step = Result<AuthStep, AuthFailure>;
 
-/// Mock authenticator with scripted steps; its responses begin with `a`.
+/// Mock authenticator with scripted steps. A frame that begins with `a` is for the authenticator.
 struct Scheme {
     proceeds: VecDeque<Step>,
     receives: VecDeque<Step>,

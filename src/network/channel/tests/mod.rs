@@ -223,7 +223,7 @@ fn a_frame_of_which_no_byte_was_taken_is_untouched() {
 }
 
 #[test]
-fn a_frame_that_was_written_in_full_is_not_untouched_when_the_connection_ends() {
+fn a_frame_that_was_written_in_full_counts_as_touched_when_the_connection_ends() {
     let mut rig = Rig::new(64);
     rig.script(|script| {
         script.writes.push_back(Ok(100));
@@ -242,7 +242,8 @@ fn a_frame_that_was_written_in_full_is_not_untouched_when_the_connection_ends() 
     assert!(!rig.channel.end(reason).last_frame_untouched);
 }
 
-/// SL-11: frames that arrived before a connection ends are still delivered. Differs: also after a failed write.
+/// SL-11: frames that arrived before a connection ends are still delivered. Differs: this also holds after a failed
+/// write.
 #[test]
 fn frames_received_before_a_failed_write_are_delivered_first() {
     let mut rig = Rig::new(64);
@@ -301,8 +302,8 @@ fn after_a_short_read_the_socket_counts_as_drained() {
     rig.script(|script| assert_eq!(script.read_calls, 1));
 }
 
-/// The end of a stream has one event. If that arrived together with the last bytes, a short read of these must be
-/// followed by another read.
+/// The end of a stream has one event. If this event came together with the last bytes, a short read of these bytes must
+/// be followed by another read.
 #[test]
 fn an_end_of_stream_reported_with_the_last_bytes_is_found() {
     let mut rig = Rig::new(64);

@@ -171,7 +171,7 @@ impl Peer {
 fn echo(listener: &TcpListener) {
     let listener = listener.try_clone().unwrap();
     spawn(move || {
-        // The thread ends with the process: no connection is made after the test.
+        // The thread waits here until the process ends: no connection is made after the test.
         while let Ok((stream, _)) = listener.accept() {
             spawn(move || {
                 let mut peer = Peer::new(stream);
@@ -230,7 +230,7 @@ fn a_refused_connection_is_reported_at_once_or_by_a_poll() {
 
 /// SL-2; Java: `SelectorTest#testExistingConnectionId`
 #[test]
-fn an_id_has_one_connection() {
+fn a_second_connection_with_the_same_id_is_refused() {
     let mut rig = Rig::new();
     let address = rig.address();
     rig.selector.connect(0, address.into()).unwrap();
@@ -303,7 +303,7 @@ fn a_connection_established_and_closed_in_one_poll_is_reported_as_disconnected_o
     for _ in 0..20 {
         rig.selector.connect(0, address.into()).unwrap();
         drop(rig.listener.accept().unwrap());
-        // Each poll checks that it does not report both.
+        // `Rig::poll` checks that no poll reports both.
         assert_eq!(rig.disconnected().reason, CloseReason::ClosedByPeer);
     }
 }
@@ -364,7 +364,7 @@ fn a_wake_up_before_a_poll_is_not_lost() {
     ] {
         wake.wake();
         wake.wake();
-        // Would block for ever otherwise.
+        // Without a wake-up this poll would block for ever.
         rig.selector.poll(timeout, &mut rig.events).unwrap();
         assert!(rig.events.is_empty());
     }

@@ -65,7 +65,7 @@ fn large_frames_are_echoed_unchanged() {
     }
 }
 
-/// A poll delivers one frame of a connection: callers must know that more has come.
+/// A poll delivers at most one frame of a connection: callers must be able to find out that more input is there.
 #[test]
 fn a_connection_has_unread_input_until_a_poll_has_read_all_of_it() {
     let mut rig = Rig::new();
@@ -93,7 +93,7 @@ fn a_frame_for_a_slow_reader_is_complete_only_when_all_is_written() {
     let mut peer = rig.connect(0);
     let body: Vec<u8> = (0..1_500_000_u32).map(|at| (at % 241) as u8).collect();
     rig.send(0, &body);
-    // More than both sockets hold, and the peer does not read.
+    // The frame is larger than the buffers of both sockets, and the peer does not read.
     for _ in 0..10 {
         assert!(
             rig.poll(Duration::from_millis(2)).is_empty(),
@@ -132,7 +132,7 @@ fn a_frame_is_written_by_send_and_reported_by_a_poll_that_does_not_block() {
     let mut peer = rig.connect(0);
     rig.send(0, b"now");
     assert_eq!(peer.read_frame().unwrap(), b"now", "no poll since");
-    // Without a time-out: would never return if it blocked.
+    // Without a time-out, a poll that blocked would never return.
     rig.selector.poll(None, &mut rig.events).unwrap();
     assert_eq!(rig.events.completed_sends, [0]);
 }
@@ -312,7 +312,7 @@ fn an_invalid_length_ends_the_connection() {
 }
 
 #[test]
-fn a_frame_written_in_part_is_not_untouched() {
+fn a_frame_that_was_written_in_part_is_reported_as_touched() {
     let mut rig = Rig::with_sockets(
         SelectorOptions::default(),
         SocketOptions {

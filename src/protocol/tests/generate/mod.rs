@@ -18,7 +18,7 @@ pub(crate) use requests::{as_read, request};
 pub(crate) use responses::{as_seen_in, response};
 
 fn text() -> impl Strategy<Value = Arc<str>> {
-    // Lengths around 127 take a second byte in compact form.
+    // From 127 bytes on, the length takes a second byte in compact form.
     prop_oneof!["[a-z0-9._-]{1,12}", "\\PC{0,6}", "[a-z]{120,135}"].prop_map(Arc::from)
 }
 

@@ -171,7 +171,7 @@ fn txn_offset_commit_request() -> impl Strategy<Value = Request> {
         })
 }
 
-/// A request and one of its versions, which can carry it.
+/// A request, and a version that can carry it.
 pub(crate) fn request() -> impl Strategy<Value = (Request, i16)> {
     prop_oneof![
         produce_request(),

@@ -235,7 +235,7 @@ fn txn_offset_commit_response() -> impl Strategy<Value = Response> {
     })
 }
 
-/// A response, and a version that can carry it, though it may lack some of its fields.
+/// A response, and a version that can carry it; the version may lack some of the response's fields.
 pub(crate) fn response() -> impl Strategy<Value = (Response, i16)> {
     prop_oneof![
         produce_response(),

@@ -30,7 +30,7 @@ fn topic_name(name: &str) -> theirs::TopicName {
     text(name).into()
 }
 
-/// An unknown tagged field, as a later version of Kafka may send; none if `tagged` is false.
+/// An unknown tagged field, as a later version of Kafka may send it; none if `tagged` is false.
 fn unknown(tagged: bool) -> BTreeMap<i32, Bytes> {
     let field = (9_000, Bytes::from_static(b"of a later time"));
     tagged.then_some(field).into_iter().collect()
@@ -90,7 +90,7 @@ proptest! {
     }
 }
 
-/// Covers every version: the property tests draw versions at random.
+/// Covers every version, whereas the property tests draw versions at random.
 #[test]
 fn every_version_of_every_message_has_the_same_bytes_as_the_other_implementation() {
     for api in ApiKey::ALL {

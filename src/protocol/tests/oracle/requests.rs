@@ -6,7 +6,7 @@ use kafka_protocol::messages as theirs;
 use super::{optional, request_bytes, text, topic_name, unknown};
 use crate::protocol::*;
 
-/// The request as the oracle writes it; with unknown tagged fields in every structure if `tagged`.
+/// The request as the oracle writes it; with unknown tagged fields in every structure if `tagged` is true.
 pub(super) fn their_request(request: &Request, version: i16, tagged: bool) -> Bytes {
     use kafka_protocol::messages::{metadata_request, produce_request};
 
@@ -128,7 +128,7 @@ fn their_find_coordinator(
     }
 }
 
-/// Since version 4 the request is a list of such requests: the oracle has separate fields for versions up to 3.
+/// Since version 4 the request holds a list of transactions; the oracle has separate fields for versions up to 3.
 fn their_add_partitions_to_txn(
     ours: &AddPartitionsToTxnRequest,
     tagged: bool,

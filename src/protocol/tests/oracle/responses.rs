@@ -6,7 +6,7 @@ use kafka_protocol::messages as theirs;
 use super::{optional, response_bytes, text, topic_name, unknown};
 use crate::protocol::*;
 
-/// The response as the oracle writes it; with unknown tagged fields in every structure if `tagged`.
+/// The response as the oracle writes it; with unknown tagged fields in every structure if `tagged` is true.
 pub(super) fn their_response(response: &Response, version: i16, tagged: bool) -> Bytes {
     match response {
         Response::Produce(ours) => response_bytes(&their_produce(ours, tagged), version),
@@ -95,7 +95,7 @@ fn their_find_coordinator(
     message.with_coordinators(ours.coordinators.iter().map(coordinator).collect())
 }
 
-/// Since version 4 the response is a list of such responses: the oracle has separate fields for versions up to 3.
+/// Since version 4 the response holds a list of transactions; the oracle has separate fields for versions up to 3.
 fn their_add_partitions_to_txn(
     ours: &AddPartitionsToTxnResponse,
     tagged: bool,
@@ -200,7 +200,7 @@ fn their_metadata(ours: &MetadataResponse, tagged: bool) -> theirs::MetadataResp
             .with_unknown_tagged_fields(unknown(tagged))
     };
     let topic = |ours: &MetadataTopic| {
-        // In 32 hexadecimal digits, because the UUID type itself cannot be named here.
+        // Passed as 32 hexadecimal digits, because the UUID type itself cannot be named here.
         let id = format!("{:032x}", u128::from_be_bytes(ours.topic_id));
         metadata::MetadataResponseTopic::default()
             .with_error_code(ours.error.code())

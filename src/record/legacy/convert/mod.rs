@@ -185,7 +185,7 @@ fn put_messages(
 /// there are headers.
 fn message_bytes_bound(facts: &BatchFacts, chunks: &[&[u8]], magic: LegacyMagic) -> usize {
     let staged: usize = chunks.iter().map(|chunk| chunk.len()).sum();
-    // Not the count alone: if it were wrong, too much would be reserved.
+    // The count is limited by the number of staged bytes: if it were wrong, too much memory would be reserved.
     let count = (facts.record_count as usize).min(staged / SMALLEST_STAGED);
     staged + count * (magic.message_size(0, 0) - SMALLEST_STAGED)
 }

@@ -28,7 +28,7 @@ fn bytes(hex: &str) -> Vec<u8> {
     digits.chunks(2).map(byte).collect()
 }
 
-/// Checksums from zlib's `crc32`. Java: LegacyRecordTest#testFields, #testChecksum
+/// The checksums were computed by zlib's `crc32`. Java: LegacyRecordTest#testFields, #testChecksum
 #[test]
 fn a_message_has_the_known_bytes() {
     let record = [Plain::new(1_234_567_890_123, Some("key"), Some("value"))];

@@ -129,7 +129,7 @@ fn inner_offsets_end_at_the_offset_of_the_wrapper() {
     let at = |offset| offsets(&wrapper(LegacyMagic::V1, offset, &v1));
     assert_eq!(at(2), Ok(vec![0, 1, 2]));
     assert_eq!(at(44), Ok(vec![42, 43, 44]));
-    // As some versions of librdkafka write them.
+    // Some versions of librdkafka write 0 as the wrapper's offset.
     assert_eq!(at(0), Ok(vec![0, 1, 2]));
     assert_eq!(
         offsets(&wrapper(LegacyMagic::V0, 44, &v0)),
