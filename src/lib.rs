@@ -43,7 +43,7 @@
 //! |---|---|
 //! | `cli` | the command line tools; nothing in the library |
 //! | `gzip`, `snappy`, `lz4`, `zstd` | the codec of that name for `compression.type`; on by default |
-//! | `zstd-pure` | zstd without a C compiler, where `zstd` is off |
+//! | `zstd-pure` | zstd without a C compiler; no effect if `zstd` is on |
 //! | `tls` | TLS with the cryptography of *ring*; on by default |
 //! | `tls-aws-lc-rs`, `tls-graviola` | TLS with another cryptography provider, which then takes precedence; the second needs no C compiler |
 //! | `tls-no-provider` | TLS without a built-in cryptography provider: each producer is given one |
@@ -57,11 +57,11 @@
 //!
 //! # Threads
 //!
-//! Callbacks and interceptors run on the sender thread. While one runs nothing is sent, so they must be quick; blocking
-//! calls are rejected inside them. The same holds for a logger (of the `log` crate) while it handles a line of the
-//! sender thread; one that takes as long as the time-outs of connections and requests has connections closed whose
-//! broker has answered. A logger may send the lines to Kafka, best with [`try_send`](KafkaProducer::try_send); the lines
-//! that such a send would log on the same thread are dropped.
+//! Callbacks and interceptors run on the sender thread. They must be quick, because nothing is sent while one of them
+//! runs. Blocking calls are rejected inside them. The same holds for a logger (of the `log` crate) while it handles a
+//! line of the sender thread. If a logger takes as long as the timeouts of connections and requests, connections are
+//! closed although their brokers have responded. A logger may send its lines to Kafka, best with
+//! [`try_send`](KafkaProducer::try_send); the lines that such a send would log on the same thread are dropped.
 #![forbid(unsafe_code)]
 
 mod client;

@@ -1,14 +1,18 @@
 //! Planted defects: small mutations of the code, to measure which tests catch them. A build without `--cfg
-//! planted_defects` contains none; with it all are compiled in, and the one that was [chosen](choose) is active.
+//! planted_defects` contains none of them. A build with it contains all, and the [chosen](choose) defect is active.
 //!
 //! The site of a defect is `if planted!(Name) { … }`, beside the correct line.
 
 #![cfg_attr(
     not(planted_defects),
-    allow(dead_code, unreachable_pub, reason = "a list of names then")
+    allow(
+        dead_code,
+        unreachable_pub,
+        reason = "without the defects it is only a list of names"
+    )
 )]
 
-/// Whether this defect, or one of these, is active.
+/// True if one of these defects is active.
 #[cfg(planted_defects)]
 macro_rules! planted {
     ($($defect:ident)|+) => {
@@ -35,7 +39,7 @@ macro_rules! defects {
         }
 
         impl Defect {
-            /// All of them.
+            /// All defects.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
             /// The name of the variant, as it appears at its site.
@@ -85,7 +89,7 @@ defects! {
     AbortCommits;
     /// A necessary epoch bump is skipped.
     EpochNotRaised;
-    /// The partitions and groups of one transaction count as added to the next.
+    /// The partitions and groups of one transaction count as added to the next transaction.
     ContentsOutliveTransaction;
     /// Queues still accept records while a transaction is being committed or aborted.
     QueuesStayOpen;
@@ -105,7 +109,7 @@ defects! {
     LostCommitCalledAborted;
     /// A commit that a coordinator may have written when it lost its log is reported as certainly failed.
     DisputedCommitCalledAborted;
-    /// The response to AddPartitionsToTxn also marks partitions as added that were noted after the request.
+    /// The response to AddPartitionsToTxn also marks partitions as added that the request did not contain.
     PartitionsAddedUnasked;
     /// Offsets count as committed although the group coordinator rejected all of them.
     RefusedOffsetsTaken;
@@ -255,7 +259,7 @@ defects! {
     SecondCloseReturnsEarly;
 
     // ---- metadata
-    /// An invalid topic name is not checked before it goes into the metadata request with all others.
+    /// An invalid topic name is not rejected before it goes into the metadata request with all other topics.
     BadTopicNameAskedFor;
     /// A topic that is added while a metadata request is in flight is not in the next request.
     NewTopicForgotten;
@@ -275,7 +279,7 @@ defects! {
     RecreatedTopicKeepsEpochs;
     /// Leader epochs that went back permanently are ignored for ever.
     OlderEpochNeverBelieved;
-    /// A broker that fails authentication counts as an attempt to fetch metadata from the others.
+    /// A broker that fails authentication counts as an attempt to fetch metadata: the next broker has to wait.
     RefusingBrokerStarvesMetadata;
     /// A metadata request whose connection was lost counts as in flight for ever.
     LostMetadataRequestAwaited;
@@ -329,7 +333,7 @@ defects! {
     BlindTicketKeepsGathered;
     /// The last acknowledged sequence number is kept across an epoch bump.
     BlindAcknowledgedOutlivesEpoch;
-    /// A response for some new topics counts as one for topics that were added meanwhile.
+    /// A metadata response for some new topics also counts as the response for topics that were added meanwhile.
     BlindPartialAnswersAll;
     /// If no byte of the newest request of a lost connection was written, all earlier ones count as unwritten too.
     BlindAllUntouched;
@@ -352,7 +356,7 @@ defects! {
     LatchWakesOne;
     /// The buffer pool is not fair: memory goes to the first caller, not to the longest waiter.
     LineIsNotKept;
-    /// A buffer pool waiter checks before it takes the lock, and then waits.
+    /// A buffer pool waiter releases the lock between its check and its wait.
     TicketLooksUnlocked;
     /// Closing the buffer pool wakes only the first waiter.
     PoolCloseTellsOne;
@@ -374,15 +378,15 @@ defects! {
     CloseForgetsQueues;
     /// A new batch enters the set of incomplete batches only after the append has returned.
     IncompleteLate;
-    /// A compressed batch is no longer counted before it is signalled to the sender.
+    /// A compressed batch stops being counted before it is signalled to the sender.
     PackedBeforeSignalled;
     /// The last batch to be compressed does not wake a sender that is shutting down.
     PackedTellsNobody;
-    /// A flush wakes the sender before it is counted.
+    /// A flush wakes the sender before the flush is counted.
     FlushCountsLate;
     /// A flush does not wake the sender.
     FlushWakesNobody;
-    /// A flush that times out is no longer counted before it hands its batches to the sender.
+    /// A flush that times out stops being counted before it hands its batches to the sender.
     FlushLeavesLate;
     /// The batches that one flush hands to the sender replace those of another.
     FlushForgetsOthers;
@@ -392,18 +396,18 @@ defects! {
     VersionBeforeTopics;
     /// A thread keeps using cached topics of an earlier snapshot.
     SnapshotStays;
-    /// A metadata waiter checks before it takes the lock, and then waits.
+    /// A metadata waiter releases the lock between its check and its wait.
     MetadataLooksUnlocked;
     /// A thread that requests a topic misses the response that came during its request.
     WaitsPastAnswer;
-    /// Close wakes the sender before it sets the flag.
+    /// Close wakes the sender before it publishes the closing phase.
     ClosesAfterWaking;
     /// The final work of a dropped producer is left to a sender thread that has ended.
     LastActLeftBehind;
 }
 
-/// Environment variable with the name of the active defect, for a program that [chooses](choose) none: so every test
-/// can run unchanged under any defect. Empty for none.
+/// Environment variable with the name of the active defect; unset or empty for none. It is read if the program does not
+/// call [`choose`], so that every test can run unchanged under any defect.
 #[cfg(planted_defects)]
 pub const VARIABLE: &str = "PLANTED_DEFECT";
 
@@ -455,7 +459,7 @@ fn is_chosen_by_environment(defect: Defect) -> bool {
         Ok(name) if !name.is_empty() => named(&name) as usize,
         _ => NONE,
     };
-    // Another thread may have chosen meanwhile: then that choice stays.
+    // Another thread may have chosen a defect meanwhile, in which case its choice stays.
     let _ = CHOSEN.compare_exchange(NOT_CHOSEN, chosen, SeqCst, SeqCst);
     CHOSEN.load(SeqCst) == defect as usize
 }

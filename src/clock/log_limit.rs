@@ -19,7 +19,7 @@ pub(crate) struct LogLimit {
     left_out: u64,
 }
 
-/// Number of lines suppressed before this one; displayed at its end.
+/// Number of lines suppressed since the previous admitted line; printed at the end of the next admitted one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LeftOut(u64);
 

@@ -1,6 +1,6 @@
 //! Clocks, injected everywhere: a monotonic [`Instant`] for timeouts, a wall-clock [`Timestamp`] for records, and a
-//! [`Deadline`] that may be never. Monotonic and wall-clock time are different types, so that they cannot be mixed up:
-//! the wall clock may be set, the monotonic one may not.
+//! [`Deadline`], which may be `Never`. Monotonic and wall-clock time are different types, so that they cannot be mixed
+//! up: the wall clock can be set forward or back, the monotonic clock cannot.
 
 pub(crate) mod log_limit;
 pub(crate) mod repeat_limiter;
@@ -27,7 +27,7 @@ impl Instant {
         self.0
     }
 
-    /// Duration since `earlier`; zero if that is later.
+    /// Duration since `earlier`; zero if `earlier` is in fact later.
     pub(crate) fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -97,7 +97,7 @@ impl fmt::Display for Timestamp {
 ///
 /// Ordered by time; `Never` is after every instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(clippy::exhaustive_enums, reason = "there is no third answer")]
+#[allow(clippy::exhaustive_enums, reason = "a deadline is an instant or never")]
 pub(crate) enum Deadline {
     /// Expired once the clock has reached this instant.
     At(Instant),
@@ -106,7 +106,7 @@ pub(crate) enum Deadline {
 }
 
 impl Deadline {
-    /// The deadline `timeout` after `now`; a timeout too long to represent is never.
+    /// The deadline `timeout` after `now`; `Never` if that instant cannot be represented.
     pub(crate) fn after(now: Instant, timeout: Duration) -> Self {
         match u64::try_from(timeout.as_nanos())
             .ok()
@@ -117,7 +117,7 @@ impl Deadline {
         }
     }
 
-    /// Whether it has expired.
+    /// True if the deadline has expired.
     pub(crate) fn is_over(self, now: Instant) -> bool {
         match self {
             Self::At(at) => now >= at,
@@ -125,7 +125,7 @@ impl Deadline {
         }
     }
 
-    /// Time left: `None` for never, zero if expired.
+    /// Time left: `None` for `Never`, zero if expired.
     pub(crate) fn remaining(self, now: Instant) -> Option<Duration> {
         match self {
             Self::At(at) => Some(at.saturating_since(now)),
@@ -196,7 +196,7 @@ pub(crate) struct SystemClock {
     reason = "the one place that reads the system's clocks"
 )]
 impl SystemClock {
-    /// A clock whose monotonic origin is now.
+    /// A clock whose monotonic time starts at one second.
     pub(crate) fn new() -> Self {
         Self {
             origin: std::time::Instant::now(),

@@ -33,7 +33,7 @@ impl RepeatLimiter {
     }
 }
 
-/// Number of repetitions suppressed since the last log line; displayed at the end of the next.
+/// Number of repetitions suppressed since the last log line; printed at the end of the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Suppressed(pub(crate) u64);
 
@@ -55,7 +55,8 @@ const LINES_AT_MOST: usize = 200;
 pub(crate) struct LineRepeatLimiter(BTreeMap<String, Instant>);
 
 impl LineRepeatLimiter {
-    /// Whether to log this line: not if the same line was logged within the interval.
+    /// True if this line is to be logged: it was not logged within [`LOG_INTERVAL`], and fewer than [`LINES_AT_MOST`]
+    /// other lines were.
     pub(crate) fn may_log(&mut self, line: &str, now: Instant) -> bool {
         self.0
             .retain(|_, at| !Deadline::after(*at, LOG_INTERVAL).is_over(now));

@@ -40,8 +40,8 @@ pub(crate) fn parse_bootstrap(servers: &[String]) -> Result<Vec<HostPort>, Confi
 }
 
 /// Rejects entries that contain `@` before any other check, because the text before an `@` may be a password and error
-/// messages quote the entry. A password may itself contain `@` and commas, which end entries: only the text after the
-/// last `@` is certainly not part of it.
+/// messages quote the entry. A password may itself contain `@`, and commas, at which the list was split: only the text
+/// after the last `@` is certainly not part of the password.
 fn refuse_credentials(servers: &[String]) -> Result<(), ConfigError> {
     let mut from_the_last = servers.iter().rev();
     let Some((_, address)) = from_the_last.find_map(|entry| entry.rsplit_once('@')) else {
@@ -231,7 +231,7 @@ mod tests {
             "SASL_SSL://user:hunter2@host:9093",
             "user:hunter2@[::1]:9093",
             "user:hunter2@host",
-            // Passwords with characters that end an entry, or that are invalid by themselves.
+            // Passwords with characters that separate entries, or that are invalid in an entry.
             "a:1,user:hun,ter2@host:9093",
             "user:hun@ter2@host:9093",
             "user:hun@t,hunter2@host:9093",

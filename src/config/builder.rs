@@ -20,7 +20,7 @@ use crate::util::log::{self, LogContext};
 /// milliseconds, Kafka's unit.
 ///
 /// # Kafka
-/// The map of a `KafkaProducer`'s constructor, with types.
+/// Corresponds to the map that the constructor of `KafkaProducer` takes, with types.
 #[derive(Clone, Default)]
 pub struct ProducerConfigBuilder {
     given: BTreeMap<String, String>,
@@ -58,7 +58,7 @@ setters! {
     compression_lz4_level(level: i32) => "compression.lz4.level" = level.to_string();
     /// `compression.zstd.level`: the compression level of Zstandard, from -131072 to 22.
     compression_zstd_level(level: i32) => "compression.zstd.level" = level.to_string();
-    /// `connections.max.idle.ms`: the idle timeout of a connection; `None` means never.
+    /// `connections.max.idle.ms`: the idle timeout of a connection; `None` for no timeout.
     connections_max_idle(idle: Option<Duration>) => "connections.max.idle.ms" =
         idle.map_or_else(|| "-1".to_owned(), millis);
     /// `delivery.timeout.ms`: upper bound of the time until a record is delivered or has failed.
@@ -87,7 +87,7 @@ setters! {
         "metadata.recovery.rebootstrap.trigger.ms" = millis(after);
     /// `metrics.num.samples`: the number of samples of a rate or average.
     metrics_num_samples(samples: usize) => "metrics.num.samples" = samples.to_string();
-    /// `metrics.recording.level`: the most detailed recording level of metrics that is active.
+    /// `metrics.recording.level`: the level of detail up to which metrics are recorded.
     metrics_recording_level(level: RecordingLevel) => "metrics.recording.level" = level.as_str();
     /// `metrics.sample.window.ms`: the duration of one sample.
     metrics_sample_window(window: Duration) => "metrics.sample.window.ms" = millis(window);
@@ -125,7 +125,7 @@ impl ProducerConfigBuilder {
         Self::default()
     }
 
-    /// Sets any key by its name, a key of this library or of a plug-in.
+    /// Sets a key by its name. It may be a key of this library or of a plug-in.
     #[must_use]
     pub fn set(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.given.insert(key.into(), value.into());
@@ -139,7 +139,7 @@ impl ProducerConfigBuilder {
     /// If the file cannot be read or has a malformed escape.
     ///
     /// # Blocking
-    /// Reads the file; a pipe until its writer closes it.
+    /// Reads the file. A pipe is read until its writer closes it.
     pub fn properties_file(mut self, path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let read = properties::read(path.as_ref())?;
         self.warnings
@@ -192,7 +192,7 @@ impl ProducerConfigBuilder {
     }
 
     /// `sasl.mechanism=PLAIN` and a `sasl.jaas.config` with this user and password, quoted and escaped. The password is
-    /// sent to the broker in clear text: use it inside TLS.
+    /// sent to the broker in clear text: use this mechanism only over TLS.
     #[must_use]
     pub fn sasl_plain(self, username: &str, password: &str) -> Self {
         let module = "org.apache.kafka.common.security.plain.PlainLoginModule";

@@ -89,8 +89,8 @@ fn retry_backoff(draft: &mut Draft, notices: &mut Vec<Notice>) {
     }
 }
 
-/// Idempotence is enabled unless a key that it needs has another value. If idempotence was enabled explicitly, such a
-/// value is a conflict: idempotence is then not disabled silently.
+/// Disables idempotence if it is enabled by default and another key has a value that it does not work with. If
+/// idempotence was enabled explicitly, or transactions need it, such a value is an error instead.
 ///
 /// # Kafka
 /// `ProducerConfig#postProcessAndValidateIdempotenceConfigs` of 3.0.1.
@@ -219,7 +219,7 @@ fn batch_fits_into_memory(draft: &Draft) -> Result<(), ConfigError> {
     ))
 }
 
-/// The codec must be compiled in and support its level. Levels of other codecs are ignored.
+/// The codec must be compiled in and support its configured level. The levels of other codecs are ignored.
 fn compression(draft: &Draft) -> Result<(), ConfigError> {
     let codec = compression_type(draft);
     compress::available(codec).map_err(|missing| {
@@ -239,7 +239,8 @@ fn compression(draft: &Draft) -> Result<(), ConfigError> {
     })
 }
 
-/// TLS must be compiled in. The values of its keys are validated where the files that they name are read.
+/// TLS must be compiled in if the protocol uses it. The values of the TLS keys are validated later, when the files that
+/// they name are read.
 fn security(draft: &Draft) -> Result<(), ConfigError> {
     let protocol = security_protocol(draft)?;
     if !protocol.uses_tls() || cfg!(feature = "tls-no-provider") {

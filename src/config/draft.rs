@@ -1,4 +1,4 @@
-//! The parsed values of all keys: a draft while they are checked against each other, then the store of the getters.
+//! The parsed values of all keys. The checks across keys may replace values; later the getters read them.
 
 use std::collections::BTreeMap;
 
@@ -28,15 +28,15 @@ struct ConfigEntry {
 
 /// One entry for each key of the table, in the table's order.
 ///
-/// The accessors take names of the table and panic for other names: the names are literals in this folder, and a test
-/// reads every one of them once.
+/// The accessors panic for a name that is not in the table. All names are literals of this library, and tests read
+/// each of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     entries: Vec<ConfigEntry>,
 }
 
 impl Draft {
-    /// Parses the given keys, and the defaults of all others.
+    /// Parses the values of the given keys, and the defaults of all other keys.
     pub(crate) fn parse(given: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let entries = keys().map(|key| {
             let (text, source) = match given.get(key.name()) {
@@ -76,7 +76,7 @@ impl Draft {
         self.entry(name).value.as_ref()
     }
 
-    /// A number without a default; `None` if it is not set.
+    /// A number; `None` if it is not set and has no default.
     pub(crate) fn optional_integer(&self, name: &str) -> Option<i64> {
         match self.value(name) {
             Some(ConfigValue::Integer(value)) => Some(*value),

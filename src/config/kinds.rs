@@ -1,4 +1,5 @@
-//! Enums of the keys with a fixed set of values, parsed from and printed as their text.
+//! Enums for the keys that have a fixed set of values. Each is parsed from, and printed as, its text in a
+//! configuration.
 
 use std::fmt;
 
@@ -8,9 +9,9 @@ use std::fmt;
 pub enum Acks {
     /// Fire and forget: the broker sends no response (`0`).
     None,
-    /// The leader has written it (`1`).
+    /// The leader has written the record (`1`).
     Leader,
-    /// Every in-sync replica has it (`all`, `-1`).
+    /// Every in-sync replica has the record (`all`, `-1`).
     All,
 }
 
@@ -121,7 +122,7 @@ impl fmt::Display for MetadataRecoveryStrategy {
     }
 }
 
-/// The most detailed recording level of metrics that is active (`metrics.recording.level`).
+/// The level of detail up to which metrics are recorded (`metrics.recording.level`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RecordingLevel {
@@ -188,7 +189,7 @@ impl SecurityProtocol {
         }
     }
 
-    /// Case-insensitive, unlike the other keys, as in Kafka.
+    /// Parses case-insensitively, as Kafka does for this key alone.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Self::ALL
             .into_iter()

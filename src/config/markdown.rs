@@ -82,7 +82,7 @@ fn facts(key: &ConfigKey) -> String {
     text
 }
 
-/// The default of a time or a size in a larger unit, if it is a whole multiple of one.
+/// The default of a time or a size in the largest unit of which it is a whole multiple; empty if there is none.
 fn in_units(key: &ConfigKey, value: &str) -> String {
     let numeric = matches!(key.config_type(), ConfigType::Int | ConfigType::Long);
     let Some(number) = value.parse::<u64>().ok().filter(|_| numeric) else {
@@ -123,7 +123,7 @@ fn in_time_units(ms: u64) -> String {
     })
 }
 
-/// The largest unit of which `number` is a whole multiple.
+/// The largest unit of which `number` is a whole multiple, and how many of it; `None` if there is none.
 fn in_largest_unit(number: u64, units: &[(&'static str, u64)]) -> Option<(u64, &'static str)> {
     units
         .iter()

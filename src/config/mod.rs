@@ -124,7 +124,7 @@ impl ProducerConfig {
     /// As [`from_properties_str`](Self::from_properties_str), and if the file cannot be read.
     ///
     /// # Blocking
-    /// Reads the file; a pipe until its writer closes it.
+    /// Reads the file. A pipe is read until its writer closes it.
     pub fn from_properties_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         ProducerConfigBuilder::new().properties_file(path)?.build()
     }
@@ -160,7 +160,7 @@ impl ProducerConfig {
         &self.originals
     }
 
-    /// The configuration as a plug-in gets it; the keys that it reads are recorded here as used.
+    /// The configuration that plug-ins get. The keys that they read are recorded in this configuration as used.
     pub fn plugin_config(&self) -> PluginConfig {
         PluginConfig::of(
             (*self.originals).clone(),
@@ -169,10 +169,10 @@ impl ProducerConfig {
         )
     }
 
-    /// Keys that were given and never read: misspelled ones, and those that have no effect with the rest of the
-    /// configuration.
+    /// Keys that were given and never read: misspelled keys, and keys that have no effect in combination with the other
+    /// keys.
     ///
-    /// Complete once the producer and its plug-ins are constructed.
+    /// The list is final once the producer and its plug-ins are constructed.
     ///
     /// # Kafka
     /// `AbstractConfig#unused`. Differs: keys of TLS and SASL count as unused with a security protocol that does not

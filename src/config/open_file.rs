@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::definition::{self, ConfigKey};
 
-/// Whether every user of this machine may read a file.
+/// True if every user of this machine may read the file.
 #[cfg(unix)]
 pub(crate) fn is_open_to_all(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ pub(crate) fn is_open_to_all(_path: &Path) -> bool {
     false
 }
 
-/// The warning about a world-readable properties file with passwords or keys.
+/// The warning about a properties file that is world-readable and has passwords or keys in it; `None` for other files.
 pub(super) fn exposed(path: &Path, given: &BTreeMap<String, String>) -> Option<String> {
     let is_secret = |key: &&String| definition::key(key).is_some_and(ConfigKey::is_password);
     let secret = given.keys().find(is_secret)?;

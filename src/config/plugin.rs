@@ -48,7 +48,7 @@ impl PluginConfig {
         Self::of(entries, &self.client_id, Arc::clone(&self.reads))
     }
 
-    /// The keys of `entries` whose value differs from the one here.
+    /// The keys of `entries` whose value differs from that in this configuration.
     pub(crate) fn changed_by<'e>(
         &self,
         entries: &'e BTreeMap<String, String>,
@@ -68,7 +68,7 @@ impl PluginConfig {
         }
     }
 
-    /// The text given for a key. Marks the key as used.
+    /// The text given for a key; `None` if it was not given. Marks the key as used.
     pub fn get(&self, key: &str) -> Option<&str> {
         let (key, value) = self.entries.get_key_value(key)?;
         let mut reads = self.reads.lock();

@@ -53,8 +53,8 @@ pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, String>, ConfigError>
     parse(&decode(&bytes))
 }
 
-/// Decodes UTF-8, with or without a byte order mark, and otherwise ISO-8859-1, the encoding of such files before Java
-/// 9.
+/// Decodes UTF-8, with or without a byte order mark. Bytes that are not valid UTF-8 are decoded as ISO-8859-1, the
+/// encoding of such files before Java 9.
 fn decode(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
@@ -154,7 +154,8 @@ fn unescape(text: &[Placed]) -> Result<String, ConfigError> {
     Ok(result)
 }
 
-/// Parses the text after `\u`: four hexadecimal digits, and after a high surrogate the escape of the low one.
+/// Parses the text after `\u`: four hexadecimal digits, and, if they are a high surrogate, the escape of the low
+/// surrogate that must follow. Returns the character and the text behind it.
 fn unicode_escape(text: &[Placed], line: usize) -> Result<(char, &[Placed]), ConfigError> {
     let (first, rest) = four_digits(text, line)?;
     if let Some(c) = char::from_u32(u32::from(first)) {

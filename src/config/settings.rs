@@ -12,7 +12,7 @@ use crate::compress::CompressionType;
 /// Declares the fields of [`Settings`] and, for each, a getter of [`ProducerConfig`].
 macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident: $kind:ty,)*) => {
-        /// Values that the library reads often: converted once, `Copy`.
+        /// Values that the library reads often. They are converted from the draft only once.
         #[derive(Clone, Copy, Debug)]
         pub(super) struct Settings {
             $($name: $kind,)*
@@ -38,9 +38,9 @@ settings! {
     /// `compression.type`: the codec of batches.
     compression_type: CompressionType,
     /// The level of the chosen codec, from `compression.gzip.level`, `compression.lz4.level` or
-    /// `compression.zstd.level`; `None` if it has no levels.
+    /// `compression.zstd.level`; `None` if the codec has no levels.
     compression_level: Option<i32>,
-    /// `connections.max.idle.ms`: the idle timeout of a connection; `None` means never.
+    /// `connections.max.idle.ms`: the idle timeout of a connection; `None` for no timeout.
     connections_max_idle: Option<Duration>,
     /// `delivery.timeout.ms`: upper bound of the time until a record is delivered or has failed.
     delivery_timeout: Duration,
@@ -65,7 +65,7 @@ settings! {
     metadata_recovery_rebootstrap_trigger: Duration,
     /// `metrics.num.samples`: the number of samples of a rate or average; 1 or more.
     metrics_num_samples: usize,
-    /// `metrics.recording.level`: the most detailed recording level of metrics that is active.
+    /// `metrics.recording.level`: the level of detail up to which metrics are recorded.
     metrics_recording_level: RecordingLevel,
     /// `metrics.sample.window.ms`: the duration of one sample.
     metrics_sample_window: Duration,
@@ -85,7 +85,8 @@ settings! {
     retry_backoff_max: Option<Duration>,
     /// `sasl.login.refresh.window.factor`: the fraction of its lifetime after which a token is refreshed.
     sasl_login_refresh_window_factor: f64,
-    /// `sasl.login.refresh.window.jitter`: random jitter of that time, as a fraction of the lifetime.
+    /// `sasl.login.refresh.window.jitter`: random jitter of the time of a token's refresh, as a fraction of the token's
+    /// lifetime.
     sasl_login_refresh_window_jitter: f64,
     /// `sasl.login.refresh.min.period.seconds`: the minimum time before a token is refreshed.
     sasl_login_refresh_min_period: Duration,
@@ -167,7 +168,7 @@ pub(super) fn compression_type(draft: &Draft) -> CompressionType {
     name.parse().expect("the table lists the codecs there are")
 }
 
-/// The key of a codec's level; `None` if it has no levels.
+/// The key of a codec's level; `None` if the codec has no levels.
 pub(super) fn compression_level_key(codec: CompressionType) -> Option<&'static str> {
     match codec {
         CompressionType::None | CompressionType::Snappy => None,

@@ -1,4 +1,4 @@
-//! The error of a closed or failed producer: one text and one type that every call shares.
+//! The error of a closed or failed producer: one text and one type that all calls share.
 
 use std::fmt;
 use std::sync::Arc;

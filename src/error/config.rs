@@ -116,8 +116,8 @@ impl ConfigError {
         self.0.keys.iter().map(String::as_str)
     }
 
-    /// The invalid value as it was given. `None` for passwords, for a value that looks as if it contained a secret, and
-    /// for a conflict (the error's text has the values then).
+    /// The invalid value as it was given. `None` for passwords, for a value that looks as if it contained a secret, for
+    /// a conflict (the error's text has the values), and for text that could not be read.
     pub fn value(&self) -> Option<&str> {
         self.0.value.as_deref()
     }
@@ -137,7 +137,7 @@ impl ConfigError {
         self.0.kind == ConfigErrorKind::NotBuilt
     }
 
-    /// True if each value is valid by itself, but they conflict with each other.
+    /// True if each value is valid by itself, but the values conflict with each other.
     pub fn is_conflict(&self) -> bool {
         self.0.kind == ConfigErrorKind::Conflict
     }

@@ -10,8 +10,8 @@
 //! | reconfiguring metrics reporters | [`ReconfigureError`] |
 //! | waiting: `flush`, `close`, `partitions_for` | [`FlushError`], [`CloseError`], [`MetadataError`] |
 //!
-//! `Display` of an error includes the text of its cause. Therefore `source` is the cause of that cause, and a report
-//! that prints the whole chain repeats nothing. The cause itself, for a downcast, is a field.
+//! `Display` of an error includes the text of its cause. `source` therefore skips that cause and returns the cause's
+//! own `source`, so that a report of the whole chain repeats nothing. The cause itself is a field, for a downcast.
 
 mod closed;
 mod code;
@@ -40,7 +40,7 @@ pub use send::{CloseError, FlushError, MetadataError, Misuse, RecordPart, SendEr
 pub(crate) use transaction::TransactionFailure;
 pub use transaction::{TransactionCall, TransactionError, TransactionErrorKind};
 
-/// An error returned by user code, kept as the cause of one of ours.
+/// An error returned by user code, kept as the cause of an error of this library.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A cause that is shared, so that the error that carries it can be cloned.

@@ -21,7 +21,7 @@ pub enum PluginKind {
     ClusterListener,
     /// Supplies tokens for OAUTHBEARER.
     TokenProvider,
-    /// Receives the metrics as they are registered and removed.
+    /// Is notified of metrics that are registered or removed.
     MetricsReporter,
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for PluginKind {
 pub enum ReconfigureError {
     /// The producer is closed.
     Closed,
-    /// Another reconfiguration is in progress: on another thread, or further up the stack of this one.
+    /// Another reconfiguration is in progress: on another thread, or further up the stack of this thread.
     UnderWay,
     /// No reporter can reconfigure this key while the producer runs. Nothing was changed.
     NotReconfigurable {

@@ -12,7 +12,7 @@ use crate::types::{NodeId, PartitionId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(
     clippy::exhaustive_enums,
-    reason = "a record is safely out of the log, or it is not"
+    reason = "a record is certainly not in the log, or it may be"
 )]
 pub enum Delivery {
     /// The record is in no log: it was never written to a socket, or the broker rejected it. Sending it again cannot
@@ -29,9 +29,9 @@ pub enum Delivery {
 pub struct BrokerError {
     /// Kafka's error code.
     pub code: ErrorCode,
-    /// The broker's error message, from Produce version 8 on.
+    /// The broker's error message, which Produce responses have from version 8 on.
     pub message: Option<Arc<str>>,
-    /// The broker that responded.
+    /// The broker that responded, if it is known.
     pub node: Option<NodeId>,
 }
 
@@ -144,7 +144,7 @@ impl fmt::Display for WaitCause {
     }
 }
 
-/// What kind of failure it was.
+/// The kind of a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProduceErrorKind {
@@ -160,7 +160,7 @@ pub enum ProduceErrorKind {
     BufferExhausted,
     /// The record is larger than a limit in the configuration.
     RecordTooLarge {
-        /// Upper bound of its serialized size, in bytes.
+        /// Upper bound of the record's serialized size, in bytes.
         size: usize,
         /// The limit, in bytes.
         limit: usize,
@@ -182,13 +182,13 @@ pub enum ProduceErrorKind {
     Broker(ErrorCode),
     /// The connection was lost, and all retries are used up.
     Network,
-    /// The transaction was aborted, or must be aborted, before the record was sent.
+    /// The record was not sent, or not sent again, because its transaction was aborted or must be aborted.
     TransactionAborted,
     /// The producer was closed before the record was delivered.
     Closed,
     /// The producer failed for good; the message says why.
     ProducerFailed,
-    /// Not a result yet: the timeout of `get_timeout` passed first.
+    /// No result yet: the timeout of `get_timeout` passed before the record had one.
     Pending,
     /// The call is not allowed where it was made; the message says why.
     Misuse,
@@ -238,7 +238,7 @@ struct ProduceErrorInner {
 }
 
 impl ProduceError {
-    /// What kind of failure it was.
+    /// The kind of the failure.
     pub fn kind(&self) -> &ProduceErrorKind {
         &self.0.kind
     }
@@ -248,12 +248,12 @@ impl ProduceError {
         self.0.delivery
     }
 
-    /// Whether the record may be in the log: shorthand for [`delivery`](Self::delivery).
+    /// True if the record may be in the log: shorthand for [`delivery`](Self::delivery).
     pub fn may_be_written(&self) -> bool {
         self.0.delivery == Delivery::MaybeWritten
     }
 
-    /// Whether the record may be delivered when it is sent again unchanged. That may make a duplicate: see
+    /// True if the record may be delivered when it is sent again unchanged. Sending it again may make a duplicate: see
     /// [`may_be_written`](Self::may_be_written).
     pub fn is_retriable(&self) -> bool {
         match &self.0.kind {
@@ -268,7 +268,7 @@ impl ProduceError {
         }
     }
 
-    /// Whether a timeout passed, as opposed to a record that was rejected.
+    /// True if the error is that a timeout passed, false for all other errors, such as a rejection.
     pub fn is_timeout(&self) -> bool {
         matches!(
             self.0.kind,

@@ -1,4 +1,4 @@
-//! Errors that calls return immediately: the exceptions that Java's producer throws.
+//! Errors that calls return themselves, not in a future: the exceptions that Java's producer throws.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use crate::types::topic_name::{self, Shown};
 #[non_exhaustive]
 pub enum Misuse {
     /// A blocking call was made inside user code that the producer runs: a callback, an interceptor, a serializer, a
-    /// partitioner, a listener, a waker, or a logger on its thread. Most of these run on the sender thread, where the
-    /// call would deadlock; the same rule applies to the others.
+    /// partitioner, a listener, a waker, or a logger on the sender thread. Most of this code runs on the sender thread,
+    /// where the call would deadlock. The rule is the same for code that runs on other threads.
     InsideCallback,
     /// The process was forked after the producer was built; the sender thread exists only in the parent.
     Forked,
@@ -98,12 +98,12 @@ pub enum SendError {
     PartitionOutOfRange {
         /// The record's topic.
         topic: Arc<str>,
-        /// The partition that it returned.
+        /// The partition that the partitioner returned.
         partition: PartitionId,
         /// How many partitions the topic has.
         count: usize,
     },
-    /// User code panicked; the panic was contained.
+    /// A plug-in panicked, and the panic was caught.
     Panicked {
         /// The plug-in.
         plugin: PluginKind,
@@ -190,8 +190,8 @@ pub(crate) const REFUSED_NAME: &str = "the brokers refuse the name, although it 
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum MetadataError {
-    /// The timeout passed before a broker returned the topic's metadata: none could be reached, or each responded with
-    /// an error; `tried` has the attempts.
+    /// The timeout passed before a broker returned the topic's metadata: no broker could be reached, or each responded
+    /// with an error. `tried` has the attempts.
     TimedOut {
         /// The topic.
         topic: Arc<str>,
@@ -209,7 +209,7 @@ pub enum MetadataError {
         /// How long the call waited.
         waited: Duration,
     },
-    /// The topic's name is invalid, or the brokers reject it; the text shows which.
+    /// The name of this topic is invalid, or the brokers reject it; `Display` says which.
     InvalidTopic(Arc<str>),
     /// The client is not authorized to describe the topic.
     TopicAuthorization(Arc<str>),
@@ -307,9 +307,9 @@ impl std::error::Error for MetadataError {}
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum FlushError {
-    /// The timeout passed before this many batches were complete.
+    /// The timeout passed before all batches were complete.
     TimedOut {
-        /// Batches that were still incomplete.
+        /// The number of batches that were still incomplete.
         batches: usize,
     },
     /// The call is not allowed where it was made.
@@ -344,14 +344,14 @@ pub enum CloseError {
     /// cluster listener, a waker, the logger, or the compression of a batch has not returned. Plug-ins are closed all
     /// the same, and not called any more.
     ThreadRunning,
-    /// A transaction was open, or its result was unknown, and the coordinator did not confirm its end in time: also one
-    /// whose first request was sent and not answered, and one of a producer that has failed for good
-    /// ([`Fatal`](crate::TransactionErrorKind::Fatal)). Not returned after
-    /// [`Fenced`](crate::TransactionErrorKind::Fenced): that transaction is not this producer's any more. An open
-    /// transaction stays open until `transaction.timeout.ms` has passed, or another producer with the same
-    /// `transactional.id` is initialized; consumers with `isolation.level=read_committed` wait for it.
+    /// A transaction was open, or its result was unknown, and the coordinator did not confirm its end in time. This
+    /// includes a transaction whose first request was sent but not answered, and the transaction of a producer that
+    /// has failed for good ([`Fatal`](crate::TransactionErrorKind::Fatal)). It is not returned after
+    /// [`Fenced`](crate::TransactionErrorKind::Fenced), when the transaction no longer belongs to this producer. An
+    /// open transaction stays open until `transaction.timeout.ms` has passed, or another producer with the same
+    /// `transactional.id` is initialized. Consumers with `isolation.level=read_committed` wait for it.
     TransactionOpen,
-    /// `close` of a plug-in failed (the first such failure).
+    /// `close` of a plug-in failed; the text is that of the first such failure.
     Plugin(Arc<str>),
     /// The call is not allowed where it was made.
     Misuse(Misuse),

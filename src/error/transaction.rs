@@ -9,7 +9,7 @@ use super::{ErrorCode, Misuse};
 ///
 /// | [`kind`](Self::kind) | what to do |
 /// |---|---|
-/// | [`TimedOut`](TransactionErrorKind::TimedOut) | retry the same call: it resumes waiting for the operation that the first one started |
+/// | [`TimedOut`](TransactionErrorKind::TimedOut) | retry the same call: it resumes waiting for the operation that the failed call started |
 /// | [`Abortable`](TransactionErrorKind::Abortable) | `abort_transaction`, then begin the next |
 /// | [`Fenced`](TransactionErrorKind::Fenced), [`Fatal`](TransactionErrorKind::Fatal) | close the producer and build another |
 /// | [`WrongState`](TransactionErrorKind::WrongState), [`InvalidOffsets`](TransactionErrorKind::InvalidOffsets), [`Misuse`](TransactionErrorKind::Misuse) | fix the program: the call has changed nothing |
@@ -32,7 +32,7 @@ pub struct TransactionError {
 pub enum TransactionCall {
     /// `init_transactions`.
     InitTransactions,
-    /// `begin_transaction`, or `transaction`, which begins one for a guard.
+    /// `begin_transaction`, or `transaction`, which begins a transaction for a guard.
     BeginTransaction,
     /// `send` of a producer with a `transactional.id`, or of a guard.
     Send,
@@ -60,14 +60,14 @@ impl fmt::Display for TransactionCall {
     }
 }
 
-/// What kind of failure it was.
+/// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransactionErrorKind {
     /// The timeout passed. The operation goes on: retry the same call to learn its result. Until then other
     /// transactional calls are rejected.
     TimedOut,
-    /// The transaction cannot be committed. Abort it; the producer can be used for the next one.
+    /// The transaction cannot be committed. Abort it; the producer can be used for the next transaction.
     Abortable,
     /// The producer was fenced: another producer with the same `transactional.id` has taken over, or the coordinator
     /// aborted the transaction because it was open for longer than `transaction.timeout.ms`. This producer cannot be
@@ -91,7 +91,7 @@ impl TransactionError {
         Self { call, failure }
     }
 
-    /// The same error of the call, with another failure.
+    /// The error of the same call, with another failure.
     pub(crate) fn map(self, change: impl FnOnce(TransactionFailure) -> TransactionFailure) -> Self {
         Self {
             failure: change(self.failure),
@@ -99,7 +99,7 @@ impl TransactionError {
         }
     }
 
-    /// What kind of failure it was.
+    /// The kind of the failure.
     pub fn kind(&self) -> TransactionErrorKind {
         self.failure.kind
     }
@@ -114,17 +114,17 @@ impl TransactionError {
         self.failure.code
     }
 
-    /// Whether the same call, retried, resumes where this one stopped.
+    /// True if the same call can be retried: it then resumes where the failed call stopped.
     pub fn is_retriable(&self) -> bool {
         self.failure.kind == TransactionErrorKind::TimedOut
     }
 
-    /// Whether the transaction must be aborted, after which the producer can be used again.
+    /// True if the transaction must be aborted. After the abort the producer can be used again.
     pub fn is_abortable(&self) -> bool {
         self.failure.kind == TransactionErrorKind::Abortable
     }
 
-    /// Whether the producer cannot be used any more.
+    /// True if the producer cannot be used any more.
     pub fn is_fatal(&self) -> bool {
         matches!(
             self.failure.kind,
@@ -134,17 +134,18 @@ impl TransactionError {
         )
     }
 
-    /// Whether the producer was fenced by another one with the same `transactional.id`.
+    /// True if the producer was fenced: by another producer with the same `transactional.id`, or by the coordinator;
+    /// see [`Fenced`](TransactionErrorKind::Fenced).
     pub fn is_fenced(&self) -> bool {
         self.failure.kind == TransactionErrorKind::Fenced
     }
 
-    /// Whether the transaction may be committed all the same: an EndTxn request with commit was sent, or may have been,
-    /// and the coordinator has not responded; or a commit that timed out, or that another thread waits for, is still in
-    /// progress. The errors of all calls return true until the result is known, whatever their kind. Once the producer
-    /// has failed, the errors of all later calls return the same value. The errors of a
-    /// [`Transaction`](crate::Transaction) also return true if another call has committed it, and may do so if it is
-    /// older than the newest committed one.
+    /// True if the transaction may be committed in spite of the error: an EndTxn request with commit was sent, or may
+    /// have been sent, and the coordinator has not responded; or a commit is still in progress, which timed out or for
+    /// which another thread waits. Until the result is known, the errors of all calls return true, whatever their kind.
+    /// Once the producer has failed, the errors of all later calls return the same value. The errors of a
+    /// [`Transaction`](crate::Transaction) also return true if another call has committed that transaction, and may
+    /// return true if the transaction is older than the newest committed one.
     pub fn may_be_committed(&self) -> bool {
         self.failure.may_be_committed
     }

@@ -19,8 +19,8 @@ impl MetricsContext {
     /// The name of the label with the kind of the client.
     pub const NAMESPACE: &'static str = "_namespace";
 
-    /// A context with this namespace and these labels; a label `_namespace` replaces the namespace. Also for tests of a
-    /// single reporter.
+    /// A context with this namespace and these labels; a label `_namespace` replaces the namespace. Tests of a reporter
+    /// can use it, too.
     pub fn new<K, V>(namespace: &str, labels: impl IntoIterator<Item = (K, V)>) -> Self
     where
         K: Into<String>,
@@ -41,7 +41,7 @@ impl MetricsContext {
         self.label(Self::NAMESPACE).unwrap_or_default()
     }
 
-    /// The value of a label.
+    /// The value of a label; `None` if there is no such label.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.get(name).map(String::as_str)
     }

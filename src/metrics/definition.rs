@@ -8,9 +8,9 @@ use crate::config::RecordingLevel;
 /// The classes of `org.apache.kafka.common.metrics.stats`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stat {
-    /// The average of the values within the window; not a number when there was none (`Avg`).
+    /// The average of the values within the window; NaN if there were none (`Avg`).
     Average,
-    /// The largest of the values within the window; not a number when there was none (`Max`).
+    /// The largest of the values within the window; NaN if there were none (`Max`).
     Max,
     /// The sum of the values within the window, per second (`Rate`).
     Rate,
@@ -42,7 +42,7 @@ pub(crate) struct MetricDefinition {
     /// The first version of Kafka that has the metric, if it is later than 3.0.
     #[cfg_attr(
         not(test),
-        expect(dead_code, reason = "for the document, which a test writes")
+        expect(dead_code, reason = "for docs/METRICS.md, which a test writes")
     )]
     pub(crate) since: Option<&'static str>,
 }
@@ -54,7 +54,7 @@ pub(crate) struct SensorDefinition {
     pub(crate) metrics: &'static [MetricDefinition],
 }
 
-/// A family of metrics that are registered together, with the same tags: those of the sender, of a node, of a topic.
+/// A family of metrics that are registered together, with the same tags: for example the metrics of a node or a topic.
 #[derive(Debug)]
 pub(crate) struct Family {
     /// The group in the names of its metrics.
@@ -99,7 +99,7 @@ macro_rules! family {
     ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[allow(dead_code, reason = "of gauges only the table is used: nobody records them")]
+        #[allow(dead_code, reason = "gauges are not recorded: only their table is used")]
         pub(crate) enum $set {
             $($(#[$sensor_doc])* $sensor,)+
         }

@@ -39,7 +39,7 @@ pub(crate) struct MetricGroup {
 enum MetricSource {
     /// Recorded values. The lock is per group, so a reader blocks only threads that record in this group.
     Sensors(Mutex<Box<[Sensor]>>),
-    /// One gauge for each metric. Measured with no lock held.
+    /// One gauge for each metric. No lock is held while a gauge is measured.
     Gauges(Box<[ReadGauge]>),
 }
 
@@ -51,7 +51,7 @@ impl MetricGroup {
         options: &Arc<MetricsOptions>,
         source: MetricSource,
     ) -> Self {
-        // `zip` would drop the surplus silently.
+        // `zip` would drop surplus values silently.
         debug_assert_eq!(family.tags.len(), tag_values.len());
         let own = family.tags.iter().copied().zip(tag_values.iter().copied());
         let client = std::iter::once(("client-id", &*options.client_id));
@@ -145,7 +145,7 @@ impl fmt::Debug for MetricGroup {
 /// Handle to record into the sensors of one group.
 ///
 /// # Threads
-/// Any number may record; each takes the group's lock.
+/// Any number of threads may record; each takes the group's lock.
 pub(crate) struct Sensors<S: SensorSet> {
     group: Arc<MetricGroup>,
     set: PhantomData<S>,
@@ -206,7 +206,7 @@ impl<S: SensorSet> Recording<'_, S> {
     #[inline]
     pub(crate) fn record(&mut self, sensor: S, value: f64) {
         let at = sensor.index();
-        // `metrics.recording.level`, as `Sensor#shouldRecord`.
+        // Sensors above `metrics.recording.level` are not recorded, as in `Sensor#shouldRecord`.
         if S::FAMILY.sensors[at].level <= self.options.level {
             self.sensors[at].record(value, self.options.windows, self.now);
         }

@@ -15,15 +15,16 @@ use super::value::{MetricKind, MetricValue};
 /// metadata).
 ///
 /// # Threads
-/// Reading locks the metric's group. The producer's thread takes the same lock once per request, and holds it for
+/// Reading locks the metric's group. The sender thread takes the same lock once per request, and holds it for
 /// microseconds while it records all batches of the request.
 /// # Kafka
 /// `KafkaMetric`.
 #[derive(Clone)]
 pub struct Metric {
     group: Arc<MetricGroup>,
-    /// Index in the family.
+    /// The index of the metric in the family.
     at: usize,
+    /// The index of its sensor in the family.
     sensor: usize,
     definition: &'static MetricDefinition,
 }

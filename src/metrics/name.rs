@@ -44,7 +44,7 @@ impl MetricName {
         self.group
     }
 
-    /// Description of the metric, one sentence.
+    /// The description of the metric, a sentence.
     pub fn description(&self) -> &str {
         self.description
     }
@@ -54,7 +54,7 @@ impl MetricName {
         self.tags.iter().map(|(tag, value)| (*tag, value.as_str()))
     }
 
-    /// The value of a tag.
+    /// The value of a tag; `None` if there is no such tag.
     pub fn tag(&self, tag: &str) -> Option<&str> {
         self.tags.get(tag).map(String::as_str)
     }

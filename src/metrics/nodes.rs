@@ -12,7 +12,7 @@ use crate::types::NodeId;
 /// Registry of per-node metric groups: one group for each node that the producer has ever connected to.
 ///
 /// # Threads
-/// Any thread may look up a group; only the network thread adds groups.
+/// Any thread may look up a group; only the sender thread adds groups.
 /// # Kafka
 /// The sensors `node-<id>.*` of `SelectorMetrics#maybeRegisterConnectionMetrics`. Differs: groups exist until the
 /// producer is dropped.
@@ -40,7 +40,7 @@ impl NodeMetrics {
         if let Some(known) = self.of(node) {
             return known;
         }
-        // No race between the look-up and the insertion: only the network thread registers nodes.
+        // No race between the look-up and the insertion: only the sender thread registers nodes.
         let sensors = self.registry.quietly().add(&[&format!("node-{node}")]);
         self.nodes.lock().insert(node, sensors.clone());
         sensors

@@ -30,8 +30,8 @@ pub(crate) trait MetricsObserver: Send + Sync {
 /// A group of metrics is registered as a whole. Recording does not take the registry's lock: it is taken only to add,
 /// remove and list groups.
 ///
-/// The observer is user code and may be slow. The sender reads the clock once per step, so inside a step it registers
-/// and removes [quietly](Self::quietly), and notifies the observer after the step.
+/// The observer is user code and may be slow, and the sender reads the clock only once per step. Within a step the
+/// sender therefore registers and removes groups [quietly](Self::quietly), and notifies the observer after the step.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.metrics.Metrics`.
@@ -39,7 +39,7 @@ pub(crate) struct MetricsRegistry {
     options: Arc<MetricsOptions>,
     groups: Mutex<MetricGroups>,
     observer: OnceLock<Arc<dyn MetricsObserver>>,
-    /// Whether notifications are pending.
+    /// True if notifications are pending.
     has_news: AtomicBool,
 }
 
@@ -52,8 +52,9 @@ enum MetricsNews {
 #[derive(Default)]
 struct MetricGroups {
     next: u64,
-    /// By id, which is the order of registration.
+    /// By id; ids rise in the order of registration.
     by_id: BTreeMap<u64, Arc<MetricGroup>>,
+    /// The number of metrics in all groups.
     metrics: usize,
     /// Pending notifications, in order.
     news: Vec<MetricsNews>,
@@ -340,8 +341,8 @@ mod tests {
         );
     }
 
-    /// The sender defers the notification, since user code may be slow and the rest of the step uses the time that was
-    /// read before.
+    /// The sender defers the notification: user code may be slow, and the remaining work of the step uses the time that
+    /// was read before.
     #[test]
     fn metrics_registered_quietly_exist_at_once_and_are_reported_later_in_order() {
         let registry = registry();

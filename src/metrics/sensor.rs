@@ -148,8 +148,9 @@ impl Sensor {
         }
     }
 
-    /// The time by which a rate is divided: from the start of the oldest sample, but as if all windows before the last
-    /// one were complete, so that the first values of a new sensor do not show as a burst (MT-3).
+    /// The time by which a rate is divided: the age of the oldest sample, and one window for each complete window that
+    /// is missing before the last one. Without the addition the first values of a new sensor would show as a burst
+    /// (MT-3).
     fn elapsed(&mut self, windows: Windows, now: Instant) -> Duration {
         if self.samples.is_empty() {
             self.samples.push(Sample::new(now));
@@ -160,7 +161,7 @@ impl Sensor {
         let missing = (windows.samples as u128 - 1).saturating_sub(full);
         let missing = u32::try_from(missing).unwrap_or(u32::MAX);
         let elapsed = elapsed.saturating_add(windows.window.saturating_mul(missing));
-        // Zero if the only sample has just begun.
+        // The time is zero if there is only one window and it has just begun.
         elapsed.max(Duration::from_millis(1))
     }
 }
@@ -185,7 +186,7 @@ mod tests {
 
     /// Java: MetricsTest#testSampledStatInitialValue, `SensorTest` (statistics without values)
     #[test]
-    fn without_values_rates_and_totals_are_zero_and_the_rest_is_not_a_number() {
+    fn without_values_rates_and_totals_are_zero_and_averages_and_maxima_are_nan() {
         let mut sensor = Sensor::default();
         let mut measure = |stat| sensor.measure(stat, windows(), at(0));
         for zero in [
@@ -230,7 +231,7 @@ mod tests {
         );
         sensor.record(60.0, windows(), at(40));
         close(sensor.measure(Stat::Rate, windows(), at(50)), 90.0 / 50.0);
-        // The first sample is over; the second began at 40.
+        // The first sample has expired; the second began at 40.
         close(sensor.measure(Stat::Rate, windows(), at(70)), 60.0 / 30.0);
     }
 
@@ -253,7 +254,7 @@ mod tests {
         close(sensor.measure(Stat::Average, windows, at(9)), 8.0);
     }
 
-    /// With 2,147,483,647 samples of a millisecond, memory grew by one sample each millisecond without end.
+    /// Without the limit, 2,147,483,647 samples of a millisecond would let memory grow by one sample each millisecond.
     #[test]
     fn a_sensor_keeps_at_most_a_hundred_samples_and_values_count_as_long_as_configured() {
         for (samples, millis) in [(100, 10), (101, 10), (1000, 1), (i32::MAX as usize, 1)] {

@@ -17,7 +17,7 @@ pub enum MetricValue {
 }
 
 impl MetricValue {
-    /// The number, if it is one.
+    /// The number; `None` for a text.
     pub fn as_f64(&self) -> Option<f64> {
         match self {
             Self::Number(number) => Some(*number),

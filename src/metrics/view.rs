@@ -35,12 +35,13 @@ impl Metrics {
         Self { registry }
     }
 
-    /// All metrics there are now, in the order in which they were registered.
+    /// All metrics that exist now, in the order in which they were registered.
     pub fn all(&self) -> Vec<Metric> {
         self.registry.metrics()
     }
 
-    /// The metric of this group and name with these tags; `client-id` need not be among them.
+    /// The metric of this group and name with exactly these tags, of which `client-id` may be left out; `None` if there
+    /// is no such metric.
     ///
     /// The search goes through the metrics of every topic and broker, so look a metric up once and keep the [`Metric`]:
     /// reading its value is cheap.

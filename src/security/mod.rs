@@ -19,10 +19,10 @@ use crate::error::ConfigError;
 /// The security plug-ins that the user passes as values, in addition to the configuration.
 #[derive(Clone, Default)]
 pub(crate) struct SecurityParts {
-    /// The cryptography provider of TLS.
+    /// The cryptography provider of TLS; `None` for the default of this build.
     #[cfg(feature = "tls-no-provider")]
     pub(crate) crypto_provider: Option<std::sync::Arc<rustls::crypto::CryptoProvider>>,
-    /// The source of OAUTHBEARER tokens.
+    /// The source of OAUTHBEARER tokens; `None` if no provider was passed.
     pub(crate) tokens: Option<FetchToken>,
 }
 

@@ -1,4 +1,5 @@
-//! Synchronization primitives: mutexes with ranks (lock order), condition variables, and all else that loom models.
+//! Synchronization primitives: mutexes with ranks (lock order), condition variables, and everything else that loom
+//! models.
 //!
 //! Every mutex in the library has a [`Rank`]. Debug builds check at each `lock` that ranks rise, so that a lock order
 //! inversion, which could deadlock, fails in the first test that locks in that order, whatever other threads do.
@@ -11,11 +12,11 @@
 //! | 40 | [`Rank::LEAF`]: inbox, incomplete set, latches; while one is held, only the pool's lock is taken |
 //! | 50 | [`Rank::POOL`]: buffer pool; highest because the last handle to a batch's memory may be dropped anywhere |
 //!
-//! At most one lock of a rank is held at a time. User code runs with no lock held: [`assert_unlocked`] is called before
-//! every call of it.
+//! A thread holds at most one lock of a rank at a time. User code runs with no lock held: [`assert_unlocked`] is called
+//! before every call of user code.
 //!
 //! Atomics, once-cells, snapshots and thread-locals that have a model are imported from here, too. Under loom
-//! (`cfg(all(test, loom))`) they are loom's, see [`modelled`]; else they are re-exports without any cost.
+//! (`cfg(all(test, loom))`) they are loom's, see [`modelled`]; otherwise they are re-exports without any cost.
 
 #![allow(
     clippy::disallowed_types,
@@ -133,8 +134,8 @@ impl Condvar {
         }
     }
 
-    /// Number of notifications. A thread that waited before would have been woken by each `notify_all`, and by a
-    /// `notify_one` if it was the only waiter.
+    /// Number of notifications so far. If the number has grown since a thread began to wait, a `notify_all` has woken
+    /// the thread, or a `notify_one` has, if the thread was the only waiter.
     #[cfg(all(feature = "testing", feature = "_internals"))]
     pub(crate) fn wakes(&self) -> u64 {
         self.wakes.count()
@@ -194,7 +195,10 @@ mod wakes {
             Self
         }
 
-        #[allow(clippy::unused_self, reason = "as the one that counts")]
+        #[allow(
+            clippy::unused_self,
+            reason = "the signature of the version that counts"
+        )]
         pub(super) fn note(&self) {}
     }
 }

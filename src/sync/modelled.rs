@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Thread-locals by loom: all threads of a model run on one thread of the system.
+/// Loom's thread-locals. All threads of a model run on one thread of the system and would share its thread-locals.
 macro_rules! local {
     ($($(#[$attribute:meta])* static $name:ident: $type:ty = const $value:block;)*) => {
         loom::thread_local! {
@@ -144,7 +144,7 @@ impl<T: Clone> Clone for OnceLock<T> {
 /// happens-before edge to the newest store may get an older value: slightly weaker than `arc-swap`.
 pub(crate) struct ArcSwap<T> {
     newest: AtomicUsize,
-    // Not visible to loom: a value is never changed after its index was published.
+    // Need not be visible to loom: a value is never changed after its index was published.
     all: std::sync::Mutex<Vec<Arc<T>>>,
 }
 

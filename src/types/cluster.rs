@@ -167,7 +167,7 @@ impl Cluster {
         }
     }
 
-    /// A cluster with these nodes and partitions: for tests of partitioners and the like.
+    /// A cluster with these nodes and partitions, for example for the test of a partitioner.
     pub fn new(nodes: Vec<Node>, partitions: Vec<PartitionInfo>) -> Self {
         let mut by_topic: FixedHashMap<Arc<str>, TopicInfo> = FixedHashMap::default();
         for partition in partitions {
@@ -192,12 +192,12 @@ impl Cluster {
         }
     }
 
-    /// The cluster id, once a broker has sent it.
+    /// The cluster id; `None` until a broker has sent it.
     pub fn cluster_id(&self) -> Option<&str> {
         self.cluster_id.as_deref()
     }
 
-    /// Whether only bootstrap servers are known so far.
+    /// True if only bootstrap servers are known so far.
     pub fn is_bootstrap(&self) -> bool {
         self.is_bootstrap
     }
@@ -207,7 +207,7 @@ impl Cluster {
         &self.nodes
     }
 
-    /// The broker with this id.
+    /// The broker with this id; `None` if it is not known.
     pub fn node(&self, id: NodeId) -> Option<&Node> {
         self.nodes.iter().find(|node| node.id == id)
     }
@@ -225,7 +225,7 @@ impl Cluster {
             .filter(|count| *count > 0)
     }
 
-    /// The partitions of a topic, by number; empty for a topic that is not known.
+    /// The partitions of a topic, sorted by id; empty for a topic that is not known.
     pub fn partitions(&self, topic: &str) -> &[PartitionInfo] {
         self.topics.get(topic).map_or(&[], |info| &info.partitions)
     }
@@ -237,7 +237,7 @@ impl Cluster {
             .filter(|partition| partition.leader.is_some())
     }
 
-    /// One partition.
+    /// The metadata of a partition; `None` if the partition is not known.
     pub fn partition(&self, partition: &TopicPartition) -> Option<&PartitionInfo> {
         let partitions = self.partitions(partition.topic());
         let number = partition.partition();
@@ -255,7 +255,7 @@ impl Cluster {
         self.partition(partition).and_then(PartitionInfo::leader)
     }
 
-    /// The known topics.
+    /// The topics of which partitions are known.
     pub fn topics(&self) -> impl Iterator<Item = &str> {
         let described = self.topics.iter();
         let described = described.filter(|(_, info)| !info.partitions.is_empty());
@@ -276,8 +276,9 @@ impl Cluster {
 /// Listener that gets the cluster id whenever metadata is updated.
 ///
 /// # Threads
-/// Called on the sender thread; must not block. Calls of the producer that would wait for that thread are
-/// refused there. A panic is logged and has no other effect. Not called once the plug-ins of the producer are closed.
+/// Called on the sender thread; must not block. Calls of the producer that would wait for that thread are rejected
+/// inside the listener. A panic is logged and has no other effect. The listener is not called after the plug-ins of
+/// the producer have been closed.
 /// # Kafka
 /// `org.apache.kafka.common.ClusterResourceListener`.
 pub trait ClusterResourceListener: Send + Sync {
@@ -291,7 +292,7 @@ mod tests {
 
     /// MD-24: a cluster snapshot never changes. A partition whose leader is not among the nodes has no
     /// leader; it is a partition of its topic, but not an available one.
-    /// MD-25: the order of a topic's partitions was that of a hash map; round robin and draining depended on it.
+    /// MD-25: in Java a topic's partitions are in the order of a hash map, on which round robin and draining depend.
     #[test]
     fn partitions_are_listed_by_number_and_those_without_leader_are_not_available() {
         let node = Node::new(1, "a", 9092);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 /// A consumer group, and the member and generation whose offsets are committed. By these, brokers fence a zombie
 /// consumer: one that no longer belongs to the group's current generation.
 ///
-/// The group id alone suffices, too (`"my-group".into()`); then only the transactional id protects from zombies.
+/// Member and generation may be left out (`"my-group".into()`). Then only the transactional id protects from zombies.
 ///
 /// # Kafka
 /// `ConsumerGroupMetadata` (KIP-447).
@@ -54,7 +54,7 @@ impl ConsumerGroupMetadata {
         self.generation_id != -1 || !self.member_id.is_empty() || self.group_instance_id.is_some()
     }
 
-    /// Whether the metadata is consistent: a generation needs a member id.
+    /// True if the metadata is consistent: a generation above 0 needs a member id.
     pub(crate) fn is_consistent(&self) -> bool {
         self.generation_id <= 0 || !self.member_id.is_empty()
     }
@@ -90,7 +90,7 @@ pub struct OffsetAndMetadata {
 }
 
 impl OffsetAndMetadata {
-    /// The next offset to be read.
+    /// A position, given by the offset of the record to read next.
     pub fn new(offset: i64) -> Self {
         Self {
             offset,
@@ -113,7 +113,7 @@ impl OffsetAndMetadata {
         self
     }
 
-    /// The next offset to be read.
+    /// The offset of the record to read next.
     pub fn offset(&self) -> i64 {
         self.offset
     }

@@ -13,7 +13,7 @@ pub(crate) struct ProducerIdAndEpoch {
 }
 
 impl ProducerIdAndEpoch {
-    /// Not assigned yet, or not an idempotent producer.
+    /// No producer id: none is assigned yet, or the producer is not idempotent.
     pub(crate) const NONE: Self = Self { id: -1, epoch: -1 };
 
     pub(crate) const fn new(id: i64, epoch: i16) -> Self {

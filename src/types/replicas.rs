@@ -40,7 +40,7 @@ impl ReplicaLists {
     }
 }
 
-/// Interns the replica lists of many partitions: equal ones share one allocation.
+/// Interns the replica lists of many partitions: equal lists share one allocation.
 #[derive(Debug, Default)]
 pub(crate) struct ReplicaListsMaker {
     known: BTreeSet<Arc<[NodeId]>>,
@@ -55,8 +55,8 @@ impl ReplicaListsMaker {
         &mut self.unfinished
     }
 
-    /// Finishes the lists: the first `all` appended ids are all replicas, the next `in_sync` ones the in-sync replicas,
-    /// the rest the offline ones.
+    /// Finishes the lists: the first `all` appended ids are all replicas, the next `in_sync` ids are the in-sync
+    /// replicas, and the remaining ids are the offline replicas.
     pub(crate) fn finish(&mut self, all: usize, in_sync: usize) -> ReplicaLists {
         debug_assert!(all + in_sync <= self.unfinished.len());
         let nodes = if let Some(known) = self.known.get(self.unfinished.as_slice()) {

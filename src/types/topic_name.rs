@@ -12,12 +12,13 @@ pub(crate) enum TopicNameFault {
     Empty,
     /// "." or "..".
     Reserved,
+    /// Its length in bytes.
     TooLong(usize),
     Character(char),
 }
 
-/// Validates a topic name. Done by the client, too, because one name that cannot be encoded would fail the metadata
-/// request for all other topics.
+/// Validates a topic name. The client does this as well as brokers, because one name that cannot be encoded would fail
+/// the metadata request for all other topics.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.internals.Topic#validate`.

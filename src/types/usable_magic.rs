@@ -1,4 +1,4 @@
-//! Magic byte: the newest record format that all connected brokers accept.
+//! Magic byte: the version of the record format, and the newest version that all connected brokers accept.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

@@ -39,7 +39,7 @@ impl ExponentialBackoff {
             return self.initial.max(SHORTEST_BACKOFF);
         }
         let growth = f64::from(self.base).powi(i32::try_from(failures).unwrap_or(i32::MAX));
-        // A configured 0 grows from the minimum: doubling zero has no effect.
+        // A configured value below the minimum grows from the minimum: doubling zero would have no effect.
         let initial = self.initial.max(SHORTEST_BACKOFF);
         let seconds = (initial.as_secs_f64() * growth).min(self.max.as_secs_f64());
         let factor = 1.0 - self.jitter + 2.0 * self.jitter * random;

@@ -7,7 +7,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 /// A map with a fixed hash function.
 #[allow(
     clippy::disallowed_types,
-    reason = "the fixed hasher is what makes it allowed"
+    reason = "with the fixed hasher it is allowed"
 )]
 pub(crate) type FixedHashMap<K, V> =
     std::collections::HashMap<K, V, BuildHasherDefault<FixedHasher>>;

@@ -1,10 +1,10 @@
 //! Log macros: those of the `log` crate, with panics of the logger caught. A logger is user code that runs on the
-//! library's threads: one that panics (a `println!` to a closed pipe) must lose only its line.
+//! library's threads. If it panics, for example because of a `println!` to a closed pipe, only the line must be lost.
 //!
 //! Recursion guard: a line that the logger itself causes, by sending its lines through a producer, is not written.
 //!
-//! Each macro takes a [`LogContext`] before the text, so no line can be without one. The whole library logs by these
-//! macros; `tests/layers.rs` checks it.
+//! Each macro takes a [`LogContext`] before the text, so that every line has one. `tests/layers.rs` checks that the
+//! whole library logs by these macros.
 
 use std::cell::Cell;
 use std::fmt;
@@ -55,7 +55,8 @@ impl fmt::Debug for LogContext {
 }
 
 thread_local! {
-    /// This thread is inside the logger. Has no destructor, so it can be used while other thread-locals are destroyed.
+    /// True while this thread is inside the logger. Has no destructor, so that it can be used while other thread-locals
+    /// are destroyed.
     static WRITING: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs user code, and returns the message if it panics.
 ///
-/// Unwind safety: the closure has no access to the library's state (no lock is held), so a panic cannot leave it
-/// inconsistent.
+/// Unwind safety: the closure has no access to the library's state (no lock is held), so a panic cannot leave that
+/// state inconsistent.
 ///
 /// The caller drops the closure's result. If the result is of a user's type, its destructor is user code, too: convert
 /// it inside the closure.

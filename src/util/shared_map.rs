@@ -44,7 +44,7 @@ fn part_of(hash: u64) -> usize {
 }
 
 impl<V> MapPart<V> {
-    /// Index of a name, or where to insert it.
+    /// `Ok` with the index of a name, or `Err` with the index at which to insert it.
     fn place_of(&self, hash: u64, name: &str) -> Result<usize, usize> {
         self.0
             .binary_search_by(|entry| entry.hash.cmp(&hash).then_with(|| (*entry.name).cmp(name)))

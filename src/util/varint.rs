@@ -1,9 +1,9 @@
 //! Varints as Kafka encodes them: seven bits per byte, least significant first; signed numbers in zig-zag encoding, so
-//! that small negative ones stay short.
+//! that small negative numbers stay short.
 
-/// Longest encoding of a 32-bit value.
+/// Longest encoding of a 32-bit value, in bytes.
 pub(crate) const MAX_VARINT_BYTES: usize = 5;
-/// Longest encoding of a 64-bit value.
+/// Longest encoding of a 64-bit value, in bytes.
 pub(crate) const MAX_VARLONG_BYTES: usize = 10;
 
 /// Error: a varint is longer than its type allows, or truncated.
@@ -74,7 +74,7 @@ pub(crate) fn take_unsigned(input: &mut &[u8]) -> Result<u32, VarintError> {
     let mut value = 0u32;
     for i in 0..MAX_VARINT_BYTES {
         let byte = *input.get(i).ok_or(VarintError::Truncated)?;
-        // The fifth byte has only four significant bits. Kafka's reader ignores the others; here they are an error.
+        // The fifth byte has only four significant bits. Kafka's reader ignores its other bits; here they are an error.
         if i == MAX_VARINT_BYTES - 1 && byte > 0x0f {
             return Err(VarintError::TooLong);
         }

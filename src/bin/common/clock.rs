@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-/// Reads nanoseconds since the start of the run: a `u64` for each record in flight takes half of an `Instant`.
+/// Reads the time as nanoseconds since the start of the run. This `u64`, which is kept for each record in flight, is
+/// half as large as an `Instant`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RunClock(Instant);
 

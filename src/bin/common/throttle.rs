@@ -14,6 +14,7 @@ const SHORTEST_PAUSE: u64 = 500_000;
 /// that the average rate is kept, as in Kafka's tool.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Throttle {
+    /// Records per second; `None` for no limit.
     rate: Option<NonZeroU32>,
 }
 
@@ -22,12 +23,13 @@ impl Throttle {
         Self { rate }
     }
 
-    /// Sleeps until the record after the first `sent` ones is due, unless the wait is too short. `sent_at` is the clock
-    /// reading from before the last send, in nanoseconds.
+    /// Sleeps until the record after the first `sent` ones is due, unless it is due within `SHORTEST_PAUSE`. `sent_at`
+    /// is the time before the last send, in nanoseconds of `clock`.
     #[inline]
     pub(crate) fn pace(self, sent: u64, sent_at: u64, clock: RunClock) {
         if let Some(rate) = self.rate {
-            // `sent_at` is before the send: the clock is read again only if the record seems early by it.
+            // `sent_at` is earlier than now. To save a reading of the clock, the current time is read only if the
+            // record is early at `sent_at`.
             if early(rate, sent, sent_at).is_some() {
                 if let Some(pause) = early(rate, sent, clock.now()) {
                     std::thread::sleep(pause);
@@ -37,7 +39,8 @@ impl Throttle {
     }
 }
 
-/// How early the record after the first `sent` ones is; `None` if it is due or almost due.
+/// Time until the record after the first `sent` ones is due; `None` if it is due within `SHORTEST_PAUSE`. `now` is in
+/// nanoseconds since the start of the run.
 fn early(rate: NonZeroU32, sent: u64, now: u64) -> Option<Duration> {
     let rate = u64::from(rate.get());
     let due = (sent / rate)

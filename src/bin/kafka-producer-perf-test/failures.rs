@@ -37,7 +37,7 @@ impl Failures {
         Some(line)
     }
 
-    /// One line for each kind of error with more than one record: the first record was printed before.
+    /// One line for each kind of error that more than one record had. A single failure was printed when it happened.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> + '_ {
         let repeated = self.0.iter().filter(|failure| failure.records > 1);
         repeated.map(|failure| {

@@ -95,7 +95,7 @@ impl Payloads {
     }
 }
 
-/// Takes four letters from one random number: with 16 bits each, the bias is negligible.
+/// Takes four letters from each random number. With 16 bits for a letter the bias is negligible.
 fn fill(value: &mut [u8], random: &mut Rng) {
     for letters in value.chunks_mut(4) {
         let mut bits = random.u64(..);

@@ -39,7 +39,7 @@ impl Tally {
         self.latency_max_us as f64 / 1000.0
     }
 
-    /// Records and megabytes per second.
+    /// Records and megabytes per second; `elapsed` is in nanoseconds.
     fn rates(&self, elapsed: u64) -> (f64, f64) {
         let seconds = elapsed.max(1) as f64 / 1e9;
         (
@@ -53,13 +53,13 @@ impl Tally {
 #[derive(Debug)]
 pub(crate) struct Total<'a> {
     pub(crate) tally: &'a Tally,
-    /// In nanoseconds.
+    /// The duration of the run in nanoseconds.
     pub(crate) elapsed: u64,
-    /// The 50th, 95th, 99th and 99.9th percentile.
+    /// The 50th, 95th, 99th and 99.9th percentile of the latencies.
     pub(crate) percentiles_ms: [u64; 4],
 }
 
-/// The line about the records acknowledged in the last `elapsed` nanoseconds.
+/// The line about the records that were acknowledged or failed in the last `elapsed` nanoseconds.
 pub(crate) fn window_line(tally: &Tally, elapsed: u64) -> String {
     let (records, megabytes) = tally.rates(elapsed);
     format!(
@@ -109,7 +109,7 @@ fn value(name: &str, value: &MetricValue) -> String {
     }
 }
 
-/// The table of metrics: a blank line, a heading, and a line for each.
+/// The table of metrics: a blank line, a heading, and a line for each metric.
 pub(crate) fn metrics_table(rows: &[(String, String)]) -> String {
     let widths = rows.iter().map(|(name, _)| name.chars().count());
     let width = widths.max().unwrap_or(0);

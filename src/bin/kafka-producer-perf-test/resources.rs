@@ -15,7 +15,7 @@ use crate::payload::Payloads;
 use crate::stats::Stats;
 use crate::throttle::Throttle;
 
-/// How long each part of the tool's own work is measured.
+/// Minimum CPU time for which each part of the tool's own work is measured.
 const LONG_ENOUGH: Duration = Duration::from_millis(250);
 /// Records between two reads of the clock during the measurement.
 const STRIDE: u64 = 1000;
@@ -48,7 +48,7 @@ impl Usage {
         }
     }
 
-    /// The difference to `before`; the memory is the peak of the whole process.
+    /// The CPU times since `before`. The memory is the peak since the start of the process.
     pub(crate) fn since(&self, before: &Self) -> Self {
         let passed = |now: Option<Duration>, before: Option<Duration>| {
             now.zip(before)
@@ -110,10 +110,10 @@ impl Usage {
 /// CPU time of the tool itself, in microseconds per record.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnShare {
-    /// On the sending thread: payload, record, clock. Without the sleeps of `--throughput`.
+    /// Work on the sending thread: payload, record, clock. Sleeps for `--throughput` take no CPU time.
     loop_us: f64,
-    /// On the sender thread: clock, histogram, sums. Excludes the allocation of the callback, which callbacks of other
-    /// programs cost as well.
+    /// Work on the sender thread: clock, histogram, sums. Excludes the allocation of the callback, because the
+    /// callbacks of other programs are allocated too.
     callback_us: f64,
 }
 
@@ -142,7 +142,7 @@ impl OwnShare {
     }
 }
 
-/// CPU time of this thread per record; each call of `work` processes a stride.
+/// CPU time of this thread in microseconds per record; each call of `work` processes `STRIDE` records.
 fn micros_per_record(
     mut work: impl FnMut() -> Result<(), Box<dyn Error>>,
 ) -> Result<f64, Box<dyn Error>> {
@@ -163,8 +163,8 @@ fn cpu_time(clock: ClockId) -> Duration {
     clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
 }
 
-/// The CPU time of the sender thread, found by its name. The main thread has the name of the program, which has the
-/// same prefix, so it is excluded by its thread id, which is the process id.
+/// The CPU time of the sender thread, which is found by its name. The name of the main thread is that of the program,
+/// with the same prefix. The main thread is therefore excluded by its thread id, which equals the process id.
 fn producers_thread() -> Option<Duration> {
     let main = std::process::id().to_string();
     fs::read_dir("/proc/self/task")

@@ -15,7 +15,7 @@ use crate::stats::Stats;
 use crate::throttle::Throttle;
 use crate::transactions::InTransactions;
 
-/// The serializer of all runs: records are bytes, whatever the configuration names.
+/// The serializer of keys and values. It overrides the configuration, because the tool's records are bytes.
 const BYTES: &str = "org.apache.kafka.common.serialization.ByteArraySerializer";
 
 pub(crate) fn run(options: &PerfTestOptions) -> Result<(), Box<dyn Error>> {
@@ -46,7 +46,7 @@ pub(crate) fn run(options: &PerfTestOptions) -> Result<(), Box<dyn Error>> {
             outlet.finish()?;
         }
     }
-    // Metrics and CPU time must include all records, and are read while the producer is alive: so flush first.
+    // Flush first: metrics and CPU time are read before the producer is closed, and must include all records.
     if options.print_metrics || options.print_resources {
         producer.flush()?;
     }

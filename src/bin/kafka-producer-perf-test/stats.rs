@@ -19,7 +19,8 @@ const LONGEST_US: u64 = 24 * 3600 * 1_000_000;
 /// Significant digits of the histogram: percentiles are printed in whole milliseconds.
 const DIGITS: u8 = 3;
 
-/// Leaked, so that a callback holds a plain reference: no reference count is changed for each record by two threads.
+/// The statistics of a run. They are leaked, so that a callback holds a plain reference. With an `Arc`, two threads
+/// would change its reference count for each record.
 #[derive(Debug)]
 pub(crate) struct Stats {
     clock: RunClock,
@@ -33,10 +34,11 @@ struct Counts {
     /// The records of earlier windows, without the current one.
     total: Tally,
     window: Tally,
+    /// In nanoseconds of the clock.
     window_began: u64,
     latencies: Histogram<u64>,
     failures: Failures,
-    /// The earliest time at which a window ends or the progress bar is drawn.
+    /// The time, in nanoseconds of the clock, from which a completed record ends the window or draws the progress bar.
     next_update: u64,
 }
 
@@ -120,7 +122,7 @@ impl Stats {
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
-        // A poisoned lock is used on: the counts are valid between any two statements.
+        // A poisoned lock is used all the same: the counts are valid between any two statements.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

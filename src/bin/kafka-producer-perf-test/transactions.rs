@@ -8,13 +8,13 @@ use kafka_producer::{ProducerRecord, TransactionError};
 
 use crate::load::{Outlet, ToProducer};
 
-/// A transaction begins with a record. It is committed after the first record that is sent once its duration has
-/// passed, as in Kafka's tool: the duration is checked only when a record is sent.
+/// Begins a transaction with a record, and commits it with the first record that is sent after the duration. As in
+/// Kafka's tool the duration is checked only when a record is sent.
 pub(crate) struct InTransactions<'p> {
     outlet: ToProducer<'p>,
-    /// Nanoseconds.
+    /// In nanoseconds.
     duration: u64,
-    /// When the open transaction began, by the clock of the run.
+    /// The start of the open transaction, in nanoseconds of the run's clock; `None` if no transaction is open.
     began: Cell<Option<u64>>,
 }
 

@@ -15,7 +15,7 @@ pub(crate) enum RunEnd {
 }
 
 impl RunEnd {
-    /// The exit code: 128 plus the signal number, as for a Java program.
+    /// The exit code: 0, or 128 plus the signal number, as for a Java program.
     pub(crate) fn code(self) -> ExitCode {
         match self {
             Self::AllIsSent => ExitCode::SUCCESS,
@@ -27,7 +27,8 @@ impl RunEnd {
     }
 }
 
-/// Blocks the signals that end a run, in this thread and all that it starts later.
+/// Blocks the signals that end a run, in this thread and in all threads that it starts later, so that only
+/// [`listen`] receives them.
 pub(crate) fn block() -> Result<SigSet, Box<dyn Error>> {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGINT);
@@ -36,13 +37,13 @@ pub(crate) fn block() -> Result<SigSet, Box<dyn Error>> {
     Ok(signals)
 }
 
-/// Starts a thread that waits for the first signal. It ends with the process.
+/// Starts a thread that waits for the first signal. Without a signal the thread runs until the process ends.
 pub(crate) fn listen(signals: SigSet, endings: Sender<RunEnd>) -> Result<(), Box<dyn Error>> {
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
             if let Ok(signal) = signals.wait() {
-                // An error means that the run has ended by itself.
+                // An error means that the run has ended without a signal.
                 let _ = endings.send(RunEnd::Signal(signal));
             }
         })?;

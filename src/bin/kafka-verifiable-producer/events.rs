@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use kafka_producer::RecordMetadata;
 
-/// Key and value of a record, as in the lines.
+/// Key and value of a record, as they are printed.
 #[derive(Debug, Clone)]
 pub(crate) struct Message<'a> {
     pub(crate) key: Option<&'a str>,
@@ -55,7 +55,7 @@ impl EventLine {
         self.raw(name, &number.to_string())
     }
 
-    /// With a decimal point, also for a whole number.
+    /// Adds a number with a decimal point, even if it is a whole number.
     pub(crate) fn decimal(self, name: &str, number: f64) -> Self {
         self.raw(name, &format!("{number:?}"))
     }
@@ -73,7 +73,7 @@ impl EventLine {
         self
     }
 
-    /// Prints the line in one write: several threads print. A closed pipe is ignored.
+    /// Prints the line under a lock, because several threads print. A closed pipe is ignored.
     pub(crate) fn print(self) {
         let mut out = stdout().lock();
         let _ = writeln!(out, "{}}}", self.0).and_then(|()| out.flush());

@@ -11,7 +11,10 @@
     reason = "a program for tests: it reads real time, sleeps to keep a rate, and has locks of its own"
 )]
 
-#[allow(dead_code, reason = "what the tools share, and not each uses all of")]
+#[allow(
+    dead_code,
+    reason = "shared by the tools; this one does not use all of it"
+)]
 #[path = "../common/arguments.rs"]
 mod arguments;
 #[path = "../common/clock.rs"]
@@ -54,7 +57,7 @@ fn main() -> ExitCode {
     }
 }
 
-// A closed pipe is ignored.
+// The functions below ignore a closed pipe.
 
 fn help() -> ExitCode {
     let _ = writeln!(stdout(), "{}", options::HELP);

@@ -49,12 +49,15 @@ pub(crate) struct VerifiableProducerOptions {
     pub(crate) servers: String,
     /// `None` for no limit.
     pub(crate) max_messages: Option<u64>,
-    /// As given; negative for no limit.
+    /// Messages per second, as given; negative for no limit.
     pub(crate) throughput: i32,
     pub(crate) acks: String,
     pub(crate) config_file: Option<PathBuf>,
+    /// The timestamp of the first record in milliseconds since 1970; `None` if records are sent without a timestamp.
     pub(crate) create_time: Option<i64>,
+    /// `None` for values without a prefix.
     pub(crate) value_prefix: Option<i32>,
+    /// The number of distinct keys; `None` for records without a key.
     pub(crate) repeating_keys: Option<u32>,
 }
 
@@ -141,7 +144,7 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<VerifiableProducerComm
             "argument --{ACKS}: invalid choice: '{acks}' (choose from {{0,1,-1}})"
         ));
     }
-    // Kafka's tool would hang after the first record.
+    // At 0 messages per second Kafka's tool hangs after the first message.
     if throughput == 0 {
         return wrong(format!(
             "argument --{THROUGHPUT}: at 0 records a second nothing is ever sent; -1 is no limit"

@@ -1,5 +1,5 @@
-//! One run: a thread sends, callbacks print results. At the end the producer is closed before the last lines are
-//! printed.
+//! One run: a thread sends messages, and callbacks print their results. At the end the producer is closed before the
+//! last lines are printed.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -48,7 +48,7 @@ pub(crate) fn run(
     load.stops.store(true, Ordering::Relaxed);
     // Delivers all queued records; a `send` that is blocked on memory or metadata fails.
     let closed = load.producer.close();
-    // After close the sending thread can only be in a sleep of the throttle. It is not joined after a signal.
+    // After a signal the sending thread is not joined, because it may be sleeping in the throttle.
     let is_over = ending == RunEnd::AllIsSent;
     if is_over && sending.join().is_err() {
         return Err("the sending thread panicked".into());

@@ -1,7 +1,7 @@
 //! The table of all configuration keys, one row for each (Kafka's `ConfigDef`).
 //!
-//! Parsing, validation, defaults and `docs/CONFIGURATION.md` all use this table. The rows are grouped into the files
-//! below this one. A default is the text that a user would write, and goes through the same parser.
+//! Parsing, validation, defaults and `docs/CONFIGURATION.md` all use this table. Each group of rows has a file in this
+//! folder. A default is written as text, as in a configuration, and is read by the same parser.
 
 mod batching;
 mod connection;
@@ -71,7 +71,7 @@ impl ConfigKey {
         self.name
     }
 
-    /// The type its value is parsed to.
+    /// The type that the key's value is parsed to.
     pub fn config_type(&self) -> ConfigType {
         self.config_type
     }
@@ -81,12 +81,12 @@ impl ConfigKey {
         self.default
     }
 
-    /// How important it is for most users.
+    /// The importance of the key for most users.
     pub fn importance(&self) -> Importance {
         self.importance
     }
 
-    /// The group that it is documented in.
+    /// The group that the key is documented in.
     pub fn group(&self) -> Group {
         self.group
     }
@@ -96,7 +96,7 @@ impl ConfigKey {
         self.doc
     }
 
-    /// Differences from Kafka, and unsupported values.
+    /// Differences from Kafka, and unsupported values; `None` if there is nothing to note.
     pub fn note(&self) -> Option<&'static str> {
         self.note
     }
@@ -183,9 +183,9 @@ pub(crate) enum Validator {
     Between(i64, i64),
     /// An inclusive range, or one number outside of it.
     BetweenOr(i64, i64, i64),
-    /// An inclusive range.
+    /// An inclusive range of floating-point numbers.
     Fraction(f64, f64),
-    /// Compared case-sensitively.
+    /// One of these texts, compared case-sensitively.
     OneOf(&'static [&'static str]),
     /// A text whose length in bytes is in this inclusive range.
     Bytes(usize, usize),

@@ -35,7 +35,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
          previous instance are aborted, and different for each producer that runs at the same time. Needs \
          idempotence.",
     )
-    // The generated client id is `producer-` and this id: the sum must fit into a string of the protocol.
+    // The generated client id is `producer-` followed by this id, and must fit into a string of the protocol.
     .valid(Validator::Bytes(1, 32_758)),
     row(
         "transaction.timeout.ms",

@@ -15,7 +15,8 @@ fn a_transactional_producer_is_idempotent_with_all_acks_and_retries() {
     assert_eq!(config.transactional_id(), Some("payments"));
 }
 
-/// The client id is in a request header, where its length is limited; a generated one contains the transactional id.
+/// The client id is in a request header, where its length is limited. A generated client id contains the transactional
+/// id.
 #[test]
 fn names_too_long_for_a_request_header_are_rejected() {
     let text = |bytes: usize| "x".repeat(bytes);
@@ -179,7 +180,7 @@ fn the_retry_backoff_is_constant_unless_a_maximum_is_set() {
 
 /// Java: KafkaProducer#configureDeliveryTimeout
 #[test]
-fn a_delivery_timeout_below_linger_and_request_timeout_is_refused_if_set_and_else_raised() {
+fn a_delivery_timeout_below_linger_plus_request_timeout_is_rejected_if_set_and_raised_if_not() {
     let error = config(&[("delivery.timeout.ms", "30009"), ("linger.ms", "10")]).unwrap_err();
     assert!(error.is_conflict());
     assert_eq!(

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Declares the enum and its lookups from one table. Each row: Kafka's name, our variant, the code, its class (what the
-/// client may do about it), and its message.
+/// Declares the enum and its lookups from one table. Each row has Kafka's name of the error, the variant, the code, the
+/// class (what the client may do about the error), and the message.
 ///
 /// The class is one of: `no` (not retriable), `retry` (retriable), `refresh` (retriable after a metadata refresh:
 /// Kafka's `InvalidMetadataException`).
@@ -63,7 +63,7 @@ macro_rules! error_codes {
 #[derive(Clone, Copy)]
 #[allow(
     non_camel_case_types,
-    reason = "they are the words of the table's third column"
+    reason = "they are the words of the table's class column"
 )]
 enum Class {
     no,
@@ -90,8 +90,8 @@ impl ErrorCode {
         matches!(self.class(), Class::retry | Class::refresh)
     }
 
-    /// Whether the client's metadata is out of date (stale), so that it must be refreshed before a retry: after a
-    /// leader election, for instance.
+    /// True if the client's metadata is out of date (stale), for instance after a leader election, and must be
+    /// refreshed before a retry.
     pub const fn is_invalid_metadata(self) -> bool {
         matches!(self.class(), Class::refresh)
     }

@@ -8,8 +8,8 @@ use super::definition::{Family, MetricDefinition};
 use super::group::MetricGroup;
 use super::value::MetricValue;
 
-/// The Prometheus name of a metric. It is the one that the JMX exporter generates by default from the name of Kafka's
-/// bean, `kafka.producer:type=<group>`, and its attribute.
+/// The Prometheus name of a metric. It equals the name that the JMX exporter generates by default from the name of
+/// Kafka's bean, `kafka.producer:type=<group>`, and the attribute.
 pub(super) fn name(family: &Family, definition: &MetricDefinition) -> String {
     let mut text = group_name(family);
     text.push('_');
@@ -53,13 +53,14 @@ pub(super) fn text(groups: impl Iterator<Item = Arc<MetricGroup>>) -> String {
     text
 }
 
-/// Groups by family: all samples of a metric must be adjacent in the text. Families keep their order of registration.
+/// Collects the groups of each family, because all samples of a metric must be adjacent in the text. The families keep
+/// their order of registration.
 fn by_family(groups: impl Iterator<Item = Arc<MetricGroup>>) -> Vec<Instances> {
     let mut families: Vec<Instances> = Vec::new();
     let mut places = BTreeMap::new();
     for group in groups {
         let family = group.family;
-        // No name is in two families.
+        // Families may share a group, but no metric name is in two families of the same group.
         let first = family.metrics().next().map(|(_, metric)| metric.name);
         let place = *places
             .entry((family.group, first))
@@ -91,7 +92,7 @@ fn write_metric(
         let MetricValue::Number(number) = read.values[at] else {
             continue;
         };
-        // Only before the first sample: a metric without samples gets no header.
+        // The header is written before the first sample, so that a metric without samples has none.
         if !is_headed {
             is_headed = true;
             let kind = if definition.stat.is_counter() {
@@ -154,7 +155,7 @@ fn push_label(labels: &mut String, tag: &str, value: &str) {
     labels.push('"');
 }
 
-/// Quotes are escaped in the value of a label only.
+/// Appends a character. Quotes are escaped only in the value of a label, that is if `in_quotes` is true.
 fn push_escaped(text: &mut String, c: char, in_quotes: bool) {
     match c {
         '\\' => text.push_str("\\\\"),

@@ -25,7 +25,7 @@ fn gauges<const N: usize>(values: [MetricValue; N]) -> Vec<ReadGauge> {
     values.into_iter().map(gauge).collect()
 }
 
-/// The lines of one metric, its head included.
+/// The lines of one metric, including its header.
 fn lines<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
     let is_of = |line: &&str| {
         let sample = line.split(['{', ' ']).next() == Some(name);
@@ -59,7 +59,7 @@ fn promtool(text: &str) -> Option<(Option<i32>, String)> {
 }
 
 #[test]
-fn names_are_unique_and_those_of_the_jmx_exporter() {
+fn names_are_unique_and_equal_those_of_the_jmx_exporter() {
     let mut names = BTreeSet::new();
     for family in FAMILIES {
         for (_, definition) in family.metrics() {
@@ -134,7 +134,7 @@ fn infinities_and_nan_are_written_as_prometheus_parses_them() {
 }
 
 #[test]
-fn a_name_of_several_producers_has_one_header() {
+fn a_metric_of_several_producers_has_one_header() {
     let [one, other] = ["one", "other"].map(|client_id| {
         let registry = registry(client_id);
         registry.add::<SenderSensor>(&[]);
@@ -148,7 +148,7 @@ fn a_name_of_several_producers_has_one_header() {
     assert_eq!(Metrics::prometheus_text_of([]), "");
 }
 
-/// A client id may be any text; topic names come from a broker.
+/// The user may choose any text as the client id, and a broker may send any topic name.
 #[test]
 fn promtool_accepts_every_name_and_value() {
     let odd = [
@@ -196,7 +196,7 @@ fn promtool_rejects_malformed_text() {
     }
 }
 
-/// More topics than a cluster usually has.
+/// Ten thousand topics are more than a cluster usually has.
 #[test]
 fn the_text_of_ten_thousand_topics_is_written_within_seconds() {
     let registry = registry("me");

@@ -1,4 +1,4 @@
-//! Durations of the application's calls other than `send`.
+//! Durations of the application's calls. Of `send` and `partitions_for` only the wait for metadata is measured.
 
 use crate::metrics::definition::family;
 

@@ -14,7 +14,7 @@ family! {
         "bufferpool-wait-time-total": Total = "Time that threads have waited for buffer memory in send, in nanoseconds. Deprecated: bufferpool-wait-time-ns-total.";
         "bufferpool-wait-time-ns-total": Total = "Time that threads have waited for buffer memory in send, in nanoseconds." since "3.1";
     }
-    /// Once for each wait that ended without memory.
+    /// Recorded once for each wait that ended without memory.
     Exhausted {
         "buffer-exhausted-rate": Rate = "Records per second that failed because no buffer memory became free within max.block.ms.";
         "buffer-exhausted-total": Total = "Records that failed because no buffer memory became free within max.block.ms.";

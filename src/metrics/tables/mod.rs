@@ -1,5 +1,5 @@
-//! Tables of all metrics: one file for each component that records them, with the metrics of Kafka 3.0. Those of later
-//! versions are marked with their version.
+//! Tables of all metrics: one file for each component that records them. The metrics are those of Kafka 3.0; metrics of
+//! later versions are marked with the version.
 
 mod app_info;
 mod calls;
@@ -69,9 +69,9 @@ mod tests {
             assert_eq!(metric.since, None, "{line:?}");
             listed.insert((group, name, tags.to_owned()));
         }
-        // 65 of the producer, 12 of a node, 9 of a topic, 3 of the library, and their number.
+        // 65 of the producer, 12 of a node, 9 of a topic, 3 of the library, and the number of metrics.
         assert_eq!(listed.len(), 90);
-        // All further metrics are from later versions, or need TLS.
+        // All further metrics are from later versions, except `connections`, which exists only with TLS.
         let further = FAMILIES.into_iter().flat_map(Family::metrics);
         let further = further.filter(|(_, metric)| metric.since.is_none());
         assert_eq!(further.count(), listed.len() + 1);

@@ -13,7 +13,7 @@ family! {
         "batch-size-avg": Average = "Average size of a batch as sent, in bytes.";
         "batch-size-max": Max = "Size of the largest batch sent, in bytes.";
     }
-    /// Once for each batch that a broker rejected as too large.
+    /// Recorded once for each batch that a broker rejected as too large.
     BatchSplit {
         "batch-split-rate": Rate = "Batches per second that a broker rejected as too large and that were split.";
         "batch-split-total": Total = "Batches that a broker rejected as too large and that were split.";
@@ -32,7 +32,7 @@ family! {
         "request-latency-avg": Average = "Average latency of produce requests, in milliseconds.";
         "request-latency-max": Max = "Longest latency of a produce request, in milliseconds.";
     }
-    /// Throttle times of all responses.
+    /// Throttle times of all responses, in milliseconds.
     ThrottleTime {
         "produce-throttle-time-avg": Average = "Average throttle time in a response, in milliseconds: 0 unless a quota is exceeded.";
         "produce-throttle-time-max": Max = "Longest throttle time in a response, in milliseconds.";

@@ -55,7 +55,7 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
         let [_, three @ ..] = bits.to_be_bytes();
         bytes.extend_from_slice(&three[..chunk.len() - 1]);
     }
-    // Unused bits must be zero: so only one text decodes to these bytes.
+    // Unused bits must be zero, so that only one text decodes to these bytes.
     Some(bytes).filter(|bytes| encode(bytes) == text)
 }
 

@@ -1,4 +1,4 @@
-//! Kafka's login modules: which mechanism needs which, and the meaning of their options.
+//! Kafka's login modules: the mechanisms that they belong to, and the meaning of their options.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,11 @@ pub(super) const KEY: &str = "sasl.jaas.config";
 pub(super) enum LoginOptions {
     Password {
         credentials: Credentials,
-        /// The user is a delegation token, which only SCRAM supports.
+        /// True if the user is a delegation token, which only SCRAM supports.
         #[cfg(feature = "sasl-scram")]
         is_token: bool,
     },
+    /// An unsecured token; `None` if the module has no options, so that a provider has to supply tokens.
     Token(Option<UnsecuredToken>),
 }
 
@@ -78,7 +79,7 @@ fn class_of(module: Module) -> &'static str {
     found.map_or("", |(class, _)| class)
 }
 
-/// An example of the key's value for a mechanism.
+/// An example of `sasl.jaas.config` for a mechanism.
 pub(super) fn recipe(mechanism: Mechanism) -> String {
     let module = module_of(mechanism);
     let options = match module {

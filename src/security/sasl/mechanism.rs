@@ -8,10 +8,10 @@ use crate::util::wipe::SecretBytes;
 pub(crate) enum MechanismStep {
     /// Send this token; the broker's response goes to [`evaluate`](SaslMechanism::evaluate).
     Send(SecretBytes),
-    /// The mechanism waits for keys or a token, named here. Call [`proceed`](SaslMechanism::proceed) when the poller
-    /// was woken.
+    /// The mechanism waits for keys or a token; the text says which. Call [`proceed`](SaslMechanism::proceed) when the
+    /// poller was woken.
     Wait(&'static str),
-    /// The exchange is complete, and the broker is authenticated if the mechanism does that.
+    /// The exchange is complete, and the broker is authenticated if the mechanism authenticates brokers.
     Complete,
 }
 
@@ -39,6 +39,6 @@ pub(crate) trait SaslMechanism: Send {
     /// Processes the broker's response to the last token.
     fn evaluate(&mut self, token: &[u8], now: Instant) -> Result<MechanismStep, MechanismFailure>;
 
-    /// The broker rejected the credentials (in its SaslAuthenticate response).
+    /// Called when the broker has rejected the credentials (in its SaslAuthenticate response).
     fn refused(&mut self, _now: Instant) {}
 }

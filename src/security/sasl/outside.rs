@@ -8,13 +8,13 @@ use crate::clock::Clock;
 use crate::sync::OnceLock;
 use crate::util::log::LogContext;
 
-/// Slow work.
+/// Work that is too slow for the sender thread.
 pub(crate) type Work = Box<dyn FnOnce() + Send>;
 
-/// Runs work on a helper thread, not on the sender thread. With an error the work is dropped unexecuted.
+/// Runs work on a helper thread. If it returns an error, the work was dropped and not run.
 pub(crate) type RunElsewhere = Arc<dyn Fn(Work) -> io::Result<()> + Send + Sync>;
 
-/// Fills a buffer with random bytes: of the operating system, or deterministic ones in tests.
+/// Fills a buffer with random bytes of the operating system, or with deterministic bytes in tests.
 pub(crate) type RandomBytes = Arc<dyn Fn(&mut [u8]) -> io::Result<()> + Send + Sync>;
 
 /// The waker of the poller, for results of helper threads.

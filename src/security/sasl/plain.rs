@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_token_is_name_and_password_with_zeroes_before_them() {
+    fn the_token_is_name_and_password_with_a_zero_byte_before_each() {
         let mut mechanism = PlainMechanism(Credentials {
             username: "älice".to_owned(),
             password: Password::new("s3cret"),

@@ -35,8 +35,9 @@ pub struct OAuthBearerToken {
 }
 
 impl OAuthBearerToken {
-    /// A token as it is sent to the broker, without the prefix `Bearer`, and its lifetime from now on: the `expires_in`
-    /// of a token endpoint's response. It is refreshed before it expires, see `sasl.login.refresh.window.factor`.
+    /// A token as it is sent to the broker, without the prefix `Bearer`, and its lifetime: the `expires_in` of a token
+    /// endpoint's response. The lifetime counts from the call of the provider. The token is refreshed before it
+    /// expires, see `sasl.login.refresh.window.factor`.
     pub fn new(value: impl Into<String>, valid_for: Duration) -> Self {
         Self {
             value: Password::new(value),
@@ -156,8 +157,8 @@ impl fmt::Debug for OAuthBearerToken {
 /// ```
 ///
 /// # Blocking
-/// May block: only connections without a valid token wait for it. If it takes longer than
-/// `socket.connection.setup.timeout.ms`, their attempts to connect fail meanwhile.
+/// May block: only connections without a valid token wait for the call. If it takes longer than
+/// `socket.connection.setup.timeout.ms`, the attempts of these connections to connect fail meanwhile.
 ///
 /// # Threads
 /// Called on a helper thread, never concurrently for one producer: soon after the producer is built, and before each

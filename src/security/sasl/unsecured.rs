@@ -74,7 +74,7 @@ impl UnsecuredToken {
             } else if option == PRINCIPAL_CLAIM_NAME && !value.trim().is_empty() {
                 value.trim().clone_into(&mut principal_claim);
             } else if option != SCOPE_CLAIM_NAME && option != PRINCIPAL_CLAIM_NAME {
-                // Its name is not quoted: if quotation marks are missing, it may be part of a secret.
+                // The option's name is not quoted: if quotation marks are missing, the name may be part of a secret.
                 return Err(format!(
                     "one of its options is not known: there are {STRING_CLAIM}NAME, {NUMBER_CLAIM}NAME, \
                      {LIST_CLAIM}NAME, {EXTENSION}NAME, {PRINCIPAL_CLAIM_NAME}, {SCOPE_CLAIM_NAME} and \

@@ -19,6 +19,7 @@ const OUTDATED: &[&str] = &["SSLv2Hello", "SSLv3", "TLSv1", "TLSv1.1"];
 #[derive(Debug)]
 pub(super) struct Choices {
     pub(super) versions: Vec<&'static SupportedProtocolVersion>,
+    /// True if host names are verified.
     pub(super) checks_name: bool,
     pub(super) warnings: Vec<String>,
 }
@@ -211,7 +212,7 @@ fn suites(
             .find(|suite| java_name(suite.suite()) == *name);
         chosen.extend(found.copied());
     }
-    // A suite belongs to one version: drop those of versions that are not enabled.
+    // A suite belongs to one version: drop the suites of versions that are not enabled.
     chosen.retain(|suite| versions.contains(&suite.version()));
     if chosen.is_empty() {
         return Err(ConfigError::invalid(

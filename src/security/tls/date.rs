@@ -1,5 +1,5 @@
-//! Calendar dates: formats them, and parses those of certificates. The arithmetic uses years that begin in March, so
-//! that the leap day is the last day of a year.
+//! Formats calendar dates, and parses the dates of certificates. The arithmetic uses years that begin in March, so that
+//! the leap day is the last day of a year.
 
 use rustls::pki_types::CertificateDer;
 

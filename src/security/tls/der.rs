@@ -1,6 +1,6 @@
 //! A minimal reader and writer of DER.
 
-/// Reads the next value: its tag, and its content.
+/// Reads the tag and the content of the next value; `None` if the value is truncated or malformed.
 pub(super) fn take<'d>(rest: &mut &'d [u8]) -> Option<(u8, &'d [u8])> {
     let (&tag, bytes) = rest.split_first()?;
     let (&first, mut bytes) = bytes.split_first()?;
@@ -26,7 +26,7 @@ pub(super) fn take<'d>(rest: &mut &'d [u8]) -> Option<(u8, &'d [u8])> {
     Some((tag, content))
 }
 
-/// Reads the content of the next value, if it has this tag.
+/// Reads the content of the next value; `None` if it has another tag, or is truncated or malformed.
 pub(super) fn expect<'d>(rest: &mut &'d [u8], wanted: u8) -> Option<&'d [u8]> {
     take(rest).and_then(|(tag, content)| (tag == wanted).then_some(content))
 }

@@ -1,5 +1,5 @@
-//! Adds the public key to an elliptic-curve private key. Java writes such keys without it, and *ring* requires it; the
-//! certificate has it.
+//! Adds the public key to an elliptic-curve private key. Java writes private keys without the public key, which *ring*
+//! requires. The certificate contains the public key.
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::ParsedCertificate;
@@ -13,7 +13,8 @@ const OBJECT_ID: u8 = 0x06;
 /// The tag of the public key in `ECPrivateKey`.
 const PUBLIC: u8 = explicit(1);
 
-/// The private key with its public key, taken from the certificate if it is missing; otherwise unchanged.
+/// Adds the public key of the first certificate to a private key. Returns the private key unchanged if it already has a
+/// public key, or is not an elliptic-curve key in PKCS#8.
 pub(super) fn completed(
     key: PrivateKeyDer<'static>,
     chain: &[CertificateDer<'static>],

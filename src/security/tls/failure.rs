@@ -26,7 +26,7 @@ impl Opening {
         self.len == 0
     }
 
-    /// Whether the peer does not use TLS: every TLS record begins with its type and the major version 3.
+    /// True if the peer does not use TLS: every TLS record begins with its type and the major version 3.
     fn is_not_tls(&self) -> bool {
         let bytes = &self.bytes[..self.len];
         !matches!(bytes, [] | [20..=24] | [20..=24, 3, ..])
@@ -43,8 +43,8 @@ impl Opening {
     }
 }
 
-/// Whether an error is permanent: one side rejects the other, or the peer does not use TLS. Local and transient errors
-/// are not.
+/// True if an error is permanent: one side rejects the other, or the peer does not use TLS. False for local and
+/// transient errors.
 pub(super) fn is_for_good(error: &Error) -> bool {
     !matches!(
         error,
@@ -52,7 +52,7 @@ pub(super) fn is_for_good(error: &Error) -> bool {
     )
 }
 
-/// Describes an error of a handshake with the broker `who`, connected to as `host`. `opening` is `None` if the
+/// Describes an error of a handshake with the broker `who`, whose host name is `host`. `opening` is `None` if the
 /// handshake was already complete.
 pub(super) fn describe(
     error: &Error,
@@ -111,7 +111,7 @@ fn of_certificate(error: &CertificateError, who: &str, host: &str) -> String {
             ),
         ),
         CertificateError::NotValidForNameContext { presented, .. } => {
-            // Enough names to recognise whose certificate it is.
+            // Eight names are enough to recognise whose certificate it is.
             let mut names: Vec<&str> = presented.iter().map(|name| plain(name)).take(8).collect();
             names.extend((presented.len() > 8).then_some("..."));
             let names = if names.is_empty() {
@@ -169,7 +169,7 @@ fn plain(name: &str) -> &str {
         .unwrap_or(name)
 }
 
-/// The two times that were compared.
+/// The two times that were compared, as the end of a sentence; empty for other errors.
 fn at(error: &CertificateError) -> String {
     let (time, bound) = match error {
         CertificateError::ExpiredContext { time, not_after } => (time, not_after),
@@ -186,7 +186,7 @@ fn at(error: &CertificateError) -> String {
 /// The client's own certificate, for messages about it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnCertificate {
-    /// `notAfter`, in seconds since 1970.
+    /// `notAfter`, in seconds since 1970; `None` if it cannot be parsed.
     pub(super) valid_until: Option<u64>,
 }
 

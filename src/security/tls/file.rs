@@ -1,4 +1,4 @@
-//! Reads the files that keys name, up to a size limit; every error has the key.
+//! Reads the files that configuration keys name, up to a size limit. Every error names the key.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
 
-/// Size limit in bytes. A bundle of all public CA certificates takes a quarter of it.
+/// Size limit in bytes: four times the size of a bundle of all public CA certificates.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Reads a file as a whole.

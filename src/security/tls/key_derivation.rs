@@ -11,8 +11,8 @@ const MAX_ITERATIONS: u64 = 1_000_000;
 /// Limit of iterations of all derivations of one store: keytool uses 10,000 for each key. With PBKDF2-SHA-512, the
 /// slowest kind, the limit takes three seconds of a processor of 2023.
 const MAX_TOTAL_ITERATIONS: u64 = 5_000_000;
-/// Limit of `N * r * p` of scrypt: sixteen times OpenSSL's default. It takes 256 MiB at most, and 0.6 s on the same
-/// processor, as much as that many iterations would.
+/// Limit of `N * r * p` of scrypt: sixteen times OpenSSL's default. A derivation at the limit takes at most 256 MiB,
+/// and 0.6 s on the same processor, which is about as long as this number of iterations takes.
 const MAX_SCRYPT_COST: u64 = 1 << 21;
 
 /// Limit of the recursion: deeper than any derivation in a real store.
@@ -96,7 +96,7 @@ impl Found {
         }
     }
 
-    /// Notes an `AlgorithmIdentifier`, if it is a derivation: its OID, followed by its parameters.
+    /// Notes an `AlgorithmIdentifier` if it is a derivation. `name` is its OID; `after` begins with its parameters.
     fn note(&mut self, name: &[u8], mut after: &[u8]) {
         let Some(mut parameters) = expect(&mut after, SEQUENCE) else {
             return;
@@ -171,7 +171,7 @@ mod tests {
             (&[0, 0, 0, 0, 0, 0, 0, 0, 0, 1], true),
             (&[1, 0, 0, 0, 0, 0, 0, 0, 0], false),
             (&[0x7f; 40], false),
-            // Negative numbers, and the largest one.
+            // Negative in DER, but parsed without a sign.
             (&[0xff], true),
             (&[0xff; 8], false),
         ] {
@@ -193,7 +193,7 @@ mod tests {
             six.contains("6 derivations of 6000000 iterations in all"),
             "{six}"
         );
-        // After a malformed value.
+        // A derivation behind a malformed value is found, too.
         let broken = tagged(OCTETS, &[0x30, 0x85, 1]);
         let many = pbkdf2(&[0x7f; 4]);
         assert!(check(&store_of(&[&broken[..], &many].concat())).is_err());

@@ -63,8 +63,8 @@ pub(crate) fn crypto_provider(
 }
 
 /// Limit in bytes of the ciphertext that waits for the socket, and of the plaintext that waits for encryption: a few
-/// TLS records, so that one write call takes them. More does not help, and above 128 KiB the C library returns the
-/// memory to the system after each request (docs/BENCHMARKS.md).
+/// TLS records, so that one write call takes them. A higher limit does not help, and above 128 KiB the C library
+/// returns the memory to the system after each request (docs/BENCHMARKS.md).
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Capacity of the session cache: TLS 1.3 stores up to eight tickets for each broker, so this is enough for 256
@@ -78,7 +78,9 @@ const SESSION_CACHE_SIZE: usize = 8 * 256;
 #[derive(Clone)]
 pub(crate) struct TlsClient {
     config: Arc<ClientConfig>,
+    /// True if host names are verified.
     checks_name: bool,
+    /// The client's own certificate, if it has one.
     own: Option<OwnCertificate>,
     again: Arc<CheckAgain>,
 }
@@ -153,7 +155,7 @@ impl TlsClient {
             })?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        // The date is copied before the chain moves into the configuration: rustls does not give it back.
+        // The date is copied before the chain moves into the configuration: rustls does not give the chain back.
         let own_certificate = own.as_ref().map(|own| OwnCertificate {
             valid_until: own.chain.first().and_then(date::valid_until),
         });
@@ -233,7 +235,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Verifies the certificate again if the session was resumed: it may have expired meanwhile.
+    /// Verifies the certificate again if the session was resumed: the certificate may have expired meanwhile.
     ///
     /// # Errors
     /// Why the certificate is not valid any more. The session is evicted from the cache.
@@ -272,7 +274,7 @@ impl TlsFailures {
         failure::describe(error, opening, &who, &self.host, self.own).into()
     }
 
-    /// Whether the error is permanent.
+    /// True if the error is permanent.
     pub(crate) fn is_for_good(error: &rustls::Error) -> bool {
         failure::is_for_good(error)
     }
@@ -316,7 +318,7 @@ fn invalid_own_certificate(key: &'static str, error: &rustls::Error) -> ConfigEr
     }
 }
 
-/// Our clock, for the verification of certificates.
+/// The producer's clock, for the verification of certificates.
 #[derive(Debug)]
 pub(crate) struct OurTime(pub(crate) Arc<dyn Clock>);
 

@@ -4,13 +4,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::error::ConfigError;
 
-/// The error of this build.
+/// The error of every call: this build cannot open stores and encrypted keys.
 #[derive(Debug)]
 pub(super) struct Closed;
 
 impl Closed {
     /// Converts to a configuration error of `key`.
-    #[allow(clippy::unused_self, reason = "with the feature there is more in it")]
+    #[allow(
+        clippy::unused_self,
+        reason = "the method has the signature that it has with the feature"
+    )]
     pub(super) fn of(self, key: &'static str, _password: &'static str, path: &str) -> ConfigError {
         ConfigError::not_built(
             key,

@@ -1,4 +1,5 @@
-//! Parser of PEM text from files and configurations; also accepts it on one line, as a `.properties` file joins it.
+//! Parser of PEM text from files and configurations. It also accepts PEM on one line, because continued lines of a
+//! `.properties` file are joined.
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -54,7 +55,7 @@ pub(super) fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, S
 /// The private key of a text.
 ///
 /// # Errors
-/// As [`certificates`]; also if there are several.
+/// As [`certificates`], and if there are several private keys.
 pub(super) fn private_key(text: &str) -> Result<PemKey, String> {
     let sections = sections(text)?;
     let mut keys = sections
@@ -75,7 +76,7 @@ pub(super) fn private_key(text: &str) -> Result<PemKey, String> {
     }
     let unreadable = || "its private key is not base64".to_owned();
     if key.label == "ENCRYPTED PRIVATE KEY" {
-        // The label is irrelevant: only the content is decoded.
+        // Any label that the parser accepts will do, because only the content is decoded.
         let text = rewritten("CERTIFICATE", key.body);
         let der = CertificateDer::from_pem_slice(text.as_bytes()).map_err(|_| unreadable())?;
         return Ok(PemKey::Encrypted(Zeroizing::new(der.to_vec())));
@@ -125,7 +126,7 @@ fn rewritten(label: &str, body: &str) -> Zeroizing<String> {
     let lines = body.lines().filter(|line| !line.contains(':'));
     let mut content = lines.flat_map(str::chars).peekable();
     while let Some(c) = content.next() {
-        // The two characters `\n`: line breaks in environment variables and JSON.
+        // In environment variables and JSON a line break may be written as the two characters `\n`.
         let is_escaped = c == '\\' && content.next_if(|c| matches!(c, 'n' | 'r')).is_some();
         if !is_escaped && !c.is_whitespace() {
             text.push(c);

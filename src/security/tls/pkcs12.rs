@@ -24,7 +24,7 @@ pub(super) enum Closed {
 }
 
 impl Closed {
-    /// Converts to a configuration error of `key`; `password` is the key of the password.
+    /// Converts to a configuration error of `key`; `password` is the configuration key of the password.
     pub(super) fn of(self, key: &'static str, password: &'static str, path: &str) -> ConfigError {
         let path = Some(path).filter(|path| !path.is_empty());
         let check = "Check it with `keytool -list` or `openssl pkcs12 -info`";
@@ -83,15 +83,15 @@ fn open(store: &[u8], password: &str) -> Opened<Pkcs12Archive> {
     Ok(Pkcs12Archive::from_pkcs12(store, password)?)
 }
 
-/// The trusted certificates of a store: those with Java's attribute for it, or all if none has it, as in stores of
-/// OpenSSL.
+/// The trusted certificates of a store: those with Java's attribute for trusted certificates, or all certificates if
+/// none has the attribute, as in stores of OpenSSL.
 pub(super) fn certificates(
     store: &[u8],
     password: Option<&str>,
 ) -> Opened<Vec<CertificateDer<'static>>> {
     let archive = open(store, password.unwrap_or_default());
-    // Without a password the empty one was tried, which opens a store without encryption and MAC. If it does not,
-    // the password is missing rather than wrong.
+    // If no password is set, the empty password was tried, which opens a store without encryption and MAC. If the
+    // store does not open, the password is missing rather than wrong.
     let archive = archive.map_err(|why| match (why, password) {
         (Closed::Password, None) => Closed::NoPassword,
         (closed, _) => closed,
@@ -150,7 +150,8 @@ fn private_key(bag: &PrivateKeyBag) -> PrivateKeyDer<'static> {
     PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(bag.key.as_der().to_vec()))
 }
 
-/// The certificate of a key: the one with the same local key id, or the only candidate without ids.
+/// The certificate of a key: that with the same local key id. A key without an id gets the first certificate, if it is
+/// the only key of the store.
 fn leaf_of<'a>(key: &PrivateKeyBag, archive: &'a Pkcs12Archive) -> Option<&'a CertificateBag> {
     match &key.local_key_id {
         Some(id) => archive
@@ -162,7 +163,7 @@ fn leaf_of<'a>(key: &PrivateKeyBag, archive: &'a Pkcs12Archive) -> Option<&'a Ce
     }
 }
 
-/// A certificate and its issuers.
+/// The certificate `leaf`, followed by its issuer, the issuer of that, and so on, as far as they are in the store.
 fn chain_from<'a>(leaf: &'a CertificateBag, all: &'a [CertificateBag]) -> Vec<&'a CertificateBag> {
     let mut chain = vec![leaf];
     while let Some(last) = chain.last() {

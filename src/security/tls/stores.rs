@@ -31,7 +31,7 @@ const JCEKS_MAGIC: [u8; 4] = [0xce, 0xce, 0xce, 0xce];
 #[derive(Debug)]
 pub(super) struct TrustStore {
     pub(super) roots: RootCertStore,
-    /// The certificates of the trust store; empty if the system's are used.
+    /// The certificates of the trust store; empty if the system's trust store is used.
     pub(super) certificates: Vec<CertificateDer<'static>>,
     pub(super) warnings: Vec<String>,
 }
@@ -40,7 +40,7 @@ pub(super) struct TrustStore {
 pub(super) struct KeyStore {
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) key: PrivateKeyDer<'static>,
-    /// The configuration key to name in errors about it.
+    /// The configuration key that errors about the key store name.
     pub(super) named_by: &'static str,
     pub(super) warnings: Vec<String>,
 }
@@ -49,7 +49,7 @@ pub(super) struct KeyStore {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Pem,
-    /// `JKS` and `PKCS12`: like Java, reads files of either format under both names.
+    /// `JKS` and `PKCS12`: as in Java, PKCS#12 files are read under both names.
     Java,
 }
 
@@ -69,7 +69,7 @@ fn format_of(config: &ProducerConfig, key: &'static str) -> Result<Format, Confi
     }
 }
 
-/// Reads the trust store; without one, that of the operating system.
+/// Reads the configured trust store, or that of the operating system if none is configured.
 pub(super) fn trust_store(config: &ProducerConfig) -> Result<TrustStore, ConfigError> {
     let format = format_of(config, TRUST_TYPE)?;
     let location = config.text(TRUST_LOCATION);
@@ -121,7 +121,7 @@ fn parse_trust_store(
     trust_store_of(TRUST_LOCATION, Some(path), certificates)
 }
 
-/// Reads the key store, if one is configured.
+/// Reads the key store; `None` if none is configured.
 pub(super) fn key_store(config: &ProducerConfig) -> Result<Option<KeyStore>, ConfigError> {
     let format = format_of(config, KEY_TYPE)?;
     let location = config.text(KEY_LOCATION);

@@ -19,7 +19,7 @@ pub(super) struct BrokerVerifier {
     /// The certificates of the trust store, in full.
     trusted: Vec<CertificateDer<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
-    /// Host name verification: `ssl.endpoint.identification.algorithm` is `https`.
+    /// True if host names are verified: `ssl.endpoint.identification.algorithm` is `https`.
     checks_name: bool,
 }
 

@@ -175,7 +175,7 @@ impl Given {
             Ok(records) if records > 0 => records,
             _ => return wrong(format!("argument --{RECORDS}: {records} is below 1")),
         };
-        // Kafka's tool would hang after the first record.
+        // At 0 records per second Kafka's tool hangs after the first record.
         let throughput = match u32::try_from(throughput) {
             Ok(0) => {
                 return wrong(format!(
@@ -194,7 +194,7 @@ impl Given {
             .iter()
             .map(|word| property(word))
             .collect::<Result<_>>()?;
-        // Without a duration the id has no effect.
+        // The transactional id has no effect unless the duration is above 0.
         let duration_ms = u64::try_from(self.transaction_duration_ms).unwrap_or(0);
         let transactional_id = self.transactional_id;
         let transactions = (duration_ms > 0).then(|| TransactionSettings {
@@ -223,7 +223,7 @@ fn delimiter(given: Option<String>) -> String {
     }
 }
 
-/// Parses `KEY=VALUE` as Kafka's tool does: without `=` in a value, and without empty values.
+/// Parses `KEY=VALUE` as Kafka's tool does: `=` at the end is ignored, and the value must not be empty or contain `=`.
 fn property(word: &str) -> Result<(String, String)> {
     match word.trim_end_matches('=').split_once('=') {
         Some((key, value)) if !value.contains('=') => Ok((key.to_owned(), value.to_owned())),

@@ -57,7 +57,7 @@ fn properties_are_words_up_to_the_next_option() {
     );
 }
 
-/// As in Kafka's tool: the word is split at every `=`, and empty trailing parts are dropped.
+/// Kafka's tool splits the word at every `=`, drops empty trailing parts, and requires two parts.
 #[test]
 fn a_property_has_one_equals_sign_and_the_error_does_not_show_its_value() {
     assert_eq!(property("a=b=").unwrap(), ("a".to_owned(), "b".to_owned()));

@@ -1,4 +1,4 @@
-//! The SASL configuration of a producer, and the factory of the exchange of each connection.
+//! The SASL configuration of a producer, which starts the SASL exchange of each connection.
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl Mechanism {
         Self::OAuthBearer,
     ];
 
-    /// Its registered SASL name.
+    /// The registered SASL name of the mechanism.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Plain => "PLAIN",
@@ -92,7 +92,7 @@ const OWN_LOGINS: &[&str] = &[
     "org.apache.kafka.common.security.oauthbearer.internals.OAuthBearerRefreshingLogin",
 ];
 
-/// Rejects other classes, since no Java class can be loaded.
+/// Rejects all classes but Kafka's defaults, since no Java class can be loaded.
 fn check_classes(config: &ProducerConfig, has_tokens: bool) -> Result<(), ConfigError> {
     let tokens = "Leave the key out. Tokens come from a TokenProvider: give one to \
                   ProducerBuilder::token_provider, and set sasl.mechanism=OAUTHBEARER";
@@ -177,7 +177,7 @@ impl SaslClient {
         })
     }
 
-    /// Sets the function that wakes the poller when keys or a token that a connection waits for are ready.
+    /// Sets the function that wakes the poller when the SCRAM keys or the token that a connection waits for are ready.
     pub(crate) fn attach(&self, wake: impl Fn() + Send + Sync + 'static) {
         self.outside.wake.attach(wake);
     }

@@ -47,7 +47,7 @@ fn client(mechanism: &str, jaas: &str) -> Result<SaslClient, ConfigError> {
 
 /// The first token of an exchange.
 fn first(client: &SaslClient) -> String {
-    // The time of the clock that tokens are fetched with.
+    // The same time as on the clock of `outside`, which the lifetimes of tokens are measured with.
     match client.start().proceed(MockClock::new().now()) {
         Ok(MechanismStep::Send(token)) => String::from_utf8_lossy(token.expose()).into_owned(),
         other => panic!("{other:?}"),

@@ -12,7 +12,7 @@ use crate::config::Password;
 /// A parsed login module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LoginModuleEntry {
-    /// The name of its Java class.
+    /// The name of the module's Java class.
     pub(crate) class: String,
     pub(crate) options: BTreeMap<String, Password>,
 }
@@ -220,7 +220,7 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphabetic() || matches!(c, '_' | '$' | '-') || c >= '\u{a0}'
 }
 
-/// Whether a number can begin with this character; it may also occur within a word.
+/// True if a number can begin with this character. The character may also occur within a word.
 fn is_numeric(c: char) -> bool {
     c.is_ascii_digit() || matches!(c, '.' | '-')
 }

@@ -12,7 +12,7 @@ use crate::planted::planted;
 use crate::sync::{Mutex, Rank};
 use crate::util::log;
 
-/// Fetches a token; may block. The error is the reason as text. Panics are contained by the caller of the provider.
+/// Fetches a token; may block. The error is the reason as text. The function catches panics of the provider.
 pub(crate) type FetchToken = Arc<dyn Fn() -> Result<OAuthBearerToken, String> + Send + Sync>;
 
 /// Retry interval of a failed refresh while the previous token is still valid: Kafka's
@@ -52,7 +52,7 @@ impl RefreshTimes {
         let valid_for = valid_for.min(MAX_LIFETIME);
         let proposed = valid_for.mul_f64(self.window_factor + self.window_jitter * random);
         if self.min_period + self.buffer > valid_for {
-            // The lifetime is too short for both margins: Kafka ignores them then.
+            // The lifetime is too short for both margins. As in Kafka both are then ignored.
             return proposed.min(valid_for);
         }
         let latest = valid_for.saturating_sub(self.buffer);
@@ -69,20 +69,20 @@ impl RefreshTimes {
 pub(crate) enum TokenState {
     /// The token is valid.
     Valid(Arc<OAuthBearerToken>),
-    /// The token is being fetched; the poller is woken when that has ended.
+    /// The token is being fetched; the poller is woken when the fetch has ended.
     Awaited,
     /// The token could not be fetched, for this reason; the fetch will be retried.
     Failed(Arc<str>),
 }
 
 struct LoginState {
-    /// The token and its expiry.
+    /// The token and its expiry; `None` before the first token, and once the token has expired.
     token: Option<(Arc<OAuthBearerToken>, Deadline)>,
-    /// When the last fetch started.
+    /// The time at which the last fetch started.
     requested: Instant,
-    /// Why the last fetch failed.
+    /// Why the last fetch failed; `None` if it succeeded.
     failure: Option<Arc<str>>,
-    /// When the next fetch is due.
+    /// The time at which the next fetch is due.
     refresh: Deadline,
     is_fetching: bool,
     random: fastrand::Rng,
@@ -126,7 +126,7 @@ impl Login {
             self.run();
         }
         let state = self.state.lock();
-        // While a fetch runs there is nothing to wait for: its end wakes the poller.
+        // While a fetch runs there is no deadline: the end of the fetch wakes the poller.
         if state.is_fetching {
             Deadline::Never
         } else {
@@ -164,11 +164,11 @@ impl Login {
         }
     }
 
-    /// A broker rejected this token: refresh it now, or when it is `RETRY` old, so that a broker that rejects every
-    /// token does not cause a fetch for each connection.
+    /// Called when a broker has rejected this token. Schedules a refresh: now, or when the token is `RETRY` old, so
+    /// that a broker that rejects every token does not cause a fetch for each connection.
     pub(crate) fn refused(&self, refused: &Arc<OAuthBearerToken>, now: Instant) {
         let mut state = self.state.lock();
-        // Ignore the rejection of an older token: it has been replaced meanwhile.
+        // The rejection of an older token is ignored, because that token has been replaced.
         let is_held = matches!(&state.token, Some((token, _)) if Arc::ptr_eq(token, refused));
         if is_held && !state.is_fetching {
             let soonest = state.requested.saturating_add(RETRY).max(now);
@@ -176,7 +176,7 @@ impl Login {
         }
     }
 
-    /// Whether a fetch is due. If so, marks one as running.
+    /// Returns true if a fetch is due, and then marks it as running.
     fn begin(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
         let begins = !state.is_fetching && state.refresh.is_over(now);

@@ -10,7 +10,7 @@ use crate::util::log::LogContext;
 
 const SECS: fn(u64) -> Duration = Duration::from_secs;
 
-/// A login with scripted tokens, whose helper thread is stepped by the test.
+/// A login with scripted tokens. The test runs the work of the helper thread itself.
 struct Rig {
     login: Arc<Login>,
     clock: Arc<MockClock>,

@@ -12,7 +12,7 @@ pub(crate) enum ScramHash {
     Sha512,
 }
 
-/// Calls a generic function of this file with the hash function of a value.
+/// Calls a generic function of this file with the HMAC type of a `ScramHash`.
 macro_rules! for_hash {
     ($hash:expr, $function:ident($($argument:expr),*)) => {
         match $hash {
@@ -32,7 +32,7 @@ impl ScramHash {
         for_hash!(self, hmac_of(key, message))
     }
 
-    /// Whether this is the HMAC of a message, compared in constant time.
+    /// True if `code` is the HMAC of `message`. The comparison takes constant time.
     pub(crate) fn verify(self, key: &[u8], message: &[u8], code: &[u8]) -> bool {
         for_hash!(self, verified(key, message, code))
     }
@@ -78,7 +78,7 @@ fn salted<M: Mac + KeyInit + Clone>(password: &[u8], salt: &[u8], iterations: u3
     SecretBytes::new(sum)
 }
 
-/// The keys derived from a password, a salt and a number of iterations. The password is not needed any more.
+/// The keys derived from a password, a salt and a number of iterations. After that the password is not needed.
 #[derive(Debug)]
 pub(crate) struct ScramKeys {
     client: SecretBytes,
@@ -104,7 +104,7 @@ impl ScramKeys {
         bytes.map(|(key, signature)| key ^ signature).collect()
     }
 
-    /// Whether this is the `ServerSignature` of an `AuthMessage`.
+    /// True if `signature` is the `ServerSignature` of an `AuthMessage`.
     pub(crate) fn is_of_server(
         &self,
         hash: ScramHash,
@@ -115,7 +115,7 @@ impl ScramKeys {
     }
 }
 
-/// The stored keys of a user, which a broker has instead of the password.
+/// Verification by a broker, which stores these keys of a user instead of the password.
 #[cfg(feature = "testing")]
 impl ScramKeys {
     /// Verifies a client's proof; returns the server signature if it is valid.

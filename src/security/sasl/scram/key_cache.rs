@@ -61,7 +61,7 @@ impl KeyCache {
             if let Some((_, keys)) = state.cached.iter().find(|(cached, _)| cached == wanted) {
                 return Ok(Some(Arc::clone(keys)));
             }
-            // One derivation for all connections that need the same keys: the others wait for its wake-up.
+            // One derivation serves all connections that need the same keys. They all wait for its wake-up.
             if state.running.contains(wanted) || state.running.len() >= MAX_RUNNING {
                 return Ok(None);
             }
@@ -79,7 +79,7 @@ impl KeyCache {
                 "no thread could be started to derive the keys of the password: {error}"
             ));
         }
-        // A test may run the work on this thread: then the keys are there already.
+        // A test may run the work on this thread, in which case the keys are cached by now.
         let state = self.state.lock();
         let cached = state.cached.iter().find(|(cached, _)| cached == wanted);
         Ok(cached.map(|(_, keys)| Arc::clone(keys)))

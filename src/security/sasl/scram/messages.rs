@@ -94,7 +94,7 @@ pub(crate) fn read_server_final(message: &[u8]) -> Result<ServerFinal<'_>, &'sta
     Ok(read)
 }
 
-/// Skips unknown extensions (`attr-val`).
+/// Checks the form of extensions (`attr-val`), and otherwise ignores them.
 fn check_extensions<'a>(parts: impl Iterator<Item = &'a str>) -> Result<(), &'static str> {
     for part in parts {
         let well_formed = part.split_once('=').is_some_and(|(name, value)| {
@@ -107,12 +107,12 @@ fn check_extensions<'a>(parts: impl Iterator<Item = &'a str>) -> Result<(), &'st
     Ok(())
 }
 
-/// `printable`.
+/// True for a `printable` of the RFC.
 fn is_printable(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21..=0x7e))
 }
 
-/// `value`, restricted to ASCII as in Kafka.
+/// True for a `value` of the RFC, restricted to ASCII as in Kafka.
 fn is_value(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| matches!(b, 0x01..=0x7f))
 }
@@ -147,7 +147,7 @@ mod tests {
 
     /// Java: ScramMessagesTest#invalidServerFirstMessage
     #[test]
-    fn a_malformed_first_message_is_rejected_with_what_is_missing() {
+    fn a_malformed_first_message_is_rejected_with_the_name_of_the_missing_part() {
         for (text, why) in [
             ("", "no nonce"),
             ("r=,s=Zm9v,i=4096", "no nonce"),

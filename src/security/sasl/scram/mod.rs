@@ -23,12 +23,12 @@ use crate::util::wipe::SecretBytes;
 
 /// Minimum of iterations that is accepted: with fewer, an eavesdropper could guess the password by brute force.
 const MIN_ITERATIONS: u32 = 4096;
-/// Maximum of iterations that is accepted: half a second of CPU time. Kafka's own tools create 4,096 and allow up to
-/// 16,384.
+/// Maximum of iterations that is accepted: half a second of CPU time. Kafka's own tools create users with 4,096
+/// iterations, and allow up to 16,384.
 const MAX_ITERATIONS: u32 = 1_000_000;
-/// Longest salt that is accepted.
+/// Longest salt that is accepted, in bytes.
 const MAX_SALT_BYTES: usize = 1024;
-/// Random bytes of a nonce.
+/// Number of random bytes in a nonce.
 const NONCE_BYTES: usize = 24;
 /// The event that a connection waits for while a helper thread derives the keys, for error texts.
 const WAITS_FOR: &str = "the keys, which are computed from the password";
@@ -40,7 +40,7 @@ const GS2_HEADER: &str = "n,,";
 pub(crate) struct ScramClient {
     hash: ScramHash,
     username: Arc<str>,
-    /// The user is a delegation token (KIP-48): sends the extension `tokenauth=true`.
+    /// True if the user is a delegation token (KIP-48): the client then sends the extension `tokenauth=true`.
     is_token: bool,
     keys: Arc<KeyCache>,
     outside: Outside,
@@ -81,8 +81,9 @@ enum ScramState {
     /// The broker's first message was received; the keys are being derived.
     Derives {
         wanted: Derivation,
-        /// `AuthMessage`, and the offset of its last part, the client's final message.
+        /// `AuthMessage`. Its last part is the client's final message without the proof.
         auth_message: String,
+        /// The offset of that last part in bytes.
         final_at: usize,
     },
     /// The client's final message, with the proof, was sent.
@@ -257,7 +258,7 @@ impl SaslMechanism for ScramMechanism {
     }
 }
 
-/// Entry point of a fuzz target: runs an exchange with these broker messages, two of them separated by a zero byte.
+/// Entry point of a fuzz target: runs an exchange with two messages of a broker, which a zero byte separates.
 ///
 /// # Panics
 /// If the server signature is accepted.
@@ -280,7 +281,7 @@ pub(crate) fn talk_with(messages: &[u8]) {
         );
     }
     let outside = Outside {
-        // Keys are not derived: the fuzz target covers the code before and after that.
+        // Keys are not derived: the fuzz target covers the code before and after the derivation.
         run: Arc::new(|_| Ok(())),
         wake: Arc::default(),
         random: Arc::new(|bytes| {

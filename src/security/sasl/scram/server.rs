@@ -1,5 +1,5 @@
-//! The broker's side of SCRAM, for the brokers of tests. It derives the keys from passwords; real brokers store the
-//! keys only.
+//! The broker's side of SCRAM, for the brokers of tests. It derives the keys from passwords; real brokers store only
+//! the keys.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::hash::{ScramHash, ScramKeys};
 use super::{MIN_ITERATIONS, base64};
 use crate::config::Password;
 
-/// Fixed nonce suffix and salt of the test broker. Nothing is protected here.
+/// Fixed nonce suffix and salt of the test broker, which need not be random because it protects nothing.
 const NONCE: &str = "TestClusterNonce";
 const SALT: &[u8] = b"TestClusterSalt";
 
@@ -23,7 +23,7 @@ pub(crate) struct ServerScram {
 }
 
 impl ServerScram {
-    /// With SHA-512 or SHA-256.
+    /// An exchange with SHA-512, or with SHA-256 if `is_sha_512` is false.
     pub(crate) fn new(is_sha_512: bool) -> Self {
         let hash = if is_sha_512 {
             ScramHash::Sha512

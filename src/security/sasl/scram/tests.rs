@@ -10,7 +10,7 @@ use crate::util::log::LogContext;
 
 const NOW: Instant = Instant::ORIGIN;
 
-/// Work for the helper thread, until the test runs it.
+/// The work of the helper thread, queued until the test runs it.
 #[derive(Clone)]
 struct Elsewhere(Arc<Mutex<VecDeque<Work>>>);
 
@@ -81,8 +81,8 @@ fn begun(elsewhere: &Elsewhere) -> ScramMechanism {
     mechanism
 }
 
-/// The example of RFC 7677, section 3, from the server's first message on: its client nonce is not one that we
-/// generate.
+/// The example of RFC 7677, section 3. The test begins with the server's first message, because the client's nonce in
+/// the example is unlike those that this client generates.
 #[test]
 fn the_example_of_the_rfc_matches() {
     let elsewhere = Elsewhere::new();
@@ -107,7 +107,8 @@ fn the_example_of_the_rfc_matches() {
     assert!(matches!(last, Ok(MechanismStep::Complete)), "{last:?}");
 }
 
-/// There are no published test vectors for SHA-512: here both sides are ours, and `tests/kafka` tests with Kafka's.
+/// There are no published test vectors for SHA-512. Here both sides are those of this library; `tests/kafka` tests the
+/// client with Kafka's server.
 #[test]
 fn client_and_server_authenticate_each_other_with_both_hash_functions() {
     for hash in [ScramHash::Sha256, ScramHash::Sha512] {
@@ -181,7 +182,7 @@ fn iterations_have_a_lower_and_an_upper_bound() {
 }
 
 #[test]
-fn a_response_with_another_nonce_is_rejected() {
+fn a_first_message_with_another_nonce_a_long_salt_or_a_wrong_form_is_rejected() {
     let elsewhere = Elsewhere::new();
     for nonce in ["x", "AAAA", NONCE, &NONCE.to_lowercase()] {
         let first = format!("r={nonce},s=Zm9v,i=4096");
@@ -249,7 +250,7 @@ fn a_delegation_token_sends_tokenauth_and_names_are_escaped() {
 }
 
 #[test]
-fn without_random_numbers_or_threads_another_attempt_may_succeed() {
+fn a_lack_of_random_numbers_or_threads_is_a_transient_failure() {
     let elsewhere = Elsewhere::new();
     let mut client = client(ScramHash::Sha256, &elsewhere);
     client.outside.random = Arc::new(|_| Err(io::ErrorKind::Other.into()));

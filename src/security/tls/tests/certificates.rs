@@ -93,7 +93,7 @@ impl SigningKey for TestKey {
     }
 }
 
-/// The validity of a certificate: from the beginning of the first year to that of the second.
+/// The validity of a certificate: from the beginning of the first year to the beginning of the second.
 type Years = (i32, i32);
 
 const VALID: Years = (2020, 2090);
@@ -120,7 +120,7 @@ impl Authority {
         Self { issuer }
     }
 
-    /// Its CA certificate, as PEM.
+    /// The CA certificate of the authority, as PEM.
     pub(crate) fn pem(&self) -> String {
         self.issuer.pem()
     }
@@ -143,7 +143,7 @@ impl Authority {
     }
 }
 
-/// A self-signed certificate, marked as a CA or not.
+/// A self-signed certificate, marked as that of a CA if `is_authority` is true.
 pub(crate) fn self_signed(names: &[&str], is_authority: bool, years: Years) -> Identity {
     let key = TestKey::new(KEYS[2]);
     let mut params = params("broker", names, years);

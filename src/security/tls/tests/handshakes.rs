@@ -1,4 +1,4 @@
-//! Handshakes: which peers are accepted, and the errors for the others.
+//! Handshakes: the peers that are accepted, and the errors for rejected peers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn shake_hands(session: &mut Session, server: &mut ServerConnection) -> Result<(
         let mut rest = &bytes[..];
         while !rest.is_empty() {
             server.read_tls(&mut rest).unwrap();
-            // The server's alert must be sent even though it has failed.
+            // An error of the server is ignored, so that its alert is still sent.
             let _ = server.process_new_packets();
         }
         let mut bytes = Vec::new();
@@ -60,7 +60,7 @@ fn connect(client: &TlsClient, name: &str, server: &Server<'_>) -> Result<Sessio
     Ok(session)
 }
 
-/// Connects, which must fail with an error that contains `words`.
+/// Asserts that connecting fails with an error that contains all `words`.
 #[track_caller]
 fn refused(client: &TlsClient, name: &str, server: &Server<'_>, words: &[&str]) {
     let why = connect(client, name, server).map(drop).unwrap_err();

@@ -14,15 +14,16 @@ use crate::clock::Clock;
 use crate::clock::mock::MockClock;
 use crate::security::tls::OurTime;
 
-/// Each version alone.
+/// TLS 1.2 alone.
 pub(crate) static ONLY_12: [&SupportedProtocolVersion; 1] = [&TLS12];
+/// TLS 1.3 alone.
 pub(crate) static ONLY_13: [&SupportedProtocolVersion; 1] = [&TLS13];
 
 /// The settings of a server.
 pub(crate) struct Server<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) versions: &'static [&'static SupportedProtocolVersion],
-    /// Requires client certificates of this authority.
+    /// Requires client certificates of this authority; `None` if clients need no certificate.
     pub(crate) asks_for: Option<&'a Authority>,
 }
 
