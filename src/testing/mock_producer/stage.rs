@@ -15,7 +15,7 @@ use crate::producer::lifecycle::Running;
 use crate::producer::sender::{Stepped, SteppedSender};
 use crate::sync::{Condvar, Mutex, OnceLock, Rank};
 
-/// Holds the parked sender, which the thread that wakes it runs.
+/// Holds the parked sender. The thread that wakes the sender runs it.
 #[derive(Debug)]
 pub(super) struct Stage {
     place: Mutex<StageState>,
@@ -67,7 +67,7 @@ impl Stage {
     }
 
     /// Runs the sender, or waits while another thread runs it. It does not wait when it is called in user code that the
-    /// producer runs, because the sender may be running on this very thread: it then runs again afterwards.
+    /// producer runs, because the sender may be running on the calling thread. It then runs again afterwards.
     pub(super) fn settle(&self) {
         self.wake();
         let instance = self.instance.get().copied();

@@ -66,8 +66,8 @@ impl SimCluster {
     }
 
     /// Replaces this cluster by another one with the same nodes, and with empty topics of the same names and partition
-    /// counts. Only producer ids are never assigned again, because a producer could not notice that another one has its
-    /// id.
+    /// counts. The producer ids of the old cluster are not assigned again, because a producer could not notice that
+    /// another producer has its id.
     pub(crate) fn rebuild(&mut self, cluster_id: Arc<str>) {
         self.options.cluster_id = cluster_id;
         if let Some(journal) = &mut self.journal {
