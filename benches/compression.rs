@@ -1,4 +1,4 @@
-//! Compression benchmark: its cost on the sending threads, and whether two of them compress in parallel.
+//! Benchmark of compression: its cost on the sending threads, and whether two sending threads compress in parallel.
 //!
 //! ```text
 //! cargo bench --bench compression
@@ -6,9 +6,10 @@
 //!
 //! Nothing is sent: the sender runs only between the rounds. One thread appends records to one partition, then two
 //! threads append to two partitions. Two processors are seldom twice as fast as one, because a virtual processor may
-//! share its core with another machine. So the same rounds also run a codec without a producer, whose threads share
-//! nothing, and the speed-up of the producer is scaled as if that of the codec were 2. The program fails if the scaled
-//! speed-up is below 1.8. With `-- --test` each codec has one short round, and no limit applies.
+//! share its core with another machine. So each round also runs a codec without a producer, on threads that share
+//! nothing. The speed-up of the producer is then scaled: it is multiplied by 2 and divided by the speed-up of that
+//! codec. The program fails if the scaled speed-up is below 1.8. With `-- --test` each codec has one short round, and
+//! no limit applies.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -28,7 +29,8 @@ use kafka_producer::{ProducerConfigBuilder, ProducerRecord};
 use lz4_flex::block::{compress_into, get_maximum_output_size};
 
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
-/// Minimum of the scaled speed-up with two threads. Not required without a codec: copying is bound by memory.
+/// Minimum of the scaled speed-up with two threads. It does not apply without a codec, because memory limits the speed
+/// of copying.
 const AT_LEAST: f64 = 1.8;
 const TOPIC: &str = "bench";
 const THREADS: usize = 2;
@@ -95,7 +97,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Prints a row, and returns the scaled speed-up with two threads. The rounds of all kinds alternate, so that a
-    /// slow second of the machine affects them equally; the median ratios count.
+    /// slow second of the machine affects all kinds equally. The speed-ups are medians over the rounds.
     fn measure(&mut self, codec: &str) -> f64 {
         // Warm-up: creates contexts and memory, and learns the compression ratio.
         self.round(THREADS, RECORDS);

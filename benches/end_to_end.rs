@@ -31,7 +31,7 @@ const TOPIC: &str = "bench";
 const PARTITIONS: usize = 12;
 /// Records of one measured iteration.
 const RECORDS: u64 = 200_000;
-/// Clock ticks per second, in which `/proc` counts CPU time.
+/// The number of clock ticks per second. `/proc` counts CPU time in clock ticks.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 fn main() {

@@ -13,7 +13,7 @@ use kafka_producer::{
     ProducerConfig, ProducerRecord,
 };
 
-/// Alarms have the first partition to themselves, so that they do not wait behind other records; all others are
+/// Alarms have the first partition to themselves, so that they do not wait behind other records. All other records are
 /// distributed over the other partitions by Kafka's own partitioner.
 struct AlarmsFirst {
     others: DefaultPartitioner,

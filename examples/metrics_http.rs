@@ -35,8 +35,8 @@ use kafka_producer::{ErrorCode, KafkaProducer, ProducerConfig, ProducerRecord};
 type Producer = KafkaProducer<str, str>;
 
 const LONGEST_HEAD: u64 = 16 * 1024;
-/// How long a client may take to send its request, and to take the answer: one that is silent, or sends a byte now and
-/// then, must not keep the next one waiting.
+/// How long a client may take to send its request and to read the response. A client that is silent, or sends a byte
+/// now and then, must not keep the next client waiting.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection with a deadline for all that is read or written.
@@ -55,7 +55,7 @@ impl<'c> Limited<'c> {
 
     fn left(&self) -> io::Result<Duration> {
         let left = self.until.saturating_duration_since(Instant::now());
-        // A timeout of zero would be none.
+        // A socket rejects a timeout of zero.
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
@@ -131,13 +131,13 @@ fn asks_for_metrics(request: &str) -> bool {
     method == Some("GET") && target.split('?').next() == Some("/metrics")
 }
 
-/// Ends [`serve`], which waits for a connection.
+/// Ends [`serve`]. It waits for a connection, so this function opens one.
 pub(crate) fn stop(server: SocketAddr, stopped: &AtomicBool) {
     stopped.store(true, Ordering::Release);
     drop(TcpStream::connect(server));
 }
 
-/// The application: sends orders, and the clicks before them, at a changing rate.
+/// The application: sends orders, and the clicks that precede them, at a changing rate.
 fn work(producer: &Producer, cluster: &TestCluster, until: Instant) -> Result<u64, Box<dyn Error>> {
     let mut sent = 0;
     let mut round: u64 = 0;

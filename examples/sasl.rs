@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .topic("orders", 1)
         .sasl_user("alice", "s3cret")
         .start()?;
-    // As in the properties file of a Java producer, which can be read with `from_properties_file`.
+    // The same text as in the properties file of a Java producer. `from_properties_file` reads such a file.
     let file = format!(
         "bootstrap.servers={}\n\
          security.protocol=SASL_PLAINTEXT\n\
@@ -29,7 +29,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("written to {metadata}");
     producer.close()?;
 
-    // The same with builder methods, and a wrong password. The error is returned at once, not after a timeout.
+    // The same configuration with builder methods, but with a wrong password. The error is returned at once, not after
+    // a timeout.
     let config = ProducerConfig::builder()
         .bootstrap_servers([cluster.bootstrap_servers()])
         .security_protocol(SecurityProtocol::SaslPlaintext)

@@ -4,7 +4,8 @@
 //! cargo run --example serde_serializer --features testing
 //! ```
 //!
-//! If a serializer is just a function, use `serialize_with`; this one also adds a header with the content type.
+//! If a serializer is just a function, use `serialize_with`. The serializer of this example also adds a header with the
+//! content type.
 #![allow(clippy::print_stdout, reason = "the output of the example")]
 
 use std::error::Error;

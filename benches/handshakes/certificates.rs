@@ -94,7 +94,7 @@ impl Key {
             .key_provider
             .load_private_key(der)
             .unwrap();
-        // The public key itself is the end of its encoding.
+        // The key itself is at the end of the encoded public key.
         let told = key.public_key().unwrap();
         let bytes = match keys {
             Keys::P256 => 65,

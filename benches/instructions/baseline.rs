@@ -49,7 +49,8 @@ impl fmt::Display for Count {
     }
 }
 
-/// A count compared with its baseline; `percent` is the difference, not negative for `Slower` and `Faster`.
+/// A count compared with its baseline. `percent` is the difference; for `Faster` it is the decrease, as a positive
+/// number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Verdict {
     Within { baseline: f64, percent: f64 },
@@ -71,7 +72,7 @@ impl Verdict {
         }
     }
 
-    /// Whether the check passes. An improvement passes too.
+    /// Whether the check passes. An improvement passes; a count without a baseline does not.
     pub(crate) fn passes(self) -> bool {
         matches!(self, Self::Within { .. } | Self::Faster { .. })
     }

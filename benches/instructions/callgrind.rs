@@ -15,8 +15,8 @@ pub(crate) fn counted_by_callgrind<T>(work: impl FnOnce() -> T) -> T {
 /// Matches the name of the function above, mangled or not.
 const COUNTED: &str = "--toggle-collect=*counted_by_callgrind*";
 
-/// glibc selects functions that copy and compare by the features of the processor. This setting makes it select
-/// those for the oldest processors. Other C libraries ignore it.
+/// glibc chooses among its functions for copying and comparing memory by the features of the processor. This setting
+/// makes it choose the functions for the oldest processors. Other C libraries ignore it.
 const PLAIN_PROCESSOR: (&str, &str) = (
     "GLIBC_TUNABLES",
     "glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX_Fast_Unaligned_Load,-BMI2,-ERMS,-FSRM,-SSSE3,-SSE4_1",

@@ -31,8 +31,9 @@ const PAYLOAD: [u8; 100] = [b'x'; 100];
 const SENDS: u64 = 20_000;
 /// The maximum number of records in a batch of 16 KiB.
 const FULL: u64 = 147;
-/// The number of batches of each partition that are counted, and of those before for the warm-up.
+/// The number of counted batches of each partition.
 const ROUNDS: u64 = 16;
+/// The number of batches of each partition before the counted ones, as a warm-up.
 const WARM_ROUNDS: u64 = 4;
 const BATCHES: u64 = ROUNDS * PARTITIONS as u64;
 
@@ -170,7 +171,8 @@ fn drains(records: u64) {
     expect_acknowledged(&rig, (WARM_ROUNDS + ROUNDS) * PARTITIONS as u64 * records);
 }
 
-/// Counts the steps of the sender that handle responses. The futures that `fill` returns live until then.
+/// Counts the steps of the sender that handle responses. The futures that `fill` returns live until the responses are
+/// handled.
 fn completions(fill: fn(&Producer) -> Vec<FutureRecordMetadata>) {
     let mut rig = start();
     let mut sent = 0;

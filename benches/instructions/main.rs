@@ -10,8 +10,8 @@
 //! Each case runs in a separate process: this program under callgrind, on one thread and without sockets,
 //! so that repeated runs give the same count; see [`cases`] and [`callgrind`].
 //!
-//! Counts depend on the compiler and the C library. If one of them is not that of the baseline, or valgrind
-//! is not installed, the guard compares nothing, prints the reason and passes.
+//! Counts depend on the compiler and the C library. If one of them differs from the baseline's, or valgrind is not
+//! installed, the guard compares nothing, prints the reason and passes.
 #![allow(
     clippy::print_stdout,
     missing_docs,

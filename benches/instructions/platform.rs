@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::baseline::Platform;
 use crate::callgrind::stdout_of;
 
-/// Detects the platform. Cargo runs a benchmark with the compiler that built it in the path.
+/// Detects the platform. When cargo runs a benchmark, the compiler that built it is in the path.
 pub(crate) fn detect() -> Result<Platform, String> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let said = stdout_of(Command::new(rustc).arg("-vV"))?;

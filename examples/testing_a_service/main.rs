@@ -16,7 +16,7 @@ use service::{OrderDesk, Receipt};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// With the mock producer, without a broker: the test completes each record by hand.
+/// Uses the mock producer and no broker: the test completes each record by hand.
 fn each_receipt_follows_from_the_outcome_of_its_record() -> Outcome {
     let (producer, mock) = MockProducer::builder()
         .topic("orders", 1)

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Without arguments it uses an embedded broker; with a properties file and a topic it uses your cluster. `cargo run
-//! --example local_kafka -- --secure --topic orders` starts a Kafka that requires both, and writes such a file.
+//! --example local_kafka -- --secure --topic orders` starts a Kafka broker that requires TLS and SCRAM, and writes such
+//! a properties file.
 #![allow(clippy::print_stdout, reason = "the output of the example")]
 
 use std::error::Error;

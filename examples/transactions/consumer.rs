@@ -1,4 +1,4 @@
-//! The source of orders. Any consumer can be used that provides offsets, and can seek to the committed ones.
+//! The source of orders. Any consumer that provides offsets and can seek to the committed offsets can be used.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -122,7 +122,7 @@ fn start(command: &str, servers: &str) -> Result<(Child, Receiver<String>)> {
         .map_err(|error| format!("cannot run {command}: {error}"))?;
     let output = tool.stdout.take().ok_or("its output is piped")?;
     let (sender, lines) = channel();
-    // Ends when the tool closes its output.
+    // The thread ends when the tool closes its output.
     thread::spawn(move || {
         for line in BufReader::new(output)
             .lines()

@@ -77,8 +77,8 @@ fn write_bills(
                 println!("aborted, and processed again: {why}");
                 consumer.rewind()?;
             }
-            // 8. Fenced or fatal. This program ends; what it has committed stays, and its successor processes the
-            //   rest.
+            // 8. Fenced or fatal. This program ends. The committed transactions stay, and its successor processes
+            //   the remaining orders.
             Err(Unsettled::Ended(why)) => return Err(why),
         }
     }
@@ -114,10 +114,10 @@ fn settle(
         }
         Err(TransactionRunError::Transaction(error)) => error,
     };
-    // The same for the commit, whose result is unknown until a call returns it.
+    // If the commit has timed out, it is retried in the same way: its result is unknown until a call returns it.
     match retry_while_timed_out(error, || producer.commit_transaction()) {
         Ok(()) => Ok(()),
-        // `run_transaction` has aborted it already.
+        // `run_transaction` has already aborted the transaction.
         Err(error) if error.is_abortable() => Err(Unsettled::Aborted(error.into())),
         Err(error) => Err(Unsettled::Ended(error.into())),
     }
@@ -210,7 +210,7 @@ fn with_the_embedded_broker() -> Result<()> {
     })?;
     producer.close()?;
 
-    // As a consumer with `isolation.level=read_committed` reads them.
+    // The bills that a consumer with `isolation.level=read_committed` reads.
     let mut bills: Vec<Vec<u8>> = (0..PARTITIONS)
         .flat_map(|partition| cluster.read_committed(BILLS, partition))
         .filter_map(|record| record.value)

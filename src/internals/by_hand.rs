@@ -103,8 +103,8 @@ impl ByHand {
 
     fn begin_transaction(&mut self) {
         for _ in 0..STEPS_LIMIT {
-            // With a timeout of zero the call never sleeps, since nothing would step the sender meanwhile. Each retry
-            // resumes it.
+            // The timeout of zero keeps the call from sleeping, because nothing would step the sender meanwhile. Each
+            // retry resumes the call.
             if self
                 .producer
                 .init_transactions_timeout(Duration::ZERO)
@@ -139,7 +139,7 @@ impl ByHand {
         let written = std::mem::take(&mut self.wire.lock().written);
         for (id, frame) in written {
             let request = payload_of(&frame);
-            // Drop the request's reference to the batches, as when a socket has written it.
+            // Drop the request's reference to the batches, as after a socket has written the request.
             drop(frame);
             let plan = self.broker.handle(NODE, &request, self.clock.timestamp());
             let Answer::Reply(reply) = plan.answer else {
@@ -153,7 +153,7 @@ impl ByHand {
     /// Steps the sender and the broker until no record is queued or in flight.
     ///
     /// # Panics
-    /// If that does not end.
+    /// If that takes more than 10,000 steps.
     pub fn settle(&mut self) {
         for _ in 0..STEPS_LIMIT {
             let snapshot = self.producer.snapshot();
@@ -179,7 +179,7 @@ impl ByHand {
     /// Sends a record as soon as the topic's metadata has arrived.
     ///
     /// # Panics
-    /// If it does not arrive.
+    /// If the metadata does not arrive.
     pub fn get_to_know(&mut self, topic: &str) {
         for _ in 0..STEPS_LIMIT {
             let record = ProducerRecord::new(topic, &b""[..]);

@@ -1,8 +1,8 @@
 //! Entry points of fuzz targets and benchmarks. Not part of the public API.
 //!
 //! A fuzz target passes untrusted bytes to a function here, which calls the parser and panics if an invariant is
-//! broken. All of them check that the parser does not panic. The fuzzer checks with its memory limit that memory is
-//! bounded by the size of the input, or by the limit that goes with it.
+//! broken. Every target checks that the parser does not panic. The memory limit of the fuzzer checks that the parser's
+//! memory is bounded by the size of the input, or by the limit that is part of the input.
 //!
 //! Benchmarks use [`ByHand`], a producer without threads and sockets.
 //!
@@ -39,10 +39,10 @@ pub use by_hand::{ByHand, Producer};
 pub use log_watch::{assert_unlocked, watch_log_lines};
 pub use topic_metrics::{TopicMetrics, topic_metrics};
 
-/// A function for untrusted bytes.
+/// An entry point: a function that takes untrusted bytes.
 pub type Entrance = fn(&[u8]);
 
-/// All of them with the name of the fuzz target, which is also that of the folder of its seeds.
+/// All entry points, each with the name of its fuzz target and of the folder of its seeds.
 pub const ENTRANCES: [(&str, Entrance); 9] = [
     ("frames", receive_frames),
     ("responses", decode_response),
@@ -139,7 +139,8 @@ pub fn talk_scram(input: &[u8]) {
 #[cfg(not(feature = "sasl-scram"))]
 pub fn talk_scram(_input: &[u8]) {}
 
-/// Parses a trust store or key store. The first byte chooses which, and the format; passwords are those of the seeds.
+/// Parses a trust store or key store. The first byte chooses the kind of store and its format; the passwords are those
+/// of the seeds.
 ///
 /// # Panics
 /// If an empty store is accepted, or an error quotes what could be a key.
@@ -231,7 +232,8 @@ fn read_response(api: ApiKey, version: i16, frame: &Bytes) -> Result<(i32, Respo
     read.map_err(|error| error.to_string())
 }
 
-/// Passes a request frame to the embedded broker, twice: the second time to the state that the first has left.
+/// Passes a request frame to the embedded broker twice, so that the second pass finds the state that the first one has
+/// left.
 ///
 /// # Panics
 /// If the request changes when it is encoded and decoded again.
@@ -339,7 +341,7 @@ pub fn uncompress(input: &[u8]) {
 }
 
 /// Parses a message set of the legacy formats, including wrapper messages. If the first byte is odd, the checksums of
-/// the messages are corrected first: otherwise almost every mutation would fail there.
+/// the messages are corrected first: otherwise almost every mutation would fail at a checksum.
 ///
 /// # Panics
 /// If the message set changes when it is encoded and parsed again.

@@ -86,7 +86,8 @@ fn produce(version: i16, body: Bytes) -> Vec<u8> {
     payload(&request.encode(version, 1, Some("c")).unwrap())
 }
 
-/// Name of a seed, codec and format, and data compressed by Java, which does not change with our encoders.
+/// For each seed: its name, its codec and format, and data compressed by Java, which stays the same when our encoders
+/// change.
 const COMPRESSED: [(&str, u8, &[u8]); 6] = [
     ("none", 0, b"plain bytes"),
     ("gzip", 1, include_bytes!("../compress/tests/java/short.gz")),
@@ -108,7 +109,7 @@ const COMPRESSED: [(&str, u8, &[u8]); 6] = [
     ),
 ];
 
-/// Name of a seed, its kind, the file, and its number of certificates.
+/// For each seed: its name, the kind of store, the file, and the number of certificates in it.
 #[cfg(feature = "tls-no-provider")]
 const STORES: [(&str, u8, &[u8], usize); 9] = {
     macro_rules! file {

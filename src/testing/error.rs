@@ -32,7 +32,7 @@ pub enum TestClusterError {
         /// The requested number.
         wanted: usize,
     },
-    /// The rule can never match; the text says why, and what to write instead.
+    /// The rule can never match; the text gives the reason, and what to write instead.
     InvalidRule(Arc<str>),
     /// The rule had not fired often enough when the timeout passed.
     NotFired {
@@ -45,7 +45,7 @@ pub enum TestClusterError {
     },
     /// The rule will never fire often enough; the text says why.
     WillNotFire(Arc<str>),
-    /// The transaction was not in the state when the timeout passed.
+    /// The transaction was not in the expected state when the timeout passed.
     NotInState {
         /// The transactional id.
         transactional_id: Arc<str>,

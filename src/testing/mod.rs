@@ -21,9 +21,9 @@
 //! # }
 //! ```
 //!
-//! Failures are injected by rules: [`Rule`] and [`TestCluster::script`]. Brokers that stop, hang or lose the leadership
-//! of a partition are methods of the cluster: [`TestCluster::stop_node`], [`TestCluster::hang_node`],
-//! [`TestCluster::move_leader`].
+//! Failures are injected by rules: [`Rule`] and [`TestCluster::script`]. Methods of the cluster stop a broker
+//! ([`TestCluster::stop_node`]), make it hang ([`TestCluster::hang_node`]), or move the leadership of a partition
+//! ([`TestCluster::move_leader`]).
 
 mod cluster;
 mod error;

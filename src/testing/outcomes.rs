@@ -54,14 +54,14 @@ impl RecordMetadataBuilder {
         self
     }
 
-    /// The size of the serialized key.
+    /// The size of the serialized key in bytes.
     #[must_use]
     pub fn serialized_key_size(mut self, bytes: usize) -> Self {
         self.facts.key_size = i32::try_from(bytes).unwrap_or(i32::MAX);
         self
     }
 
-    /// The size of the serialized value.
+    /// The size of the serialized value in bytes.
     #[must_use]
     pub fn serialized_value_size(mut self, bytes: usize) -> Self {
         self.facts.value_size = i32::try_from(bytes).unwrap_or(i32::MAX);
@@ -163,7 +163,8 @@ impl ProduceErrorBuilder {
     }
 }
 
-/// Builder of a [`TransactionError`], for tests of its handling, also with a [`MockProducer`](super::MockProducer).
+/// Builder of a [`TransactionError`], for tests of error handling, with or without a
+/// [`MockProducer`](super::MockProducer).
 ///
 /// ```
 /// use kafka_producer::{TransactionCall, TransactionErrorKind};

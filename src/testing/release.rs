@@ -8,8 +8,8 @@ use crate::protocol::ApiKey;
 /// A Kafka release whose brokers a cluster imitates: which requests they support, in which versions. From these
 /// versions a producer infers the message format, and whether it can be idempotent.
 ///
-/// Releases with the same versions of a producer's requests share one variant: 0.10.1 is like 0.10.2, 1.0 like 1.1, 2.2
-/// like 2.1, 2.3 nearly so.
+/// Releases with the same versions of a producer's requests share one variant: 0.10.1 is like 0.10.2, 1.0 like 1.1, and
+/// 2.2 and (almost) 2.3 like 2.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum KafkaRelease {
@@ -38,7 +38,8 @@ pub enum KafkaRelease {
 const FETCH: i16 = 1;
 
 impl KafkaRelease {
-    /// The maximum versions of Produce, Fetch, Metadata, `ApiVersions` and `InitProducerId`.
+    /// The maximum versions of Produce, Fetch, Metadata, `ApiVersions` and `InitProducerId`; the last is `None` if the
+    /// release does not support it.
     const fn newest(self) -> (i16, i16, i16, i16, Option<i16>) {
         match self {
             Self::V0_10_0 => (2, 2, 1, 0, None),
@@ -97,14 +98,14 @@ impl KafkaRelease {
         }
     }
 
-    /// A request, by its API key, that is listed and not supported.
+    /// The API key and versions of a request that is listed although it is not supported.
     pub(crate) fn unsupported_request(self) -> (i16, RangeInclusive<i16>) {
         let (_, fetch, ..) = self.newest();
         (FETCH, 0..=fetch)
     }
 
     /// The error for a batch of an unknown producer id with a sequence number other than 0; `None` from 2.5 on, because
-    /// the producer's state may have expired (KAFKA-7190).
+    /// the producer's state may have expired (KAFKA-7190), and before 0.11, where there are no producer ids.
     pub(crate) fn answer_to_unknown_producer(self) -> Option<ErrorCode> {
         match self {
             Self::V0_10_0 | Self::V0_10_2 | Self::V3_0 => None,

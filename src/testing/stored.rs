@@ -51,7 +51,7 @@ pub struct StoredRecord {
     pub value: Option<Vec<u8>>,
     /// The headers, in order.
     pub headers: Headers,
-    /// The idempotent producer; `None` for others.
+    /// The idempotent producer; `None` for other producers.
     pub producer: Option<ProducerStamp>,
 }
 
@@ -93,12 +93,12 @@ impl<'a> StoredRecordView<'a> {
         self.record.value
     }
 
-    /// The headers, in order: key and value.
+    /// The keys and values of the headers, in order.
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> + use<'a> {
         self.record.headers.iter()
     }
 
-    /// The idempotent producer; `None` for others.
+    /// The idempotent producer; `None` for other producers.
     pub fn producer(&self) -> Option<ProducerStamp> {
         let delta = u32::try_from(self.record.offset_delta).ok()?;
         let first = self.batch.producer()?;
@@ -192,7 +192,7 @@ impl StoredBatch {
         &self.batch
     }
 
-    /// The maximum timestamp of its records.
+    /// The maximum timestamp of its records, in milliseconds since 1970.
     pub(crate) fn max_timestamp(&self) -> i64 {
         let own = || self.batch.max_timestamp();
         self.append_time.map_or_else(own, Timestamp::as_millis)
@@ -248,7 +248,8 @@ impl StoredBatch {
         self.batch.attributes().is_control()
     }
 
-    /// The idempotent producer, `None` for others; with the sequence number of the first record, -1 for a marker.
+    /// The idempotent producer, with the sequence number of the first record (-1 for a marker); `None` for other
+    /// producers.
     pub fn producer(&self) -> Option<ProducerStamp> {
         self.batch.has_producer_id().then(|| ProducerStamp {
             id: self.batch.producer_id(),

@@ -37,7 +37,7 @@ pub struct TransactionDescription {
     pub state: TransactionState,
     /// Its producer id.
     pub producer_id: i64,
-    /// The current epoch of the producer id; producers with a lower one are fenced.
+    /// The current epoch of the producer id; producers with a lower epoch are fenced.
     pub producer_epoch: i16,
     /// The timeout after which the coordinator aborts an open transaction (`transaction.timeout.ms`).
     pub timeout: Duration,

@@ -2,7 +2,8 @@
 
 use crate::stats::{difference, ratio};
 
-/// A bound for a figure of ours: for the figure itself, or for its ratio to or difference from another figure.
+/// A bound for a figure of ours: for the figure itself, for its ratio to another figure, or for its difference from
+/// another figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Bound {
     /// Maximum ratio to the other figure.

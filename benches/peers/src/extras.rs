@@ -59,7 +59,7 @@ struct Counter<'a> {
     logs: &'a Path,
 }
 
-/// Numbers of records of two runs. Their counts are subtracted, so that start and end cancel.
+/// Numbers of records of two runs. The counts of the two runs are subtracted, so that start and end cancel.
 const FEW: u64 = 20_000;
 const MANY: u64 = 120_000;
 const FEW_ONE_BY_ONE: u64 = 500;
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_total_stands_at_the_files_end() {
+    fn the_total_instructions_are_read_from_the_end_of_the_file() {
         assert_eq!(
             total_instructions("events: Ir\nsummary: 5\n1 2\n\ntotals: 123\n"),
             Some(123)

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_go_in_and_out() {
+    fn lines_are_written_to_a_process_and_read_from_it() {
         let mut cat = shell("exec cat");
         cat.write_line("hello").unwrap();
         assert_eq!(cat.read_line(Duration::from_secs(10)).unwrap(), "hello");

@@ -38,7 +38,7 @@ pub struct Setting {
 /// A client that takes part in the scenario.
 struct Runner<'a> {
     driver: &'a Description,
-    /// The index of its stand in the scene.
+    /// The index in [`Scene::stands`].
     stand: usize,
     session: Session,
     records: u64,
@@ -115,7 +115,8 @@ impl Setting {
 struct Scene<'a> {
     setting: &'a Setting,
     scenario: &'a Scenario,
-    /// First the stand of the scenario with all clients, then that of the paired scenario with our client only.
+    /// The stand of the scenario, with all clients, comes first. The stand of the paired scenario follows, with our
+    /// client only.
     stands: Vec<Stand<'a>>,
 }
 
@@ -180,7 +181,7 @@ impl<'a> Scene<'a> {
 
     fn warm_up(&mut self, runners: &mut Vec<Runner<'a>>, progress: &mut Progress) -> Result<()> {
         if self.scenario.mode == Mode::Idle {
-            // Waits for background work after the start.
+            // Lets background work of the start end.
             return sleep(self.setting.warm_up.min(SETTLE));
         }
         let mut warm = Vec::new();

@@ -49,13 +49,13 @@ pub struct Scenario {
     pub give_up_ms: Option<u64>,
     #[serde(default)]
     pub hang_node: Option<usize>,
-    /// The length of a round; overrides the command line.
+    /// The length of a round in seconds; overrides the command line.
     #[serde(default)]
     pub round_seconds: Option<f64>,
     /// The number of counted rounds; overrides the command line.
     #[serde(default)]
     pub rounds: Option<usize>,
-    /// The paired scenario: our client runs in it in the same rounds, in separate processes.
+    /// The name of the paired scenario. Our client runs in that scenario in the same rounds, in separate processes.
     #[serde(default)]
     pub beside: Option<String>,
     #[serde(default)]

@@ -11,7 +11,7 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// `None` without values, or if a value is not a number.
+    /// `None` without values, or if a value is infinite or not a number.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         if sorted.is_empty() || sorted.iter().any(|value| !value.is_finite()) {
@@ -35,8 +35,9 @@ impl Figure {
     }
 }
 
-/// The number of values to leave out at each end so that the rest still contains the true median with a probability of
-/// 95 %, for any distribution. Five or fewer values cannot reach 95 %; then none are left out.
+/// The number of values to leave out at each end so that the range of the remaining values still contains the true
+/// median with a probability of 95 %, for any distribution. Five or fewer values cannot reach 95 %; then none are left
+/// out.
 ///
 /// Each value is below the median with probability 1/2, like heads in a coin throw. The whole interval is above the
 /// median if at most `skip` of the `count` values are below it, and that is as probable as at most `skip` heads in
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn no_rounds_and_rounds_without_a_number_have_no_figure() {
+    fn without_rounds_or_with_a_value_that_is_not_finite_there_is_no_figure() {
         assert_eq!(Figure::of([]), None);
         assert_eq!(Figure::of([1.0, f64::NAN]), None);
         assert_eq!(Figure::of([1.0, 1.0 / 0.0]), None);

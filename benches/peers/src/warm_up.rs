@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_records_grows_to_a_rounds_length() {
+    fn the_number_of_records_is_adapted_to_the_length_of_a_round() {
         let mut warm_up = warm_up();
         assert_eq!(warm_up.take(0.001, 9.0, false), Next::Again);
         assert_eq!(warm_up.records(), 20_000, "by so much at most");
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn three_alike_in_a_row_are_warm_and_short_ones_do_not_count() {
+    fn three_rounds_of_equal_cost_in_a_row_are_warm_and_short_rounds_do_not_count() {
         let mut warm_up = warm_up();
         for cost in [1.0, 1.0, 1.0] {
             assert_eq!(warm_up.take(0.1, cost, false), Next::Again);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_does_not_settle_is_taken_as_it_is_after_a_while() {
+    fn a_client_whose_cost_does_not_settle_is_measured_after_the_time_limit() {
         let mut warm_up = warm_up();
         let next = (1..=15)
             .map(|round| warm_up.take(1.0, f64::from(round), false))

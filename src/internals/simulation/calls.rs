@@ -40,7 +40,7 @@ pub struct Parking {
 }
 
 impl Parking {
-    /// For one task. From now on a call that would block this thread panics instead.
+    /// Creates the wait state of one task. From now on a call that would block this thread panics instead.
     pub fn new(world: &World) -> Self {
         awake::stay();
         Self {
@@ -52,14 +52,14 @@ impl Parking {
         }
     }
 
-    /// With a time for each step of packing a batch.
+    /// Sets the simulated time that each step of packing a batch takes.
     #[must_use]
     pub fn with_packing(mut self, takes: impl Fn() -> Duration + 'static) -> Self {
         self.packing = Box::new(takes);
         self
     }
 
-    /// The time at which the current wait ends at the latest.
+    /// The time at which the current wait ends at the latest; `None` if it has no time limit.
     pub fn until(&self) -> Option<Duration> {
         match self.until.get() {
             Deadline::At(at) => Some(self.world.elapsed_at(at)),
@@ -72,7 +72,7 @@ impl Parking {
         self.until.get().is_over(self.world.clock().now())
     }
 
-    /// What the task waits for.
+    /// The event that the task waits for; `None` if it does not wait.
     pub fn waits_for(&self) -> Option<&'static str> {
         *self.waits_for.borrow()
     }
@@ -175,7 +175,7 @@ impl Parking {
                     return output;
                 }
                 Step::Wait(wait) if begun.is_empty() => self.wait(wait).await,
-                // What it waits for may happen while it packs.
+                // The event that the call waits for may happen while it packs.
                 Step::Wait(_) => self.pack(begun).await,
             }
         }
@@ -232,7 +232,7 @@ impl fmt::Debug for Parking {
 /// [`KafkaProducer::send`], or with a callback [`KafkaProducer::send_with_callback`].
 ///
 /// # Errors
-/// As those.
+/// The errors of these methods.
 pub async fn send<K, V, F>(
     parking: &Parking,
     producer: &KafkaProducer<K, V>,
@@ -265,7 +265,7 @@ where
 /// [`KafkaProducer::try_send`].
 ///
 /// # Errors
-/// As that.
+/// The errors of that method.
 #[allow(
     clippy::result_large_err,
     reason = "the record itself comes back: that is the point"
@@ -284,7 +284,7 @@ pub async fn try_send<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
 /// [`KafkaProducer::flush`], or with a timeout [`KafkaProducer::flush_timeout`].
 ///
 /// # Errors
-/// As those.
+/// The errors of these methods.
 pub async fn flush<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     parking: &Parking,
     producer: &KafkaProducer<K, V>,
@@ -296,7 +296,7 @@ pub async fn flush<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
 /// [`KafkaProducer::close`], or with a timeout [`KafkaProducer::close_timeout`].
 ///
 /// # Errors
-/// As those.
+/// The errors of these methods.
 pub async fn close<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     parking: &Parking,
     producer: &KafkaProducer<K, V>,
@@ -322,10 +322,10 @@ pub enum TransactionalCall {
     Abort,
 }
 
-/// Makes the call, with a timeout in its variant that takes one.
+/// Makes the call. With a timeout it makes the variant of the call that takes a timeout.
 ///
 /// # Errors
-/// As those.
+/// The errors of these methods.
 pub async fn transactional<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     parking: &Parking,
     producer: &KafkaProducer<K, V>,
@@ -348,7 +348,7 @@ pub async fn transactional<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
 /// [`KafkaProducer::partitions_for`].
 ///
 /// # Errors
-/// As that.
+/// The errors of that method.
 pub async fn partitions_for<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     parking: &Parking,
     producer: &KafkaProducer<K, V>,
@@ -362,7 +362,7 @@ pub async fn partitions_for<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
 /// [`FutureRecordMetadata::get`], or with a timeout [`FutureRecordMetadata::get_timeout`].
 ///
 /// # Errors
-/// As those.
+/// The errors of these methods.
 pub async fn get(
     parking: &Parking,
     future: &FutureRecordMetadata,

@@ -1,5 +1,5 @@
 //! Building blocks of simulations: a [`World`] with brokers, network, names and time, and producers whose calls and
-//! senders are stepped on one thread. The scenarios and the order of steps are those of `tests/sim`.
+//! senders are stepped on one thread. `tests/sim` decides on the scenarios and the order of steps.
 
 mod calls;
 mod producer;

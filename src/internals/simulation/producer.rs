@@ -104,7 +104,7 @@ impl SimSender {
         self.running.is_none()
     }
 
-    /// Sizes of internal collections by name, for tests that nothing grows for ever.
+    /// Sizes of internal collections by name, for tests that check that none of them grows for ever.
     pub fn sizes(&self) -> Vec<(&'static str, usize)> {
         self.sender.sizes()
     }

@@ -26,10 +26,10 @@ pub struct BatchSpec {
     pub transactional: bool,
 }
 
-/// Encodes a batch as a producer does, without a size limit: in format v2, converted afterwards for an older format.
+/// Encodes a batch as a producer does, without a size limit. An older format is converted from a batch of format v2.
 ///
 /// # Errors
-/// If there is no such format or codec, or they do not go together.
+/// If there is no such format or codec, or the format does not support the codec.
 pub fn build_batch(spec: &BatchSpec, records: &[BatchRecord]) -> Result<Vec<u8>, String> {
     let compressor = compressor(&spec.codec)?;
     let (facts, staged) = stage(records, usize::MAX);
@@ -39,8 +39,8 @@ pub fn build_batch(spec: &BatchSpec, records: &[BatchRecord]) -> Result<Vec<u8>,
     }
 }
 
-/// Fills a batch of format v2 with as many of the records as fit into the size, at least one. Returns their number and
-/// the batch.
+/// Fills a batch of format v2 with as many of the records as fit into `limit_bytes`, at least one. Returns the number
+/// of records in the batch, and the batch.
 pub fn fill_batch(records: &[BatchRecord], limit_bytes: usize) -> (usize, Vec<u8>) {
     let (facts, body) = stage(records, limit_bytes);
     let head = batch_head(&facts, ProducerState::NONE, &body);
@@ -140,7 +140,7 @@ fn state_of(spec: &BatchSpec) -> ProducerState {
     }
 }
 
-/// Appends as many of the records as fit into the size, at least one.
+/// Appends as many of the records as fit into `limit_bytes`, at least one.
 fn stage(records: &[BatchRecord], limit_bytes: usize) -> (BatchFacts, Vec<u8>) {
     let mut builder = RecordsBuilder::new(limit_bytes);
     let mut body = Vec::new();

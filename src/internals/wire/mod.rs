@@ -32,7 +32,7 @@ pub struct Envelope<'a> {
     pub api: &'a str,
     pub version: i16,
     pub correlation_id: i32,
-    /// Header fields of requests.
+    /// The client id; only the headers of requests have it.
     pub client_id: Option<&'a str>,
 }
 

@@ -11,14 +11,15 @@ use crate::record::format::{
 use crate::record::legacy::{Messages, visit_records};
 use crate::types::Magic;
 
-/// Limit of the uncompressed records of a batch, larger than any in the tests.
+/// Limit of the uncompressed records of a batch, larger than any batch in the tests.
 pub(super) const LIMIT_BYTES: usize = 64 * 1024 * 1024;
 
 /// A batch of format v2, or a message set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadBatch {
     pub magic: i8,
-    /// The header fields except size and checksum; of a message set those of the wrapper, if there is one.
+    /// The header fields except size and checksum. For a message set they are the fields of its wrapper; empty without
+    /// a wrapper.
     pub head: Vec<u8>,
     /// The encoded records, uncompressed.
     pub payload: Vec<u8>,

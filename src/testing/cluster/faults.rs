@@ -13,8 +13,8 @@ use crate::testing::tcp_broker::BrokerShared;
 use crate::types::NodeId;
 
 impl TestCluster {
-    /// Adds a fault rule, effective from the next request on: [`Rule`] says for which requests, how often, and what
-    /// happens.
+    /// Adds a fault rule, effective from the next request on: [`Rule`] describes its requests, how often it fires, and
+    /// its effect.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,8 +38,8 @@ impl TestCluster {
     /// ```
     ///
     /// # Errors
-    /// If the rule can never match: an unknown broker, a topic in a rule about requests without topics, and the like. A
-    /// topic need not exist.
+    /// If the rule can never match, for example because its broker is unknown, or because it has a topic and requests
+    /// of its API have none. A topic of a rule need not exist.
     pub fn script(&self, rule: Rule) -> Result<RuleHandle, TestClusterError> {
         rule.check()?;
         let scope = rule.scope.clone();
@@ -57,7 +57,7 @@ impl TestCluster {
         })
     }
 
-    /// Removes all rules. Nodes that are stopped or hang stay so.
+    /// Removes all rules. Stopped and hanging nodes stay stopped or hanging.
     pub fn clear_script(&self) {
         self.shared.change(|cluster| cluster.script().clear());
     }
@@ -91,7 +91,7 @@ impl TestCluster {
     /// hanging.
     pub fn resume_node(&self, node: NodeId) -> bool {
         let resumed = self.shared.change(|cluster| cluster.resume(node));
-        // New connections see the new state; threads of open ones wait for a signal.
+        // New connections see the new state. The threads of open connections wait for a signal.
         if let Some(connections) = self.connections(node).filter(|_| resumed) {
             connections.resume_all();
         }
@@ -118,8 +118,8 @@ impl RuleHandle {
         self.fired.load(Ordering::Acquire)
     }
 
-    /// Waits until the rule has fired for `requests` requests in all. The effect of the last one on the logs is
-    /// complete then; its response may not have been sent yet.
+    /// Waits until the rule has fired for `requests` requests in total. By then the last of these requests has taken
+    /// effect on the logs, but its response may not have been sent yet.
     ///
     /// # Errors
     /// [`NotFired`](TestClusterError::NotFired) on timeout; [`WillNotFire`](TestClusterError::WillNotFire) immediately
@@ -156,7 +156,8 @@ impl RuleHandle {
         TestClusterError::WillNotFire(format!("{} {why}", self.name()).into())
     }
 
-    /// Removes the rule. Requests that it has fired for are not affected. Returns false if it was removed before.
+    /// Removes the rule. Requests that it has fired for are not affected. Returns false if the rule had been removed
+    /// before.
     pub fn remove(&self) -> bool {
         self.shared
             .change(|cluster| cluster.script().remove(self.id))

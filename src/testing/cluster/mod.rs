@@ -44,7 +44,7 @@ impl TopicOptions {
         }
     }
 
-    /// The maximum size of a batch (`max.message.bytes`; 1,048,588 unless set).
+    /// The maximum size of a batch in bytes (`max.message.bytes`; 1,048,588 unless set).
     pub fn max_message_bytes(mut self, bytes: usize) -> Self {
         self.settings.max_message_bytes = bytes;
         self
@@ -56,7 +56,7 @@ impl TopicOptions {
         self
     }
 
-    /// Rejects records without a key (`cleanup.policy=compact`); nothing is ever compacted.
+    /// Rejects records without a key (`cleanup.policy=compact`); the log itself is never compacted.
     pub fn compacted(mut self) -> Self {
         self.settings.compacted = true;
         self
@@ -105,8 +105,9 @@ impl TestClusterBuilder {
         }
     }
 
-    /// The Kafka release whose API versions the brokers support; 3.0 unless set. For a cluster of mixed releases, or
-    /// single versions: [`Rule::versions`](super::Rule::versions).
+    /// The Kafka release whose API versions the brokers support; 3.0 unless set.
+    /// [`Rule::versions`](super::Rule::versions) changes the versions of one API, or of the APIs of one broker in a
+    /// cluster of mixed releases.
     ///
     /// ```
     /// # fn main() -> Result<(), kafka_producer::testing::TestClusterError> {
@@ -135,8 +136,8 @@ impl TestClusterBuilder {
         self
     }
 
-    /// The number of replicas of each partition; one unless set, and no more than there are brokers. When the leader of
-    /// a partition stops, another replica takes over with all records.
+    /// The number of replicas of each partition; one unless set. It is limited to the number of brokers. When the
+    /// leader of a partition stops, another replica takes over with all records.
     pub fn replication_factor(mut self, count: usize) -> Self {
         self.options.replication_factor = count;
         self
@@ -161,23 +162,23 @@ impl TestClusterBuilder {
         self
     }
 
-    /// Whether records are kept for reading; true unless set. Otherwise they are validated, acknowledged, counted and
+    /// Whether records are kept for reading; true unless set. With false they are validated, acknowledged, counted and
     /// dropped.
     pub fn retain(mut self, yes: bool) -> Self {
         self.options.depth.retain = yes;
         self
     }
 
-    /// Whether every record is validated, as by a broker; true unless set. Otherwise only the headers of batches, their
-    /// checksums and sequence numbers are; compressed batches are then accepted whatever their codec and content. A
-    /// compressed batch that is validated may hold up to 16 MiB.
+    /// Whether every record is validated, as by a broker; true unless set. With false only the headers, checksums and
+    /// sequence numbers of batches are validated, and a compressed batch is accepted with any codec and content. If
+    /// records are validated, a compressed batch may hold up to 16 MiB of uncompressed records.
     pub fn validate_records(mut self, yes: bool) -> Self {
         self.options.depth.validate_records = yes;
         self
     }
 
-    /// Requires authentication (`SASL_PLAINTEXT`), and adds a user. The mechanisms are PLAIN, SCRAM-SHA-256 and
-    /// SCRAM-SHA-512 unless set with [`sasl_mechanisms`](Self::sasl_mechanisms).
+    /// Requires authentication (`SASL_PLAINTEXT`, or `SASL_SSL` with TLS), and adds a user. The mechanisms are PLAIN,
+    /// SCRAM-SHA-256 and SCRAM-SHA-512 unless set with [`sasl_mechanisms`](Self::sasl_mechanisms).
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -214,7 +215,7 @@ impl TestClusterBuilder {
     }
 
     /// The lifetime of a SASL session, after which a client has to re-authenticate (`connections.max.reauth.ms`);
-    /// unlimited unless set. Releases from 2.2 on announce it to their clients.
+    /// unlimited unless set. Brokers of [`KafkaRelease::V2_4`] and later announce it to their clients.
     pub fn sasl_session(mut self, length: Duration) -> Self {
         self.sasl.get_or_insert_default().set_session(length);
         self
@@ -301,7 +302,7 @@ pub struct LogSummary {
     pub next_offset: i64,
 }
 
-/// A cluster of brokers in this process, on loopback ports. They stop when it is dropped.
+/// A cluster of brokers in this process, on loopback ports. Dropping the cluster stops the brokers.
 ///
 /// Features and limits of its brokers:
 /// - they support `ApiVersions` (0 to 3), `Metadata` (0 to 11), `InitProducerId` (0 to 4), `Produce` (0 to 9; up to 2
@@ -309,15 +310,16 @@ pub struct LogSummary {
 ///   `EndTxn` (0 to 3), or the versions of an older [release](TestClusterBuilder::release). Any other or malformed
 ///   request closes the connection. They also list `Fetch`, from which librdkafka infers the message format, but do not
 ///   process it;
-/// - they authenticate clients if [users](TestClusterBuilder::sasl_user) are set, by PLAIN and SCRAM without TLS;
-///   there is no authorization;
+/// - they authenticate clients by PLAIN, SCRAM and OAUTHBEARER, with and without TLS, if
+///   [users](TestClusterBuilder::sasl_user) or [tokens](TestClusterBuilder::sasl_token) are set; there is no
+///   authorization;
 /// - they validate batches as Kafka 3.0 does, sequence numbers and epochs of idempotent producers included, with the
 ///   same error codes;
 /// - they coordinate transactions as Kafka 3.0 does: epochs, fencing, timeouts, markers, offsets of consumer groups;
 ///   a coordinator can be [moved](Self::move_transaction_coordinator);
 /// - records are kept in memory without retention; all replicas of a partition are always in sync;
 /// - there is no consumer: [`records`](Self::records) and [`batches`](Self::batches) read the logs;
-/// - there are no failures, unless a [`script`](Self::script) injects them.
+/// - failures occur only if a [`script`](Self::script) injects them.
 ///
 /// ```
 /// # fn main() -> Result<(), kafka_producer::testing::TestClusterError> {
@@ -384,7 +386,7 @@ impl TestCluster {
     /// Changes the brokers' certificate, as on a renewal. Open connections are not affected.
     ///
     /// # Errors
-    /// If the certificate or key is invalid; nothing is changed then.
+    /// If the certificate or key is invalid. The previous certificate then stays in use.
     #[cfg(feature = "tls-no-provider")]
     pub fn change_tls(&self, tls: TestTls) -> Result<(), TestClusterError> {
         let tls = Some(tls.config()?);
@@ -422,7 +424,7 @@ impl TestCluster {
     /// Adds partitions to a topic until it has `count`.
     ///
     /// # Errors
-    /// If there is no such topic, or it has more partitions.
+    /// If there is no such topic, or it has more than `count` partitions.
     pub fn add_partitions(&self, name: &str, count: usize) -> Result<(), TestClusterError> {
         Ok(self.shared.cluster().add_partitions(name, count)?)
     }
@@ -441,7 +443,7 @@ impl TestCluster {
         Ok(self.shared.cluster().move_leader(topic, partition, to)?)
     }
 
-    /// The leader of a partition; `None` without a leader, or if there is no such partition.
+    /// The leader of a partition; `None` if it has no leader, or does not exist.
     pub fn leader(&self, topic: &str, partition: PartitionId) -> Option<NodeId> {
         self.shared
             .cluster()
@@ -451,8 +453,9 @@ impl TestCluster {
             .leader
     }
 
-    /// Stops a broker: its connections are closed and nothing listens on its port. For its partitions another replica
-    /// becomes the leader, or there is none. Returns whether it was running.
+    /// Stops a broker: its connections are closed and nothing listens on its port. Another replica of each of its
+    /// partitions becomes the leader; a partition without another replica has no leader. Returns whether it was
+    /// running.
     ///
     /// # Blocking
     /// Until its threads have ended, usually a few milliseconds.
@@ -460,7 +463,7 @@ impl TestCluster {
         let broker = self.running.lock().remove(&node);
         let Some(broker) = broker else { return false };
         self.shared.cluster().node_down(node);
-        // No lock is held: its threads may need one before they end.
+        // No lock is held, because the threads of the broker may need one before they end.
         drop(broker);
         // If another process has taken the port meanwhile, `start_node` reports it.
         if let Some(port) = self.port(node).and_then(|port| Port::take(port).ok()) {
@@ -485,8 +488,8 @@ impl TestCluster {
         Ok(())
     }
 
-    /// Adds a user, or changes the password of one; open connections are not affected. New connections must
-    /// authenticate from now on.
+    /// Adds a user, or changes the password of an existing user; open connections are not affected. New connections
+    /// must authenticate from now on.
     pub fn set_sasl_user(&self, name: &str, password: &str) {
         self.shared.cluster().sasl().set_user(name, password);
     }
@@ -498,9 +501,9 @@ impl TestCluster {
         }
     }
 
-    /// All records of a partition, in order, of aborted and open transactions too (see
-    /// [`read_committed`](Self::read_committed)); empty for an unknown partition. Copies every record:
-    /// [`batches`](Self::batches) does not.
+    /// All records of a partition, in order, including those of aborted and open transactions (see
+    /// [`read_committed`](Self::read_committed)); empty for an unknown partition. It copies every record;
+    /// [`batches`](Self::batches) copies none.
     pub fn records(&self, topic: &str, partition: PartitionId) -> Vec<StoredRecord> {
         let batches = self.batches(topic, partition);
         batches
@@ -520,8 +523,8 @@ impl TestCluster {
             .map_or_else(|_| Vec::new(), |p| p.log.batches().to_vec())
     }
 
-    /// The totals of a partition, counted also without [`retain`](TestClusterBuilder::retain); `None` for an unknown
-    /// partition.
+    /// The totals of a partition, also counted if records are not [retained](TestClusterBuilder::retain); `None` for an
+    /// unknown partition.
     pub fn summary(&self, topic: &str, partition: PartitionId) -> Option<LogSummary> {
         let cluster = self.shared.cluster();
         let log = &cluster.partition(topic, partition).ok()?.log;

@@ -24,8 +24,8 @@ impl TestClusterBuilder {
     }
 
     /// Whether a batch is rejected if its partition was not added to the transaction, as by brokers from 3.6 on
-    /// (KIP-890); false unless set. The error is `INVALID_TXN_STATE`, which they send to clients that do not support
-    /// `TRANSACTION_ABORTABLE`.
+    /// (KIP-890); false unless set. The error is `INVALID_TXN_STATE`, which such brokers send to clients that do not
+    /// support `TRANSACTION_ABORTABLE`.
     pub fn verify_transactions(mut self, yes: bool) -> Self {
         self.transactions.verify = yes;
         self
@@ -115,9 +115,9 @@ impl TestCluster {
         self.shared.cluster().transactions().groups.pending(group)
     }
 
-    /// Delays the markers of transactions by this time after EndTxn: zero unless set; with [`Duration::MAX`] none is
-    /// written until this is called again. Meanwhile the coordinator responds with `CONCURRENT_TRANSACTIONS`. Also
-    /// applies to transactions whose markers are pending.
+    /// Sets the delay between EndTxn and the markers of its transaction; zero unless set. With [`Duration::MAX`] no
+    /// marker is written until this method is called again. Until the markers are written, the coordinator responds
+    /// with `CONCURRENT_TRANSACTIONS`. A new delay also applies to transactions whose markers are pending.
     ///
     /// ```
     /// # fn main() -> Result<(), kafka_producer::testing::TestClusterError> {
@@ -192,7 +192,7 @@ impl TestCluster {
 
     /// Sets the members of a consumer group: their ids, and the `group.instance.id` of those that have one. From now on
     /// a producer that commits offsets with an unknown member id or another generation is rejected (KIP-447). A group
-    /// without this setting accepts all.
+    /// without this setting accepts every producer.
     pub fn set_group_members(
         &self,
         group: &str,

@@ -69,8 +69,8 @@ impl MockProducerBuilder {
         self
     }
 
-    /// Removes all topics that were not added by name. A call that would wait for another one times out at once: the
-    /// producer's clock skips `max.block.ms`, and no thread sleeps.
+    /// Removes all topics except those added with [`topic`](Self::topic). A call that would wait for another topic
+    /// times out at once: the producer's clock skips `max.block.ms`, and no thread sleeps.
     #[must_use]
     pub fn only_named_topics(mut self) -> Self {
         self.cluster.other_topics = None;

@@ -89,7 +89,7 @@ impl Mocked {
             }
             state.cluster.describe(topics)
         };
-        // The result is only for logs about real brokers.
+        // The result is ignored: it is needed only to log the answers of real brokers.
         let _ = metadata.handle_response(plan.planned, METADATA_VERSION, response, now);
     }
 }
@@ -130,7 +130,7 @@ impl MockedClient {
                 })
             }
             Request::InitProducerId(_) => {
-                // As at a coordinator, each initialization bumps the epoch, from 0 on.
+                // As a coordinator does, each initialization bumps the epoch, which starts at 0.
                 self.epoch = self.epoch.wrapping_add(1).max(0);
                 Response::InitProducerId(InitProducerIdResponse {
                     throttle_time_ms,

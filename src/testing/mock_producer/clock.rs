@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::{Clock, Instant, SystemClock, Timestamp};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// Longest sleep before a thread checks the clock again, which may have skipped time meanwhile.
+/// The longest sleep of a thread before it reads the clock again. The clock may have skipped time meanwhile.
 const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The system's clock plus the time that was skipped.

@@ -70,21 +70,21 @@ pub use self::state::GroupOffsets;
 /// # Completing
 /// By default the mock completes every record before `send` returns: its callback has been called and its future is
 /// done. With [`auto_complete(false)`](MockProducerBuilder::auto_complete) each record stays incomplete until
-/// [`complete_next`](Self::complete_next) or [`error_next`](Self::error_next) is called, or until an operation must
-/// complete them: `flush`, `close`, the end of a transaction. `send` never waits. A record that fails with `error_next`
-/// is not retried, whatever the error.
+/// [`complete_next`](Self::complete_next) or [`error_next`](Self::error_next) is called, or until an operation
+/// completes all records: `flush`, `close`, or the end of a transaction. `send` never waits. A record that fails with
+/// `error_next` is not retried, whatever the error.
 ///
 /// # Threads
-/// There is no sender thread: its work, callbacks included, is done by the thread whose call causes it, the one that
-/// sends or the one that completes. So callbacks run inside `send`: a lock that a callback takes must not be held by
-/// the caller of `send`. If several threads use the producer at the same time, one of them does the work for all, so
-/// that a record may complete a moment after its `send` has returned. All methods here wait until that work is done.
+/// There is no sender thread. Its work, callbacks included, is done by the thread that sends a record or completes it.
+/// So callbacks can run inside `send`: a lock that a callback takes must not be held by the caller of `send`. If
+/// several threads use the producer at the same time, one of them does the work for all, so that a record may complete
+/// a moment after its `send` has returned. All methods of the mock wait until that work is done.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.MockProducer`. Differs: it controls a producer instead of being one; a
 /// transactional producer accepts records inside transactions only, as with real brokers, and an error makes the
-/// transaction fail as it would there; `close` completes incomplete records successfully, and `close_timeout` with zero
-/// fails them; [`clear`](Self::clear) keeps incomplete records.
+/// transaction fail as with real brokers; `close` completes incomplete records successfully, and `close_timeout` with
+/// zero fails them; [`clear`](Self::clear) keeps incomplete records.
 #[derive(Clone)]
 pub struct MockProducer {
     mocked: Arc<Mocked>,
@@ -108,7 +108,7 @@ impl MockProducer {
 
     /// Completes the oldest incomplete record with an error. Returns false if there is none.
     ///
-    /// An [`ErrorCode`](crate::ErrorCode) is a broker's response. With the kinds
+    /// An [`ErrorCode`](crate::ErrorCode) stands for a broker's response. With the kinds
     /// [`DeliveryTimeout`](ProduceErrorKind::DeliveryTimeout), [`Network`](ProduceErrorKind::Network) and
     /// [`Closed`](ProduceErrorKind::Closed) the record may have been written.
     pub fn error_next(&self, error: impl Into<ProduceErrorKind>) -> bool {
@@ -141,7 +141,7 @@ impl MockProducer {
         self.mocked.state.lock().uncommitted.clone()
     }
 
-    /// Whether there are no incomplete records.
+    /// True if every record that was sent is complete.
     pub fn flushed(&self) -> bool {
         self.stage.settle();
         self.mocked.state.lock().is_flushed()
@@ -215,10 +215,12 @@ impl MockProducer {
         })
     }
 
-    /// Fences the producer, as if another one with the same `transactional.id` was initialized: from now on it fails.
+    /// Fences the producer, as if another producer with the same `transactional.id` had been initialized: from now on
+    /// its calls fail.
     ///
     /// # Errors
-    /// If it is closed, not transactional or not initialized, or has failed before; nothing changes then.
+    /// If the producer is closed, not transactional or not initialized, or has failed before. Its state does not change
+    /// then.
     pub fn fence_producer(&self) -> Result<(), TransactionError> {
         let refused = |failure| {
             Err(TransactionError::new(
@@ -294,7 +296,7 @@ impl MockProducer {
     /// that really cannot be committed, fail one of its records instead.
     ///
     /// The error does not change the producer's state. After a real commit timeout the producer rejects other calls
-    /// until the same call is retried, and after fencing it rejects all calls: after an error that is set here, it does
+    /// until the same call is retried, and after fencing it rejects all calls. After an error that is set here it does
     /// neither.
     pub fn set_commit_transaction_error(&self, error: impl Into<Option<TransactionError>>) {
         self.call_errors

@@ -4,7 +4,7 @@ use crate::record::Headers;
 use crate::testing::stored::StoredRecord;
 use crate::types::{PartitionId, TopicPartition};
 
-/// A record that was sent: as brokers would have received it.
+/// A sent record, as brokers would have received it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MockRecord {
@@ -12,7 +12,7 @@ pub struct MockRecord {
     pub topic: String,
     /// The chosen partition.
     pub partition: PartitionId,
-    /// The offset that it gets when it completes. A record that fails uses an offset too.
+    /// The offset that the record gets when it completes. A record that fails uses up an offset too.
     pub offset: i64,
     /// Milliseconds since 1970: the record's own timestamp, or the time of the send.
     pub timestamp: i64,

@@ -15,7 +15,7 @@ use crate::producer::lifecycle::Running;
 use crate::producer::sender::{Stepped, SteppedSender};
 use crate::sync::{Condvar, Mutex, OnceLock, Rank};
 
-/// Holds the parked sender; its waker runs it.
+/// Holds the parked sender. The thread that wakes the sender runs it.
 #[derive(Debug)]
 pub(super) struct Stage {
     place: Mutex<StageState>,
@@ -66,8 +66,8 @@ impl Stage {
         self.run_steps(sender);
     }
 
-    /// Runs the sender, and waits if another thread is running it. Inside user code that the producer runs it does not
-    /// wait, because that thread may be this one: the sender runs again afterwards.
+    /// Runs the sender, or waits while another thread runs it. It does not wait when it is called in user code that the
+    /// producer runs, because the sender may be running on the calling thread. It then runs again afterwards.
     pub(super) fn settle(&self) {
         self.wake();
         let instance = self.instance.get().copied();
@@ -123,7 +123,8 @@ impl OwnSender {
             }
             match self.sender.step(|| false) {
                 Stepped::Begun if !self.sender.would_wait(mocked.clock.now()) => {
-                    // It was woken meanwhile, perhaps by a new request for metadata: answer again.
+                    // The sender was woken meanwhile, perhaps by a new request for metadata: requests are answered
+                    // again.
                     mocked.state.lock().end_silence();
                 }
                 Stepped::Begun => {

@@ -1,4 +1,5 @@
-//! Validation of rules: a rule that can never fire would let a test pass that tests nothing.
+//! Validation of rules. A rule that can never fire is rejected, because a test with such a rule would pass without
+//! testing anything.
 
 use std::fmt;
 

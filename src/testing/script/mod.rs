@@ -130,7 +130,7 @@ impl From<ErrorCode> for Refusal {
 pub struct MetadataSnapshot(pub(crate) Arc<MetadataResponse>);
 
 impl MetadataSnapshot {
-    /// A copy with another port for a broker: that of a proxy, by which the test can break connections.
+    /// A copy in which a broker has another port, for example that of a proxy that breaks connections.
     #[must_use]
     pub fn with_port(self, node: NodeId, port: u16) -> Self {
         let mut metadata = Arc::unwrap_or_clone(self.0);
@@ -153,7 +153,7 @@ pub enum AndThen {
     Silence,
 }
 
-/// What happens to a request instead of a normal response.
+/// The effect of a rule that replaces the normal response to a request.
 #[derive(Debug, Clone)]
 pub(crate) enum RequestFate {
     Refuse(Arc<Refusal>),
@@ -178,7 +178,8 @@ impl Versions {
             Self::Unsupported => None,
             Self::Within(min, max) => {
                 let max = max.unwrap_or_else(|| *all.end());
-                // A range below our minimum is announced as it is: a broker older than any that is imitated here.
+                // A range that ends below our minimum is announced unchanged: such a broker is older than every release
+                // that the cluster imitates.
                 let min = min.unwrap_or_else(|| if max < *all.start() { 0 } else { *all.start() });
                 Some(min..=max)
             }
@@ -214,15 +215,15 @@ impl fmt::Display for Scope {
     }
 }
 
-/// One fault of a [`TestCluster`](super::TestCluster): for which requests, how often, and what happens.
+/// One fault of a [`TestCluster`](super::TestCluster): the requests that it applies to, how often, and its effect.
 ///
 /// It is built from three parts, each of which is optional:
 ///
 /// | part | methods | default |
 /// |---|---|---|
-/// | which requests | [`on`](Self::on), [`node`](Self::node), [`topic`](Self::topic), [`partition`](Self::partition) | all |
+/// | requests | [`on`](Self::on), [`node`](Self::node), [`topic`](Self::topic), [`partition`](Self::partition) | all |
 /// | how often | [`skip`](Self::skip), [`times`](Self::times) | always, from the first request on |
-/// | what happens | the others | nothing: the rule only counts requests, and the test can wait for them |
+/// | effect | all other methods | nothing: the rule only counts requests, and the test can wait for them |
 ///
 /// ```
 /// # fn main() -> Result<(), kafka_producer::testing::TestClusterError> {
@@ -253,9 +254,9 @@ impl fmt::Display for Scope {
 /// rules for different properties combine.
 ///
 /// # Result of a request
-/// One of [`fail`](Self::fail), [`close`](Self::close), [`never_answer`](Self::never_answer) and
-/// [`cut_answer`](Self::cut_answer); the last call wins. Such a request is not applied, so it changes nothing in the
-/// cluster, unless [`after_applying`](Self::after_applying) is set.
+/// The result is set by one of [`fail`](Self::fail), [`close`](Self::close), [`never_answer`](Self::never_answer) and
+/// [`cut_answer`](Self::cut_answer); the last call wins. A request with such a result is not applied, so it changes
+/// nothing in the cluster, unless [`after_applying`](Self::after_applying) is set.
 #[derive(Debug, Clone, Default)]
 #[must_use = "a rule does nothing until it is given to TestCluster::script"]
 pub struct Rule {
@@ -270,7 +271,7 @@ pub struct Rule {
     pub(crate) versions: Option<Versions>,
 }
 
-/// Which requests.
+/// Methods that select requests.
 impl Rule {
     /// A rule for requests of this API.
     pub fn on(api: Api) -> Self {
@@ -307,7 +308,7 @@ impl Rule {
     }
 }
 
-/// How often.
+/// Methods that limit how often the rule fires.
 impl Rule {
     /// Skips this many matching requests before the rule fires for the first time.
     pub fn skip(mut self, requests: u64) -> Self {
@@ -328,11 +329,12 @@ impl Rule {
     }
 }
 
-/// What happens.
+/// Methods that set the effect of the rule.
 impl Rule {
     /// The broker responds with an error, for every topic and partition that the rule matches.
     ///
-    /// `Metadata` has only errors of topics and partitions: a request without topics gets a normal response.
+    /// A `Metadata` response has error fields only for topics and partitions, so a request without topics gets a normal
+    /// response.
     pub fn fail(mut self, refusal: impl Into<Refusal>) -> Self {
         self.fate = Some(RequestFate::Refuse(Arc::new(refusal.into())));
         self
@@ -386,7 +388,8 @@ impl Rule {
         self
     }
 
-    /// The broker answers `Metadata` from a snapshot. Topics that did not exist then are unknown, and are not created.
+    /// The broker answers `Metadata` from a snapshot. Topics created after the snapshot are unknown to this broker, and
+    /// requests for them create nothing.
     pub fn answer_as_of(mut self, snapshot: &MetadataSnapshot) -> Self {
         self.metadata = Some(snapshot.clone());
         self
@@ -423,7 +426,7 @@ impl Rule {
 }
 
 impl Rule {
-    /// Whether it has no effect and only counts requests.
+    /// Whether the rule has no effect and only counts requests.
     pub(crate) fn is_watcher(&self) -> bool {
         let Self {
             fate,

@@ -19,14 +19,14 @@ pub(crate) enum CoordinatorKind {
 #[derive(Debug)]
 struct SimCoordinator {
     role: PartitionRole,
-    /// Until then the new coordinator loads its state; in the cluster's time.
+    /// The end of the time in which the new coordinator loads its state; in the cluster's time.
     loading_until: Duration,
 }
 
 /// The coordinators of all keys that were ever looked up.
 ///
 /// In Kafka many keys share a partition of an internal topic, whose leader coordinates all of them. Here each key has a
-/// partition of its own, which moves alone.
+/// partition of its own, which moves independently of the others.
 #[derive(Debug, Default)]
 pub(crate) struct SimCoordinators {
     by_key: BTreeMap<(CoordinatorKind, Arc<str>), SimCoordinator>,

@@ -12,6 +12,7 @@ use crate::sync::{Mutex, Rank};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Astray {
     pub(crate) addresses: Vec<IpAddr>,
+    /// Whether names resolve to these addresses only.
     pub(crate) instead: bool,
 }
 
@@ -41,7 +42,7 @@ impl SimNames {
         names.addresses.insert(name.to_owned(), addresses);
     }
 
-    /// Whether all look-ups fail from now on.
+    /// Sets whether look-ups of names fail from now on.
     pub(crate) fn fail(&self, yes: bool) {
         self.names.lock().fail = yes;
     }
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_name_service_resolves_addresses_only() {
+    fn a_failing_name_service_still_resolves_numeric_addresses() {
         let names = SimNames::new();
         names.set("broker", vec![right()]);
         names.fail(true);

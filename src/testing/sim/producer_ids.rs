@@ -3,7 +3,7 @@
 use crate::types::ProducerIdAndEpoch;
 
 const FIRST_PRODUCER_ID: i64 = 1000;
-/// Number of ids that begin with another epoch than 0, if that is set.
+/// Number of producer ids that begin with the epoch set by `begin_with`; later ids begin with 0.
 const EARLY_IDS: i64 = 4;
 
 /// Allocates producer ids.

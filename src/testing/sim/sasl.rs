@@ -31,7 +31,7 @@ const OAUTHBEARER: &str = "OAUTHBEARER";
 #[derive(Debug, Clone)]
 pub(crate) struct SaslListener {
     users: BTreeMap<String, Password>,
-    /// Cached SCRAM keys of passwords, since there are many connections.
+    /// The SCRAM keys of the passwords, cached because their computation is slow and there are many connections.
     #[cfg(feature = "sasl-scram")]
     keys: BTreeMap<(String, ScramHash), Arc<ScramKeys>>,
     /// Accepted bearer tokens.
@@ -130,7 +130,7 @@ enum SaslSessionState {
     Begins,
     Plain,
     Token,
-    /// The client's token was refused, and it was told so.
+    /// The client was told that its token was refused.
     TokenRefused,
     #[cfg(feature = "sasl-scram")]
     Scram(ServerScram),
@@ -146,7 +146,7 @@ enum SaslSessionState {
 pub(crate) struct SaslSession {
     state: SaslSessionState,
     mechanism: Arc<str>,
-    /// Tokens come without request headers.
+    /// Whether tokens come without request headers, as after a handshake of version 0.
     is_bare: bool,
     has_been_known: bool,
 }
@@ -162,7 +162,8 @@ impl SaslSession {
         }
     }
 
-    /// Handles a frame of the authentication; `None` if it is another request.
+    /// Handles a frame of the authentication, and rejects other requests while the client is not authenticated. Returns
+    /// `None` for a request that the broker has to handle.
     pub(super) fn take(
         &mut self,
         listener: &SaslListener,
@@ -217,7 +218,8 @@ impl SaslSession {
             SaslSessionState::Begins => api == ApiKey::ApiVersions && !self.has_been_known,
             SaslSessionState::Known(None) => true,
             SaslSessionState::Known(Some(end)) => now < end,
-            // No other request is legal now: those sent before a re-authentication arrive before it.
+            // No other request is legal during authentication: requests sent before a re-authentication arrive before
+            // it.
             SaslSessionState::Plain | SaslSessionState::Token | SaslSessionState::TokenRefused => {
                 false
             }
@@ -310,7 +312,8 @@ impl SaslSession {
         Response::SaslAuthenticate(response)
     }
 
-    /// Brokers before 1.0 close the connection without an error.
+    /// Handles a token without a request header. As in brokers before 1.0, a failure closes the connection without an
+    /// error response.
     fn bare(&mut self, listener: &SaslListener, token: &[u8], now: Timestamp) -> Answer {
         let Ok((answer, is_last)) = self.evaluate(listener, token) else {
             return Answer::Close;

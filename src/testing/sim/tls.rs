@@ -182,7 +182,7 @@ struct TlsCut {
 pub(crate) struct TlsWire {
     speaks: Speaks,
     cut: Option<TlsCut>,
-    /// The broker's certificate is valid.
+    /// Whether the broker's certificate is valid.
     is_trusted: bool,
 }
 

@@ -103,7 +103,7 @@ pub(crate) struct PartitionRole {
     pub(crate) epoch: i32,
     /// The replicas, the preferred leader first.
     pub(crate) replicas: Vec<NodeId>,
-    /// Elections are disabled, whichever replicas are up.
+    /// Whether elections are disabled, so that there is no leader although replicas are up.
     pub(crate) elects_nobody: bool,
 }
 
@@ -160,7 +160,7 @@ impl PartitionRole {
         }
     }
 
-    /// Makes `node` the leader, and a replica if it is none.
+    /// Makes `node` the leader, and adds it to the replicas if necessary.
     pub(crate) fn move_to(&mut self, node: NodeId) {
         if self.leader == Some(node) {
             return;

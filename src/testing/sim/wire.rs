@@ -66,8 +66,8 @@ impl Wire {
         }
     }
 
-    /// Encrypts a response, and returns a part of the result: the same share as `bytes` is of the plain response, so
-    /// that encrypted bytes are cut anywhere.
+    /// Encrypts a response, and returns the first part of the result. Its share of the result is that of `bytes` in the
+    /// plain response, so that the cut can be at any encrypted byte.
     pub(super) fn seal_part(&mut self, plain: Bytes, bytes: usize) -> Bytes {
         let all = plain.len();
         let mut sealed = self.seal(plain);

@@ -154,7 +154,7 @@ pub(crate) struct TcpBroker {
 #[derive(Debug, Default)]
 struct Connections {
     next: u64,
-    /// No new connections are accepted.
+    /// Whether new connections are refused.
     stopped: bool,
     /// A handle for each open connection, to close it.
     open: BTreeMap<u64, ConnectionHandle>,
@@ -254,7 +254,7 @@ impl Drop for TcpBroker {
             connections.stopped = true;
             connections.shut_down_all();
         }
-        // An error means that the acceptor has ended before.
+        // An error means that the acceptor has already ended.
         let _ = self.signals.send(Signal::End);
         // The acceptor blocks in accept: a connection wakes it, and it sees `stopped`.
         let _ = self.last_caller.connect(&self.address.into());
@@ -297,7 +297,7 @@ impl Acceptor {
             if self.connections.lock().stopped {
                 return;
             }
-            // A peer that has gone, or too many open files: neither ends the broker.
+            // Neither a peer that has gone nor too many open files ends the broker.
             let Err(error) = stream.and_then(|stream| self.serve(stream)) else {
                 continue;
             };
@@ -330,7 +330,7 @@ impl Acceptor {
             connections: Arc::clone(&self.connections),
             session: SaslSession::new(),
         };
-        // Counted before the first response, so that a client that has one sees the count.
+        // Counted before the first response, so that a client with a response finds its connection counted.
         self.shared
             .connections_accepted
             .fetch_add(1, Ordering::Relaxed);
@@ -341,7 +341,7 @@ impl Acceptor {
         connections.open.insert(id, handle);
         connections.threads.retain(|thread| !thread.is_finished());
         connections.threads.push(thread);
-        // The broker may have been stopped since the check in the acceptor: then the shutdown has missed this
+        // The broker may have been stopped after the check in the acceptor. Its shutdown has then missed this
         // connection.
         if connections.stopped {
             connections.shut_down_all();
@@ -447,7 +447,7 @@ impl TcpConnection {
         self.stream.write_all(out)
     }
 
-    /// Reads and discards until one side closes: so the peer is not blocked by a full socket before its timeout.
+    /// Reads and discards until one side closes. Otherwise a full socket would block the peer before its timeout.
     fn ignore(&mut self) -> io::Result<()> {
         io::copy(&mut self.stream, &mut io::sink()).map(drop)
     }

@@ -70,7 +70,7 @@ fn a_length_that_is_negative_or_too_large_ends_the_connection() {
 }
 
 #[test]
-fn an_announced_length_allocates_nothing() {
+fn a_length_field_alone_allocates_no_buffer_of_that_size() {
     let mut frames = FrameReader::default();
     let bytes = (REQUEST_BYTES_MAX as i32).to_be_bytes();
     assert_eq!(frames.next(&mut &bytes[..]).unwrap(), None);

@@ -39,7 +39,7 @@ pub trait Client: Send + Sync + Sized + 'static {
     /// If the client rejects the record; its ticket must not be used then.
     fn send(&self, record: Record<'_>, ticket: Ticket) -> Result<(), String>;
 
-    /// As [`send`](Self::send) without a ticket (`"callback": false`): in the cheapest way that still lets
+    /// Sends one record without a ticket (`"callback": false`), in the cheapest way that still lets
     /// [`flush`](Self::flush) wait for every record.
     ///
     /// # Errors
@@ -115,7 +115,8 @@ pub trait Client: Send + Sync + Sized + 'static {
         }
     }
 
-    /// Sleeps instead of spinning: with 100 µs between records the cost of spinning would dominate the measurement.
+    /// Sleeps until the record is due instead of spinning: with 100 µs between records the cost of spinning would
+    /// dominate the measurement.
     fn wait_until_due(&self, due: Option<Instant>) {
         let Some(due) = due else { return };
         loop {

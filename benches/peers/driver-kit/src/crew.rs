@@ -64,7 +64,7 @@ impl Crew {
         self.board.changed.notify_all();
     }
 
-    /// Waits until all threads have finished the round, or until `until`. Returns whether they have.
+    /// Waits until all threads have finished the round, at most until `until`. Returns true if they have finished.
     pub(crate) fn wait(&self, until: Option<Instant>) -> bool {
         let mut state = self.board.state();
         while state.busy > 0 {

@@ -54,7 +54,7 @@ pub fn run<C: Client>() -> ExitCode {
 
 fn say(answer: &impl Serialize) {
     let mut output = std::io::stdout().lock();
-    // An error is ignored: the parent has ended, and the end of standard input follows.
+    // An error is ignored: it means that the parent has ended, and standard input ends next.
     let _ = serde_json::to_writer(&mut output, answer);
     let _ = output.write_all(b"\n");
     let _ = output.flush();
@@ -104,7 +104,7 @@ impl<C: Client> Driver<C> {
             self.finish(&round);
         }
         if through && round.give_up.is_none() {
-            // Every record was sent or has failed. What remains are the client's callbacks.
+            // Every record was sent or has failed, so only callbacks of the client may still be missing.
             TALLY.wait(None);
         } else {
             TALLY.wait(round.give_up);
@@ -133,7 +133,7 @@ impl<C: Client> Driver<C> {
         let mut start = Instant::now();
         let step_nanos = match (produce.mode, produce.per_second) {
             (Mode::Rate, Some(rate)) if rate > 0.0 => {
-                // So that the threads are running when the first record is due.
+                // Starts later, so that the threads are running when the first record is due.
                 start += HEAD_START;
                 1e9 / rate
             }

@@ -37,15 +37,15 @@ pub struct Setup {
     pub idempotent: bool,
     /// How long a batch waits for more records, in milliseconds.
     pub linger_ms: u64,
-    /// The maximum size of a batch.
+    /// The maximum size of a batch, in bytes.
     pub batch_bytes: usize,
-    /// The maximum memory for records that are not acknowledged yet.
+    /// The maximum memory for records that are not acknowledged yet, in bytes.
     pub buffer_bytes: usize,
     /// The maximum number of requests in flight per connection.
     pub max_in_flight: usize,
-    /// The request timeout.
+    /// The request timeout, in milliseconds.
     pub request_timeout_ms: u64,
-    /// The delivery timeout of a record.
+    /// The delivery timeout of a record, in milliseconds.
     pub delivery_timeout_ms: u64,
     /// `none`, `gzip`, `snappy`, `lz4` or `zstd`, at the client's default level.
     pub compression: String,
@@ -53,11 +53,11 @@ pub struct Setup {
     pub defaults: bool,
     /// File of values, without gaps.
     pub payloads: String,
-    /// The size of each value.
+    /// The size of each value, in bytes.
     pub payload_bytes: usize,
     /// File of keys, without gaps; `None` for records without keys.
     pub keys: Option<String>,
-    /// The size of each key.
+    /// The size of each key, in bytes.
     #[serde(default)]
     pub key_bytes: usize,
     /// The number of sending threads.
@@ -83,7 +83,8 @@ impl Setup {
     }
 }
 
-/// For [`About::unequal`]: for clients that limit the uncompressed size of batches, not the estimated compressed size.
+/// A sentence for [`About::unequal`] of clients that limit the uncompressed size of batches instead of the estimated
+/// compressed size.
 pub const SIZED_UNCOMPRESSED: &str = "The size of a batch counts bytes before they are compressed, where Java and ours \
                                       count what they will come to: its batches hold fewer records, and its codec \
                                       sees less of them at a time.";
@@ -95,13 +96,13 @@ pub struct Produce {
     pub mode: Mode,
     /// The number of records of all threads together.
     pub records: u64,
-    /// Records per second, for [`Mode::Rate`].
+    /// The number of records per second; only for [`Mode::Rate`].
     #[serde(default)]
     pub per_second: Option<f64>,
-    /// The number of records in a group, for [`Mode::Groups`].
+    /// The number of records in a group; only for [`Mode::Groups`].
     #[serde(default)]
     pub group: Option<u64>,
-    /// Cancels the round this many milliseconds after its start.
+    /// Cancels the round this many milliseconds after its start; `None` for no limit.
     #[serde(default)]
     pub give_up_ms: Option<u64>,
 }
@@ -116,9 +117,9 @@ pub enum Mode {
     OneByOne,
     /// At fixed points in time.
     Rate,
-    /// In groups: the records of a group as fast as the client accepts them, the next group when all of them are
-    /// acknowledged. A latency is that of a group, from before its first record, or the begin of its transaction, until
-    /// all records are acknowledged or committed.
+    /// In groups. The records of a group are sent as fast as the client accepts them; the next group begins when all of
+    /// them are acknowledged. The latency of a group is measured from before its first record, or before the begin of
+    /// its transaction, until all its records are acknowledged or committed.
     Groups,
 }
 
@@ -170,14 +171,14 @@ pub struct Result {
     pub acked: u64,
     /// Records that were rejected or failed.
     pub failed: u64,
-    /// The reason of the first failure.
+    /// The reason of the first failure; `None` if no record failed.
     pub first_error: Option<String>,
     /// Seconds from before the first send until the last record is complete.
     pub seconds: f64,
     /// Latencies in nanoseconds, each with its count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub latency_ns: Vec<(u64, u64)>,
-    /// Allocations of memory, if the driver was built to count them.
+    /// Allocations of memory; `None` if the driver was not built to count them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocations: Option<Allocations>,
 }
@@ -185,8 +186,8 @@ pub struct Result {
 /// The numbers of allocations in a round.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allocations {
-    /// Allocations on the sending threads, if they are counted.
+    /// Allocations on the sending threads; `None` if they are not counted.
     pub callers: Option<u64>,
-    /// Allocations in the whole process, if they are counted.
+    /// Allocations in the whole process; `None` if they are not counted.
     pub process: Option<u64>,
 }

@@ -63,8 +63,8 @@ impl Tokio {
         self.0.spawn(task);
     }
 
-    /// Sends the records of a share one after another in one future, as a task of the client's users does. The future
-    /// waits while the client is full.
+    /// Sends the records of a share one after another in one future, as a task of a user of the client would. The
+    /// future waits while the buffer of the client is full.
     pub fn blast<'a, F>(&self, share: &'a Share, send: impl Fn(Turn<'a>) -> F)
     where
         F: Future<Output = Result<(), String>>,

@@ -113,7 +113,7 @@ impl Share {
         }
     }
 
-    /// When the round is cancelled.
+    /// When the round is cancelled; `None` if it has no limit.
     pub fn give_up_at(&self) -> Option<Instant> {
         self.round.give_up
     }
@@ -137,7 +137,7 @@ impl Share {
         TALLY.add_failed(count, || reason.to_string());
     }
 
-    /// Calls `send` with each record, one after another. An error is the result of the record.
+    /// Calls `send` with each record, one after another. If `send` returns an error, the record counts as failed.
     #[inline]
     pub fn for_each(&self, send: impl Fn(Turn<'_>) -> Result<(), String>) {
         for turn in self.turns() {

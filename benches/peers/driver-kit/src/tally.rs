@@ -215,5 +215,5 @@ fn empty_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST_NANOS, 3).expect("three digits up to ten minutes")
 }
 
-/// The longest latency in the histogram; longer ones are stored as this.
+/// The longest latency in the histogram; longer latencies are stored as this value.
 const LONGEST_NANOS: u64 = 600_000_000_000;

@@ -27,7 +27,7 @@ impl Builds {
         }
     }
 
-    /// Builds a driver, or returns the result of the same build before.
+    /// Builds a driver, or returns the result of an earlier build with the same folder and command.
     pub fn build(&mut self, driver: &Description) -> Result<Build> {
         let key = (driver.folder.clone(), driver.build.clone());
         if let Some(made) = self.made.get(&key) {

@@ -42,8 +42,9 @@ enum File {
 /// This project's own driver.
 pub const OURS: &str = "ours";
 
-/// All clients in the subfolders of these folders: ours first, then the floors, then by name. If a name occurs twice
-/// the first one counts, so a user's folder can replace a client of the repository.
+/// All clients in the subfolders of these folders: ours first, then the floors, then the others by name. If a name
+/// occurs twice, the client in the first of these folders is used, so a user's folder can replace a client of the
+/// repository.
 pub fn find(folders: &[PathBuf]) -> Result<Vec<Description>> {
     let mut found = Vec::<Description>::new();
     for folder in folders {

@@ -1,7 +1,8 @@
 //! Records as services write them: events in JSON, with names, ids, times and some words.
 //!
 //! Random bytes do not compress, and a repeated record compresses too well. These records have the same field names and
-//! different values, so that gzip compresses a batch to a quarter or a third; a test checks the ratio.
+//! different values, so that gzip compresses a batch to between a third and a fifth of its size; a test checks the
+//! ratio.
 
 use std::fmt::Write as _;
 

@@ -10,7 +10,7 @@ use fastrand::Rng;
 
 use crate::scenario::{PayloadKind, Scenario};
 
-/// The size of a file of values. More than the processor's caches would slow down all clients equally.
+/// The size of a file of values. A file that is larger than the processor's caches would slow down all clients equally.
 const VALUES_BYTES: usize = 1 << 20;
 const FEWEST_VALUES: usize = 16;
 const KEYS: usize = 10_000;

@@ -2,7 +2,8 @@
 
 use crate::stats::Figure;
 
-/// Three significant digits, or all of a larger whole number, with commas between thousands.
+/// Formats a number: from 1 on with three significant digits, from 1,000 on as a whole number with commas between
+/// thousands, below 1 with three decimals (below 0.001 with five).
 pub fn number(value: f64) -> String {
     if !value.is_finite() {
         return "–".to_owned();

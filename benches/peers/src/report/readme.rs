@@ -90,7 +90,7 @@ mod tests {
     use crate::summary::tests::{figures, measured, round};
 
     #[test]
-    fn every_client_has_a_row_whether_it_wins_or_loses_or_cannot() {
+    fn every_client_has_a_row_whether_it_is_slower_or_faster_or_has_no_figures() {
         let clients = || {
             vec![
                 ("ours", figures(vec![round(10.0, 2_000)])),

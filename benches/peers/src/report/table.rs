@@ -310,7 +310,7 @@ fn extra_lines(extras: &Extras) -> Vec<String> {
     .collect()
 }
 
-/// Sentences under a table, each once.
+/// The footnotes under a table. Each sentence occurs once, even if several cells refer to it.
 #[derive(Default)]
 struct Footnotes(Vec<String>);
 
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn ours_in_the_scenario_beside_has_a_row_below_ours() {
+    fn our_client_in_the_paired_scenario_has_a_row_below_its_own_row() {
         let mut run = run();
         run.scenarios[0].scenario.beside = Some("keyed".into());
         run.scenarios[0].beside = Some(figures(vec![round(20.0, 100); 7]));

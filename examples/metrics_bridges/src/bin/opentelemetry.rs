@@ -4,8 +4,8 @@
 //! cargo run --manifest-path examples/metrics_bridges/Cargo.toml --bin opentelemetry
 //! ```
 //!
-//! The exporter of this example keeps the values in a map. A service would use one of `opentelemetry-otlp`, for example
-//! over HTTP with a blocking client.
+//! The exporter of this example keeps the values in a map. A service would use an exporter of `opentelemetry-otlp`, for
+//! example over HTTP with a blocking client.
 #![allow(
     clippy::disallowed_types,
     reason = "a user has no other locks than those of std"
@@ -205,7 +205,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let of_producer = "kafka.producer_metrics.buffer_total_bytes{client-id=shop}";
     assert_eq!(read(of_producer), Some(33_554_432.0));
     producer.close()?;
-    // Removed metrics are no longer exported; with nothing at all to export, the exporter is not even called.
+    // Removed metrics are no longer exported. If there is nothing to export, the exporter is not called.
     let forget = || {
         exported
             .0

@@ -26,7 +26,7 @@ pub struct RuleNumber(u64);
 
 /// Network faults.
 impl World {
-    /// Adds latency to and from a node; 0 removes it.
+    /// Adds this latency in milliseconds to everything sent to and from a node; 0 removes it.
     pub fn slow_down(&self, node: i32, ms: u64) {
         for address in self.look(|places| places.addresses(node)) {
             self.network.slow_down(address, Duration::from_millis(ms));
@@ -174,13 +174,13 @@ impl World {
         self.script(Rule::on(Api::Metadata).node(node).answer_as_of(&snapshot))
     }
 
-    /// Whether metadata reports lower leader epochs than the real ones.
+    /// Sets whether metadata reports lower leader epochs than the real ones.
     pub fn epochs_go_back(&self, yes: bool) {
         self.carrier.with(|cluster| cluster.epochs_go_back(yes));
     }
 
-    /// Replaces the cluster at the same addresses by another one: another id, topics of the same names and partition
-    /// counts, empty.
+    /// Replaces the cluster at the same addresses by another one. It has another id, and empty topics of the same names
+    /// and partition counts.
     pub fn rebuild(&self) {
         let number = {
             let mut changed = self.changed.lock();
@@ -292,7 +292,7 @@ impl World {
         self.apply_limits(topic);
     }
 
-    /// Ends one of these limits; others that are in force stay.
+    /// Ends one of the lowered limits; other lowered limits stay in force.
     pub fn lift_limit(&self, topic: &str, bytes: u32) {
         let mut changed = self.changed.lock();
         if let Some(limits) = changed.limits.get_mut(topic) {
@@ -304,7 +304,7 @@ impl World {
         self.apply_limits(topic);
     }
 
-    /// Sets the topic's limit, if it exists, to the lowest of its own and those in force.
+    /// Sets the limit of the topic, if it exists, to the lowest of its original limit and the lowered limits in force.
     fn apply_limits(&self, topic: &str) {
         let there = self
             .carrier
@@ -368,7 +368,7 @@ impl World {
 
 /// Name look-ups.
 impl World {
-    /// Whether all look-ups fail.
+    /// Sets whether look-ups of names fail.
     pub fn names_fail(&self, yes: bool) {
         self.names.fail(yes);
     }

@@ -40,8 +40,8 @@ const CLUSTER_ID: &str = "simulated";
 
 /// Everything around the producers of one run. Clones are handles to the same world.
 ///
-/// It is deterministic for a seed, and passive: time passes only by [`advance_to`](Self::advance_to), and what is due
-/// then happens only by [`do_what_is_due`](Self::do_what_is_due).
+/// It is deterministic for a seed, and passive: only [`advance_to`](Self::advance_to) advances time, and only
+/// [`do_what_is_due`](Self::do_what_is_due) processes the events that are then due.
 ///
 /// The methods in `faults` inject faults. They name nodes, topics and partitions, and ignore those that do not exist.
 ///
@@ -64,11 +64,11 @@ pub struct World {
 struct Changed {
     places: SimNodePlaces,
     clusters: u32,
-    /// Own settings of topics whose limit is lowered.
+    /// The original settings of topics whose limit is lowered.
     settings: BTreeMap<String, TopicSettings>,
     /// Lowered limits in force, by topic.
     limits: BTreeMap<String, Vec<u32>>,
-    /// Deleted topics, with partition count and own settings.
+    /// Deleted topics, with their partition count and original settings.
     deleted: BTreeMap<String, (usize, TopicSettings)>,
     leaderless: BTreeSet<(String, PartitionId)>,
     /// Rules that limit versions, with their node.
@@ -225,7 +225,7 @@ impl World {
         self.clock.advance_to(self.start + elapsed);
     }
 
-    /// The time of the next event of the network or a broker, since the beginning.
+    /// The time of the next event of the network or a broker, since the beginning; `None` if no event is scheduled.
     pub fn next_event(&self) -> Option<Duration> {
         let of_network = match self.network.next_event() {
             Deadline::At(at) => Some(at - self.start),
@@ -259,7 +259,7 @@ impl World {
         servers.join(",")
     }
 
-    /// Creates a topic. False if it exists, or the name or partition count is invalid.
+    /// Creates a topic. Returns false if it exists, or the name or partition count is invalid.
     pub fn create_topic(
         &self,
         name: &str,

@@ -7,19 +7,19 @@ use crate::testing::KafkaRelease;
 use crate::testing::TestTls;
 use crate::testing::sim::network::NetworkProfile;
 
-/// The network without faults.
+/// Properties of the network while no fault is injected.
 #[derive(Debug, Clone)]
 #[allow(clippy::exhaustive_structs, reason = "the simulator makes them")]
 pub struct NetworkOptions {
-    /// The longest time to establish a connection.
+    /// The longest time to establish a connection, in microseconds.
     pub connect_us: u64,
-    /// The longest time that a piece of a stream is in flight.
+    /// The longest time that a piece of a stream is in flight, in microseconds.
     pub latency_us: u64,
     /// Buffer size of one direction of a connection, in bytes.
     pub capacity: usize,
-    /// Reads and writes are short: they transfer fewer bytes than they could.
+    /// Whether reads and writes are short: they transfer fewer bytes than they could.
     pub splits: bool,
-    /// A read that empties a stream reports it as drained.
+    /// Whether a read that empties a stream reports it as drained; if not, only the next read does.
     pub short_read_drains: bool,
     /// Percentage of waits with spurious events.
     pub spurious_percent: u8,
@@ -47,21 +47,21 @@ impl NetworkOptions {
 pub struct BrokersOptions {
     /// Number of nodes, numbered from 0.
     pub nodes: i32,
-    /// The release that they imitate.
+    /// The release that the brokers imitate.
     pub release: KafkaRelease,
     /// Number of replicas of each partition.
     pub replication: usize,
     /// Whether a metadata request creates missing topics.
     pub auto_create_topics: bool,
-    /// Brokers advertise host names, not addresses.
+    /// Whether brokers advertise host names instead of addresses.
     pub by_name: bool,
     /// The first epoch of new producer ids: 0 as with real brokers, or near the last for tests of exhausted epochs.
     pub first_epoch: i16,
-    /// Batches whose partition was not added to the transaction are refused (KIP-890).
+    /// Whether batches are refused whose partition was not added to the transaction (KIP-890).
     pub verify_transactions: bool,
-    /// Brokers require SASL.
+    /// SASL settings; `None` if brokers do not require SASL.
     pub sasl: Option<SaslOptions>,
-    /// Brokers require TLS.
+    /// TLS settings; `None` if brokers do not require TLS.
     #[cfg(feature = "tls-no-provider")]
     pub tls: Option<TlsOptions>,
 }
@@ -91,6 +91,6 @@ pub struct SaslOptions {
     pub password: String,
     /// The accepted bearer token.
     pub token: String,
-    /// Session lifetime, after which clients have to re-authenticate.
+    /// Session lifetime, after which clients have to re-authenticate; `None` if it is unlimited.
     pub session: Option<Duration>,
 }

@@ -451,7 +451,7 @@ fn moved_brokers_are_reachable_by_the_bootstrap_name_and_after_coming_back_at_ol
 }
 
 #[test]
-fn look_ups_fail_or_return_wrong_addresses_until_that_ends() {
+fn look_ups_fail_or_return_wrong_addresses_until_the_fault_ends() {
     let (world, mut client) = world();
     let names = world.names().names;
     let mut reached = || {
@@ -569,7 +569,7 @@ fn the_lowest_limit_in_force_applies_even_after_the_topic_is_recreated() {
 }
 
 #[test]
-fn after_the_healing_every_topic_accepts_records_at_its_leader() {
+fn after_healing_every_topic_accepts_records_at_its_leader() {
     let (world, mut client) = world();
     world.lower_limit("t", 1);
     world.lower_limit("t", 2);
@@ -605,7 +605,7 @@ fn after_the_healing_every_topic_accepts_records_at_its_leader() {
 }
 
 #[test]
-fn the_healing_raises_epochs_where_topics_have_no_ids() {
+fn healing_raises_epochs_where_topics_have_no_ids() {
     for (release, raised) in [(KafkaRelease::V2_4, true), (KafkaRelease::V3_0, false)] {
         let brokers = BrokersOptions {
             release,

@@ -1,4 +1,5 @@
-//! A node without free file descriptors. The limit applies to a process, so the test runs in one of its own.
+//! A node without free file descriptors. The limit on descriptors applies to a whole process, so the test runs in a
+//! process of its own.
 
 use std::fs::File;
 use std::process::{Command, Stdio};
@@ -53,14 +54,14 @@ fn child() {
     };
     let mut files = Vec::new();
     fill(&mut files);
-    // The node has reserved a descriptor for accept. Leave two: for its second handle of the connection, and for the
-    // client's end. Then none is left for another connection.
+    // The node has reserved a descriptor for accept. Two more are left free: one for the node's second handle of the
+    // connection, one for the client's end. None is left for another connection.
     files.truncate(files.len().saturating_sub(2));
     let stream = connect(&cluster, 0);
     until(&|| cluster.connections_accepted() + lines() as u64 > 0);
     fill(&mut files);
     until(&|| lines() > 0);
-    // Without a back-off the failure would repeat in a busy loop.
+    // Without a back-off the failure would repeat, and be logged, in a busy loop.
     let later = Deadline::after(clock.now(), Duration::from_millis(200));
     until(&|| later.is_over(clock.now()));
     assert!(lines() <= 2, "{} lines", lines());

@@ -8,7 +8,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::ErrorCode;
 use crate::testing::{AndThen, Api, Rule};
 
-/// Timeout of everything that must happen.
+/// Timeout of a wait for something that must happen.
 const LONG: Duration = Duration::from_secs(20);
 /// A delay longer than any test.
 const FOREVER: Duration = Duration::from_secs(3600);
@@ -34,7 +34,7 @@ fn ask_versions(stream: &mut TcpStream, correlation: i32) {
     receive(stream, ApiKey::ApiVersions, 3, correlation);
 }
 
-/// Whether no bytes arrive in a short time. A test cannot prove that none ever will.
+/// True if no bytes arrive within 50 ms. A test cannot prove that no bytes arrive later.
 fn is_silent(stream: &mut TcpStream) -> bool {
     stream
         .set_read_timeout(Some(Duration::from_millis(50)))
@@ -93,7 +93,7 @@ fn disconnect_clients_closes_a_connection_with_a_delayed_response() {
 }
 
 #[test]
-fn a_cut_response_has_half_of_its_bytes() {
+fn a_cut_response_has_the_requested_number_of_bytes() {
     let cluster = cluster(1);
     let on = || Rule::on(Api::Produce).times(1);
     for rule in [
@@ -128,7 +128,7 @@ fn a_stalled_connection_accepts_bytes_and_never_responds() {
     let mut stream = connect(&cluster, 0);
     send(&mut stream, &versions(), 3, 1);
     ignored.wait_fired(1, LONG).unwrap();
-    // More than the socket buffers hold: so the node must read.
+    // More bytes than the socket buffers hold: the write returns only if the node reads.
     stream.write_all(&vec![0; 32 * 1024 * 1024]).unwrap();
     assert!(is_silent(&mut stream));
     ask_versions(&mut connect(&cluster, 0), 1);
@@ -208,7 +208,7 @@ fn a_wait_for_a_rule_ends_when_it_has_fired_times_out_or_is_removed() {
 }
 
 #[test]
-fn a_rule_for_an_unknown_name_is_refused_with_that_name() {
+fn a_rule_that_can_never_match_is_refused_with_the_reason() {
     let cluster = cluster(1);
     let error = cluster.script(Rule::on_any().node(7).close()).unwrap_err();
     assert!(matches!(error, TestClusterError::NoSuchNode(7)), "{error}");

@@ -113,7 +113,7 @@ fn pipelined_requests_get_responses_in_their_order() {
     let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
     let mut stream = connect(&cluster, 0);
     let batch = BatchSpec::of(vec![Plain::value("v")]);
-    // The last request is acknowledged; the earlier ones are applied when its response arrives.
+    // The last request is acknowledged; when its response arrives, all earlier requests have been applied.
     for i in 0..101 {
         let acks = i16::from(i % 3 != 0);
         send(&mut stream, &produce("t", 0, acks, &batch), 7, i);

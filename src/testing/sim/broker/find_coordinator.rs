@@ -102,7 +102,7 @@ impl SimCluster {
     }
 }
 
-/// Replicas for a key of this hash, the first of them its leader.
+/// Returns a function from the hash of a key to the replicas of its coordinator, the preferred leader first.
 fn new_role<'c>(
     nodes: &'c BTreeMap<NodeId, SimNode>,
     alive: &'c BTreeSet<NodeId>,

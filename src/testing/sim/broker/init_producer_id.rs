@@ -80,7 +80,7 @@ impl SimCluster {
     }
 }
 
-/// Producer id and epoch in the request: both or none.
+/// Producer id and epoch in the request; `None` if the request has neither. It is an error if it has only one of them.
 fn expected(request: &InitProducerIdRequest) -> Result<Option<ProducerIdAndEpoch>, ErrorCode> {
     let said = ProducerIdAndEpoch::new(request.producer_id, request.producer_epoch);
     let none = ProducerIdAndEpoch::NONE;

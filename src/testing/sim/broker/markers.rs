@@ -33,7 +33,7 @@ impl SimCluster {
         Some(due.saturating_sub(time))
     }
 
-    /// Writes the markers that are due, where both the coordinator and the partition's leader are up.
+    /// Writes each marker that is due if both the coordinator and the partition's leader are up.
     ///
     /// # Kafka
     /// `kafka.coordinator.transaction.TransactionMarkerChannelManager`.
@@ -131,7 +131,7 @@ impl SimCluster {
         true
     }
 
-    /// Records in the journal what a coordinator did with a transactional id, with the resulting state.
+    /// Records a coordinator's change of a transactional id in the journal, with the resulting producer id and epoch.
     pub(super) fn note(&mut self, name: &str, did: Coordinated) {
         let id = self.transactions.ids.get(name);
         let producer = id.map(TransactionalId::producer);

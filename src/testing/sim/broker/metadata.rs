@@ -74,8 +74,8 @@ impl SimCluster {
         }
     }
 
-    /// A topic that the client named. A missing one is created if that is allowed. It appears in the next response
-    /// only, as when the controller creates it.
+    /// A topic that the client named. A missing topic is created if `create` is true. It appears only in the next
+    /// response, as if the controller had created it meanwhile.
     fn asked_topic(&mut self, name: &Arc<str>, create: bool) -> MetadataTopic {
         if self.topics.get(name).is_some() {
             return self.known_topic(name);

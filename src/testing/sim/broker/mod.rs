@@ -125,7 +125,7 @@ impl SimCluster {
         let listener = self.sasl.as_ref().filter(|_| works);
         match listener.and_then(|listener| session.take(listener, frame, now)) {
             Some(answer) => {
-                // A SASL request can end the connection, such as after the end of a session.
+                // Authentication can end the connection, for example when a session has expired.
                 if let (Some(journal), Answer::Close) = (&mut self.journal, &answer) {
                     journal.request(frame, &answer);
                 }
@@ -188,7 +188,7 @@ impl SimCluster {
         }
     }
 
-    /// The answer to a version that this node does not support.
+    /// The answer to a version that this node does not support; `None` if it supports the version.
     fn refuse_version(&mut self, node: NodeId, header: &RequestHeader) -> Option<Answer> {
         let (api, version) = (header.api_key, header.api_version);
         let release = self.options.release;
@@ -299,7 +299,8 @@ impl SimCluster {
         self.nodes.contains_key(&node)
     }
 
-    /// Makes a node hang: it keeps its connections and processes nothing. False if it is down, or hangs already.
+    /// Makes a node hang: it keeps its connections and processes nothing. Returns false if the node is down, or hangs
+    /// already.
     pub(crate) fn hang(&mut self, node: NodeId) -> bool {
         self.alive.contains(&node) && self.hung.insert(node)
     }
@@ -310,7 +311,8 @@ impl SimCluster {
         self.hung.contains(&node)
     }
 
-    /// Resumes a hung node, which first processes the requests received meanwhile. False if it did not hang.
+    /// Resumes a hung node, which first processes the requests received meanwhile. Returns false if the node did not
+    /// hang.
     pub(crate) fn resume(&mut self, node: NodeId) -> bool {
         self.hung.remove(&node)
     }

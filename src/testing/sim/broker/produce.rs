@@ -144,7 +144,7 @@ impl SimCluster {
     }
 }
 
-/// Checks that a partition was added to the transaction, when a batch would begin one there.
+/// If a batch is the first of a transaction in its partition, checks that the partition was added to the transaction.
 ///
 /// # Kafka
 /// `ReplicaManager#maybeStartTransactionVerificationForPartition`, of 3.6 and later (KIP-890).
@@ -166,7 +166,7 @@ fn verify(
         .map_err(Rejected::at_once)
 }
 
-/// Whether any batch is transactional. Checked before anything else.
+/// `Some` if any batch is transactional. This is checked before anything else.
 fn has_transactional_batch(request: &ProduceRequest) -> Option<()> {
     let mut partitions = request.topics.iter().flat_map(|topic| &topic.partitions);
     let transactional = partitions.any(|partition| {

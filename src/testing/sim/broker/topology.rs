@@ -69,14 +69,15 @@ impl SimCluster {
         Ok(())
     }
 
-    /// Takes a node down: other replicas become leaders of its partitions, or these have none.
+    /// Takes a node down: other replicas become the leaders of its partitions; a partition without another replica has
+    /// no leader.
     pub(crate) fn node_down(&mut self, node: NodeId) {
         self.alive.remove(&node);
         self.hung.remove(&node);
         self.elect();
     }
 
-    /// Brings a node up: it becomes the leader of partitions without one of which it is a replica.
+    /// Brings a node up. It becomes the leader of those of its partitions that have no leader.
     pub(crate) fn node_up(&mut self, node: NodeId) {
         if self.nodes.contains_key(&node) {
             self.alive.insert(node);

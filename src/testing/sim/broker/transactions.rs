@@ -91,7 +91,7 @@ impl SimCluster {
         })
     }
 
-    /// Whether a client may write to a partition, and it exists.
+    /// Checks that a partition exists, and that a client may write to it.
     fn may_be_added(&self, topic: &str, index: PartitionId) -> Result<(), ErrorCode> {
         if is_internal(topic) {
             return Err(ErrorCode::TopicAuthorizationFailed);

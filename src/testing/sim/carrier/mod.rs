@@ -323,7 +323,7 @@ impl SimPeer for Connection {
 
     fn called(&mut self, actions: &mut PeerActions) {
         match self.state {
-            // Called for another reason.
+            // The delay is not over: this call has another reason.
             CarrierState::IsBusy { until } if until > self.carrier.clock.now() => {}
             CarrierState::IsBusy { .. } | CarrierState::Hangs => {
                 self.state = CarrierState::Serves;

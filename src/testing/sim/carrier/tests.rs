@@ -233,7 +233,7 @@ fn a_request_after_a_throttled_one_waits_for_the_throttle_time() {
 }
 
 #[test]
-fn the_answers_of_the_model_are_carried_out() {
+fn each_answer_of_the_model_has_its_effect_on_the_connection() {
     let rule = || Rule::on(Api::Produce).times(1);
     for (rule, records, ended, more) in [
         (rule().close(), 0, true, vec![]),
@@ -272,6 +272,7 @@ fn a_resumed_node_processes_the_requests_received_meanwhile() {
 
 #[test]
 fn a_resumed_node_applies_the_requests_of_a_client_that_is_gone() {
+    // A reset loses the received requests except the first one, which the node has already begun to handle.
     for (is_cut, records) in [(false, 4), (true, 2)] {
         let mut rig = Rig::new(at_once());
         let mut stream = rig.connect();
@@ -296,7 +297,7 @@ fn a_resumed_node_applies_the_requests_of_a_client_that_is_gone() {
 }
 
 #[test]
-fn clients_of_a_hung_node_can_fill_the_connection_buffer_only() {
+fn clients_of_a_hung_node_can_only_fill_the_connection_buffer() {
     let mut rig = Rig::new(NetworkProfile {
         capacity: 1000,
         ..at_once()

@@ -72,7 +72,7 @@ struct SimGroup {
 ///
 /// # Kafka
 /// `kafka.coordinator.group.GroupCoordinator`, as of 3.0. Differs: a group without configured members accepts every
-/// consumer as one.
+/// consumer as a member.
 #[derive(Debug, Default)]
 pub(crate) struct SimGroups {
     by_name: BTreeMap<Arc<str>, SimGroup>,
@@ -87,7 +87,7 @@ impl SimGroups {
     /// Stores offsets of an open transaction. Returns the result for each partition.
     ///
     /// # Kafka
-    /// `GroupCoordinator#handleTxnCommitOffsets`. That the group was added to the transaction is not asked.
+    /// `GroupCoordinator#handleTxnCommitOffsets`. It is not checked whether the group was added to the transaction.
     pub(crate) fn commit_in_transaction(
         &mut self,
         group: &Arc<str>,

@@ -44,13 +44,13 @@ pub enum BrokerEvent {
         base_offset: i64,
         /// The records, in order.
         records: Vec<u64>,
-        /// By record: hash of key, value and headers, see [`contents_of`].
+        /// For each record: the hash of key, value and headers, see [`contents_of`].
         contents: Vec<u64>,
-        /// By record: timestamp in milliseconds.
+        /// For each record: its timestamp in milliseconds.
         timestamps: Vec<i64>,
         /// Producer id, epoch and the first record's sequence number, if the producer is idempotent.
         producer: Option<ProducerStamp>,
-        /// It belongs to a transaction.
+        /// Whether the batch belongs to a transaction.
         transactional: bool,
         /// Hash of the bytes that a retry keeps: attributes, timestamps, count and records.
         digest: u64,
@@ -69,7 +69,7 @@ pub enum BrokerEvent {
         producer_id: i64,
         /// The epoch in the marker.
         epoch: i16,
-        /// The transaction was committed, not aborted.
+        /// True if the transaction was committed, false if it was aborted.
         committed: bool,
     },
     /// Offsets of a group were committed with a transaction.
@@ -98,7 +98,7 @@ pub enum BrokerEvent {
         topic: String,
         /// The partition.
         partition: i32,
-        /// The first record's offset from the first write.
+        /// The offset that the first record got at the first write.
         base_offset: i64,
         /// The records of the duplicate, in order.
         records: Vec<u64>,
@@ -129,8 +129,8 @@ pub enum BrokerEvent {
         version: i16,
         /// Size in bytes.
         bytes: usize,
-        /// What became of it: the distinct error names in its response; "closed"; "silent" if no response was
-        /// requested; "never answered"; or "cut" if only a part of the response was sent.
+        /// The result: the distinct error names in the response; "closed"; "silent" if no response was requested;
+        /// "never answered"; or "cut" if only a part of the response was sent.
         fate: Cow<'static, str>,
     },
     /// A TLS handshake completed.
@@ -163,13 +163,13 @@ pub enum Coordinated {
     reason = "the simulator takes it apart"
 )]
 pub struct TlsHandshake {
-    /// TLS 1.3, not 1.2.
+    /// True for TLS 1.3, false for TLS 1.2.
     pub is_newest: bool,
-    /// An earlier session was resumed.
+    /// Whether an earlier session was resumed.
     pub is_resumed: bool,
-    /// The client sent a certificate.
+    /// Whether the client sent a certificate.
     pub has_certificate: bool,
-    /// The broker sent its valid certificate.
+    /// Whether the broker sent its valid certificate.
     pub is_trusted: bool,
 }
 
@@ -377,9 +377,9 @@ pub(crate) fn numbers(batch: &StoredBatch) -> Vec<u64> {
         .collect()
 }
 
-/// Positions in a batch of what a retry keeps: from the attributes to the largest timestamp, and everything from the
-/// record count on. Between these are producer id, epoch and sequence number; before them offset, length, leader epoch
-/// and checksum.
+/// Positions in a batch. A retry keeps the bytes from the attributes to the largest timestamp, and all bytes from the
+/// record count on. It may change the producer id, epoch and sequence number between them, and the offset, length,
+/// leader epoch and checksum before them.
 const ATTRIBUTES_AT: usize = 21;
 const PRODUCER_AT: usize = 43;
 const COUNT_AT: usize = 57;

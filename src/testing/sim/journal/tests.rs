@@ -23,7 +23,7 @@ fn records_are_identified_by_their_numbers() {
 }
 
 #[test]
-fn a_digest_covers_what_a_retry_keeps() {
+fn a_digest_covers_only_the_fields_that_a_retry_keeps() {
     let digest_of = |spec: &BatchSpec| digest(&stored(spec, 0));
     let first = digest_of(&spec());
     assert_eq!(first, digest(&stored(&spec(), 77)));

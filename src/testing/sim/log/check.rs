@@ -29,8 +29,8 @@ pub(crate) fn take_records(records: Option<Bytes>, version: i16) -> Result<Incom
 /// The single batch of a partition, as versions 3 and above require it.
 ///
 /// # Kafka
-/// `ProduceRequest#validateRecords`. Differs: a broker drops an incomplete batch that follows the
-/// first; here any byte that follows is an error, since a good producer writes none.
+/// `ProduceRequest#validateRecords`. Differs: a broker drops an incomplete batch that follows the first; here any byte
+/// that follows is an error, because a correct producer writes none.
 pub(super) fn single_batch(records: Option<Bytes>, version: i16) -> Result<RecordBatch, Rejected> {
     let mut records = records.unwrap_or_default();
     let batch = RecordBatch::take(&mut records).map_err(|error| {

@@ -14,7 +14,7 @@ use crate::types::ProducerIdAndEpoch;
 const TYPE_AT: usize = 8;
 const ABORT: u8 = 0;
 const COMMIT: u8 = 1;
-/// Coordinator epoch, which nobody reads here.
+/// The coordinator epoch, which no code here reads.
 const COORDINATOR_EPOCH: [u8; 4] = [0; 4];
 
 /// Encodes the control batch.
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_marker_is_a_control_batch_with_one_record_that_says_how_it_ended() {
+    fn a_marker_is_a_control_batch_whose_only_record_is_a_commit_or_an_abort() {
         for (committed, kind) in [(false, 0), (true, 1)] {
             let producer = ProducerIdAndEpoch::new(5, 6);
             let bytes = marker(producer, committed, Timestamp::from_millis(77));

@@ -43,13 +43,13 @@ impl TopicSettings {
 /// How much work is done for each batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Depth {
-    /// Store batches, or only count them.
+    /// Whether batches are stored; with false they are only counted.
     pub(crate) retain: bool,
-    /// Validate every record, as a real broker does, or only headers and checksums.
+    /// Whether every record is validated, as by a real broker; with false only headers and checksums are.
     pub(crate) validate_records: bool,
 }
 
-/// A batch was appended, or was a duplicate.
+/// The result of a batch that was appended, or was a duplicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Appended {
     pub(crate) base_offset: i64,
@@ -57,7 +57,7 @@ pub(crate) struct Appended {
     pub(crate) log_append_time: i64,
 }
 
-/// A batch was refused.
+/// The error of a batch that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rejected {
     pub(crate) code: ErrorCode,
@@ -110,8 +110,7 @@ pub(crate) struct LogSize {
 /// The log of one partition.
 ///
 /// # Kafka
-/// `kafka.log.Log#appendAsLeader` of the broker, as of 3.0: the order of the checks, and which error
-/// each ends in.
+/// `kafka.log.Log#appendAsLeader` of the broker, as of 3.0: the order of the checks, and the error of each.
 #[derive(Debug, Default)]
 pub(crate) struct PartitionLog {
     batches: Vec<StoredBatch>,
@@ -133,7 +132,7 @@ impl PartitionLog {
         }
     }
 
-    /// The log start offset: no record is ever removed at the start.
+    /// The log start offset. It advances only when the producer state is dropped, as if all records before had expired.
     pub(crate) fn start_offset(&self) -> i64 {
         self.start_offset
     }
@@ -248,8 +247,8 @@ impl PartitionLog {
     }
 
     #[cfg(any(test, feature = "_internals"))]
-    /// Drops the producer state, as a broker does when the last records of the producers expire. Producers with open
-    /// transactions are kept, as their records do not expire.
+    /// Drops the producer state and advances the log start offset, as a broker does when the last records of the
+    /// producers expire. Producers with open transactions are kept, as their records do not expire.
     pub(crate) fn forget_producers(&mut self) {
         let transactions = &self.transactions;
         self.producers.retain(|id, _| transactions.is_open(*id));
@@ -257,8 +256,8 @@ impl PartitionLog {
     }
 
     #[cfg(any(test, feature = "_internals"))]
-    /// Removes at least this many records at the end, rounded up to whole batches, and the producer state that they led
-    /// to. Returns the new end offset; `None` if nothing was removed.
+    /// Removes at least this many records at the end, rounded up to whole batches, and the producer state that resulted
+    /// from them. Returns the new end offset; `None` if nothing was removed.
     ///
     /// Only retained batches can be removed.
     ///

@@ -164,7 +164,7 @@ fn sequences_must_follow_each_other() {
 
 /// Java: LogTest#testDuplicateAppends
 #[test]
-fn the_last_five_batches_are_recognised_and_answered_with_their_first_offset() {
+fn duplicates_of_the_last_five_batches_are_answered_with_their_first_offset() {
     let mut log = PartitionLog::default();
     for i in 0..6 {
         assert_eq!(append(&mut log, 0, i * 2, 2), Ok(i64::from(i) * 2));
@@ -176,8 +176,8 @@ fn the_last_five_batches_are_recognised_and_answered_with_their_first_offset() {
             "batch {i}"
         );
     }
-    // The oldest batch is not remembered any more, and the same first sequence number with another count is no
-    // duplicate.
+    // The oldest batch is not remembered any more, and a batch with the same first sequence number but another record
+    // count is not a duplicate.
     let gap = Err(ErrorCode::OutOfOrderSequenceNumber);
     assert_eq!(append(&mut log, 0, 0, 2), gap);
     assert_eq!(append(&mut log, 0, 10, 1), gap);
@@ -280,7 +280,7 @@ fn producers_have_separate_sequences() {
 /// Java: LogValidatorTest#testInvalidOffsetRangeAndRecordCount, #testControlRecordsNotAllowedFromClients,
 /// ProduceRequestTest#testV3AndAboveCannotUseMagicV1
 #[test]
-fn each_defect_of_a_batch_ends_in_the_error_a_broker_gives() {
+fn each_defect_of_a_batch_is_refused_with_kafkas_error_code() {
     type Change = fn(&mut Vec<u8>);
     let cases: [(&str, Change, ErrorCode); 11] = [
         ("no bytes", Vec::clear, ErrorCode::InvalidRecord),
@@ -358,7 +358,7 @@ fn a_partition_has_one_batch_in_a_request_and_zstd_only_since_version_7() {
 }
 
 #[test]
-fn the_largest_batch_is_the_topics_limit_to_the_byte() {
+fn a_batch_may_be_exactly_as_large_as_the_topics_limit() {
     let bytes = three_records().encode();
     let mut log = PartitionLog::default();
     let limit = |bytes: usize| TopicSettings {

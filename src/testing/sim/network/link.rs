@@ -17,7 +17,7 @@ const MOST_PIECES: usize = 8;
 /// One direction of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Pipe {
-    /// Written bytes that are not in flight, for lack of buffer space.
+    /// Written bytes that are not in flight yet, because the buffer is full.
     pub(super) queued: BytesMut,
     on_the_way: VecDeque<Bytes>,
     bytes_on_the_way: usize,
@@ -26,11 +26,11 @@ pub(super) struct Pipe {
     pub(super) last_arrival: Instant,
     /// Minimum capacity: raised for large writes, so that they travel in few pieces.
     least_room: usize,
-    /// Silence: nothing gets through.
+    /// Whether nothing gets through, because of a silence.
     pub(super) is_silent: bool,
     /// Events held back by a silence, in order.
     pub(super) held_back: Vec<LinkEvent>,
-    /// The writer was told that the buffer is full.
+    /// Whether the writer was told that the buffer is full.
     pub(super) is_writer_blocked: bool,
     /// How far the end of the stream has come.
     pub(super) end: PipeEnd,
@@ -112,15 +112,15 @@ pub(super) struct Link {
     pub(super) peer_busy_until: Instant,
     /// Number of requested actions that are not performed yet.
     pub(super) pending_actions: usize,
-    /// The server reads no more.
+    /// Whether the server has stopped reading.
     pub(super) is_peer_gone: bool,
-    /// The server knows that the connection is over, or never knew of it.
+    /// Whether the server knows that the connection is over, or never knew of the connection.
     pub(super) is_peer_told: bool,
-    /// The client has dropped its stream.
+    /// Whether the client has dropped its stream.
     pub(super) is_client_gone: bool,
     /// Additional latency in both directions.
     pub(super) extra_latency: Duration,
-    /// A read found nothing since the last "readable" event.
+    /// Whether a read found nothing since the last "readable" event, so that arriving bytes cause the next event.
     pub(super) tells_readable: bool,
 }
 

@@ -22,7 +22,7 @@ pub(super) enum Action {
 }
 
 impl PeerActions {
-    /// Sends bytes after a delay. Later actions come after it.
+    /// Sends bytes after a delay. Later actions are performed after this one.
     pub(crate) fn send(&mut self, bytes: Bytes, delay: Duration) {
         self.actions.push((delay, Action::Send(bytes)));
     }
@@ -32,7 +32,7 @@ impl PeerActions {
         self.actions.push((delay, Action::Close));
     }
 
-    /// Requests a call of [`called`](SimPeer::called) after a delay and after the actions before.
+    /// Requests a call of [`called`](SimPeer::called) after a delay, and after all earlier actions.
     pub(crate) fn call(&mut self, delay: Duration) {
         self.actions.push((delay, Action::Call));
     }
@@ -46,7 +46,7 @@ impl PeerActions {
 /// An event of a connection.
 #[derive(Debug)]
 pub(super) enum LinkEvent {
-    /// The connection attempt reaches the server. With `is_told` the client takes it for established already.
+    /// The connection attempt reaches the server. With `is_told` the client already considers it established.
     Established {
         is_told: bool,
     },
@@ -87,7 +87,7 @@ impl LinkEvent {
     /// The direction in which a silence holds this event back.
     pub(super) fn passes(&self) -> Passes {
         match self {
-            // A connection that the client takes for established has only the server to reach.
+            // If the client already considers the connection established, the event has to reach only the server.
             Self::Established { is_told: true } | Self::ReachesPeer | Self::PeerIsTold(_) => {
                 Passes::Up
             }

@@ -1,5 +1,5 @@
-//! Simulated network in memory: connections with latency, short reads and writes, and resets, deterministic by a seed
-//! and on a mock clock.
+//! Simulated network in memory: connections with latency, short reads and writes, and resets. It is deterministic for a
+//! seed, and uses a mock clock.
 //!
 //! Any number of clients and servers share one [`SimNetwork`] on one thread. Clients see it as a [`Poller`] with
 //! streams, as they see the system's sockets. Servers are values that receive bytes ([`SimPeer`]) and request what to
@@ -38,7 +38,7 @@ use crate::clock::mock::MockClock;
 use crate::clock::{Clock, Deadline};
 use crate::sync::{Mutex, Rank};
 
-/// The network without faults.
+/// Properties of the network while no fault is injected.
 #[derive(Debug, Clone)]
 pub(crate) struct NetworkProfile {
     /// Time to establish a connection, in microseconds.
@@ -47,9 +47,9 @@ pub(crate) struct NetworkProfile {
     pub(crate) latency_us: RangeInclusive<u64>,
     /// Buffer size of one direction of a connection, in bytes; a full one blocks its writer.
     pub(crate) capacity: usize,
-    /// Reads and writes are short: they transfer fewer bytes than they could.
+    /// Whether reads and writes are short: they transfer fewer bytes than they could.
     pub(crate) splits: bool,
-    /// A read that empties a stream reports it as drained, as on Linux; otherwise only the next read does.
+    /// If true, a read that empties a stream reports it as drained, as on Linux; if false, only the next read does.
     pub(crate) short_read_drains: bool,
     /// Percentage of waits with spurious events.
     pub(crate) spurious_percent: u8,
@@ -58,7 +58,7 @@ pub(crate) struct NetworkProfile {
 }
 
 impl NetworkProfile {
-    /// A random profile that uses all of this.
+    /// A random profile, in which each property varies.
     pub(crate) fn of_seed(random: &mut fastrand::Rng) -> Self {
         let slowest = 1 << random.u32(0..18);
         Self {
@@ -106,8 +106,8 @@ pub(crate) trait SimPeer: Send {
     /// Called on its own request ([`PeerActions::call`]), or by the simulation ([`SimNetwork::call_peers`]).
     fn called(&mut self, _actions: &mut PeerActions) {}
 
-    /// Whether it reads. While it does not, arriving bytes wait and occupy the client's buffer space. Called under the
-    /// network's lock, as is [`is_done`](Self::is_done).
+    /// Whether the server reads. While it does not, arriving bytes wait and occupy the client's buffer space. Called
+    /// under the network's lock, as is [`is_done`](Self::is_done).
     fn reads(&self) -> bool {
         true
     }
@@ -115,7 +115,7 @@ pub(crate) trait SimPeer: Send {
     /// The connection has ended: nothing more arrives in either direction.
     fn ended(&mut self, _how: ConnectionEnd<'_>, _actions: &mut PeerActions) {}
 
-    /// After the end of the connection: whether it will do no more.
+    /// Whether the server will do nothing more. Called after the end of the connection.
     fn is_done(&self) -> bool {
         true
     }
@@ -169,8 +169,8 @@ impl SimNetwork {
         self.world.lock().cut(address, self.clock.now());
     }
 
-    /// Holds back everything on the present connections to an address, in these directions, without any notice. It is
-    /// not lost: [`speak`](Self::speak) delivers it late.
+    /// Holds back everything on the present connections to an address, in these directions, without any notice. Nothing
+    /// is lost: [`speak`](Self::speak) delivers it late.
     pub(crate) fn silence(&self, address: SocketAddr, directions: Directions) {
         self.world.lock().silence(address, directions);
     }
@@ -218,13 +218,14 @@ impl SimNetwork {
         self.new_poller(true)
     }
 
-    /// One of several clients. Its waits return at once and do not advance the clock, which
-    /// [`pass_time`](Self::pass_time) does when all clients have waited.
+    /// One of several clients. Its waits return at once and do not advance the clock: [`pass_time`](Self::pass_time)
+    /// advances it when all clients have waited.
     pub(crate) fn stepped_poller(&self) -> SimPoller {
         self.new_poller(false)
     }
 
-    /// Whether the last wait of a stepped client had no events and time left: a thread would still be in it.
+    /// Whether the last wait of a stepped client returned no events before its time limit, so that a thread would still
+    /// be waiting.
     #[cfg(all(feature = "testing", feature = "_internals"))]
     pub(crate) fn is_client_parked(&self, client: usize) -> bool {
         self.world.lock().is_client_parked(client)
@@ -236,7 +237,7 @@ impl SimNetwork {
         self.world.lock().is_client_due(client, self.clock.now())
     }
 
-    /// The end of its wait.
+    /// The time limit of this client's wait.
     #[cfg(all(feature = "testing", feature = "_internals"))]
     pub(crate) fn client_waits_until(&self, client: usize) -> Deadline {
         self.world.lock().client_waits_until(client)
@@ -248,8 +249,8 @@ impl SimNetwork {
     }
 
     /// Advances the clock until one of the stepped clients has something to do (an event, a wake-up, or the end of its
-    /// wait), but not beyond `until`, when something else may be due, such as the end of a call. False if nothing will
-    /// ever happen again.
+    /// wait), but not beyond `until`, when something else may be due, such as the end of a call. Returns false if no
+    /// event and no time limit is left to wait for.
     pub(crate) fn pass_time(&self, until: Deadline) -> bool {
         loop {
             self.do_what_is_due();

@@ -15,7 +15,7 @@ use crate::network::selectable::{ConnectionId, WakeUp};
 pub(crate) struct SimPoller {
     network: SimNetwork,
     number: usize,
-    /// Its waits advance the clock.
+    /// Whether its waits advance the clock.
     moves_time: bool,
 }
 

@@ -86,7 +86,7 @@ fn bytes_are_echoed_and_each_event_is_reported_once() {
         clock.now() - start,
         Duration::from_millis(2 + 1000 * u64::from(events.len() == 1))
     );
-    // Nobody reads, so there is no second event.
+    // Without a read there is no second event.
     assert!(wait(&mut poller, 1000).is_empty());
     let mut buffer = [0; 1000];
     let received = stream.read(&mut buffer).unwrap();
@@ -125,7 +125,7 @@ fn several_clients_share_one_network_and_its_time() {
 }
 
 #[test]
-fn refused_silent_and_reset_connections_look_so_to_the_client() {
+fn a_client_notices_refused_and_reset_connections_but_not_unanswered_ones() {
     let (network, _clock) = network(quiet());
     let mut poller = network.poller();
     network.answer(address(), Answers::Refuses);
@@ -263,7 +263,7 @@ impl SimPeer for Slow {
     }
 }
 
-/// A connection to such a server.
+/// A connection to a server that takes notes.
 fn noted(profile: NetworkProfile) -> (SimNetwork, SimPoller, SimStream, Slow) {
     let clock = Arc::new(MockClock::new());
     let network = SimNetwork::new(Arc::clone(&clock), profile, 1);

@@ -90,7 +90,7 @@ impl Seen {
 pub(crate) struct Refused {
     scope: Scope,
     pub(crate) refusal: Arc<Refusal>,
-    /// The request is applied nevertheless.
+    /// Whether the request is applied before the error is returned.
     pub(crate) after_applying: bool,
 }
 
@@ -109,7 +109,7 @@ pub(crate) struct Decision {
 struct Cut {
     bytes: usize,
     then: AndThen,
-    /// The request is applied.
+    /// Whether the request is applied.
     after_applying: bool,
 }
 
@@ -263,7 +263,7 @@ impl Script {
         (id, fired)
     }
 
-    /// Removes a rule. False if it is not there.
+    /// Removes a rule. Returns false if there is no such rule.
     pub(crate) fn remove(&mut self, id: RuleId) -> bool {
         let before = self.entries.len();
         self.entries.retain(|entry| entry.id != id);
@@ -333,7 +333,7 @@ impl Script {
     }
 }
 
-/// Effects of a rule that no earlier rule has had.
+/// The effects of a rule for which no earlier rule has set another value.
 #[derive(Debug, Clone, Copy)]
 struct Says<'r> {
     fate: Option<&'r RequestFate>,

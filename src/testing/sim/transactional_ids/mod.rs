@@ -39,8 +39,9 @@ pub(crate) struct TransactionalId {
     state: TransactionState,
     // Invariant: empty unless the state is Ongoing, PrepareCommit or PrepareAbort.
     participants: BTreeSet<Participant>,
-    /// Time of the first participant, or of the end; in the cluster's time.
+    /// When the first participant was added, in the cluster's time.
     began: Duration,
+    /// When the transaction was committed or aborted, in the cluster's time.
     ended: Duration,
 }
 
@@ -75,7 +76,8 @@ impl TransactionalId {
         self.participants.iter()
     }
 
-    /// Whether the transaction was committed, if markers are due. They are due `delay` after its end.
+    /// `Some` if markers are due: true for commit markers, false for abort markers. Markers are due `delay` after the
+    /// end of the transaction.
     pub(crate) fn owes_markers(&self, time: Duration, delay: Duration) -> Option<bool> {
         let is_due = time >= self.ended.saturating_add(delay);
         match self.state {
@@ -85,7 +87,8 @@ impl TransactionalId {
         }
     }
 
-    /// Notes that a participant has its marker, or is gone for ever. The last one completes the transaction.
+    /// Notes that a participant has its marker, or is gone for ever. When no participant is left, the transaction is
+    /// complete.
     pub(crate) fn marked(&mut self, participant: &Participant) {
         self.participants.remove(participant);
         self.complete();
@@ -120,7 +123,7 @@ impl TransactionalId {
         Ok(())
     }
 
-    /// Assigns the next epoch, for a producer that sends its present id and epoch, or none.
+    /// Assigns the next epoch to a producer that sends its present id and epoch, or neither.
     fn initialize(
         &mut self,
         producer_ids: &mut ProducerIds,
@@ -194,7 +197,7 @@ impl TransactionalIds {
         self.by_name.get_mut(name)
     }
 
-    /// Whether there is a transaction that is not being ended.
+    /// Whether there is an open transaction that has not begun to end.
     pub(crate) fn is_open(&self, name: &str) -> bool {
         let entry = self.by_name.get(name);
         entry.is_some_and(|entry| entry.state == TransactionState::Ongoing)
@@ -204,12 +207,12 @@ impl TransactionalIds {
         self.by_name.iter()
     }
 
-    /// Assigns producer id and epoch to a producer that sends its present ones (`expected`) or none. Any earlier
-    /// producer of the transactional id is fenced; a producer that is fenced itself gets an error.
+    /// Assigns producer id and epoch to a producer that sends its present id and epoch (`expected`), or neither. Any
+    /// earlier producer of the transactional id is fenced; a producer that is fenced itself gets an error.
     ///
     /// # Kafka
-    /// `TransactionCoordinator#handleInitProducerId`. Differs: a repeated request with the last epoch but one gets the
-    /// last epoch again, where 3.0 fails.
+    /// `TransactionCoordinator#handleInitProducerId`. Differs: a retry that would get [`LAST_EPOCH`] again gets it; 3.0
+    /// answers such a retry with an error.
     pub(crate) fn init(
         &mut self,
         producer_ids: &mut ProducerIds,

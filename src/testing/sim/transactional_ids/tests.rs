@@ -131,7 +131,7 @@ fn an_open_transaction_is_aborted_before_the_next_producer_gets_the_id() {
     assert_eq!(it.init(None), Err(ErrorCode::ConcurrentTransactions));
     assert_eq!(it.end(first, true), Err(ErrorCode::ProducerFenced));
     it.write_markers();
-    // One epoch fences, and the next is the new producer's.
+    // The first bump fences the old producer; the second gives the new producer its epoch.
     assert_eq!(it.init(None), Ok(bumped(bumped(first))));
 }
 
@@ -170,7 +170,7 @@ fn only_the_producer_that_has_the_id_may_add_to_a_transaction_or_end_it() {
 /// Java: TransactionCoordinatorTest#shouldReturnOkOnEndTxnWhenStatusIsCompleteCommitAndResultIsCommit,
 /// #shouldReturnInvalidTxnRequestOnEndTxnRequestWhenStatusIsCompleteAbortAndResultIsNotAbort,
 /// #shouldReturnConcurrentTxnRequestOnEndTxnRequestWhenStatusIsPrepareCommit,
-/// #shouldRespondWithConcurrentTransactionsOnAddPartitionsWhenStateIsPrepareCommit, and their likes
+/// #shouldRespondWithConcurrentTransactionsOnAddPartitionsWhenStateIsPrepareCommit, and similar tests
 #[test]
 fn an_end_may_be_repeated_but_not_reversed() {
     for committed in [true, false] {

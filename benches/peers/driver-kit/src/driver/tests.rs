@@ -110,7 +110,7 @@ fn produce(mode: Mode, records: u64) -> Produce {
 #[test]
 fn a_round_ends_when_every_record_is_complete() {
     let driver = driver(&[1, 1, 2, 2], true);
-    // More records than threads, and not a multiple of them; then fewer.
+    // First more records than threads, and no multiple of their number; then fewer records than threads.
     for records in [1_000, 2] {
         let result = driver.produce(&produce(Mode::Blast, records)).unwrap();
         assert_eq!(

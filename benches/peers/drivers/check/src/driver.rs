@@ -21,7 +21,7 @@ pub struct Description {
 }
 
 impl Description {
-    /// The drivers in all folders next to this program's, sorted by name.
+    /// The drivers described in the subfolders of `folder`, sorted by name.
     pub fn all(folder: &Path) -> Result<Vec<Self>, Box<dyn Error>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(folder)? {

@@ -28,7 +28,8 @@ pub fn text(count: usize, size: usize) -> Vec<u8> {
     (0..count).flat_map(block).collect()
 }
 
-/// Time within which records without acknowledgement have arrived; there is no notification.
+/// The maximum time until records have arrived. Records without acknowledgement arrive without a notification, so the
+/// count is polled.
 const ARRIVAL_MAX: Duration = Duration::from_secs(5);
 
 /// Checks that each record arrived once.

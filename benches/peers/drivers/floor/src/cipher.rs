@@ -25,7 +25,8 @@ struct Inner {
     records: u64,
 }
 
-/// Fits into a cache near the processor, where a producer's batch is after its checksum was computed.
+/// The size of the input. It fits into a cache near the processor, where a producer's batch is after its checksum was
+/// computed.
 const BYTES: usize = 256 * 1024;
 
 /// The maximum content of a TLS record.

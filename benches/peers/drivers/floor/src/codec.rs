@@ -120,7 +120,7 @@ fn gzip(deflate: &mut Compress, plain: &[u8], out: &mut Vec<u8>) -> Result<(), S
     deflate.reset();
     out.extend_from_slice(&GZIP_HEADER);
     loop {
-        // Usually more than the rest needs.
+        // Usually more than the remaining output needs.
         out.reserve(plain.len() / 4 + 64);
         let taken = deflate.total_in() as usize;
         let status = deflate
@@ -175,7 +175,7 @@ pub mod tests {
 
     pub const NAMES: [&str; 4] = ["gzip", "snappy", "lz4", "zstd"];
 
-    /// Decompresses, if possible with other code than that which compressed.
+    /// Decompresses, if possible with another implementation than the one that compressed.
     pub fn decompressed(name: &str, bytes: &[u8]) -> Vec<u8> {
         let mut plain = Vec::new();
         match name {

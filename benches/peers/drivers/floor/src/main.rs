@@ -56,7 +56,8 @@ const CIPHER: &str = "--cipher-alone";
 /// The argument for full requests, instead of one batch in each.
 const FULL: &str = "--full-requests";
 
-/// The number of full requests that are sent in turn. They are as large as a producer's batches in flight.
+/// The number of full requests that are sent in turn. Together they are as large as the batches that a producer has in
+/// flight.
 const FULL_REQUESTS: usize = 5;
 /// The number of requests of one record that are sent in turn.
 const SINGLE_REQUESTS: usize = 1000;

@@ -25,10 +25,12 @@ const PRODUCE: i16 = 0;
 /// The default of `max.request.size`.
 const MAX_REQUEST_BYTES: usize = 1 << 20;
 
-/// The number of estimates of how many records fill a batch. Each one is much closer than the one before.
+/// The number of successive estimates of the record count of a full batch. Each estimate is much closer than the
+/// previous one.
 const TRIES: usize = 4;
 
-/// Offsets in a batch: the length field, the end of the length field, the checksum, and the first byte that it covers.
+/// Offsets in a batch: the length field, the end of the length field, the checksum, and the first byte that the
+/// checksum covers.
 const LENGTH_AT: usize = 8;
 const BEHIND_LENGTH: usize = 12;
 const CHECKSUM_AT: usize = 17;
@@ -377,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_that_are_compressed_are_as_full_and_hold_the_same() {
+    fn compressed_batches_are_as_full_and_hold_the_same_records() {
         for name in NAMES {
             for (request, body) in made(16_384, 2, 3, name) {
                 let batches = batches(&body);

@@ -34,7 +34,7 @@ pub fn of(setup: &Setup) -> (ClientConfig, BTreeMap<String, String>) {
         set("acks", setup.acks.clone());
         set("enable.idempotence", setup.idempotent.to_string());
         set("queue.buffering.max.ms", setup.linger_ms.to_string());
-        // With 0 each record without a key would go to another partition.
+        // With 0 each record without a key would go to a different partition than the one before.
         let sticky = setup.linger_ms.max(1);
         set("sticky.partitioning.linger.ms", sticky.to_string());
         set("batch.size", setup.batch_bytes.to_string());

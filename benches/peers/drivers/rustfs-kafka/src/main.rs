@@ -69,7 +69,7 @@ impl Client for Rustfs {
         batch.failures()
     }
 
-    /// Ignores the limit: if a broker does not respond, it waits as long as the client does.
+    /// Ignores the time limit: if a broker does not respond, this call takes as long as the client waits.
     fn flush(&self, _until: Option<Instant>) -> Result<(), String> {
         let mut batch = self.batch();
         batch.flush();
@@ -126,7 +126,7 @@ impl Batch {
     /// client does not report which records were in it.
     fn ended(&mut self, outcome: Result<(), String>) {
         if outcome.is_err() {
-            // Until then the producer rejects records.
+            // The producer rejects records until it is cleared.
             self.producer.clear();
         }
         for ticket in self.tickets.drain(..) {

@@ -87,14 +87,14 @@ impl World {
         });
     }
 
-    /// Delays transaction markers by this time; 0 for no delay.
+    /// Delays transaction markers by this many milliseconds; 0 for no delay.
     pub fn delay_markers(&self, ms: u64) {
         self.carrier.with(|cluster| {
             cluster.transactions_mut().options.marker_delay = Duration::from_millis(ms);
         });
     }
 
-    /// Makes a new coordinator load its state for this time; 0 for no loading.
+    /// Makes a new coordinator load its state for this many milliseconds; 0 for no loading.
     pub fn load_coordinators_for(&self, ms: u64) {
         self.carrier.with(|cluster| {
             cluster.transactions_mut().coordinators.load_time = Duration::from_millis(ms);

@@ -63,7 +63,7 @@ fn init(world: &World) {
     ask(world, &Request::InitProducerId(request));
 }
 
-/// A transaction with one record and one offset of this number.
+/// Runs a transaction with one record and one committed offset, both with this number.
 fn transaction(world: &World, number: u64, sequence: i32, committed: bool) {
     let add = AddPartitionsToTxnRequest {
         transactional_id: ID.into(),
@@ -179,7 +179,7 @@ fn results_of_transactions_are_visible_and_reported() {
 }
 
 #[test]
-fn markers_are_delayed_until_the_healing() {
+fn markers_are_delayed_until_the_world_is_healed() {
     let world = world();
     init(&world);
     world.delay_markers(50);

@@ -10,9 +10,9 @@ use crate::types::{NodeId, PartitionId};
 
 /// Leader epochs start above 0, so that metadata can report lower ones.
 const FIRST_EPOCH: i32 = 10;
-/// Above the elections that a partition has in any run.
+/// More than the number of elections of a partition in any run.
 const ABOVE_ANY_EPOCH: i32 = 100_000;
-/// By how much reported epochs are lower while they go back.
+/// The amount by which `epochs_go_back` lowers the reported leader epochs.
 const EPOCHS_BACK: i32 = 5;
 
 impl SimCluster {
@@ -50,7 +50,7 @@ impl SimCluster {
         }
     }
 
-    /// Whether metadata reports lower leader epochs than the real ones.
+    /// Sets whether metadata reports lower leader epochs than the real ones.
     pub(crate) fn epochs_go_back(&mut self, yes: bool) {
         self.reported_epochs_lowered_by = if yes { EPOCHS_BACK } else { 0 };
     }
@@ -66,7 +66,8 @@ impl SimCluster {
     }
 
     /// Replaces this cluster by another one with the same nodes, and with empty topics of the same names and partition
-    /// counts. Producer ids alone are not reused, since a producer could not notice that.
+    /// counts. The producer ids of the old cluster are not assigned again, because a producer could not notice that
+    /// another producer has its id.
     pub(crate) fn rebuild(&mut self, cluster_id: Arc<str>) {
         self.options.cluster_id = cluster_id;
         if let Some(journal) = &mut self.journal {

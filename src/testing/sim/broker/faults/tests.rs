@@ -82,7 +82,7 @@ fn truncation_removes_whole_batches_and_their_producer_state() {
         from_offset: 4,
     };
     assert_eq!(lost, Some(expected));
-    // Batches that were kept are still known as duplicates, lost ones are not.
+    // Duplicates of kept batches are still recognised; those of lost batches are not.
     assert_eq!(send(&mut cluster, 2).base_offset, 2);
     let behind = send(&mut cluster, 8).error;
     assert_eq!(behind, ErrorCode::OutOfOrderSequenceNumber);
@@ -198,7 +198,7 @@ fn a_partition_without_a_leader_refuses_batches() {
 }
 
 #[test]
-fn a_lowered_limit_refuses_batches_accepted_before() {
+fn a_lowered_size_limit_refuses_batches_that_were_accepted_before() {
     let mut cluster = simulated(KafkaRelease::V3_0);
     let settings = TopicSettings {
         max_message_bytes: 20,

@@ -413,7 +413,7 @@ fn with_replicas_another_node_becomes_leader_with_all_records() {
         (answer[0].error, answer[0].base_offset),
         (ErrorCode::NoError, 2)
     );
-    // When it is up again, the other one stays the leader.
+    // Node 1 stays the leader when node 0 is up again.
     cluster.node_up(0);
     let role = &cluster.partition("t", 0).unwrap().role;
     assert_eq!(
@@ -465,7 +465,7 @@ fn a_broker_reports_its_versions_and_those_by_which_clients_detect_features() {
             .collect();
         // librdkafka writes message format 2 only to brokers with Produce 3 and Fetch 4,
         let fetch = (1, 0, 12);
-        // and compresses with lz4 only for those with this version.
+        // and compresses with lz4 only for brokers with this API.
         let find_coordinator = (10, 0, 4);
         let of_transactions = [24, 25, 26, 28].map(|api| (api, 0, 3));
         let [add_partitions, add_offsets, end, commit_offsets] = of_transactions;
@@ -490,7 +490,7 @@ fn a_broker_reports_its_versions_and_those_by_which_clients_detect_features() {
     assert_eq!(cluster.requests().get(&ApiKey::ApiVersions), Some(&4));
 }
 
-/// Versions by release, as in the source code of each.
+/// The versions of each release, as in its source code.
 #[test]
 fn a_broker_supports_the_versions_of_its_release() {
     let told = |release| {
@@ -720,7 +720,7 @@ fn producer_ids_are_allocated_in_every_version() {
 /// #rejectInitProducerIdWhenEpochButNotIdProvided,
 /// #shouldReplaceProducerFencedWithInvalidProducerEpochInInitProducerIdWithOlderClient
 #[test]
-fn id_and_epoch_come_together_and_old_clients_get_no_fencing_error() {
+fn a_producer_id_without_its_epoch_is_refused_and_old_clients_get_no_fencing_error() {
     let mut cluster = cluster(1);
     for half in [(5, -1), (-1, 5)] {
         assert_eq!(

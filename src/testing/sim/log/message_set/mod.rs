@@ -19,9 +19,9 @@ const LARGEST_RATIO: usize = 1_100;
 /// Validates a message set, and converts its records to an uncompressed batch.
 ///
 /// # Kafka
-/// `Log#analyzeAndValidateRecords` and `LogValidator`, converting to format 2. Differs: a broker drops a
-/// message that is cut off at the end, writes nothing of an empty set, and takes format 2 in old
-/// versions of the request; here all of that is an error, since a good producer does none of it.
+/// `Log#analyzeAndValidateRecords` and `LogValidator`, converting to format 2. Differs: a broker drops a message that
+/// is cut off at the end, writes nothing of an empty set, and takes format 2 in old versions of the request; here all
+/// of that is an error, because a correct producer does none of it.
 pub(super) fn to_batch(
     bytes: Bytes,
     settings: &TopicSettings,

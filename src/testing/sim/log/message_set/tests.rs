@@ -113,7 +113,7 @@ fn a_message_set_may_get_the_log_append_time() {
 
 /// Each message is limited by itself, since a set has no size limit. Java: LogTest#testMessageSizeCheck
 #[test]
-fn the_largest_message_is_the_topics_limit_to_the_byte() {
+fn a_message_may_be_exactly_as_large_as_the_topics_limit() {
     let sent = set(&two(), LegacyMagic::V1, CompressionType::None);
     let largest = LegacyMagic::V1.message_size(1, 1);
     let limit = |bytes| TopicSettings {

@@ -35,12 +35,12 @@ struct Client {
     ids: BTreeSet<ConnectionId>,
     is_woken: bool,
     waits_until: Option<Deadline>,
-    /// Its last wait had no events and time left.
+    /// Whether its last wait returned no events before its time limit.
     is_parked: bool,
 }
 
 impl Client {
-    /// Whether a thread in this wait would return now.
+    /// Whether a thread in the client's wait would return now.
     fn is_due(&self, now: Instant) -> bool {
         let waits_until = self.waits_until.unwrap_or(Deadline::At(now));
         self.is_woken || !self.events.is_empty() || waits_until.is_over(now)
@@ -58,7 +58,7 @@ enum Ask {
     Accept(SocketAddr, Accept, Option<Box<dyn SimPeer>>),
     Receive(Box<dyn SimPeer>, Bytes),
     Call(Box<dyn SimPeer>),
-    /// With the bytes that had arrived; `None` for a reset connection.
+    /// With the bytes that had arrived but were not read; `None` for a reset connection.
     Ended(Box<dyn SimPeer>, Option<Bytes>),
 }
 
@@ -87,7 +87,7 @@ pub(super) struct NetworkWorld {
     last_client: usize,
     links: BTreeMap<LinkNumber, Link>,
     last_link: LinkNumber,
-    /// Scheduled events by time; those of the same time in the order of scheduling.
+    /// Scheduled events by time; events of the same time are in the order of scheduling.
     to_come: BTreeMap<(Instant, u64), (LinkNumber, LinkEvent)>,
     decided: u64,
 }
@@ -258,7 +258,7 @@ impl NetworkWorld {
         self.last_client
     }
 
-    /// Removes a client, for which nobody waits any more.
+    /// Removes a client. From now on time passes without its waits.
     pub(super) fn remove_poller(&mut self, client: usize) {
         self.clients.remove(&client);
     }
@@ -306,7 +306,7 @@ impl NetworkWorld {
         ends.min().unwrap_or(Deadline::Never)
     }
 
-    /// Events of a wait, and whether it was woken. Not necessarily all events.
+    /// The events of a wait, and whether the client was woken. Some events may be left for a later wait.
     pub(super) fn take_events(&mut self, client: usize) -> (Vec<(ConnectionId, Readiness)>, bool) {
         self.make_something_up(client);
         let Some(Client {

@@ -144,11 +144,11 @@ impl NetworkWorld {
             client.ids.remove(&id);
         }
         if matches!(link.state, LinkState::Connecting | LinkState::Refused) {
-            // The server does not know of it and never will.
+            // The server never learns of this connection.
             self.links.remove(&number);
             return;
         }
-        // After everything in flight.
+        // The server is notified after everything in flight has arrived.
         let at = link.up.last_arrival.max(now) + micros(1);
         self.decide(number, LinkEvent::PeerIsTold(Over::Closed), at);
     }

@@ -31,7 +31,8 @@ fn markers_wait_for_the_leader_of_their_partition() {
     cluster
         .create_topic("u", 1, TopicSettings::DEFAULT)
         .unwrap();
-    // Leaders are assigned round-robin: "u" gets the first node, "t" the second and then the first.
+    // Leaders are assigned round-robin: the partition of "u" is on the first node, those of "t" are on the second and
+    // the first.
     let mut it = Broker::with(cluster);
     let id = Arc::from(ID);
     let kind = CoordinatorKind::Transaction;

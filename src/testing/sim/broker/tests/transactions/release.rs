@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Versions by release, as in the source code of each.
+/// The versions of each release, as in its source code.
 #[test]
 fn a_release_supports_its_original_versions() {
     let newest = |release: KafkaRelease| {
@@ -48,7 +48,7 @@ fn the_first_release_with_transactions_commits_and_aborts() {
     assert!(matches!(answer, Answer::Close));
 }
 
-/// As brokers do with any request that they do not know.
+/// A broker closes the connection after any request that it does not know.
 #[test]
 fn releases_without_transactions_close_the_connection() {
     let mut it = Broker::of(KafkaRelease::V0_10_2);
