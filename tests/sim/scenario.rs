@@ -119,7 +119,8 @@ pub(crate) enum Begins {
     #[default]
     First,
     AtMs(u64),
-    /// `ms` milliseconds after the producer with the index `producer` has crashed or has failed for good.
+    /// `ms` milliseconds after the application of the producer with the index `producer` has crashed, has failed for
+    /// good or has performed all its operations.
     After {
         producer: usize,
         ms: u64,
@@ -253,7 +254,7 @@ pub(crate) enum Op {
         call: TransactionOp,
         timeout_ms: Option<u64>,
     },
-    /// A transactional call, whether the state allows it or not.
+    /// A transactional call that is made only if the application's state does not allow it.
     Stray {
         call: TransactionOp,
     },
