@@ -41,7 +41,8 @@ pub(crate) type Years = (i32, i32);
 const VALID: Years = (1990, 2090);
 const OVER: Years = (1990, 2010);
 
-/// TLS options of a scenario's brokers, valid for all their addresses, also after `moves` address changes.
+/// TLS options of a scenario's brokers. The right certificate is valid for all addresses that the brokers have in up to
+/// `moves` address changes.
 pub(crate) fn brokers(brokers: &Brokers, tls: &Tls, moves: u8) -> TlsOptions {
     let hosts = World::hosts(i32::from(brokers.nodes), brokers.by_name, moves);
     let (authority, stranger) = (authority(AUTHORITY), authority(STRANGER));
@@ -81,7 +82,7 @@ pub(crate) enum Party {
     Client,
 }
 
-/// A certificate of the trusted authority and its key, as PEM.
+/// A certificate that the trusted authority issued, and the private key of the certificate, as PEM.
 pub(crate) fn issued(party: Party, names: &[String], years: Years) -> (String, &'static str) {
     let key = match party {
         Party::Broker => BROKER,
@@ -103,7 +104,7 @@ impl Key {
             .key_provider
             .load_private_key(der)
             .unwrap();
-        // The public key stands at the end of its DER encoding.
+        // The last 32 bytes of the DER encoding are the public key.
         let told = key.public_key().unwrap();
         let public = told[told.len() - 32..].to_vec();
         Self { key, public }
@@ -169,7 +170,7 @@ mod tests {
     };
     use crate::trace::TraceHash;
 
-    /// A scenario with two producers, which send one record before the healing and one after it.
+    /// A scenario with two producers, each of which sends one record before the healing and one after it.
     fn scenario(protocols: &str, faults: &[TimedFault]) -> Scenario {
         let keys = [("max.block.ms", "2000"), ("delivery.timeout.ms", "5000")];
         let keys = [keys[0], keys[1], ("request.timeout.ms", "1000")];
@@ -339,10 +340,11 @@ mod tests {
         }
     }
 
-    /// Keys and random numbers differ between runs. Lengths do not, and a trace may depend on nothing else.
+    /// The keys and random numbers of TLS differ between runs, so a trace may depend only on lengths, which do not
+    /// differ.
     #[test]
     fn a_run_with_tls_has_the_same_trace_hash_each_time() {
-        // Each on its own thread, as in all runs: producers cache topics in thread-locals.
+        // Each run has a thread of its own, since producers cache topics in thread-locals.
         let hash_of = |seed| {
             let mut hash = TraceHash::new();
             let scenario = draw::scenario_with(

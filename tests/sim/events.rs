@@ -106,7 +106,7 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    /// Whether it is a call for transactions.
+    /// Whether this is a transactional call.
     pub(crate) fn is_transactional(&self) -> bool {
         matches!(
             self,
@@ -119,7 +119,7 @@ impl Call {
     }
 }
 
-/// The result of a call: `Ok`, or the error printed with `{:?}` (the kind is its first word) and with `{}`.
+/// The result of a call: `Ok`, or its error as printed with `{:?}` (the first word names the kind) and with `{}`.
 #[derive(Debug, Clone, PartialEq, Hash)]
 pub(crate) enum Returned {
     Ok,
@@ -131,7 +131,7 @@ pub(crate) enum Returned {
 }
 
 impl Returned {
-    /// The kind of the error.
+    /// The kind of the error; `None` for success.
     pub(crate) fn kind(&self) -> Option<&str> {
         match self {
             Self::Ok => None,
@@ -139,7 +139,7 @@ impl Returned {
         }
     }
 
-    /// A transactional call reported that the transaction may be committed all the same.
+    /// Whether a transactional call failed and reported that its transaction may have been committed.
     pub(crate) fn may_be_committed(&self) -> bool {
         const SAID: &str = "(the transaction may have been committed)";
         matches!(self, Self::Error { text, .. } if text.ends_with(SAID))
@@ -163,7 +163,7 @@ pub(crate) enum What {
         what: Call,
     },
     /// The call begins to wait: one event for each thing it waits for ("metadata", "memory", "a batch", "the sender's
-    /// end").
+    /// end"). `until` is `None` for a wait without a time limit.
     CallWaits {
         call: CallId,
         until: Option<Duration>,
@@ -173,7 +173,7 @@ pub(crate) enum What {
         returned: Returned,
     },
 
-    /// A record is offered, before anything is done with it. `inside`: by user code, of the same or another producer.
+    /// A record is offered, before anything is done with it. `inside` is true if user code offers it.
     RecordOffered {
         record: RecordId,
         producer: ProducerIndex,
@@ -211,7 +211,7 @@ pub(crate) enum What {
         record: RecordId,
     },
 
-    /// An interceptor was called: `on_send`, or `on_acknowledgement`.
+    /// An interceptor was called: `on_send` if `sent`, otherwise `on_acknowledgement`.
     Intercepted {
         producer: ProducerIndex,
         sent: bool,
@@ -234,15 +234,15 @@ pub(crate) enum What {
         partition: i32,
         base_offset: i64,
         records: Vec<RecordId>,
-        /// By record: hash of key, value and headers.
+        /// For each record, the hash of its key, value and headers.
         contents: Vec<u64>,
         timestamps: Vec<i64>,
         producer_id: i64,
         epoch: i16,
         sequence: i32,
-        /// It belongs to a transaction.
+        /// Whether the batch belongs to a transaction.
         transactional: bool,
-        /// Hash of the batch's bytes that a retry keeps: attributes, timestamps and records.
+        /// Hash of the bytes that are the same in each retry of the batch: attributes, timestamps and records.
         digest: u64,
     },
     /// A broker recognized a batch as a duplicate.
@@ -252,7 +252,7 @@ pub(crate) enum What {
         base_offset: i64,
         records: Vec<RecordId>,
     },
-    /// The log lost all records from this offset on, by an election or with its topic.
+    /// The log lost all records from this offset on, by an unclean leader election or because its topic was deleted.
     Truncated {
         topic: String,
         incarnation: u64,
@@ -296,8 +296,11 @@ pub(crate) enum What {
 
     /// A TLS handshake completed at a broker.
     Handshake {
+        /// TLS 1.3; otherwise TLS 1.2.
         is_newest: bool,
+        /// An earlier session was resumed.
         is_resumed: bool,
+        /// The client showed a certificate.
         has_certificate: bool,
         /// The broker showed a valid certificate.
         is_trusted: bool,
@@ -316,7 +319,7 @@ pub(crate) enum What {
         level: log::Level,
         text: String,
     },
-    /// A step of the sender: whether it now waits, and until when.
+    /// A step of the sender: whether it now waits, and until when; `until` is `None` without a time limit.
     SenderStep {
         waits: bool,
         until: Option<Duration>,
@@ -327,7 +330,7 @@ pub(crate) enum What {
         producer: ProducerIndex,
         stage: TxnStage,
     },
-    /// The run cannot end, and why.
+    /// The run cannot end; `why` is the reason.
     Stuck {
         why: String,
     },

@@ -1,6 +1,6 @@
-//! Certificates that expire while a producer is connected, its own or its broker's. Established connections are not
-//! affected; new ones fail with an error that names the date and the key; with a renewed certificate records are
-//! delivered again.
+//! Tests with a certificate of the client or of the broker that expires while the producer is connected. Established
+//! connections are not affected. New connections fail with an error that names the date and the configuration key. With
+//! a renewed certificate records are delivered again.
 
 use std::pin::pin;
 use std::task::{Context, Waker};
@@ -39,8 +39,8 @@ struct Stage {
 }
 
 impl Stage {
-    /// `broker` and `client` are the years in which the certificates are valid; with a client certificate the broker
-    /// requires one.
+    /// `broker` and `client` are the years in which the certificates are valid. If `client` is given, the broker
+    /// requires a client certificate; `None` stands for a client without one.
     fn new(protocol: &str, broker: Years, client: Option<Years>) -> Self {
         let hosts = World::hosts(1, false, 0);
         let listener = |years| {
@@ -70,7 +70,7 @@ impl Stage {
             tls: Some(tls),
         };
         let world = World::new(&QUIET, &brokers, 7);
-        // No task waits in this test.
+        // From now on a call that would block this thread panics. No task waits in this test.
         drop(Parking::new(&world));
         let (producer, sender) = producer(&world, protocol, client);
         Self {
@@ -97,7 +97,7 @@ impl Stage {
         told.map(|metadata| metadata.offset())
     }
 
-    /// Expects that the record fails, with these words in the error.
+    /// Sends a record, and expects that it fails with these words in the error.
     #[track_caller]
     fn refused(&mut self, words: &[&str]) {
         let error = self.send().unwrap_err();
@@ -123,7 +123,7 @@ impl Stage {
         }
     }
 
-    /// Closes in steps, since a drop would wait.
+    /// Closes the producer step by step, since dropping it would block the thread.
     fn end(self) {
         let Self {
             world,
@@ -139,7 +139,7 @@ impl Stage {
     }
 }
 
-/// Runs the world until the condition holds.
+/// Runs the world until the condition holds, at most for 60 simulated seconds.
 fn until(world: &World, sender: &mut SimSender, mut is_so: impl FnMut() -> bool) {
     let end = world.elapsed() + Duration::from_secs(60);
     let step = |sender: &mut SimSender| {
@@ -195,14 +195,14 @@ fn producer(
 const PROTOCOLS: [&str; 2] = ["TLSv1.2", "TLSv1.3"];
 
 #[test]
-fn an_expired_broker_certificate_fails_new_connections_only_until_it_is_renewed() {
+fn an_expired_broker_certificate_fails_new_connections_until_it_is_renewed() {
     for protocol in PROTOCOLS {
         let mut stage = Stage::new(protocol, SHORT, None);
         assert_eq!(stage.send().unwrap(), 0);
         stage.half_a_year_passes();
         assert_eq!(stage.send().unwrap(), 1, "the connection stands");
         stage.cut();
-        // Twice: in a resumed session the broker would show no certificate.
+        // Neither attempt may resume a TLS session, in which the broker would show no certificate.
         for _ in 0..2 {
             stage.refused(&[
                 "authentication failed",
@@ -219,7 +219,7 @@ fn an_expired_broker_certificate_fails_new_connections_only_until_it_is_renewed(
 }
 
 #[test]
-fn an_expired_client_certificate_fails_new_connections_only_until_it_is_renewed() {
+fn an_expired_client_certificate_fails_new_connections_until_it_is_renewed() {
     for protocol in PROTOCOLS {
         let mut stage = Stage::new(protocol, LONG, Some(SHORT));
         assert_eq!(stage.send().unwrap(), 0);

@@ -12,7 +12,7 @@ use crate::scenario::{Api, Fault, Moment};
 #[cfg(feature = "tls")]
 use crate::scenario::{InsteadOfTls, WrongCertificate};
 
-/// A fault in progress, with what is needed to end it.
+/// A fault in progress, with the rule that scripts its responses, if it has one.
 #[derive(Debug)]
 pub(crate) struct Ongoing {
     fault: Fault,
@@ -58,7 +58,7 @@ pub(crate) fn begin(fault: &Fault, world: &World) -> Ongoing {
                 world.move_transaction_coordinator(key, *to);
             }
         }
-        // Applied by `settle`, since several of them add up to the worst one.
+        // Applied by `settle`, since of several at the same time only the worst has an effect.
         Fault::Slow { .. }
         | Fault::LoadCoordinators { .. }
         | Fault::DelayMarkers { .. }
@@ -101,8 +101,8 @@ pub(crate) fn settle<'a>(fault: &Fault, ongoing: impl Iterator<Item = &'a Ongoin
     }
 }
 
-/// Ends a fault before the healing. Instantaneous faults need no end, and lost data stays lost. An effect that
-/// `others`, the faults still in progress, have too is left in place.
+/// Ends a fault before the healing. Instantaneous faults need no end, and lost data stays lost. If one of `others`, the
+/// faults still in progress, has the same effect, the effect stays.
 pub(crate) fn end<'a>(
     ongoing: &Ongoing,
     mut others: impl Iterator<Item = &'a Ongoing>,
@@ -233,7 +233,7 @@ fn rule_of(fault: &Fault) -> Option<Rule> {
             after_applying,
         } => {
             let mut rule = Rule::on(api(*request)).fail(ErrorCode::from_code(*code));
-            // The other requests have no results by topic and are refused as a whole.
+            // Errors of all other requests apply to the whole request.
             let topic = topic
                 .as_ref()
                 .filter(|_| matches!(request, Api::Produce | Api::Metadata));

@@ -1,15 +1,15 @@
 //! Planted defects: the seed or the test that catches each.
 //!
 //! [`CAUGHT_BY`] names a test for each defect that is known to be caught by one. [`Search`] looks for the first seed
-//! that catches a defect, each in a process of its own, since a defective producer may loop for ever, overflow the
-//! stack or abort the process.
+//! that catches a defect. Each defect has a process of its own, since a defective producer may loop for ever, overflow
+//! the stack or abort the process.
 
 #![allow(dead_code, reason = "the searching is for builds with planted defects")]
 
 /// A test that catches a defect: `"lib"`, the name of a test target or [`MODELS`], and the name of the test there.
 pub(crate) type Catcher = (&'static str, &'static str);
 
-/// The loom models: they have a build of their own, and check themselves which defects they catch.
+/// The loom models: they have a build of their own, which itself checks that they catch their defects.
 const MODELS: &str = "models";
 
 /// All defects, in the order of the list in `src/planted.rs`.
@@ -1146,11 +1146,12 @@ pub(crate) mod search {
     enum Caught {
         Seed(u64, String),
         Test(Catcher, &'static str),
-        /// By none of this many seeds and by no test, with the reason if the search itself failed.
+        /// Caught by none of this many seeds and by no test. The text is the reason, if one is known, such as that the
+        /// search itself failed.
         Not(u64, String),
     }
 
-    /// All defects with what caught them.
+    /// All defects, each with the seed or test that caught it.
     #[derive(Debug)]
     pub(crate) struct Report(Vec<(&'static str, Caught)>);
 
@@ -1164,7 +1165,8 @@ pub(crate) mod search {
         true
     }
 
-    /// Searches for all defects, or those named in the environment, and prints what caught each.
+    /// Searches for all defects, or those named in the environment, and prints the seed or test that caught each of
+    /// them.
     ///
     /// # Panics
     /// If a defect is missed, or seeds catch too few.
@@ -1195,7 +1197,8 @@ pub(crate) mod search {
     }
 
     impl Search {
-        /// Searches for each defect. First, without any defect nothing may fail, or the results would mean nothing.
+        /// Searches for each defect. Before, it checks that no seed and no test fails without a defect, since otherwise
+        /// the results would mean nothing.
         ///
         /// # Panics
         /// If something fails without a defect.
@@ -1340,7 +1343,7 @@ pub(crate) mod search {
     }
 
     fn end(child: &mut Child) {
-        // It may have ended by itself.
+        // The child may have ended by itself.
         let _ = child.kill();
         let _ = child.wait();
     }

@@ -1,8 +1,8 @@
 //! Scenario: everything that one run of the simulator does, as data. It is drawn from a seed, shrunk when it fails, and
 //! stored as JSON when it has found a bug.
 //!
-//! All times are simulated and count from the start of the run. Random choices during the run (which task steps next,
-//! how long a piece of a stream travels) follow from [`Scenario::seed`] as well.
+//! All times are simulated. Points in time count from the start of the run. Random choices during the run (which task
+//! steps next, how long a piece of a stream travels) follow from [`Scenario::seed`] as well.
 
 use std::collections::BTreeMap;
 
@@ -17,16 +17,16 @@ pub(crate) struct Scenario {
     pub(crate) brokers: Brokers,
     pub(crate) topics: Vec<Topic>,
     pub(crate) producers: Vec<Producer>,
-    /// What the logger does at each line.
+    /// Behaviour of the logger, which is called for each log line.
     pub(crate) logger: Behaviour,
-    /// The logger takes lines of all levels, not only Info and above.
+    /// Whether the logger takes lines of all levels; otherwise it takes only Info and above.
     #[serde(default)]
     pub(crate) logs_all: bool,
     /// The longest time that an application thread takes for one step of packing a batch, while other tasks run.
     #[serde(default)]
     pub(crate) packing_us: u64,
     pub(crate) faults: Vec<TimedFault>,
-    /// When all faults end. From then on every record and call has to complete.
+    /// The time at which all faults end. From then on every record and call has to complete.
     pub(crate) heal_at_ms: u64,
 }
 
@@ -39,10 +39,13 @@ pub(crate) struct Network {
     pub(crate) latency_us: u64,
     /// Buffer size of one direction of a connection, in bytes.
     pub(crate) capacity: usize,
-    /// Reads and writes are short: they transfer fewer bytes than they could.
+    /// Whether reads and writes are short: they transfer fewer bytes than they could.
     pub(crate) splits: bool,
+    /// Whether a read that empties a stream reports it as drained; otherwise only the next read does.
     pub(crate) short_read_drains: bool,
+    /// Percentage of waits with spurious events.
     pub(crate) spurious_percent: u8,
+    /// Percentage of connections that are established at once.
     pub(crate) at_once_percent: u8,
 }
 
@@ -53,18 +56,20 @@ pub(crate) struct Brokers {
     pub(crate) release: String,
     pub(crate) replication: u8,
     pub(crate) auto_create_topics: bool,
-    /// `bootstrap.servers` has a host name, and brokers advertise host names; otherwise addresses.
+    /// Whether `bootstrap.servers` and the addresses that brokers advertise are host names; otherwise they are IP
+    /// addresses.
     pub(crate) by_name: bool,
     /// The first epoch of new producer ids.
     #[serde(default)]
     pub(crate) first_epoch: i16,
-    /// Brokers refuse a batch whose partition was not added to its transaction, as Kafka does since 3.6 (KIP-890).
+    /// Whether brokers refuse a batch whose partition was not added to its transaction, as Kafka does since 3.6
+    /// (KIP-890).
     #[serde(default)]
     pub(crate) verify_transactions: bool,
-    /// Brokers require SASL.
+    /// The SASL setup of the brokers; `None` if they do not require SASL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sasl: Option<Sasl>,
-    /// Brokers require TLS.
+    /// The TLS setup of the brokers; `None` if they do not require TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tls: Option<Tls>,
 }
@@ -73,7 +78,7 @@ pub(crate) struct Brokers {
 pub(crate) struct Tls {
     /// `ssl.enabled.protocols` of all producers.
     pub(crate) protocols: String,
-    /// Brokers require client certificates.
+    /// Whether brokers require client certificates.
     pub(crate) client_certificates: bool,
 }
 
@@ -81,7 +86,7 @@ pub(crate) struct Tls {
 pub(crate) struct Sasl {
     /// `sasl.mechanism` of all producers.
     pub(crate) mechanism: String,
-    /// Session lifetime, after which clients have to re-authenticate.
+    /// Session lifetime, after which clients have to re-authenticate; `None` for no limit.
     pub(crate) session_ms: Option<u64>,
 }
 
@@ -103,7 +108,7 @@ pub(crate) struct Producer {
     /// When the producer is built.
     #[serde(default, skip_serializing_if = "Begins::is_first")]
     pub(crate) begins: Begins,
-    /// The application crashes: it ends without closing its producer.
+    /// The crash of the application, which ends without closing its producer; `None` if it does not crash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) crashes: Option<Crash>,
 }
@@ -114,7 +119,8 @@ pub(crate) enum Begins {
     #[default]
     First,
     AtMs(u64),
-    /// This long after another producer (by its index) has crashed or has failed for good.
+    /// `ms` milliseconds after the application of the producer with the index `producer` has crashed, has failed for
+    /// good or has performed all its operations.
     After {
         producer: usize,
         ms: u64,
@@ -127,7 +133,8 @@ impl Begins {
     }
 }
 
-/// A crash: this many steps of the run after the application has reached a stage for the `nth` time, counted from 1.
+/// The moment of a crash: `steps` steps of the run after the application has reached `stage` for the `nth` time,
+/// counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Crash {
     pub(crate) stage: TxnStage,
@@ -166,12 +173,13 @@ pub(crate) struct Plugins {
     pub(crate) metrics_reporter: Option<Behaviour>,
 }
 
-/// Behaviour of a piece of user code beyond its purpose: acts, each at every `every`th call.
+/// Behaviour of a piece of user code beyond its purpose: its acts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Behaviour {
     pub(crate) acts: Vec<Every>,
 }
 
+/// An act that is performed at every `every`th call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Every {
     pub(crate) every: u32,
@@ -193,7 +201,7 @@ pub(crate) enum Act {
     AsksForPartitions(String),
     /// Drops the futures that the application holds.
     DropsFutures,
-    /// Waits for a record that is not complete.
+    /// Waits for a record whose future the application holds.
     Gets,
     /// Reads all metrics.
     ReadsMetrics,
@@ -220,7 +228,8 @@ pub(crate) enum Op {
     Sleep {
         ms: u64,
     },
-    /// `get` or `get_timeout` on the oldest futures that this thread holds; futures that are complete are dropped.
+    /// `get` or `get_timeout` on the oldest futures that this thread holds; a future that returns its outcome is
+    /// dropped.
     Get {
         count: u32,
         timeout_ms: Option<u64>,
@@ -239,17 +248,17 @@ pub(crate) enum Op {
     },
     /// Drops this thread's handle of the producer; dropping the last handle drops the producer.
     DropProducer,
-    /// A transactional call. After a time-out it is repeated; after another error the application does what the error
-    /// demands. Calls that its known state does not allow are left out.
+    /// A transactional call. After a time-out it is repeated; after another error the application aborts the
+    /// transaction or stops, as the error demands. Calls that the application's state does not allow are left out.
     Transaction {
         call: TransactionOp,
         timeout_ms: Option<u64>,
     },
-    /// A transactional call, whether the state allows it or not.
+    /// A transactional call that is made only if the application's state does not allow it.
     Stray {
         call: TransactionOp,
     },
-    /// Waits until another thread has begun a transaction, at most this long.
+    /// Waits until another thread has begun a transaction, at most `ms` milliseconds.
     AwaitTransaction {
         ms: u64,
     },
@@ -259,7 +268,8 @@ pub(crate) enum Op {
 pub(crate) enum TransactionOp {
     Init,
     Begin,
-    /// Commits one offset for each of these partitions; every call has an offset of its own.
+    /// Commits an offset for each of these partitions. All partitions of a call get the same offset, and each call has
+    /// another one.
     SendOffsets {
         group: String,
         partitions: Vec<(String, i32)>,
@@ -275,14 +285,14 @@ pub(crate) struct Burst {
     pub(crate) partition: Option<i32>,
     /// Number of different keys; 0 for none.
     pub(crate) keys: u32,
-    /// Number of headers, one of which has no value.
+    /// Number of headers; the second of them has no value.
     #[serde(default)]
     pub(crate) headers: u8,
-    /// The application sets each record's timestamp.
+    /// Whether the application sets each record's timestamp.
     #[serde(default)]
     pub(crate) stamped: bool,
     pub(crate) count: u32,
-    /// Size of the value in bytes; at least the bytes of the record's number.
+    /// Size of the value in bytes; a value is never shorter than the record's number.
     pub(crate) size: u32,
     pub(crate) how: How,
     /// Behaviour of the callback; `None` for no callback.
@@ -297,8 +307,8 @@ pub(crate) enum How {
     TrySend,
 }
 
-/// A fault with its start and duration; without a duration it lasts until the healing. Instantaneous faults, such as a
-/// cut, have no duration.
+/// A fault with its start and duration; if `for_ms` is `None`, it lasts until the healing. Instantaneous faults, such
+/// as a cut, have no duration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TimedFault {
     pub(crate) at_ms: u64,
@@ -319,7 +329,8 @@ pub(crate) enum Fault {
     Cut {
         node: i32,
     },
-    /// On the node's present connections nothing arrives any more, in one direction or both.
+    /// On the node's present connections everything is held back until the fault ends: requests if `up`, responses if
+    /// `down`.
     Silence {
         node: i32,
         up: bool,
@@ -346,7 +357,8 @@ pub(crate) enum Fault {
         node: i32,
         instead: InsteadOfTls,
     },
-    /// Handshakes are cut off: the broker sends only this part of its flight with this index (the first is 0).
+    /// Handshakes are cut off: of its flight with index `turn` (the first is 0) the broker sends only `permille`
+    /// thousandths, then resets the connection if `resets`, and otherwise closes it.
     CutHandshake {
         node: i32,
         turn: u8,
@@ -376,7 +388,7 @@ pub(crate) enum Fault {
     EpochsGoBack,
     /// Another cluster answers at the same addresses: another cluster id, the same topics, empty logs.
     Rebuild,
-    /// All brokers move to other addresses; the name of the bootstrap server follows.
+    /// All brokers move to other addresses; the name of the bootstrap server resolves to the new ones.
     MoveBrokers,
     DeleteTopic {
         topic: String,
@@ -410,17 +422,17 @@ pub(crate) enum Fault {
         key: String,
         to: i32,
     },
-    /// A new coordinator loads its state for this long.
+    /// A new coordinator loads its state for `ms` milliseconds.
     LoadCoordinators {
         ms: u64,
     },
-    /// Transaction markers are written this long after the transaction has ended.
+    /// Transaction markers are written `ms` milliseconds after the transaction has ended.
     DelayMarkers {
         ms: u64,
     },
 
     // Responses.
-    /// Requests are answered with an error: this many, or all while the fault lasts.
+    /// Requests are answered with an error: `times` of them, or with `None` all requests while the fault lasts.
     Error {
         request: Api,
         topic: Option<String>,
@@ -429,8 +441,8 @@ pub(crate) enum Fault {
         times: Option<u64>,
         after_applying: bool,
     },
-    /// The connection is lost with the request: before the request is applied, after it, or when this many bytes of the
-    /// response were sent.
+    /// The response to a request is lost: before the request is applied, after it, or when some bytes of the response
+    /// were sent. Then the broker closes the connection if `closes`, and otherwise sends nothing more.
     Lose {
         request: Api,
         moment: Moment,
@@ -446,7 +458,7 @@ pub(crate) enum Fault {
         request: Option<Api>,
         ms: u64,
     },
-    /// A node supports only old versions of a request, or none.
+    /// A node supports a request only up to the version `up_to`, or with `None` not at all.
     Versions {
         node: i32,
         request: Api,

@@ -1,5 +1,5 @@
-//! Storage of scenarios as JSON files. A seed draws another scenario after each change of the generator, so the
-//! scenario that found a bug is stored itself, in `tests/sim/regressions`, with its story.
+//! Storage of scenarios as JSON files. A seed draws another scenario after each change of the generator. Therefore not
+//! the seed but the scenario that found a bug is stored, in `tests/sim/regressions`, with its story.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -10,7 +10,7 @@ use crate::scenario::Scenario;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Stored {
-    /// What the scenario found, for a maintainer who reads it years later.
+    /// The bug that the scenario found, described for a maintainer who reads this years later.
     pub(crate) story: String,
     pub(crate) scenario: Scenario,
 }

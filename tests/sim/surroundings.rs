@@ -15,7 +15,7 @@ use crate::scenario::{Brokers, Network, Scenario};
 /// Builds the world with the topics that exist from the start.
 ///
 /// # Panics
-/// If the scenario names no release.
+/// If the scenario's release is unknown.
 pub(crate) fn world_of(scenario: &Scenario) -> World {
     let network = network(&scenario.network);
     #[allow(unused_mut, reason = "without TLS")]
@@ -95,7 +95,7 @@ pub(crate) fn tokens(brokers: &Brokers) -> Option<impl TokenProvider + use<>> {
     has_tokens.then_some(|| Ok(OAuthBearerToken::new(TOKEN, TOKEN_VALID_FOR)))
 }
 
-/// Adds the trusted certificates and the client's own.
+/// Adds the TLS versions, the trusted certificates and, if brokers require one, the client's certificate.
 #[cfg(feature = "tls")]
 fn trust(config: ProducerConfigBuilder, brokers: &Brokers) -> ProducerConfigBuilder {
     let Some(tls) = &brokers.tls else {
@@ -136,7 +136,7 @@ fn brokers(brokers: &Brokers) -> BrokersOptions {
             token: TOKEN.to_owned(),
             session: sasl.session_ms.map(Duration::from_millis),
         }),
-        // The same for the whole scenario.
+        // Set by `world_of`, which knows the whole scenario.
         #[cfg(feature = "tls-no-provider")]
         tls: None,
     }

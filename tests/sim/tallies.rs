@@ -1,5 +1,5 @@
 //! Tallies: counts of the faults, error codes, calls, failures, acts of user code and named states that runs have
-//! reached. An expected one that was never reached shows as zero.
+//! reached. An expected name that was never reached is shown with zero.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -89,7 +89,7 @@ impl Counts {
     }
 }
 
-/// A table: expected names first, in their order and with zeros; then the others.
+/// A table: first the expected names, in their order and with zeros; then all other names.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (offered, acknowledged) = (self.records_offered, self.records_acknowledged);
@@ -604,7 +604,7 @@ impl Tallies {
         let before = self.transactional.epochs.insert(id.to_owned(), now);
         match did {
             Coordinated::Initialized => {
-                // An epoch bump of the same producer, since no `init_transactions` is in progress.
+                // If no `init_transactions` is in progress, this is an epoch bump of the same producer.
                 let is_same = self.calls.values().all(|call| *call != "InitTransactions");
                 if before.is_some() && is_same {
                     self.state("a transactional producer gets its next epoch");
@@ -670,7 +670,7 @@ impl Tallies {
         let Who::Thread { producer, .. } = who else {
             return;
         };
-        // The snapshot shows calls that wait for memory.
+        // Calls that wait for memory are counted from the snapshots.
         let for_memory = self
             .producers
             .get(producer)
@@ -872,7 +872,7 @@ mod tests {
     use crate::events::{CallId, RecordId};
     use crate::scenario::{self, Api, TimedFault, TxnStage};
 
-    /// One fault of each kind. A missing kind does not compile.
+    /// One fault of each kind. If a kind is missing, this function does not compile.
     fn faults() -> Vec<TimedFault> {
         let (topic, partition, node) = (String::from("t"), 0, 0);
         let request = Api::Produce;

@@ -8,13 +8,14 @@ use crate::events::{Event, Outcome, What};
 /// At the time of the acknowledgement the log holds, or has held, a copy of the record at that offset. Later losses are
 /// not the producer's fault: events of the brokers name the lost copies.
 ///
-/// With acks=0 the offset is unknown. But if neither a fault nor a refused request has disturbed the run, such a record
-/// is in the log at the end.
+/// With acks=0 the offset is unknown. But if neither a fault nor a refused request has disturbed the run, a record
+/// acknowledged with acks=0 is in the log at the end.
 ///
-/// Excused: `DUPLICATE_SEQUENCE_NUMBER` injected by a fault. It counts as an acknowledgement without an offset.
+/// Excused: `DUPLICATE_SEQUENCE_NUMBER` injected by a fault. The producer takes this error for an acknowledgement
+/// without an offset.
 #[derive(Default)]
 pub(super) struct Acknowledged {
-    /// A broker has closed a connection, as brokers do to refuse a request with acks=0.
+    /// Whether a broker has closed a connection, as brokers do to refuse a request with acks=0.
     has_closed: bool,
 }
 
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn with_acks_0_there_is_no_offset() {
+    fn with_acks_0_an_acknowledged_offset_is_caught() {
         let mut story = Story::with(Acknowledged::default(), &[("acks", "0")], &[]);
         story.send(0, "t", 0);
         story.told(0, acknowledged("t", 0, -1));
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_called_a_duplicate_has_no_offset_to_check() {
+    fn a_record_that_a_fault_calls_a_duplicate_may_be_acknowledged_without_an_offset() {
         let fault = error(Api::Produce, Some("t"), None, 46, false);
         let mut story = Story::with(Acknowledged::default(), &[], &[fault]);
         story.send(0, "t", 0);
@@ -188,7 +189,7 @@ mod tests {
         assert_eq!(story.found(), [""; 0]);
     }
     #[test]
-    fn with_acks_0_a_missing_record_is_caught_if_nothing_went_wrong() {
+    fn with_acks_0_a_missing_record_is_caught_unless_a_fault_began_or_a_connection_was_closed() {
         for (is_there, fate, begins, expected) in [
             (true, "silent", false, 0),
             (false, "silent", false, 1),

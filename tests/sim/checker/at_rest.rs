@@ -41,7 +41,8 @@ const RULE: &str = "at rest";
 
 impl Rule for Memory {
     fn see(&mut self, facts: &Facts, event: &Event, _: &mut Found) {
-        // Between two snapshots memory may have been allocated and released.
+        // A call that returned may have allocated and released memory between two snapshots, so the wait is counted
+        // anew.
         if let (What::CallEnds { .. }, Some(call)) = (&event.what, &facts.ended_call) {
             let waiting = call
                 .producer
@@ -90,7 +91,8 @@ impl Memory {
             return;
         }
         let since = *waiting[index].get_or_insert_with(|| facts.moment());
-        // A thread packs a filled batch after the step of its call, and may wait for memory meanwhile.
+        // A thread packs the batch that a step of its call has filled. Meanwhile the call may already count as waiting
+        // for memory, so the time for packing is allowed too.
         if facts.since(since) > SLACK + self.round_trips + facts.packing {
             let text = format!(
                 "{} threads of producer {index} wait for memory, and {}",
@@ -137,7 +139,7 @@ fn check(index: usize, snapshot: ProducerSnapshot, glance: &Glance, found: &mut 
 /// When the run is idle and at its end, everything named "queued …" is empty, and no other collection is larger than
 /// topics, partitions and nodes justify.
 pub(super) struct Sizes {
-    /// Limit on sizes: the number of things that the scenario names, and some more.
+    /// Limit on sizes: twice the number of topics, partitions and nodes that the scenario names, and some more.
     bound: usize,
 }
 
@@ -155,7 +157,7 @@ impl Sizes {
                 _ => 0,
             };
         }
-        // Twice, and some more: for topics that only bursts name, and for collections of fixed size.
+        // Twice the number, and some more, for topics that only bursts name and for collections of fixed size.
         Self {
             bound: 2 * bound + 64,
         }

@@ -7,15 +7,17 @@ use crate::scenario::Scenario;
 
 /// The results that each transactional call may have, given the results of the earlier calls:
 ///
-/// - A call that timed out has to be repeated, and until its result is known other calls are refused. Not so pending
-///   offsets: they are queued, and other offsets, a commit or an abort may follow.
+/// - A call that timed out has to be repeated, and other calls are refused until its result is known. A call that
+///   commits offsets is an exception: after its time-out the offsets stay queued, and other offsets, a commit or an
+///   abort may follow.
 /// - A failed transaction can only be aborted.
 /// - After a fatal error every call fails with a fatal error.
-/// - A call that the state does not allow is refused and changes nothing; a call that it allows is not refused.
+/// - A call that the state does not allow is refused and changes nothing; a call that the state allows is not refused.
 /// - A record is accepted only while a transaction is open.
 ///
-/// A transaction or the whole producer may fail at any time. Calls that commit offsets may overlap, and return their
-/// results after the state has changed: such a result says nothing of the new state.
+/// A transaction or the whole producer may fail at any time. Calls that commit offsets may overlap, and may return
+/// their results after the state has changed. Such a result does not depend on the new state, and is not checked unless
+/// it is fatal.
 pub(super) struct CallsInState {
     producers: Vec<Known>,
 }
@@ -23,7 +25,7 @@ pub(super) struct CallsInState {
 struct Known {
     is_transactional: bool,
     state: State,
-    /// The event since which this state holds.
+    /// Number of the event since which this state holds.
     since: u64,
     /// Number of transactional calls in progress.
     calls: u32,
@@ -36,7 +38,7 @@ enum State {
     Open,
     Failed,
     Fatal,
-    /// A call timed out in this state.
+    /// The call timed out; the state is the one in which it was made.
     Pending(Call, Box<State>),
 }
 
@@ -88,7 +90,7 @@ impl CallsInState {
 }
 
 impl State {
-    /// The next state, or the result that was expected.
+    /// The next state; if the result is not allowed, the expected result as an error.
     fn after(
         &self,
         call: &Call,
@@ -97,7 +99,7 @@ impl State {
     ) -> Result<Self, &'static str> {
         match kind {
             Some("Fatal" | "Fenced") => return Ok(Self::Fatal),
-            // The pending call can still return its own result.
+            // While the producer closes, the pending call can still return its own result.
             Some("Closed") if is_closing => match self {
                 Self::Pending(pending, _) if !is_same(pending, call) => return Ok(self.clone()),
                 _ => return Ok(Self::Fatal),
@@ -142,9 +144,9 @@ impl State {
             (Self::Open | Self::Failed, Call::Abort { .. }, _) => {
                 Err("success or a time-out of the abort")
             }
-            // The transaction has failed since, or had failed before.
+            // The transaction failed during the call or before it.
             (Self::Open | Self::Failed, _, Some("Abortable"))
-            // Repeated: their request may be queued behind the look-up of a coordinator.
+            // Repeated offsets may time out: their request may be queued behind the look-up of a coordinator.
             | (Self::Failed, Call::SendOffsets { .. }, Some("TimedOut")) => Ok(Self::Failed),
             (Self::Failed, _, _) => Err("an abortable error"),
             (Self::Open, Call::SendOffsets { .. } | Call::Commit { .. }, _) => {

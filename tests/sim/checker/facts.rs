@@ -12,7 +12,8 @@ use super::transactions::Transactions;
 use crate::events::{Call, CallId, Event, Outcome, ProducerIndex, RecordId, What, Who};
 use crate::scenario::{self, Scenario};
 
-/// Limit above the records of any run: the bytes that a broker wrote may hold no valid record number.
+/// Upper limit on record numbers, above those of any run: a batch in a log may hold bytes that are no valid record
+/// number.
 const RECORDS_AT_MOST: u64 = 1_000_000;
 
 #[derive(Debug)]
@@ -36,14 +37,14 @@ pub(crate) struct Facts {
     /// The longest time for packing a batch, all steps together.
     pub(crate) packing: Duration,
     pub(crate) transactions: Transactions,
-    /// All brokers support transactions.
+    /// Whether the brokers support transactions.
     pub(crate) knows_transactions: bool,
-    /// The run reports when futures complete.
+    /// Whether the run reports when futures complete.
     futures_are_looked_at: bool,
     records: Vec<Option<RecordFacts>>,
     topics: BTreeMap<Rc<str>, TopicId>,
     names: Vec<Rc<str>>,
-    /// Truncated logs, with the number of the event.
+    /// Truncated logs, each with the number of the event that truncated it.
     truncations: Vec<(LogId, u64)>,
 }
 
@@ -72,12 +73,13 @@ impl NetworkFacts {
 #[derive(Debug)]
 pub(crate) struct ProducerFacts {
     pub(crate) settings: Settings,
+    /// Number of accepted records.
     pub(crate) taken: u64,
     /// Time at which the first close or drop began.
     pub(crate) closing: Option<Duration>,
-    /// The application has crashed.
+    /// The moment of the application's crash; `None` if it has not crashed.
     pub(crate) crashed: Option<Moment>,
-    /// Number of futures that user code has read, with no event that says which.
+    /// Number of futures that user code has read. No event tells which futures these are.
     pub(crate) unsaid: u64,
 }
 
@@ -98,6 +100,7 @@ pub(crate) struct RecordFacts {
     pub(crate) inside: bool,
     pub(crate) offered: Moment,
     pub(crate) taken: Option<Moment>,
+    /// Number of the event that refused the record.
     pub(crate) refused: Option<u64>,
     /// The first outcome that was reported.
     pub(crate) outcome: Option<Outcome>,
@@ -110,7 +113,7 @@ pub(crate) struct RecordFacts {
 }
 
 impl RecordFacts {
-    /// Whether somebody learns the outcome, at the latest at the end of the run.
+    /// Whether a callback or a future reports the outcome, at the latest at the end of the run.
     pub(crate) fn has_observer(&self) -> bool {
         self.has_callback || !self.future_dropped
     }
@@ -121,7 +124,7 @@ impl RecordFacts {
 pub(crate) struct Moment {
     pub(crate) at: Duration,
     pub(crate) event: u64,
-    /// Time spent in user code up to then.
+    /// Time spent in user code up to this point.
     pub(crate) user_time: Duration,
 }
 
@@ -173,7 +176,7 @@ impl Facts {
         }
     }
 
-    /// Time since then, without the time that user code has taken.
+    /// Time since `moment`, without the time that user code has taken.
     pub(crate) fn since(&self, moment: Moment) -> Duration {
         let user = self.user_time.saturating_sub(moment.user_time);
         self.now.saturating_sub(moment.at).saturating_sub(user)
@@ -210,14 +213,14 @@ impl Facts {
         self.topics.get(name).copied()
     }
 
-    /// Whether the record's application has crashed, so that nobody learns the outcome.
+    /// Whether the record's application has crashed, so that its outcome is not reported.
     pub(crate) fn is_of_crashed(&self, record: &RecordFacts) -> bool {
         let producer = self.producers.get(record.producer);
         producer.is_some_and(|producer| producer.crashed.is_some())
     }
 
-    /// Records whose send calls have not returned. Each may be complete already: its batch may be sent while its thread
-    /// still packs it or another one.
+    /// Records whose send calls have not returned. Such a record may be complete already: its batch may be sent while
+    /// the thread still packs this batch or another one.
     pub(crate) fn sends_in_progress(
         &self,
         producer: ProducerIndex,
@@ -242,8 +245,8 @@ impl Facts {
             || self.faults.was_forgotten(topic, log.partition, from, to)
     }
 
-    /// Whether the producer may give up a healthy connection: its time-outs are shorter than a response, or the user
-    /// code run meanwhile, may take.
+    /// Whether the producer may give up a healthy connection: its time-outs are shorter than the time that a response
+    /// may take, including user code that runs meanwhile.
     pub(crate) fn is_hasty(&self, settings: &Settings) -> bool {
         let slowest = self.network.slowest_answer.saturating_add(self.user_time);
         settings.request_timeout < slowest
@@ -568,7 +571,7 @@ impl Facts {
     }
 }
 
-/// The producer to which a source of events belongs.
+/// The producer to which a source of events belongs; `None` for a broker and for the world.
 pub(crate) fn producer_of(who: Who) -> Option<ProducerIndex> {
     match who {
         Who::Thread { producer, .. } | Who::Sender(producer) => Some(producer),
@@ -576,8 +579,8 @@ pub(crate) fn producer_of(who: Who) -> Option<ProducerIndex> {
     }
 }
 
-/// Whether an outcome is the record's own. That `get` timed out or was refused in a callback says nothing about the
-/// record.
+/// Whether an outcome is the record's own. An error because `get` timed out, or was refused in a callback, is not the
+/// outcome of the record.
 pub(crate) fn is_final(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Acknowledged { .. } => true,

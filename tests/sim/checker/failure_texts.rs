@@ -4,7 +4,8 @@ use super::facts::Facts;
 use super::{Found, Rule};
 use crate::events::{Event, Outcome, What};
 
-/// The failure of a record names its topic, and so does a refusal by user code for one topic.
+/// The failure of a record names its topic. So does a refusal that concerns one topic, such as an error of a serializer
+/// or partitioner.
 ///
 /// Excused: errors of the producer or of the call (closed, fatal, misuse), and topic names that are escaped or
 /// shortened in the text.
@@ -38,7 +39,7 @@ impl Rule for FailureTexts {
 }
 
 fn is_of_a_topic(kind: &str) -> bool {
-    // `try_send` tells errors of the call from errors of the record.
+    // `try_send` distinguishes errors of the call from errors of the record.
     let kind = kind.strip_prefix("Call(").unwrap_or(kind);
     [
         "Record(",

@@ -1,4 +1,4 @@
-//! Faults that have begun, and what they excuse, each excuse as narrow as possible.
+//! Faults that have begun, and the violations that they excuse. Each excuse is as narrow as possible.
 
 use std::time::Duration;
 
@@ -9,16 +9,18 @@ use crate::scenario::{Api, Fault, TimedFault};
 #[derive(Debug)]
 pub(crate) struct Faults {
     all: Vec<FaultFacts>,
+    /// Time of the healing; `None` before it.
     pub(crate) healed: Option<Duration>,
 }
 
 #[derive(Debug)]
 pub(crate) struct FaultFacts {
     pub(crate) fault: Fault,
-    /// The fault has a duration.
+    /// Whether the scenario gives the fault a duration.
     pub(crate) lasts: bool,
     /// Time and event number of its start.
     pub(crate) begun: Option<(Duration, u64)>,
+    /// Time and event number of its end.
     pub(crate) ended: Option<(Duration, u64)>,
 }
 
@@ -120,13 +122,14 @@ impl Faults {
     }
 
     /// Whether a broker may have answered for the record with an out-of-order sequence or an unknown producer although
-    /// neither is so.
+    /// neither error was true.
     pub(crate) fn may_have_denied_sequence(&self, record: &RecordFacts) -> bool {
         self.produce_errors(record)
             .any(|(code, _)| matches!(code, OUT_OF_ORDER_SEQUENCE_NUMBER | UNKNOWN_PRODUCER_ID))
     }
 
-    /// Whether a broker may have called the record a duplicate, without an offset, whether or not it is one.
+    /// Whether a fault may have made a broker answer that the record is a duplicate, without an offset. The record may
+    /// or may not be one.
     pub(crate) fn may_have_called_duplicate(&self, record: &RecordFacts) -> bool {
         self.produce_errors(record)
             .any(|(code, _)| code == DUPLICATE_SEQUENCE_NUMBER)

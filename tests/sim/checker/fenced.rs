@@ -6,8 +6,9 @@ use super::transactions::{is_lost, seen};
 use super::{Found, Glance, Rule};
 use crate::scenario::Fault;
 
-/// Once a producer's `init_transactions` has returned, no record becomes visible of producers with the same
-/// transactional id that were initialized before that call began: their transactions are committed or aborted by then.
+/// When `init_transactions` of a producer has returned, the transactions of earlier producers with the same
+/// transactional id are committed or aborted: no record of these producers becomes visible any more. An earlier
+/// producer is one that was initialized before the call began.
 ///
 /// Excused: data that logs or brokers have lost; runs in which another cluster replaces the first; and late batches on
 /// brokers that do not verify (`transactions::is_late`), which become visible with the successor's next transaction.
@@ -15,7 +16,8 @@ pub(super) struct Fenced;
 
 impl Rule for Fenced {
     fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
-        // Another cluster does not know the transactional id, so the first producer to ask gets it.
+        // Another cluster does not know the transactional id, so it does not fence any producer that used the id
+        // before.
         let is_other = |begun: &FaultFacts| matches!(begun.fault, Fault::Rebuild);
         if facts.faults.begun().any(is_other) {
             return;

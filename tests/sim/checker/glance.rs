@@ -7,7 +7,7 @@ use kafka_producer::{Metrics, ProducerSnapshot};
 
 use crate::events::RecordId;
 
-/// A snapshot of all producers. The run takes one at intervals and at the points of [`Moment`].
+/// A snapshot of all producers. The run takes snapshots at intervals and at the points of [`Moment`].
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Glance {
     /// Time since the start.
@@ -15,10 +15,10 @@ pub(crate) struct Glance {
     pub(crate) moment: Moment,
     /// By the producer's index in the scenario, including those that do not exist at that time.
     pub(crate) producers: Vec<ProducerGlance>,
-    /// Records whose held futures became complete (`is_done`) since the last snapshot. With `None` nobody polls the
-    /// futures: then the completion of a record is known only from its callback, or from reading its future, which may
-    /// be late. The run polls them after each step in which a producer counted records as acknowledged or failed; for
-    /// all others the time is that of the snapshot.
+    /// Records whose held futures became complete (`is_done`) since the last snapshot. With `None` the futures are not
+    /// polled: then the completion of a record is known only from its callback, or from reading its future, which may
+    /// be late. The run takes a snapshot after each step in which a sender counted records as acknowledged or failed;
+    /// any other completion is noticed at the next snapshot.
     pub(crate) done: Option<Vec<RecordId>>,
 }
 
@@ -27,7 +27,8 @@ pub(crate) enum Moment {
     /// During the run.
     Passing,
     /// Everything is healed, all records are complete, and all senders sleep; producers are still open, unless the
-    /// scenario closed them. Each run has at least one of these.
+    /// scenario closed them. Also used for a snapshot of a single closed producer before it is dropped. A run whose
+    /// producers do not finish in time has no idle snapshot of all producers.
     Idle,
     /// All producers are closed, and all outcomes are reported.
     End,
@@ -37,7 +38,7 @@ pub(crate) enum Moment {
 pub(crate) struct ProducerGlance {
     /// `None` if the producer was not built or is dropped.
     pub(crate) snapshot: Option<ProducerSnapshot>,
-    /// Of an existing producer, when the run is idle.
+    /// `None` unless the producer exists and the run is idle.
     pub(crate) metrics: Option<MetricsGlance>,
     pub(crate) sender_has_ended: bool,
     /// Sizes of internal collections (queues, maps) by name. Those named "queued …" have to be empty when the run is
@@ -50,10 +51,13 @@ pub(crate) struct ProducerGlance {
 pub(crate) struct MetricsGlance {
     /// The printed names of all metrics.
     pub(crate) names: BTreeSet<String>,
-    /// `record-send-total`, `record-error-total`, `record-retry-total`, `batch-split-total`
+    /// Value of `record-send-total`.
     pub(crate) sent: f64,
+    /// Value of `record-error-total`.
     pub(crate) errors: f64,
+    /// Value of `record-retry-total`.
     pub(crate) retries: f64,
+    /// Value of `batch-split-total`.
     pub(crate) splits: f64,
 }
 

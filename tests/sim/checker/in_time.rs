@@ -13,12 +13,12 @@ pub(crate) const SLACK: Duration = Duration::from_millis(100);
 /// Documented time-out of dropping a producer, and of waiting for a sender that was told to end.
 const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A record completes within `delivery.timeout.ms` and [`SLACK`] after it was accepted, not counting the time of user
-/// code, nor that of packing its batch, which cannot be interrupted.
+/// A record completes at most `delivery.timeout.ms` plus [`SLACK`] after it was accepted. The time of user code does
+/// not count, nor does the time for packing a batch, which cannot be interrupted.
 ///
-/// For records with a callback this is exact. For others it is exact up to the next snapshot, if their futures are
-/// polled. If they are not, the producer's count of completed records must not be below the number of records that are
-/// due.
+/// For records with a callback the completion time is exact. For other records whose futures are polled it is exact up
+/// to the next snapshot. If the futures are not polled, the producer's count of completed records must not be below the
+/// number of records that are due.
 #[derive(Default)]
 pub(super) struct DeliveryTime {
     /// Indexed by producer.
@@ -55,7 +55,7 @@ impl Rule for DeliveryTime {
             }
             What::CallbackRan { record, .. } => {
                 let late = facts.record(record).filter(|record| is_late(facts, record));
-                // A record that was reported earlier has been judged then.
+                // A record whose completion was reported earlier was judged at that time.
                 if let Some(record) = late.filter(|record| record.done == Some(event.at)) {
                     found.add(DELIVERY, event.at, describe(facts, record));
                 }
@@ -116,32 +116,35 @@ fn describe(facts: &Facts, record: &RecordFacts) -> String {
 }
 
 /// Each call returns within its documented time, not counting user code. A call that waits for records returns after
-/// the last of them is complete, within [`SLACK`] and the time to pack a batch.
+/// the last of them is complete, at most [`SLACK`] plus the time to pack a batch later.
 ///
-/// - `send` and `partitions_for`: `max.block.ms`, or the end of the producer's sender. `send` and `try_send` take the
-///   time to pack the batches that they fill in addition.
+/// - `send` and `partitions_for`: `max.block.ms`, or the end of the producer's sender. In addition, `send` and
+///   `try_send` take the time to pack the batches that they fill.
 /// - Transactional calls: their time-out, or `max.block.ms`; `begin_transaction` returns at once. When a transaction
 ///   has ended, the records accepted before are complete.
 /// - `try_send`, and dropping a future: at once.
 /// - `get` and awaiting a future: their time-out, or the record's completion.
 /// - `flush`: its time-out, or the completion of the records accepted before.
 /// - `close`: its time-out, or the completion of all records, or the producer's count of all of them.
-/// - Dropping a producer: as `close` with 10 s.
+/// - Dropping a producer: like `close` with a time-out of 10 s.
 ///
 /// Since user code does not count, the 10 s that `close` waits for a callback need no exception.
 ///
-/// A flush waits for whole batches, also for records that joined them later: if a batch is split, those count too.
+/// A flush waits for whole batches. So when a batch is split during a flush, records that were accepted after the flush
+/// began count too.
 ///
 /// Records whose send calls are in progress when the wait begins may be in a batch already, while their thread packs
-/// that batch or another: those count too.
+/// that batch or another one: they count too.
 ///
-/// Excused from returning when records are complete: closing a transactional producer, which waits for its coordinator;
-/// and calls during which some record without a callback, whose future was dropped, was not complete: for those the
-/// producer's count has to reach all records.
+/// Two kinds of calls need not return as soon as their records are complete: the close of a transactional producer,
+/// which waits for its coordinator; and a call that waits for a record whose completion is not reported, since it has
+/// no callback and its future was dropped. A call of the second kind has to return when the producer has counted all
+/// records.
 #[derive(Default)]
 pub(super) struct CallTime {
     open: BTreeMap<CallId, Waiting>,
-    /// Calls that returned before records that they had to wait for were seen complete; the next snapshot decides.
+    /// Calls that returned before all their records were seen complete, with the time of the return. The next snapshot
+    /// decides whether they returned too early.
     too_early: Vec<(Waiting, Duration)>,
     /// Number of batches that each producer has split.
     splits: Vec<u64>,
@@ -149,12 +152,13 @@ pub(super) struct CallTime {
 
 struct Waiting {
     call: CallFacts,
+    /// Longest time that the call may take; `None` for no limit.
     limit: Option<Duration>,
-    /// Records that it waits for and that have not been seen complete.
+    /// Records for which the call waits and that have not been seen complete.
     records: Vec<RecordId>,
-    /// Further records that it may have to wait for.
+    /// Further records for which the call may have to wait.
     besides: Vec<RecordId>,
-    /// Since when it has had nothing to wait for.
+    /// Since when the call has had nothing to wait for.
     free: Option<Moment>,
 }
 
@@ -177,7 +181,7 @@ impl Rule for CallTime {
                 };
                 waiting.look(facts, event.at, found);
                 waiting.update(facts, None);
-                // Not for a dropped handle, which need not be the last one.
+                // `DropProducer` is not among them: a dropped handle need not be the last one.
                 let waits_for_all = matches!(
                     waiting.call.what,
                     Call::Flush { .. }
@@ -267,7 +271,8 @@ impl Waiting {
             .and_then(|producer| facts.producers.get(producer))
             .map(|producer| &producer.settings);
         let limit = match &call.what {
-            // A record may close a batch and fill another, and again after waiting for memory.
+            // A record may close a batch and fill another one, and may do so again after the call has waited for
+            // memory.
             Call::Send(_) => {
                 let packing = facts.packing * 5 + SLACK;
                 settings.map(|settings| settings.max_block.saturating_add(packing))
@@ -353,7 +358,7 @@ impl Waiting {
         self.free = None;
     }
 
-    /// Whether it returns by itself once its records are complete.
+    /// Whether the call returns by itself once its records are complete.
     fn waits_for_records(&self) -> bool {
         matches!(
             self.call.what,
@@ -379,7 +384,7 @@ impl Waiting {
                 records.pop();
             }
         }
-        // Closing tells the coordinator about the end of an open transaction.
+        // Closing also ends an open transaction at the coordinator, which takes its own time.
         let closes = matches!(self.call.what, Call::Close { .. } | Call::DropProducer);
         let producer = self.call.producer;
         if closes && producer.is_some_and(|it| facts.transactions.id(it).is_some()) {
@@ -406,7 +411,7 @@ impl Waiting {
         is_of_all && counted == Some(true)
     }
 
-    /// Whether the call has taken too long.
+    /// Reports a call that has taken too long, and returns whether it has.
     fn look(&self, facts: &Facts, at: Duration, found: &mut Found) -> bool {
         let taken = facts.since(self.call.began);
         if let Some(limit) = self.limit.filter(|limit| taken > *limit) {
@@ -614,7 +619,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_waits_for_the_records_sent_before_it_only() {
+    fn a_flush_waits_only_for_the_records_sent_before_it() {
         let mut story = Story::with(CallTime::default(), SHORT, &[]);
         story.send(0, "t", 0);
         let call = story.call(Call::Flush { timeout: None });

@@ -8,11 +8,12 @@ use crate::events::{Event, ProducerIndex, RecordId, What};
 
 /// `on_acknowledgement` is called as often as `on_send`, and never before it.
 ///
-/// Excused: producers whose sender has not ended, and applications that crash. For those some calls may be missing. So
-/// may the end of a record that `send` refuses while its producer is being closed: interceptors are not called after
-/// their `close`.
+/// Excused: producers whose sender has not ended, and applications that crash. In these cases some calls may be
+/// missing. So may the `on_acknowledgement` of a record that `send` refuses while its producer is being closed:
+/// interceptors are not called after their `close`.
 #[derive(Default)]
 pub(super) struct Interceptors {
+    /// By producer: the numbers of calls of `on_send` and of `on_acknowledgement`.
     heard: BTreeMap<ProducerIndex, (u64, u64)>,
     /// Records that `send` refused after the close of their producer had begun.
     refused_late: BTreeMap<ProducerIndex, u64>,

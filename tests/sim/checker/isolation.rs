@@ -32,13 +32,13 @@ pub(super) struct Isolation {
     latency: Duration,
     old_brokers: bool,
     takes_tls: bool,
-    /// Brokers may close a healthy connection: with acks=0 that is how they refuse a request.
+    /// Whether brokers may close a healthy connection: they do so to refuse a request with acks=0.
     closes_without_acks: bool,
     /// The only node that has written to a partition; `None` for several nodes, or if a node was down before.
     writers: BTreeMap<(TopicId, i32), Option<i32>>,
     /// Partitions with an acknowledgement, by producer: the producer knows the topic and has its id.
     established: BTreeSet<(ProducerIndex, TopicId, i32)>,
-    /// Records to an established partition, with the node that leads it.
+    /// Records to an established partition, each with the node that leads the partition.
     settled: BTreeMap<RecordId, i32>,
 }
 
@@ -49,11 +49,11 @@ struct Start {
 }
 
 const RULE: &str = "isolation";
-/// Generous bound on the overhead of a batch around its record.
+/// Generous bound on the overhead of a batch around its record, in bytes.
 const OVERHEAD: usize = 300;
 /// Part of the error text after a failure to get a producer id.
 const NO_ID: &str = "the broker refused a producer id";
-/// Default of `message.max.bytes`.
+/// Default of `message.max.bytes`, in bytes.
 const LIMIT: u32 = 1_048_588;
 
 impl Isolation {
@@ -93,7 +93,7 @@ impl Isolation {
     }
 }
 
-/// Legal by Kafka's naming rules, and not an internal topic.
+/// Whether a name is legal by Kafka's rules, and not that of an internal topic.
 fn is_legal(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     !name.is_empty()
@@ -226,7 +226,8 @@ impl Isolation {
         let healed = facts.faults.healed;
         let is_healed = healed.is_some_and(|at| record.offered.at > at + on_its_way);
         let (why, needed) = if touching().next().is_none() {
-            // Other partitions may need a new epoch, which any broker may be asked for.
+            // Failures in other partitions may require a new producer epoch, which the producer may request from any
+            // broker.
             let may_reconnect = facts.faults.begun().next().is_some()
                 || settings.connections_idle.is_some_and(|idle| idle < done)
                 || is_closed_on;
@@ -314,8 +315,8 @@ impl Isolation {
             kind if kind.starts_with("Broker(") && failure.text.contains(NO_ID) => {
                 begun().any(may_end_producer)
             }
-            // Brokers from 1.1 to 2.4 answer so when they have lost the producer state. A batch that may have been
-            // written because of an earlier answer gets no new sequence number.
+            // Brokers from 1.1 to 2.4 return this error when they have lost the producer state. If an earlier response
+            // left open whether the batch was written, the batch gets no new sequence number, and fails.
             "Broker(UnknownProducerId)" => {
                 failure.may_be_written && begun().any(makes_brokers_forget)
             }
@@ -335,8 +336,8 @@ impl Isolation {
     }
 }
 
-/// Whether a fault may change the outcome of a record. `writer`: the leader of its partition, if that is certain and
-/// the record's producer needed no other broker.
+/// Whether a fault may change the outcome of a record. `writer` is the leader of the record's partition, if the leader
+/// is certain and the record's producer needed no other broker.
 fn touches(fault: &Fault, record: &RecordFacts, writer: Option<i32>) -> bool {
     let is_topic = |topic: &str| *topic == *record.topic_name;
     let is_partition =
@@ -415,7 +416,7 @@ fn ends_by_itself(fault: &Fault) -> bool {
     )
 }
 
-/// Whether brokers lose producer state by the fault.
+/// Whether the fault makes brokers lose producer state.
 fn makes_brokers_forget(fault: &Fault) -> bool {
     matches!(
         fault,

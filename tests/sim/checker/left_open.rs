@@ -12,20 +12,21 @@ use crate::scenario::{Api, Fault};
 
 /// When `commit_transaction` or `abort_transaction` has returned success,
 ///
-/// - the coordinator has no open transaction for the id. It would take the next one for a part of it, or abort it after
-///   its time-out and fence the producer;
-/// - the coordinator does not open one later. At the end of a run a transaction is open only if its producer did not
-///   get success for its last one: the application has crashed or given up, or the producer had a fatal error or was
-///   closed meanwhile;
+/// - the coordinator has no open transaction for the id. It would take the next transaction for a part of the open one,
+///   or abort the open one after its time-out and fence the producer;
+/// - the coordinator does not open a transaction later. At the end of a run a transaction is open only if the end of
+///   the producer's last transaction was not reported as a success: the application has crashed or given up, or the
+///   producer had a fatal error or was closed meanwhile;
 /// - at the end of a run none of the records is undecided in a log, where it would block `read_committed` consumers for
 ///   ever.
 ///
 /// Excused:
 ///
-/// - another producer may use the id at the same time, and own the open transaction (only at the return of the call);
+/// - another producer may use the id at the same time, and own the open transaction (this excuses only an open
+///   transaction at the return of the call);
 /// - a fault has delayed requests, or the producer gives up healthy connections: a request that adds to the
 ///   transaction, and was repeated or given up meanwhile, may arrive after the request that ended it;
-/// - a coordinator was told to refuse `EndTxn` with `INVALID_TXN_STATE`, as if the transaction had ended;
+/// - a fault made a coordinator refuse `EndTxn` with `INVALID_TXN_STATE`, as if the transaction had ended;
 /// - the transaction state was lost with the whole cluster;
 /// - for records: data that logs or brokers have lost, and late batches (as in `committed.rs`).
 pub(super) struct LeftOpen;
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_opened_after_all_were_reported_as_ended_is_caught_at_the_end() {
+    fn a_transaction_opened_after_its_producers_transactions_have_ended_is_caught_at_the_end() {
         for (has_observer, expected) in [(true, 1), (false, 0)] {
             let mut story = Story::transactional(LeftOpen);
             story.begins_transaction();
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_abort_after_a_failed_commit_ends_the_transaction() {
+    fn a_transaction_that_stays_open_after_a_failed_commit_and_an_abort_is_caught() {
         let mut story = Story::transactional(LeftOpen);
         story.begins_transaction();
         story.coordinated(Coordinated::Opened);

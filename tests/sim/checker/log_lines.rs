@@ -9,8 +9,8 @@ use crate::events::{Call, Event, ProducerIndex, What};
 use crate::scenario::Scenario;
 
 /// Limit on log lines of level Info and above, by producer and simulated second: 10 for each of the four rate-limited
-/// kinds, and 5 for each broker. In addition one or two for each call and each failure of user code; and 200, and 40
-/// for each broker, for lines that are logged the first time.
+/// kinds, and 5 for each broker. In addition one for each call and two for each act of user code. A burst may be longer
+/// by 200 lines, and by 40 for each broker, for lines that are logged the first time.
 pub(super) struct LogLines {
     new: Bucket,
     buckets: BTreeMap<ProducerIndex, Bucket>,
@@ -53,13 +53,14 @@ impl Rule for LogLines {
     }
 }
 
-/// Limit on warnings and errors that differ only in numbers: 12 a second by producer, with a burst of 24. One more for
-/// each failure of user code, and for each call that is not for a single record.
+/// Limit on warnings and errors that differ only in numbers: 12 a second for each producer, with a burst of 24. One
+/// more is allowed for each act of user code, and for each call that is not for a single record.
 #[derive(Default)]
 pub(super) struct AlikeLines {
     buckets: BTreeMap<ProducerIndex, BTreeMap<String, Bucket>>,
-    /// Allowance earned by each producer, and the part of it that each bucket has received.
+    /// Number of additional lines that each producer has earned.
     earned: BTreeMap<ProducerIndex, f64>,
+    /// The part of the earned lines that each bucket has received.
     given: BTreeMap<(ProducerIndex, String), f64>,
 }
 

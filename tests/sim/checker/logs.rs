@@ -26,16 +26,16 @@ pub(crate) struct Batch {
     pub(crate) epoch: i16,
     pub(crate) sequence: i32,
     pub(crate) digest: u64,
-    /// It belongs to a transaction.
+    /// Whether the batch belongs to a transaction.
     pub(crate) transactional: bool,
-    /// Number of the event.
+    /// Number of the event that reported the write.
     pub(crate) written: u64,
-    /// The offset from which its records are lost.
+    /// The offset from which on records of the batch are lost; `None` if the batch is complete.
     gone_from: Option<i64>,
 }
 
 impl Batch {
-    /// Whether some of its records are lost.
+    /// Whether some records of the batch are lost.
     pub(crate) fn is_cut(&self) -> bool {
         self.gone_from.is_some()
     }
@@ -63,7 +63,7 @@ pub(crate) struct Log {
     pub(crate) end: i64,
     /// Transaction markers, in order.
     markers: Vec<Marker>,
-    /// It has lost records.
+    /// Whether the log has lost records.
     is_cut: bool,
 }
 
@@ -73,7 +73,7 @@ pub(crate) struct Marker {
     pub(crate) offset: i64,
     pub(crate) producer_id: i64,
     pub(crate) committed: bool,
-    /// Number of the event.
+    /// Number of the event that reported the write.
     pub(crate) written: u64,
 }
 

@@ -13,7 +13,7 @@ use crate::events::{Event, ProducerIndex, RecordId, Report, What};
 /// the last once each. A metric is added once, and removed only if it was added. When the run is idle, the metrics
 /// added and not removed are those that the producer has. The version metrics (`app-info`) are removed before `close`.
 ///
-/// Excused: producers whose sender has not ended, and applications that crash. For those `close` may be missing.
+/// Excused: producers whose sender has not ended, and applications that crash. In these cases `close` may be missing.
 #[derive(Default)]
 pub(super) struct Reporters {
     told: BTreeMap<ProducerIndex, Told>,
@@ -40,7 +40,7 @@ const REPORTERS: &str = "reporters";
 const APP_INFO: &str = "app-info:";
 
 impl Told {
-    /// The violation, if this call is illegal at this time.
+    /// The text of the violation; `None` if this call is legal at this time.
     fn hear(&mut self, what: &Report) -> Option<String> {
         let phase = self.phase;
         let is_right = match what {
@@ -126,7 +126,7 @@ pub(super) struct Totals {
 struct Refused {
     /// Refusals that count as an error each.
     counted: u64,
-    /// Refusals that may count: without an open transaction they do not, after a failed transaction they do.
+    /// Refusals that may count as an error: they do after a failed transaction, but not when no transaction is open.
     perhaps: u64,
 }
 

@@ -1,7 +1,8 @@
-//! Invariants checker: judges a run by its scenario, its events, and snapshots of the producers.
+//! Checker of invariants: judges a run by its scenario, its events, and snapshots of the producers.
 //!
 //! `Facts` derives the current state from the events. Each rule is a small struct that reads the facts and the current
-//! event, with tests that show it passing and failing. A rule states what it excuses, as narrowly as events allow.
+//! event, with tests that show it passing and failing. The documentation of a rule lists its exceptions ("Excused"),
+//! which are as narrow as the events allow.
 
 mod acknowledged;
 mod at_rest;
@@ -55,7 +56,7 @@ pub(crate) struct Violation {
     pub(crate) text: String,
 }
 
-/// Limit on the violations reported for each rule: more of them tell nothing new.
+/// Limit on the number of violations reported for each rule: further ones are rarely of use.
 const VIOLATIONS_OF_A_RULE: u32 = 5;
 
 /// Violations found.
@@ -75,7 +76,7 @@ impl Found {
     }
 }
 
-/// A rule: an invariant of all runs. The facts include the current event and snapshot already.
+/// A rule: an invariant of all runs. The facts already include the current event or snapshot.
 trait Rule {
     fn see(&mut self, _facts: &Facts, _event: &Event, _found: &mut Found) {}
 
@@ -345,8 +346,8 @@ mod tests {
                 }
             }
             let is_seen = !checker.end(&last(20)).is_empty();
-            // Reads of a future, sender steps, user code and requests may be missing, and without its beginning a call
-            // does not exist.
+            // Reads of a future, sender steps, user code and requests may be missing. A call whose beginning is missing
+            // does not exist for the checker.
             let may_be_missing = matches!(
                 events[left_out].what,
                 What::SenderStep { .. }

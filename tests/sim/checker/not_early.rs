@@ -11,14 +11,15 @@ use crate::events::{Call, Event, Outcome, ProducerIndex, Returned, What};
 /// A time-out error comes no earlier than its time-out.
 ///
 /// - `send` and `partitions_for` that fail for lack of metadata or memory have waited for `max.block.ms`.
-/// - A record fails with `DeliveryTimeout` when `delivery.timeout.ms` is over for its batch: some record of the same
-///   topic was accepted that long before, and failed so too or had not been seen complete. The first records of a split
-///   batch may be complete.
+/// - A record fails with `DeliveryTimeout` only when `delivery.timeout.ms` is over for its batch: some record of the
+///   same topic was offered at least that long before, and failed with `DeliveryTimeout` too or was not yet seen
+///   complete. If batches were split, that record may be complete, since it may have been in an earlier piece of the
+///   batch.
 #[derive(Default)]
 pub(super) struct NotEarly {
     /// Whether each producer has split a batch.
     divides: Vec<bool>,
-    /// Time at which records of a topic last failed, and the time-out was found correct.
+    /// For each producer and topic, the time at which records last failed with a time-out that was found correct.
     checked: BTreeMap<(ProducerIndex, TopicId), Duration>,
 }
 

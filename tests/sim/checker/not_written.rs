@@ -4,7 +4,7 @@ use super::facts::{Facts, RecordFacts, is_final};
 use super::{Found, Rule};
 use crate::events::{Event, Outcome, What};
 
-/// Checked when a record is refused or fails, and at each write.
+/// The rule is checked when a record is refused or fails, and at each write.
 ///
 /// Excused: a fault that makes brokers write and then answer with an error that means "not written", or refuse the
 /// sequence number of a batch that they have written.

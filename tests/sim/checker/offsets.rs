@@ -17,8 +17,8 @@ use crate::events::{Event, What};
 ///   application.
 ///
 /// Excused if a fault has delayed requests: offsets of an earlier transaction that arrive late, after the producer has
-/// begun another, and are committed with it in place of its own. Only an epoch of its own for each transaction tells
-/// them apart (KIP-890, `transaction.version` 2).
+/// begun another transaction, and are committed with the later transaction in place of its own offsets. Brokers could
+/// tell the offsets apart only if each transaction had an epoch of its own (KIP-890, `transaction.version` 2).
 #[derive(Default)]
 pub(super) struct OffsetsAgree {
     /// By group, topic and partition: all committed offsets, in order.
@@ -109,7 +109,8 @@ impl OffsetsAgree {
     }
 }
 
-/// Whether an offset was committed when its producer had begun another transaction.
+/// Whether an offset was committed only after its producer had begun another transaction, because a fault delayed
+/// requests.
 fn is_late(facts: &Facts, committed: Committed) -> bool {
     let known = || facts.transactions.all();
     let gave = |it: &&Transaction| {
@@ -134,7 +135,7 @@ fn gives(later: &OffsetsCall, call: &OffsetsCall, topic: &str, partition: i32) -
         && places.any(|place| place.0 == topic && place.1 == partition)
 }
 
-/// Whether the records of a transaction are visible; `None` if no record can tell.
+/// Whether the records of a transaction are visible; `None` if no record shows this.
 fn is_seen(facts: &Facts, transaction: &Transaction) -> Option<bool> {
     let mut records = transaction
         .records(facts)
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_commit_in_doubt_offsets_go_with_the_records() {
+    fn after_a_commit_in_doubt_offsets_are_committed_if_the_records_are() {
         for (seen, given, expected) in [
             (true, true, 0),
             (true, false, 1),

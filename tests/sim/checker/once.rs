@@ -6,17 +6,18 @@ use super::{Found, Rule};
 use crate::events::{Event, What};
 
 /// A second copy of a record while the first still exists is a duplicate, in the same log or in any other. The only
-/// exception is a topic of a cluster that another cluster has replaced.
+/// exception is a copy in a topic of a cluster that another cluster has replaced.
 ///
-/// With idempotence excused if, for that partition:
+/// With idempotence a duplicate is excused if, for its partition:
 /// - the log lost a part of the first copy's batch (brokers do not recognize a partial batch),
 /// - or the brokers lost their producer state between the two copies, or the log was truncated between them, which
 ///   loses later sequence numbers and epochs, so that an old request is accepted again,
-/// - or a fault made brokers answer with an out-of-order sequence or an unknown producer although neither was so,
+/// - or a fault made brokers answer with an out-of-order sequence or an unknown producer although neither error was
+///   true,
 /// - or a fault made brokers write and then answer with an error that means "not written".
 ///
-/// Without idempotence excused if there may have been a retry: with `retries`, with acks, and if a fault has begun or
-/// the request time-out is shorter than a response may take. With acks=0 there are no retries.
+/// Without idempotence a duplicate is excused if there may have been a retry: `retries` and `acks` are not 0, and a
+/// fault has begun or the producer may give up a healthy connection.
 pub(super) struct Once;
 
 const RULE: &str = "once";
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denied_sequence_number_is_an_excuse_and_not_leader_is_none() {
+    fn only_an_error_that_falsely_denies_the_write_or_the_sequence_number_is_an_excuse() {
         for (code, after, expected) in [(45, false, 0), (6, true, 1), (10, true, 0), (7, true, 1)] {
             let fault = error(Api::Produce, Some("t"), None, code, after);
             let mut story = Story::with(Once, &[], &[fault]);

@@ -10,29 +10,32 @@ use super::{Found, Glance, Rule};
 use crate::events::{Event, Outcome, ProducerIndex, RecordId, What, Who};
 use crate::scenario::Fault;
 
-/// Applies within one log, to records sent outside of user code: a record sent inside the `send` of another may be
-/// written first. For duplicates the first copy counts; lost records do not count.
+/// The rule applies within one log, to records sent outside of user code: a record that user code sends inside another
+/// `send` may be written before the record of that `send`. For duplicates the first copy counts; lost records do not
+/// count.
 ///
 /// The order is promised, and excused, as follows:
 /// - Idempotent producers: always. Excused if, between the send of the late record and its write, the brokers lost the
-///   producer state of the partition or truncated its log, or a fault made them deny its sequence number; and if the
-///   producer had used up its epochs meanwhile and the late record failed as maybe written, since no broker knows that
-///   a producer id is given up.
-/// - acks=0: while no fault has begun and idle connections are not closed at once.
-/// - One request in flight. Excused if the late record failed as maybe written: it was given up, and a broker processed
-///   its request afterwards.
+///   producer state of the partition or truncated its log, or a fault made them deny its sequence number. Also excused
+///   if the producer used up its epochs meanwhile and the late record failed as maybe written, since brokers do not
+///   learn that a producer id is given up.
+/// - acks=0: while no fault has begun, if the producer does not give up healthy connections.
+/// - One request in flight: always. Excused if the late record failed as maybe written: it was given up, and a broker
+///   processed its request afterwards.
 /// - No retries: as with one request in flight. Also excused once a fault has begun that moves leaders, since requests
-///   to two brokers have no order; and once a broker has called a batch too large, since its pieces are sent after the
-///   requests in flight.
+///   to two brokers have no order; and once a broker has refused a batch as too large, since the pieces of the batch
+///   are sent after the requests in flight.
 #[derive(Default)]
 pub(super) struct Order {
+    /// By log, producer and thread: the written record that the thread sent last.
     last: BTreeMap<(LogId, ProducerIndex, usize), RecordId>,
     /// Late records whose outcome decides whether they are a violation.
     open: Vec<Late>,
-    /// A broker has called a batch too large.
+    /// Whether a broker has refused a batch as too large.
     is_divided: bool,
 }
 
+/// A record that was written after a record that the same thread sent later.
 struct Late {
     at: Duration,
     record: RecordId,
@@ -78,7 +81,7 @@ impl Rule for Order {
             let outcome = facts.record(record).and_then(|it| it.outcome.as_ref());
             let was_given_up =
                 matches!(outcome, Some(Outcome::Failed(failure)) if failure.may_be_written);
-            // The outcome of a dropped future is unknown.
+            // The outcome of a dropped future is unknown, and excused.
             if !was_given_up && outcome.is_some() {
                 found.add(RULE, at, text);
             }
@@ -151,7 +154,7 @@ impl Order {
         }
     }
 
-    /// Rebuilds the order after a truncation.
+    /// Rebuilds `last` for a log after its truncation.
     fn read_again(&mut self, facts: &Facts, id: LogId) {
         self.last.retain(|(log, ..), _| *log != id);
         let places = facts.logs.get(id).map_or(&[][..], |log| &log.batches);
@@ -173,6 +176,7 @@ impl Order {
 enum Promise {
     None,
     Always,
+    /// The order is promised unless the late record failed as maybe written.
     UnlessGivenUp,
 }
 
@@ -261,7 +265,7 @@ mod tests {
         story.append("t", 0, 0, &[0]);
         story.append("t", 0, 1, &[1]);
         assert_eq!(story.found(), [""; 0]);
-        // Sent after the truncation, which therefore does not excuse it.
+        // These two records are sent after the truncation, which therefore does not excuse their order.
         story.send(2, "t", 0);
         story.send(3, "t", 0);
         story.append("t", 0, 2, &[3]);
@@ -307,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn without_retries_moving_leaders_are_an_excuse_and_with_both_there_is_no_promise() {
+    fn without_retries_a_moved_leader_is_an_excuse_and_with_retries_no_order_is_promised() {
         let keys = [("retries", "0")];
         let moved = fault(Fault::MoveLeader {
             topic: "t".into(),
@@ -329,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn with_acks_0_order_is_promised_while_nothing_goes_wrong() {
+    fn with_acks_0_order_is_promised_while_no_fault_has_begun() {
         let keys = [("acks", "0")];
         let cut = fault(Fault::Cut { node: 0 });
         assert_eq!(

@@ -11,12 +11,13 @@ use crate::scenario::{Fault, Scenario};
 /// murmur2 of the key without its sign bit, modulo the number of partitions. That number is one that the topic has at
 /// some time.
 ///
-/// Applies to producers with Kafka's default partitioner only.
+/// The rule applies only to producers with Kafka's default partitioner.
 pub(super) struct Placement {
     /// Whether each producer uses the default partitioner.
     producers: Vec<bool>,
-    /// Partition counts that a topic may have; missing topics may be created by brokers.
+    /// Partition counts that each topic may have; brokers may create a missing topic.
     counts: BTreeMap<String, BTreeSet<u32>>,
+    /// Hashes of the keys of the records to which the rule applies, without the sign bit.
     hashes: BTreeMap<RecordId, u32>,
 }
 
@@ -152,7 +153,7 @@ mod tests {
             let scenario = scenario(keys, faults);
             Story::of(Placement::of(&scenario), &scenario)
         };
-        // With two partitions the key belongs to the second, with three to the third.
+        // With two partitions the key belongs to the second, with three to the first.
         let hash = murmur2(b"abc") & 0x7fff_ffff;
         assert_eq!((hash % 2, hash % 3), (1, 0));
         let grown = [fault(Fault::GrowTopic {

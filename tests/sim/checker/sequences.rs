@@ -8,7 +8,7 @@ use super::logs::{Batch, LogId, TopicId};
 use super::{Found, Glance, Rule};
 use crate::events::{Event, Outcome, What};
 
-/// The batch that this event has written, if it has a sequence number.
+/// The batch that this event has written; `None` if it has no sequence number.
 fn numbered<'f>(facts: &'f Facts, event: &Event) -> Option<&'f Batch> {
     match event.what {
         What::Appended { producer_id, .. } if producer_id >= 0 => facts.logs.batches.last(),
@@ -30,13 +30,13 @@ fn name(facts: &Facts, batch: &Batch) -> String {
 /// the first number in a recreated topic, if the producer wrote to the old topic with the same epoch; and the first
 /// number of all, if earlier records of the same producer and partition failed as maybe written or have an unknown
 /// outcome: brokers such as 3.0 accept any number from a producer that they do not know. In a transaction that is not
-/// committed also if such records have definitely failed: a batch that may have been written is retried with its number
-/// after theirs, before the transaction is aborted.
+/// committed, the first number is also excused if such records have definitely failed: before the abort, a batch that
+/// may have been written is retried, and its number follows theirs.
 #[derive(Default)]
 pub(super) struct Gapless {
-    /// First numbers other than 0, whose verdict depends on the outcomes of other records of the partition.
+    /// First numbers other than 0. They are judged at the end, by the outcomes of other records of the partition.
     firsts: Vec<First>,
-    /// The next number, and when the last one was written. By topic, partition, producer id and epoch; then by
+    /// The next number, and the event that wrote the last one. By topic, partition, producer id and epoch; then by
     /// incarnation of the topic.
     next: BTreeMap<Line, BTreeMap<u64, (i32, u64)>>,
 }
@@ -52,7 +52,7 @@ struct First {
 }
 
 impl First {
-    /// Whether the missing numbers may have been those of this record.
+    /// Whether one of the missing numbers may have been that of this record.
     fn may_follow(&self, facts: &Facts, record: &RecordFacts) -> bool {
         let batch = &facts.logs.batches[self.batch];
         let owner = facts.owners.get(&batch.producer_id).copied().flatten();
@@ -73,7 +73,7 @@ impl First {
         if record.topic != batch.log.topic || is_elsewhere || !is_before || !is_own {
             return false;
         }
-        // A committed transaction is complete.
+        // In a committed transaction no record may be left out.
         let may_be_left_out = batch.transactional && !facts.logs.fate(batch).is_visible();
         let is_in_doubt = match &record.outcome {
             Some(Outcome::Failed(failure)) => failure.may_be_written || may_be_left_out,
@@ -81,7 +81,7 @@ impl First {
             // The outcome of a dropped future is unknown.
             None => !record.has_observer() || may_be_left_out,
         };
-        // A record called a duplicate counts as written, whether or not it was.
+        // The producer counts a record that a broker calls a duplicate as written, whether or not it was written.
         is_in_doubt || facts.faults.may_have_called_duplicate(record)
     }
 }
@@ -156,7 +156,8 @@ impl Rule for SameBytes {
         if digest == batch.digest {
             return;
         }
-        // Brokers before 2.5 cannot bump the epoch of a transactional producer.
+        // Brokers before 2.5 cannot bump the epoch of a transactional producer, so after a loss of its state a number
+        // may be used again.
         let topic = facts.topic_name(batch.log.topic);
         let is_lost = facts.lost_state_between(topic, batch.log, written, facts.event);
         if batch.transactional && is_lost {
@@ -178,7 +179,8 @@ impl Rule for SameBytes {
     }
 }
 
-/// Rule: a producer id belongs to one producer. A rebuilt cluster continues its numbering, so there is no excuse.
+/// Rule: a producer id belongs to one producer. A cluster that replaces another one does not use its producer ids
+/// again, so there is no excuse.
 pub(super) struct OwnId;
 
 impl Rule for OwnId {
@@ -287,7 +289,7 @@ mod tests {
             }
             story.append_as("t", 0, 1, &[1], (7, 0, 9), 0);
             assert_eq!(story.found().len(), usize::from(excuse == 3), "{excuse}");
-            // Excused once.
+            // Only one number is excused.
             story.append_as("t", 0, 2, &[1], (7, 0, 19), 0);
             assert_eq!(story.found().len(), 1, "{excuse}");
         }

@@ -14,6 +14,7 @@ pub(crate) struct Settings {
     /// -1 for acks=all.
     pub(crate) acks: i64,
     pub(crate) idempotent: bool,
+    /// Maximum number of requests in flight to a broker.
     pub(crate) in_flight: u64,
     pub(crate) retries: u64,
     pub(crate) delivery_timeout: Duration,
@@ -24,16 +25,17 @@ pub(crate) struct Settings {
     pub(crate) retry_backoff_max: Duration,
     pub(crate) reconnect_backoff_max: Duration,
     pub(crate) setup_timeout_max: Duration,
-    /// `None` for never.
+    /// Idle time after which a connection is closed; `None` for never.
     pub(crate) connections_idle: Option<Duration>,
     pub(crate) metadata_idle: Duration,
     pub(crate) metadata_age: Duration,
     /// Time without metadata after which the client rebootstraps; `None` for never.
     pub(crate) rebootstrap: Option<Duration>,
+    /// In bytes, as is `max_request_size`.
     pub(crate) buffer_memory: u64,
     pub(crate) max_request_size: u64,
     pub(crate) compressed: bool,
-    /// For transactional producers only.
+    /// `None` if the producer is not transactional.
     pub(crate) transaction_timeout: Option<Duration>,
 }
 
@@ -59,7 +61,8 @@ impl Settings {
         let reconnect_backoff_max = reconnect_backoff_max.max(reconnect_backoff);
         let linger = keys.millis("linger.ms", 0).min(LONGEST);
         let request_timeout = keys.millis("request.timeout.ms", 30_000);
-        // Raised if it was not set; if it was set, the library would have refused it.
+        // If the key is not set, the library raises a default that is too small. It refuses a set value that is too
+        // small.
         let delivery_timeout = if keys.is_given("delivery.timeout.ms") {
             keys.millis("delivery.timeout.ms", 120_000)
         } else {

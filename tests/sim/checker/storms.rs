@@ -12,8 +12,11 @@ use crate::scenario::{Fault, Scenario, TimedFault};
 #[derive(Debug, Clone)]
 pub(super) struct Bucket {
     pub(super) rate: f64,
+    /// Largest number of tokens that time adds up to: the burst.
     most: f64,
+    /// Number of tokens left.
     now: f64,
+    /// Time up to which tokens were added.
     filled: Duration,
     is_over: bool,
 }
@@ -29,7 +32,7 @@ impl Bucket {
         }
     }
 
-    /// Takes one token. Returns true the first time that there is none.
+    /// Takes one token. Returns true the first time that no token is left.
     pub(super) fn take(&mut self, at: Duration) -> bool {
         let passed = at.saturating_sub(self.filled).as_secs_f64();
         self.filled = self.filled.max(at);
@@ -49,19 +52,19 @@ impl Bucket {
     }
 }
 
-/// Limit on the requests of each kind that reach a broker, per simulated second, from all producers together (a request
-/// does not say whose it is). By `docs/RELIABILITY.md`, "Extreme values", nothing is retried within 10 ms, even with
-/// back-offs of 0, and so never once in each round trip. Hence for each producer:
-/// - Metadata: 150 a second (new topics are requested without a pause up to 50 times a second).
+/// Limit on the requests of each kind that reach a broker, per simulated second, from all producers together (the event
+/// of a request does not name the producer). By `docs/RELIABILITY.md`, "Extreme values", nothing is retried within 10
+/// ms, even with back-offs of 0. Retries in each round trip would exceed the limits, which are for each producer:
+/// - Metadata: 160 a second (100 retries, and up to 50 requests for new topics without a pause, with a margin).
 /// - `ApiVersions`: 100 connections to an address as a bootstrap server, 100 as a node; twice as many if a broker
 ///   supports only old versions.
 /// - `InitProducerId`: 100, and as many again for epoch bumps.
-/// - Produce: 100 times the number of batches that may be in retry: one request with idempotence, the in-flight limit
-///   without it, one for each partition if `max.request.size` is small; and three for each accepted record, for its
-///   batch and the pieces into which it may be split.
+/// - Produce: 100 times the number of requests that may be retried at a time: two with idempotence, otherwise the
+///   in-flight limit (2 to 50), times the number of partitions if `max.request.size` is small. In addition three for
+///   each accepted record, for its batch and the pieces into which the batch may be split.
 ///
-/// Requests may arrive in a burst: a broker that hangs, or whose packets are delayed, gets at once what was sent in all
-/// that time.
+/// Requests may arrive in a burst: a broker that hangs, or whose packets are delayed, gets all requests of that time at
+/// once.
 pub(super) struct Requests {
     produce: f64,
     producers: f64,
@@ -145,12 +148,13 @@ impl Rule for Requests {
     }
 }
 
-/// The sender does not spin: it does not step repeatedly at one point in time with nothing happening, and it takes no
-/// more than 2,000 steps a second in which nothing happens. A wait of zero length counts as no wait.
+/// The sender does not spin: at one point in time it does not step repeatedly without any other event, and it takes at
+/// most 2,000 steps a second without any other event. A wait of zero length counts as no wait.
 ///
 /// With small network pieces, or with short reads and writes, some steps cause no event: twenty times as many are
 /// allowed. A TLS handshake that the producer aborts causes no event either, and is retried after 10 ms at the
-/// earliest: if handshakes can fail, [`STEPS_OF_A_HANDSHAKE`] more are allowed for each address of a node.
+/// earliest: if handshakes can fail, [`STEPS_OF_A_HANDSHAKE`] more steps are allowed for each of 100 handshakes a
+/// second with each node, as a bootstrap server and as a node.
 pub(super) struct Spinning {
     at_once: u32,
     new: Bucket,
@@ -199,7 +203,7 @@ impl Spinning {
 impl Rule for Spinning {
     fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
         let Some(producer) = producer_of(event.who) else {
-            // An action of a broker is progress for every producer.
+            // An event of a broker or of the world is progress for every producer.
             for steps in self.producers.values_mut() {
                 steps.in_row = 0;
                 steps.bucket.earn(10.0);
@@ -238,7 +242,7 @@ impl Rule for Spinning {
     }
 
     fn step(&mut self, _: &Facts, glance: &Glance, _: &mut Found) {
-        // A broker sees requests later than they were sent.
+        // A broker receives a request later than it was sent, so the counts of the producer show progress first.
         for (producer, steps) in &mut self.producers {
             let snapshot = glance.producers.get(*producer).and_then(|it| it.snapshot);
             let progress = snapshot.map_or(0, |it| {

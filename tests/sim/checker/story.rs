@@ -244,7 +244,7 @@ impl Story {
         self.glance.moment = moment;
     }
 
-    /// Futures are not polled from here on.
+    /// From here on the snapshots do not report complete futures.
     pub(super) fn look_away(&mut self) {
         self.looks = false;
     }
@@ -480,7 +480,7 @@ impl Story {
         });
     }
 
-    /// Deletes a topic; a later topic of the same name is another one.
+    /// Deletes a topic; a later topic of the same name is another incarnation.
     pub(super) fn gone(&mut self, topic: &str) {
         let incarnation = self.incarnation;
         self.incarnation += 1;
@@ -496,7 +496,8 @@ pub(crate) fn transactional_scenario(faults: &[TimedFault]) -> Scenario {
     scenario(&[("transactional.id", "x")], faults)
 }
 
-/// Events of the first producer's transactions; its producer id is 7.
+/// Events of the first producer's transactions; its producer id is 7. `kind` is the kind of the error that a call
+/// returns; `None` for success.
 pub(super) trait Transactional {
     fn transactional(rule: impl Rule + 'static) -> Self;
 
@@ -517,7 +518,7 @@ pub(super) trait Transactional {
         kind: Option<&str>,
     );
 
-    /// Initializes another producer.
+    /// Initializes a producer, which calls `init_transactions` with success.
     fn initializes(&mut self, producer: ProducerIndex);
 
     fn append_in_transaction(&mut self, topic: &str, partition: i32, base: i64, records: &[u64]);

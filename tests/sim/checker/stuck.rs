@@ -14,7 +14,7 @@ impl Rule for Stuck {
     }
 }
 
-/// Rule: no panic in the library itself. Panics of user code are contained.
+/// Rule: no panic in the library itself. The library catches panics of user code, which are no violation.
 pub(super) struct Panicked;
 
 impl Rule for Panicked {

@@ -19,7 +19,7 @@ pub(crate) struct Transactions {
     /// Transactional ids with an open transaction at the coordinator, and the event since which it is open.
     open: BTreeMap<String, u64>,
     calls: BTreeMap<CallId, Begun>,
-    /// Brokers refuse batches whose partition was not added to the transaction.
+    /// Whether brokers refuse batches whose partition was not added to the transaction.
     are_verified: bool,
     /// Faults that replace the cluster.
     rebuilds: BTreeSet<usize>,
@@ -28,9 +28,11 @@ pub(crate) struct Transactions {
 #[derive(Debug, Default)]
 struct OfProducer {
     id: Option<String>,
-    /// The event of the first call of `init_transactions`; `initialized` is that of its successful return.
+    /// The event of the first call of `init_transactions`.
     first_asked: Option<u64>,
+    /// The event at which `init_transactions` first returned success.
     initialized: Option<u64>,
+    /// The event of the application's crash.
     crashed: Option<u64>,
     all: Vec<Transaction>,
 }
@@ -51,18 +53,18 @@ pub(crate) struct Transaction {
     /// The event of the first call to end it.
     pub(crate) ending: Option<u64>,
     pub(crate) told: Told,
-    /// Later results do not change `told`.
+    /// Whether the end is known: later results do not change `told`.
     is_settled: bool,
-    /// The event at which the call that ended it returned success.
+    /// The event at which a commit or an abort returned success.
     pub(crate) ended: Option<u64>,
     pub(crate) offsets: Vec<OffsetsCall>,
 }
 
-/// The application's knowledge of the end.
+/// The end of a transaction as reported to the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Told {
     Committed,
-    /// Also while no commit was requested.
+    /// Aborted, refused to be committed, or no commit was requested.
     NotCommitted,
     InDoubt,
 }
@@ -72,13 +74,13 @@ pub(crate) struct OffsetsCall {
     pub(crate) group: String,
     pub(crate) offset: i64,
     pub(crate) partitions: Vec<(String, i32)>,
-    /// The call returned success.
+    /// Whether the call returned success.
     pub(crate) is_taken: bool,
 }
 
 impl Transaction {
-    /// Whether a record was certainly sent in it, by a call that began after the transaction's beginning and returned
-    /// before its end.
+    /// Whether a record was certainly sent in this transaction, by a call that began after the transaction's beginning
+    /// and returned before its end.
     pub(crate) fn holds(&self, record: &RecordFacts) -> bool {
         let Some(taken) = record.taken else {
             return false;
@@ -139,8 +141,8 @@ impl Transactions {
         self.producers.get(producer)?.all.last()
     }
 
-    /// The event at which a producer was fenced: the initialization of another producer with the same id, called after
-    /// this one was initialized.
+    /// The event at which a producer was fenced: the first initialization of another producer with the same id that was
+    /// requested after this producer was initialized.
     pub(crate) fn fenced(&self, producer: ProducerIndex) -> Option<u64> {
         let own = self.producers.get(producer)?;
         let initialized = own.initialized?;
@@ -150,7 +152,7 @@ impl Transactions {
         successors.filter_map(|other| other.initialized).min()
     }
 
-    /// The event since which the coordinator has an open transaction of an id.
+    /// The event since which the coordinator has an open transaction of an id; `None` if it has none.
     pub(crate) fn open_since(&self, id: &str) -> Option<u64> {
         self.open.get(id).copied()
     }
@@ -160,7 +162,7 @@ impl Transactions {
         self.open.keys().map(String::as_str)
     }
 
-    /// The last transactions of all producers with an id.
+    /// The last transaction of each producer with this id.
     pub(crate) fn last_with(&self, id: &str) -> impl Iterator<Item = &Transaction> {
         let own = self.producers.iter();
         let own = own.filter(move |producer| producer.id.as_deref() == Some(id));
@@ -168,7 +170,7 @@ impl Transactions {
     }
 
     /// Whether another producer may be using this one's id. Not counted are producers that were initialized, or had
-    /// crashed, before this one called `init_transactions`: those are fenced.
+    /// crashed, before this one called `init_transactions`: they are fenced.
     pub(crate) fn may_be_used_by_others(&self, producer: ProducerIndex) -> bool {
         let Some(own) = self.producers.get(producer) else {
             return false;
@@ -234,7 +236,7 @@ impl Transactions {
                     own.crashed = own.crashed.or(Some(number));
                 }
             }
-            // The new cluster knows no transactions.
+            // The new cluster has no transactions.
             What::FaultBegins { fault } if self.rebuilds.contains(fault) => self.open.clear(),
             _ => {}
         }
@@ -372,10 +374,10 @@ pub(crate) fn is_lost(facts: &Facts, record: &RecordFacts) -> bool {
 }
 
 /// Whether nothing is promised of a transaction, without its producer being at fault:
-/// - its state was lost with the whole cluster after it had begun;
-/// - the coordinator ended it before that was requested, and a fault has delayed requests: a request to end the
-///   previous transaction, repeated meanwhile, arrived late. Only an epoch of its own for each transaction tells them
-///   apart (KIP-890, `transaction.version` 2).
+/// - after it had begun, its state was lost with the whole cluster;
+/// - the coordinator ended it before its end was requested, and a fault has delayed requests: a request to end the
+///   previous transaction, which was repeated meanwhile, arrived late. Brokers could tell the two transactions apart
+///   only if each had an epoch of its own (KIP-890, `transaction.version` 2).
 pub(crate) fn is_beyond_promise(facts: &Facts, transaction: &Transaction) -> bool {
     let is_lost = facts.faults.begun().any(|begun| {
         let since = begun
@@ -398,12 +400,14 @@ pub(crate) fn is_beyond_promise(facts: &Facts, transaction: &Transaction) -> boo
     is_lost || ends.is_some_and(|ends| ends.iter().any(comes_late))
 }
 
-/// Whether a fault had delayed requests of a producer by an event, so that a repeated request may arrive late. Late
-/// responses have that effect too, since brokers process the requests of a connection one after the other.
+/// Whether a fault that began before the event `by` has delayed requests of a producer, so that a repeated request may
+/// arrive late. Late responses have this effect too, since brokers process the requests of a connection one after the
+/// other.
 ///
-/// So does throttling: brokers do not read from a throttled connection. But clients add the throttle time to their
-/// wait, so a delayed request is repeated only if the connection broke meanwhile, or was given up because the response
-/// with the throttle time was itself delayed for longer than `request.timeout.ms`, as brokers before 2.0 do (KIP-219).
+/// Throttling also has this effect: brokers do not read from a throttled connection. But clients add the throttle time
+/// to their wait, so a delayed request is repeated only if the connection broke meanwhile, or was given up because the
+/// response with the throttle time was itself delayed for longer than `request.timeout.ms`, as brokers before 2.0 do
+/// (KIP-219).
 pub(crate) fn has_held_back(facts: &Facts, producer: ProducerIndex, by: u64) -> bool {
     let begun = || {
         let begun = facts.faults.begun();
@@ -454,7 +458,7 @@ pub(crate) fn is_late(facts: &Facts, transaction: &Transaction, batch: &Batch) -
     id.is_some_and(|id| known.ended_between(id, transaction.begun, batch.written))
 }
 
-/// Whether a broker may have been told to acknowledge a record that it did not write.
+/// Whether a fault may have made a broker acknowledge a record that it did not write.
 pub(crate) fn is_lied_about(facts: &Facts, record: &RecordFacts) -> bool {
     facts.faults.may_have_called_duplicate(record)
 }

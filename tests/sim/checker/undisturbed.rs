@@ -11,39 +11,39 @@ use crate::events::{Call, Event, Outcome, ProducerIndex, What, Who};
 
 /// Transactional calls end only with success, a time-out, or a refusal because of the state, if
 /// - no fault has begun, and the producer does not give up healthy connections;
-/// - no other producer has asked for the same transactional id;
+/// - no other producer with the same transactional id has called `init_transactions`;
 /// - the transaction is younger than `transaction.timeout.ms`, with some margin;
 /// - no record of the producer has failed or was refused since the transaction began;
-/// - nobody has closed the producer.
+/// - the producer has not been closed.
 #[derive(Default)]
 pub(super) struct Undisturbed {
     /// The event at which a record of a producer last failed or was refused.
     failures: BTreeMap<ProducerIndex, u64>,
     /// The time at which a producer began its last transaction.
     begun: BTreeMap<ProducerIndex, Duration>,
-    /// Failures that a later event may still explain: the producer, the event from which an explanation counts, the
-    /// time, and the text.
+    /// Failures that a record's outcome, reported later, may still explain: the producer, the event after which such a
+    /// record was offered, the time of the failure, and the text.
     open: Vec<(ProducerIndex, u64, Duration, String)>,
 }
 
-/// After the healing a transactional call does not time out if it had enough time for everything to recover; nor do
-/// repetitions of it that had enough time together, since each resumes the operation of the one before.
+/// After the healing a transactional call does not time out if it had enough time for everything to recover. The time
+/// of its repetitions counts too, since each repetition resumes the operation of the call before.
 #[derive(Default)]
 pub(super) struct EndsAfterHealing {
-    /// The call that each producer repeats, and since when.
+    /// The call that each producer repeats, and the beginning of the first of these calls.
     asked: BTreeMap<ProducerIndex, (Discriminant<Call>, Moment)>,
 }
 
 /// Without faults, while a transaction's end is awaited, the sender does not sleep for longer than a response, a
-/// back-off or the packing of a batch takes: whatever completes the awaited work wakes it.
+/// back-off or the packing of a batch takes: the completion of the awaited work has to wake the sender.
 ///
-/// Applies while no fault has begun, no other producer uses the id, and the producer does not give up healthy
-/// connections.
+/// The rule applies while no fault has begun, no other producer uses the transactional id, and the producer does not
+/// give up healthy connections.
 #[derive(Default)]
 pub(super) struct Awake {
     /// Since when the end of a transaction has been awaited.
     awaited: BTreeMap<ProducerIndex, Moment>,
-    /// When a sender last began to wait.
+    /// When the sender of each producer made its last step.
     steps: BTreeMap<ProducerIndex, Moment>,
 }
 
@@ -221,7 +221,7 @@ impl Rule for EndsAfterHealing {
         };
         match returned.kind() {
             Some("TimedOut") => {}
-            // A call that the state does not allow does not change what is being waited for.
+            // A refused call does not change which call is repeated.
             Some("WrongState" | "Misuse") => return,
             _ => {
                 self.asked.remove(&producer);

@@ -4,10 +4,10 @@ use super::facts::Facts;
 use super::transactions::{Told, is_beyond_promise, is_late, is_lied_about, is_lost, seen};
 use super::{Found, Glance, Rule};
 
-/// Applies to transactions whose end was never reported or whose commit ended in doubt: a `read_committed` consumer
-/// sees every accepted record or none.
+/// The rule applies to transactions whose commit was requested with an unknown result: a `read_committed` consumer sees
+/// all accepted records or none.
 ///
-/// Excused as in `committed.rs`.
+/// The exceptions are those of `committed.rs`.
 pub(super) struct Whole;
 
 const RULE: &str = "whole";

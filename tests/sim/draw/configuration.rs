@@ -1,5 +1,5 @@
-//! Generator of producer configurations: values from 0 to the largest legal one, in combinations that the library
-//! accepts.
+//! Generator of producer configurations: values from the smallest to the largest legal one, in combinations that the
+//! library accepts.
 //!
 //! Most keys keep their default or get a usual value; some get an extreme one. Two passes follow:
 //! [`settle`](Numbers::settle) bounds waits that would never end in a run (such as a broker that is never reconnected
@@ -113,19 +113,19 @@ pub(super) struct Facts {
     pub(super) max_request_size: u64,
     pub(super) buffer_memory: u64,
     pub(super) max_block_ms: u64,
-    /// Batches are sent by linger later than a run can wait.
+    /// `linger.ms` is longer than a run can wait.
     pub(super) lingers_for_ever: bool,
-    /// Records or calls may wait longer than a run may take, if what they wait for does not happen.
+    /// The time-outs of records or calls are so long that a run may not be able to wait for them.
     pub(super) patient: bool,
     /// A connection attempt without a response is never given up.
     pub(super) connects_for_ever: bool,
-    /// The time-outs or sizes are too small for nearly every record.
+    /// The time-outs or sizes are so small that nearly every record fails.
     pub(super) hopeless: bool,
     pub(super) all_acks: bool,
     pub(super) rebootstraps: bool,
 }
 
-/// Numeric keys; those that are missing have their default.
+/// Numeric keys. A key that is missing in `given` has its default; keys in `extreme` have an extreme value.
 struct Numbers {
     given: BTreeMap<&'static str, i64>,
     extreme: BTreeSet<&'static str>,
@@ -244,7 +244,7 @@ impl Numbers {
 
     /// Bounds endless waits. Returns whether nearly every record must fail.
     fn settle(&mut self, network: &Network, brokers: &Brokers) -> bool {
-        // Connecting, ApiVersions, and the request itself, with some time to spare.
+        // Time for connecting, ApiVersions and the request itself, with some time to spare.
         let answer_ms = (answer_us(network, brokers) / 1000 + 20) as i64;
         for name in [DELIVERY, REQUEST, SETUP, SETUP_MAX] {
             if !self.extreme.contains(name) {
@@ -271,7 +271,7 @@ impl Numbers {
             self.at_most(LINGER, 100);
             self.at_most(REQUEST, 2_000);
             self.at_most(DELIVERY, 10_000);
-            // Records without metadata wait for it one after the other.
+            // Records of topics without metadata wait for `max.block.ms` one after the other.
             self.at_most(BLOCK, 200);
         }
         let waits = [BLOCK, DELIVERY, LINGER]
@@ -279,7 +279,7 @@ impl Numbers {
             .map(|name| self.get(name))
             .max()
             .unwrap_or_default();
-        // Each metadata refresh takes several events.
+        // Each metadata refresh takes several events, so refreshes have to be rare during long waits.
         if waits > 10 * PATIENCE_MS {
             self.at_least(AGE, 300_000);
         } else if waits > PATIENCE_MS {
@@ -307,13 +307,13 @@ impl Numbers {
                 self.set(BUFFER, self.get(BATCH) * batches);
             }
         }
-        // At most two batches of 2 GiB.
+        // `buffer.memory` holds at most two batches of 2 GiB.
         if self.get(BATCH) == INT && self.get(BUFFER) > 2 * INT {
             self.set(BUFFER, 2 * INT);
         }
     }
 
-    /// `delivery.timeout.ms`, raised as the library raises it if it is not set.
+    /// The effective `delivery.timeout.ms`: at least `linger.ms` and `request.timeout.ms` together, as in the library.
     fn delivery(&self) -> i64 {
         let linger = self.get(LINGER).min(INT);
         self.get(DELIVERY).max(linger + self.get(REQUEST)).min(INT)

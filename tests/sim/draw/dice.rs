@@ -44,7 +44,7 @@ impl Dice {
         &of[self.0.usize(0..of.len())]
     }
 
-    /// One of the values, by weight.
+    /// Draws one of the values, each with a probability in proportion to its weight.
     pub(crate) fn weighted<T: Clone>(&mut self, of: &[(u32, T)]) -> T {
         let mut left = self.0.u32(0..of.iter().map(|(weight, _)| weight).sum());
         for (weight, what) in of {

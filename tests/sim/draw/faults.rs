@@ -78,7 +78,7 @@ pub(crate) enum Class {
     TooLarge,
     /// The record or its topic is refused.
     Refused,
-    /// Errors of single records, if the version has them.
+    /// Errors of single records, in response versions that have them.
     PerRecord,
     Authorization,
     /// Producer id, epoch or sequence number differ from the broker's state.
@@ -215,7 +215,7 @@ impl Faults<'_> {
         }
     }
 
-    /// Whether a fault of this kind can have an effect, and whether the scenario can still complete with it.
+    /// Whether a fault of this kind can have an effect and lets the scenario complete.
     fn may_be(&self, kind: Kind) -> bool {
         match kind {
             // With `metadata.recovery.strategy=none` the old addresses are retried for ever, and only time-outs end the
@@ -284,7 +284,7 @@ impl Faults<'_> {
             Some(dice.spread(5..=longest_ms))
         };
         if let Fault::DeleteTopic { topic } = &fault {
-            // A producer without a time-out waits until the topic is back.
+            // A producer with long time-outs would wait for the topic, so the topic is recreated.
             if self.is_patient() || dice.percent(70) {
                 faults.push(TimedFault {
                     at_ms: at_ms + dice.spread(1..=longest_ms),
@@ -451,7 +451,7 @@ impl Faults<'_> {
             .collect();
         let (class, codes) = dice.weighted(&classes);
         let code = *dice.pick(codes);
-        // Fatal errors of records or producers are mostly limited to a few; some last as long as the fault.
+        // Fatal errors of records or producers are mostly limited to a few requests; some last as long as the fault.
         let counted = match class {
             Class::Retriable | Class::Stale | Class::Ambiguous => 70,
             _ => 93,
@@ -474,7 +474,8 @@ impl Faults<'_> {
         }
     }
 
-    /// Excludes a combination that real brokers do not have: the write is applied, and the error says that it was not.
+    /// Whether the write is applied before the error is returned. Real brokers do not apply a write and then return an
+    /// error that means "not written", so this combination is excluded.
     fn may_have_written(&self, dice: &mut Dice, request: Api, code: i16) -> bool {
         if request != Api::Produce {
             return false;
@@ -502,8 +503,8 @@ impl Faults<'_> {
         (topic.to_owned(), partition as i32)
     }
 
-    /// The partition count of a recreated topic: the same, more or fewer; not fewer if somebody would wait for a lost
-    /// partition for ever.
+    /// The partition count of a recreated topic: the same, more or fewer; not fewer if a producer would wait too long
+    /// for a lost partition.
     fn partitions_again(&self, dice: &mut Dice, name: &str) -> u16 {
         let before = self.topics.partitions(name);
         match dice.within(0..=3) {

@@ -16,7 +16,8 @@ pub(crate) const LEAST_SIZE: u32 = 12;
 /// Total time that a thread waits for topics that do not exist.
 const PATIENCE_MS: u64 = 5_000;
 
-/// Number of records of each producer. One that can hardly deliver any gets a small share, if there are others.
+/// Number of records of each producer. A producer that can deliver hardly any record gets a small share, unless all
+/// producers are like that.
 pub(super) fn shares(dice: &mut Dice, facts: &[Facts]) -> Vec<u32> {
     let total = if dice.percent(5) {
         dice.within(900..=1_800)
@@ -62,14 +63,18 @@ struct Habits {
     /// How often there is a call between two bursts, in percent.
     calls_percent: u32,
     burst: (u64, u64),
+    /// Whether bursts may use `try_send`.
     tries: bool,
     keys: bool,
     headers: bool,
     stamps: bool,
     partitions: bool,
+    /// How often a burst has a callback, in percent.
     callbacks: u32,
     pauses: bool,
+    /// How often a burst has large records, in percent.
     large: u32,
+    /// How often records to a missing topic or partition precede a burst, in percent.
     astray: u32,
     end: End,
 }
@@ -150,7 +155,7 @@ impl Load<'_> {
             let count = (dice.spread(habits.burst.0..=habits.burst.1) as u32).min(left);
             left -= count;
             let large = dice.percent(habits.large);
-            // One or two large records suffice to reach a limit.
+            // Three large records suffice to reach a limit.
             if large && count > 3 {
                 left += count - 3;
             }
@@ -196,7 +201,7 @@ impl Load<'_> {
         bursts
     }
 
-    /// A size near one of the limits that apply.
+    /// A size near one of the limits that apply, or of half a limit.
     fn large(&self, dice: &mut Dice, topic: &str) -> u32 {
         let limits = [
             self.facts.batch_size,
@@ -225,8 +230,8 @@ impl Load<'_> {
         around.min(most).max(u64::from(LEAST_SIZE)) as u32
     }
 
-    /// A few records to a topic or partition that does not exist. A thread waits for each up to `max.block.ms`, and not
-    /// long in total.
+    /// A few records to a topic or partition that does not exist. A thread waits for each record up to `max.block.ms`,
+    /// and for all of them together at most [`PATIENCE_MS`].
     fn stray(&self, dice: &mut Dice, patience_ms: &mut u64, ops: &mut Vec<Op>) {
         if let (Some(topic), true) = (self.topics.illegal(dice), dice.percent(50)) {
             ops.push(stray(dice, topic, None, 1..=3));
@@ -423,7 +428,8 @@ fn stray(
     })
 }
 
-/// A time-out: `None` in `none` percent of the cases, else a usual one, now and then zero or the largest.
+/// A time-out in milliseconds: `None` in `none` percent of the cases, otherwise a usual one, now and then zero or the
+/// largest.
 pub(super) fn timeout(dice: &mut Dice, none: u32) -> Option<u64> {
     if dice.percent(none) {
         return None;

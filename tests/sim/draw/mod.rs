@@ -1,9 +1,9 @@
 //! Scenario generator: draws a scenario from a seed.
 //!
-//! Each seed uses a random subset of what there is (swarm testing): it enables some kinds of faults, calls and acts, at
-//! rates of its own, so that one seed is nearly calm and another a storm of one kind. Each scenario can complete by
-//! itself after the healing: if a value would keep a record or a call waiting longer than a run may take, another value
-//! is bounded (see [`configuration`]).
+//! Each seed enables a random subset of the kinds of faults, calls and acts (swarm testing), at rates of its own, so
+//! that one seed is nearly calm and another is a storm of one kind. Each scenario can complete by itself after the
+//! healing: if a value would keep a record or a call waiting longer than a run may take, another value is bounded (see
+//! [`configuration`]).
 
 mod configuration;
 mod dice;
@@ -37,6 +37,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
 /// Requirements for a scenario.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Wishes {
+    /// All brokers require TLS.
     pub(crate) tls: bool,
     /// All producers that can deliver records are transactional.
     pub(crate) transactions: bool,
@@ -164,7 +165,7 @@ fn configurations(
         configuration::configuration(&mut dice, network, brokers)
     };
     let mut all: Vec<_> = (0..count).map(draw).collect();
-    // At least one has to be able to deliver records.
+    // At least one producer has to be able to deliver records.
     if all.iter().all(|(_, facts)| facts.hopeless) {
         all.extend((count..).map(draw).find(|(_, facts)| !facts.hopeless));
     }

@@ -58,7 +58,8 @@ pub(super) fn brokers(dice: &mut Dice) -> Brokers {
         },
         auto_create_topics: dice.percent(40),
         by_name: dice.percent(50),
-        // Brokers start with epoch 0; near the maximum few epochs are left.
+        // Real brokers start with epoch 0. With a first epoch near the maximum the epochs of a producer id are soon
+        // used up.
         first_epoch: if dice.percent(85) {
             0
         } else {
@@ -70,7 +71,8 @@ pub(super) fn brokers(dice: &mut Dice) -> Brokers {
     }
 }
 
-/// Whether brokers require SASL. Drawn with random numbers of its own, so that the rest of a seed stays the same.
+/// The SASL setup of the brokers; `None` if they do not require SASL. It has random numbers of its own, so that all
+/// other parts of the scenario do not depend on it.
 pub(super) fn sasl(dice: &mut Dice, release: &str) -> Option<Sasl> {
     if !dice.percent(20) {
         return None;
@@ -88,7 +90,8 @@ pub(super) fn sasl(dice: &mut Dice, release: &str) -> Option<Sasl> {
     })
 }
 
-/// Whether brokers require TLS, also with random numbers of its own; `always` forces it.
+/// The TLS setup of the brokers; `None` if they do not require TLS. With `always` they require it whenever the build
+/// has TLS.
 pub(super) fn tls(dice: &mut Dice, always: bool) -> Option<Tls> {
     let takes_it = dice.percent(15) || always;
     if !takes_it || !cfg!(feature = "tls") {

@@ -40,10 +40,11 @@ pub(super) struct Plugins {
     kinds: Vec<Kind>,
     /// How often there is a plug-in of each kind, in percent.
     present: u32,
-    /// How often a callback acts, in percent.
+    /// Share of the callbacks that perform acts, in percent.
     active: u32,
+    /// Whether the logger performs acts.
     logs: bool,
-    /// Topics that user code sends to and asks for.
+    /// Topics to which user code sends, and whose partitions it requests.
     topics: Vec<String>,
 }
 
@@ -165,8 +166,9 @@ impl Plugins {
     }
 }
 
-/// How often an act is performed. User code that sends is called again for its own records by all plug-ins of the
-/// producer, so it must act rarely enough for the run to end.
+/// Draws the `every` of an act: the act is performed at each call whose number is a multiple of it. All plug-ins of the
+/// producer are called again for a record that user code sends, so acts that send have to be rare enough for the run to
+/// end.
 fn often(dice: &mut Dice, kind: Kind) -> u32 {
     let every = match kind {
         Kind::Fails => dice.spread(8..=200),

@@ -1,4 +1,4 @@
-//! Tests of the generator: all that is drawn is legal, and everything possible is drawn.
+//! Tests of the generator: every drawn value is legal, and every possible kind of value is drawn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -50,7 +50,7 @@ fn every_configuration_of_ten_thousand_seeds_is_accepted() {
     assert!(of_scenario.eq(alone), "others are checked than are drawn");
 }
 
-/// Attempts that cannot succeed take events each time, and only time-outs end them.
+/// Attempts that cannot succeed are repeated until a time-out ends them, and each attempt takes several events.
 #[test]
 fn hopeless_configurations_time_out_soon() {
     let mut hopeless = 0;
@@ -71,7 +71,7 @@ fn hopeless_configurations_time_out_soon() {
             hopeless += u32::from(facts.hopeless);
         }
     }
-    // Rare, but not absent.
+    // Hopeless configurations are rare, but not absent.
     assert!((100..1_500).contains(&hopeless), "{hopeless} of them");
 }
 
@@ -84,7 +84,7 @@ fn a_seed_draws_the_same_scenario_each_time() {
 }
 
 #[test]
-fn every_seed_sends_records_to_existing_partitions() {
+fn every_seed_sends_enough_records_and_nearly_all_go_to_existing_partitions() {
     let (mut records, mut astray) = (0, 0);
     for seed in 0..1_000 {
         let scenario = scenario(seed);
@@ -142,7 +142,7 @@ impl Met {
 fn everything_that_can_be_drawn_occurs_in_a_thousand_seeds() {
     let mut met = Met::default();
     expect_all(&mut met);
-    // Rare things of transactions are searched where all producers are transactional.
+    // Rare features of transactions are searched in scenarios whose producers are all transactional.
     let wishes = super::Wishes {
         transactions: true,
         ..super::Wishes::default()
@@ -187,7 +187,7 @@ const FAULTS: [&str; 29] = [
     "DelayMarkers",
 ];
 
-/// Only with TLS.
+/// Names that occur only in builds with TLS.
 const OF_TLS: [&str; 8] = [
     "fault WrongCertificate",
     "fault NoTls",

@@ -13,7 +13,7 @@ use crate::scenario::{
     Api, Begins, Brokers, Crash, Fault, Moment, Op, Thread, TimedFault, TransactionOp, TxnStage,
 };
 
-/// Limit on the number of producers: more of them find nothing more.
+/// Limit on the number of producers: more producers find no further bugs.
 const PRODUCERS: usize = 7;
 
 pub(super) const STAGES: [TxnStage; 6] = [
@@ -51,8 +51,8 @@ pub(super) fn brokers(dice: &mut Dice, brokers: &mut Brokers) {
     brokers.verify_transactions = brokers.release == "V3_0" && dice.percent(40);
 }
 
-/// Makes all producers that can deliver records transactional, or some of them, and adds successors and competitors
-/// with the same transactional id.
+/// Makes producers that can deliver records transactional: all of them, or with `all` = false only some. Adds
+/// successors and competitors with the same transactional id.
 pub(super) fn applications(
     dice: &mut Dice,
     all: bool,
@@ -149,7 +149,8 @@ fn make(
     }
 }
 
-/// Operations of the threads: the first begins and ends transactions, the others send while one is open.
+/// Operations of the threads: the first begins and ends transactions, the others mostly wait for an open transaction
+/// before they send.
 pub(super) fn threads(
     dice: &mut Dice,
     application: &Application,
@@ -199,7 +200,7 @@ fn first_thread(
         most: dice.spread(1..=8),
     };
     let mut all = vec![habits.call(dice, TransactionOp::Init)];
-    // Bursts that remain before the end of the open transaction.
+    // Number of bursts before the end of the open transaction; `None` if no transaction is open.
     let mut left = None;
     for op in ops {
         let is_end = matches!(op, Op::Close { .. } | Op::DropProducer);
@@ -230,13 +231,17 @@ fn first_thread(
     all
 }
 
-/// Habits of an application with transactions, in percent.
+/// Habits of an application with transactions. All values but `most` are probabilities in percent.
 struct Habits {
+    /// A call has no time-out.
     untimed: u32,
+    /// A transaction is aborted, not committed.
     aborts: u32,
+    /// A transaction commits offsets.
     offsets: u32,
-    /// A transaction takes longer than `transaction.timeout.ms`.
+    /// The application pauses before it ends a transaction, possibly longer than `transaction.timeout.ms`.
     dawdles: u32,
+    /// An operation is followed by a transactional call that the state does not allow.
     strays: u32,
     /// Maximum number of bursts in a transaction.
     most: u64,
@@ -462,7 +467,7 @@ fn error(dice: &mut Dice, request: Api) -> Fault {
         .map(|(_, class, codes)| {
             let weight = match class {
                 Class::Ambiguous => 14,
-                // For offsets only, which not all scenarios have.
+                // These errors concern offsets only, and not all scenarios send offsets.
                 Class::Refused if request == Api::TxnOffsetCommit => 40,
                 Class::Retriable => 12,
                 Class::EndsProducer | Class::Authorization => 4,

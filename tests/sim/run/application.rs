@@ -30,13 +30,14 @@ pub(crate) struct ThreadOf {
     pub(crate) call: Rc<Cell<Option<CallId>>>,
 }
 
-/// The first of the application's own timestamps; later ones are higher. None equals a time of the simulated clock.
+/// The first of the application's own timestamps; later ones are higher. No such timestamp equals a time of the
+/// simulated clock.
 const FIRST_TIMESTAMP: i64 = 1_000_000;
 
 /// After one record in this many, on average, the thread yields to other tasks.
 const YIELDS_EVERY: u32 = 6;
 
-/// One burst in this many is sent although no transaction is open.
+/// When no transaction is open, one burst in this many sends a record before it stops.
 const SENDS_WITHOUT_TRANSACTION: u32 = 8;
 
 impl ThreadOf {
@@ -106,7 +107,7 @@ impl ThreadOf {
         }
     }
 
-    /// `None` if this thread has dropped its handle, or the producer was never built.
+    /// The producer; `None` if this thread has dropped its handle or the producer does not exist.
     pub(super) fn producer(&self) -> Option<Arc<Producer>> {
         self.stage
             .producer(self.producer)
@@ -347,7 +348,8 @@ impl ThreadOf {
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(waker)));
     }
 
-    /// Drops this thread's handle. Dropping the last one drops the producer, which waits as `close` with 10 s does.
+    /// Drops this thread's handle. Dropping the last handle drops the producer, which waits like `close` with a
+    /// time-out of 10 s.
     async fn drop_handle(&self) {
         if !self.has_handle.replace(false) {
             return;
@@ -364,7 +366,7 @@ impl ThreadOf {
     }
 }
 
-/// Documented time-out of the close that dropping a producer does.
+/// Documented time-out for dropping a producer, which closes it.
 const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex) {

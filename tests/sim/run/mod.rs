@@ -39,11 +39,11 @@ pub(crate) use self::checked::checked;
 pub(crate) trait Observer {
     fn see(&mut self, event: &Event);
 
-    /// Called with a snapshot of all producers, at intervals and at the end.
+    /// Called with a snapshot of the producers, at intervals and at the end.
     fn glance(&mut self, glance: &Glance);
 }
 
-/// Limit on the steps of a run, above what any scenario needs.
+/// Limit on the number of steps of a run, higher than any scenario needs.
 const STEPS: u64 = 3_000_000;
 /// Time that the application threads have after the healing, before producers are closed.
 const LIVENESS: Duration = Duration::from_secs(60);
@@ -84,7 +84,8 @@ struct Task {
     call: Rc<Cell<Option<CallId>>>,
     /// Relative frequency with which this task is chosen for the next step.
     weight: u32,
-    /// The value of `happened` when the task last made no progress; while nothing has happened since, it is not polled.
+    /// The value of `happened` when the task last made no progress. The task is not polled while `happened` still has
+    /// this value.
     is_stale_since: u64,
 }
 
@@ -116,7 +117,7 @@ struct Run<'r> {
     happened: u64,
     steps: u64,
     glanced_at: Duration,
-    /// By producer: `None` once it is built, `MAX` while its start is not known, else the time of its start.
+    /// For each producer: `None` once it is built, `MAX` while the time of its start is not known, otherwise this time.
     pending_builds: Vec<Option<Duration>>,
     events: Vec<Event>,
     turns: Vec<(Turn, u32)>,
@@ -164,7 +165,8 @@ impl<'r> Run<'r> {
             let are_idle = self.is_closing && self.stage.idle.get() == self.senders.len();
             if are_idle && !self.stage.may_close.replace(true) {
                 self.happened += 1;
-                // User code may send at any time: when metadata arrives, when a line is logged.
+                // User code may send at any time, such as when metadata arrives or a line is logged. So producers count
+                // as idle only if the last record was offered at least `REST` ago.
                 let rests = self.stage.is_at_rest.get() && self.stage.since_last_record() >= REST;
                 self.glance(if rests { Moment::Idle } else { Moment::Passing });
             }
@@ -201,8 +203,8 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Drops the parts of the run before the stage. A producer whose sender has not ended is leaked, since dropping it
-    /// would wait for its sender.
+    /// Leaks tasks and producers if a task or a sender has not ended, since dropping a producer would wait for its
+    /// sender. Otherwise they are dropped together with the run.
     fn drop_parts(&mut self) {
         let unfinished = self.tasks.iter().any(|task| task.future.is_some());
         let running = self
@@ -311,8 +313,8 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Crashes an application between two steps: its threads, sender and connections are dropped, and no event reports
-    /// what that causes.
+    /// Crashes an application between two steps: its threads, sender and connections are dropped. Events that the drops
+    /// cause are discarded.
     fn crash(&mut self, index: ProducerIndex) {
         self.deliver_events();
         let stage = self.stage.application(index, |it| {
@@ -331,7 +333,7 @@ impl<'r> Run<'r> {
         for task in self.tasks.iter_mut().filter(of_it) {
             task.future = None;
         }
-        // The sender first: dropping the last handle would wait for it.
+        // The sender is dropped first: dropping the last handle would wait for it.
         self.senders[index].sender = None;
         let (producer, futures) = {
             let mut producers = self.stage.producers.borrow_mut();
@@ -489,7 +491,7 @@ impl<'r> Run<'r> {
 
     // Steps.
 
-    /// Takes one step, or advances the clock. False when nothing is left to do.
+    /// Takes one step, or advances the clock. Returns false when nothing is left to do.
     fn step(&mut self) -> bool {
         self.steps += 1;
         match self.next_turn() {
@@ -657,7 +659,7 @@ impl<'r> Run<'r> {
         if !self.is_healed && now >= self.heal_at() {
             self.heal();
         }
-        // A producer that has failed may still be followed by others.
+        // The successor of a producer that has ended may still have to be built.
         let is_one_to_come = self
             .pending_builds
             .iter()
@@ -775,7 +777,7 @@ impl<'r> Run<'r> {
         });
     }
 
-    /// Snapshots of closed producers, which must not hold anything when they are dropped.
+    /// Takes snapshots of closed producers: a producer must not hold any memory or records when it is dropped.
     fn glance_at_closed_producers(&mut self) {
         let going = std::mem::take(&mut *self.stage.about_to_drop.borrow_mut());
         for index in going {
@@ -862,12 +864,12 @@ async fn send_final_records(
             return;
         }
     }
-    // With its settings the producer may not finish in time, so it is not checked as idle.
+    // Some settings keep a producer from finishing in time, so the producers are not checked as idle.
     stage.is_at_rest.set(false);
 }
 
 /// Closes and drops a producer once its final records are done or `LIVENESS` is over. With some settings a call may
-/// legally wait longer than that.
+/// legally wait longer than `LIVENESS`.
 async fn end(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, is_done: &Cell<bool>) {
     let mut waited = Duration::ZERO;
     while !is_done.get() && waited < LIVENESS {
@@ -877,7 +879,7 @@ async fn end(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, is_done
     if !is_done.get() {
         stage.is_at_rest.set(false);
     }
-    // By now shared state is dropped, and all senders sleep.
+    // During this pause shared state is dropped, and all senders fall asleep.
     parking.sleep(REST).await;
     stage.idle.set(stage.idle.get() + 1);
     let others = Rc::clone(stage);

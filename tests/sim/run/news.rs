@@ -1,4 +1,4 @@
-//! Broker events: converts what brokers did into events of the run.
+//! Broker events: converts the events of the brokers into events of the run.
 
 use kafka_producer::internals::simulation::{BrokerEvent, TlsHandshake, World};
 

@@ -1,7 +1,7 @@
 //! Shared context of a run: the world, the producers, the records, and the events not yet delivered.
 //!
-//! User code (callbacks, serializers, loggers) has to be `Send` and cannot hold the context, so it finds it through a
-//! thread-local.
+//! User code (callbacks, serializers, loggers) has to be `Send` and cannot hold the context, so it finds the context
+//! through a thread-local.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ use crate::events::{
 
 pub(crate) type Producer = KafkaProducer<[u8], [u8]>;
 
-/// Size of the record number at the beginning of a value.
+/// Size of the record number at the beginning of a value, in bytes.
 pub(crate) const ID_BYTES: usize = 8;
 
 pub(crate) struct Stage {
@@ -36,31 +36,31 @@ pub(crate) struct Stage {
     next_call: Cell<u64>,
     /// The next group offset to commit.
     next_offset: Cell<i64>,
-    /// An application is crashing: events that this causes are discarded.
+    /// Whether an application is crashing: events that the crash causes are discarded.
     pub(crate) is_muted: Cell<bool>,
     pub(crate) producers: RefCell<Vec<Held>>,
     random: RefCell<fastrand::Rng>,
     /// Behaviour of the logger.
     pub(crate) logger: RefCell<super::user_code::Piece>,
-    /// The log level that the logger requests.
+    /// The most verbose log level that the logger takes.
     pub(crate) log_level: log::Level,
-    /// Set while the logger runs: lines that it causes itself are not recorded.
+    /// True while the logger runs: lines that the logger itself causes are not recorded.
     pub(crate) is_logging: Cell<bool>,
-    /// Producers that are closed and are dropped next: they must not hold anything.
+    /// Producers that are closed and are dropped next. Before that a snapshot checks that they hold nothing.
     pub(crate) about_to_drop: RefCell<Vec<ProducerIndex>>,
     /// Number of producers that have finished their final flush.
     pub(crate) idle: Cell<usize>,
-    /// All producers completed their final flush, so they are checked as idle.
+    /// Whether all producers completed their final flush; only then are they checked as idle.
     pub(crate) is_at_rest: Cell<bool>,
-    /// The idle producers were checked, so they may be closed.
+    /// Whether the idle producers were checked; only then may they be closed.
     pub(crate) may_close: Cell<bool>,
-    /// The run is in its last phase.
+    /// Whether the run is in its last phase, in which producers are flushed and closed.
     pub(crate) is_closing: Cell<bool>,
 }
 
 /// A producer with the handles and futures that the application holds.
 pub(crate) struct Held {
-    /// `None` if it was never built or is dropped.
+    /// `None` if the producer was never built or is dropped.
     pub(crate) producer: Option<Arc<Producer>>,
     /// Number of threads that have a handle.
     pub(crate) handles: usize,
@@ -73,7 +73,7 @@ pub(crate) struct Held {
 pub(crate) struct Kept {
     pub(crate) record: RecordId,
     pub(crate) future: FutureRecordMetadata,
-    /// `is_done` has returned true.
+    /// Whether `is_done` of the future has returned true before.
     is_done: bool,
 }
 
@@ -247,7 +247,7 @@ impl Stage {
         Some((kept.record, kept.future))
     }
 
-    /// Records completed since the last call, of those whose futures are held.
+    /// The records that completed since the last call of this function and whose futures the application holds.
     pub(crate) fn newly_done(&self) -> Vec<RecordId> {
         let mut producers = self.producers.borrow_mut();
         let kept = producers
@@ -262,7 +262,7 @@ impl Stage {
         .collect()
     }
 
-    /// Whether a held future says that its record is complete.
+    /// Whether the application holds the future of a record and the future reports that the record is complete.
     pub(crate) fn is_done(&self, producer: ProducerIndex, record: RecordId) -> bool {
         // False if the application is using its futures, which are borrowed then.
         let Ok(producers) = self.producers.try_borrow() else {
@@ -276,7 +276,7 @@ impl Stage {
         futures.any(|kept| kept.future.is_done())
     }
 
-    /// Changes when a producer has sent a request or completed a record.
+    /// A number that changes when a producer has sent a request, retried a batch or completed a record.
     pub(crate) fn progress_of(&self, producer: ProducerIndex) -> u64 {
         let snapshot = self.producer(producer).map(|producer| producer.snapshot());
         snapshot.map_or(0, |it| {
@@ -318,7 +318,7 @@ pub(crate) fn headers_of(record: RecordId, count: u8) -> Vec<(String, Option<Vec
     (0..count).map(header).collect()
 }
 
-/// Contents hash of a record that has a value only.
+/// Contents hash of a record without a key and headers.
 pub(crate) fn contents_of_value(value: &[u8]) -> u64 {
     contents_of(None, Some(value), std::iter::empty())
 }

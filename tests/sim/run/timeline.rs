@@ -9,7 +9,7 @@ use crate::events::What;
 use crate::faults::{Ongoing, begin, end, settle};
 use crate::scenario::{Scenario, TimedFault};
 
-/// A point of the timeline; at the same time, ends come before beginnings.
+/// A point of the timeline. Of two points with the same time, an end comes before a beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Turn {
     End,

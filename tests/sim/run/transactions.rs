@@ -18,20 +18,21 @@ use crate::scenario::{Crash, TransactionOp, TxnStage};
 /// The application's view of its transactions, from the results of its calls.
 #[derive(Debug, Default)]
 pub(crate) struct Application {
-    /// The producer has a transactional id.
+    /// Whether the producer has a transactional id.
     pub(crate) is_transactional: bool,
     pub(crate) phase: Phase,
-    /// The current stage, for crashes.
+    /// The current stage; a crash depends on it.
     pub(crate) at: TxnStage,
-    /// A call that timed out and whose operation has not been resumed to its end.
+    /// The last call that timed out; `None` once its operation has ended.
     pub(crate) pending: Option<Made>,
-    /// A transactional call is in progress.
+    /// Whether a transactional call is in progress.
     pub(crate) is_calling: bool,
-    /// The first thread has stopped.
+    /// Whether the application has ended: its first thread has stopped, it has crashed or failed for good, or its
+    /// producer was not built.
     pub(crate) is_over: bool,
-    /// The crash to come.
+    /// The crash that is planned; `None` if none is, or once it is counted down in `crashes_in`.
     crash: Option<Crash>,
-    /// Number of steps until the crash.
+    /// Number of steps until the crash; `None` if no crash is due.
     pub(crate) crashes_in: Option<u32>,
 }
 
@@ -103,7 +104,7 @@ impl Application {
         }
     }
 
-    /// Takes in a call's result. A call that the state does not allow has changed nothing.
+    /// Updates the view from the result of a call. A call that the state did not allow changes nothing.
     fn was_told(&mut self, made: &Made, told: &Result<(), TransactionError>) {
         self.is_calling = false;
         let kind = told.as_ref().err().map(TransactionError::kind);
@@ -220,7 +221,7 @@ fn is_time_out(told: &Result<(), TransactionError>) -> bool {
     matches!(told, Err(error) if error.is_retriable())
 }
 
-/// A call that timed out is retried at once; if its time-out was below this, after a short pause.
+/// A call that timed out is repeated within 1 ms; if its time-out was below this limit, within `PAUSE_US` microseconds.
 const NO_TIME: Duration = Duration::from_millis(20);
 const PAUSE_US: u64 = 30_000;
 
@@ -271,7 +272,7 @@ impl ThreadOf {
             let gives_up = matches!(made, Made::SendOffsets { .. })
                 && self.stage.random(|random| random.u32(..3)) == 0;
             if gives_up {
-                // The transaction may be ended without the result.
+                // The transaction may be ended without the result of this call.
                 return;
             }
             if self.stage.random(|random| random.u32(..8)) == 0 {
@@ -282,7 +283,7 @@ impl ThreadOf {
                 ];
                 let other = self.stage.random(|random| random.usize(..others.len()));
                 let other = Made::of(&others[other], &self.stage);
-                // Pending offsets do not prevent a commit.
+                // Pending offsets do not prevent a commit, so here a commit would not be refused.
                 if other != *made && !(other == Made::Commit && is_offsets(made)) {
                     self.stray_call(&other).await;
                 }
@@ -335,7 +336,7 @@ impl ThreadOf {
         let (pending, at) = self
             .stage
             .application(self.producer, |it| (it.pending.clone(), it.at));
-        // It may fail with the error of the pending call, which is then reported here.
+        // This call may fail with the error of the pending call, which is then reported here.
         let before = self.phase();
         let told = self.make(&producer, made, Some(Duration::ZERO)).await;
         self.stage.application(self.producer, |it| {
@@ -361,7 +362,7 @@ pub(super) struct Last<'l> {
 }
 
 impl Last<'_> {
-    /// Ends an open transaction and begins a new one. False if that is impossible.
+    /// Ends an open transaction and begins a new one. Returns false if that is impossible.
     pub(super) async fn begins(&self) -> bool {
         let (stage, index) = (Rc::clone(self.stage), self.index);
         let is_free = move || !stage.application(index, |it| it.is_calling);

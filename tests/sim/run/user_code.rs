@@ -37,13 +37,13 @@ pub(crate) fn suppress_intended_panics() {
     });
 }
 
-/// A piece of user code, with the number of its calls.
+/// A piece of user code, which counts its calls.
 pub(crate) struct Piece {
     what: &'static str,
     producer: ProducerIndex,
     behaviour: Behaviour,
     calls: AtomicU32,
-    /// The run that it belongs to. Values left over from an earlier run may be dropped within a later one.
+    /// The run to which the piece belongs. Values left over from an earlier run may be dropped during a later run.
     run: Option<u64>,
 }
 
@@ -58,7 +58,8 @@ impl Piece {
         }
     }
 
-    /// Performs the acts that are due at this call. Callers that can return an error return it.
+    /// Performs the acts that are due at this call. The result is an error if the code is to fail; callers return the
+    /// error if their interface allows one.
     pub(crate) fn run(&self) -> Result<(), BoxError> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let is_of_another = |stage: &Stage| self.run.is_some_and(|run| run != stage.number);
@@ -78,7 +79,7 @@ impl Piece {
             return Ok(());
         };
         if self.what == LOGGER && stage.who() != Who::Sender(self.producer) && act.waits() {
-            // On another thread than that producer's sender it would really block.
+            // On any thread but the sender of that producer the act would really block.
             return Ok(());
         }
         stage.emit(What::UserCode {
@@ -165,7 +166,7 @@ impl Piece {
 }
 
 impl Piece {
-    /// Records a call of the interceptor.
+    /// Records a call of the interceptor: `on_send` if `sent`, otherwise `on_acknowledgement`.
     fn intercepts(&self, sent: bool) {
         if let Some(stage) = Stage::current() {
             let producer = self.producer;
@@ -259,7 +260,7 @@ fn taken(
     stage.keep(producer, 0, record, future);
 }
 
-/// Callback of a record: records the outcome, or that it was dropped without having run.
+/// Callback of a record. It reports the outcome as an event, or, if it never ran, that it was dropped.
 pub(crate) struct Callback {
     record: RecordId,
     piece: Arc<Piece>,
@@ -279,7 +280,7 @@ impl Callback {
         self.has_run = true;
         let stage = Stage::current();
         if let Some(stage) = stage.filter(|stage| Some(stage.number) == self.piece.run) {
-            // For one record in four, since all held futures are searched.
+            // Checked for one record in four only, since the search through all held futures is slow.
             if self.record.0 % 4 == 0 && stage.is_done(self.piece.producer, self.record) {
                 let outcome = outcome(answer);
                 let record = self.record;
@@ -354,7 +355,7 @@ impl ProducerInterceptor<[u8], [u8]> for Piece {
     }
 }
 
-/// A cluster listener, shared with the plug-in that brings it.
+/// A cluster listener, shared with the plug-in that provides it.
 pub(crate) struct Listener(pub(crate) Piece);
 
 impl ClusterResourceListener for Listener {
@@ -363,7 +364,7 @@ impl ClusterResourceListener for Listener {
     }
 }
 
-/// An interceptor that only brings a cluster listener.
+/// An interceptor that only provides a cluster listener.
 pub(crate) struct WithListener(pub(crate) Arc<Listener>);
 
 impl ProducerInterceptor<[u8], [u8]> for WithListener {
@@ -443,7 +444,8 @@ impl log::Log for Logger {
             text: line.args().to_string(),
         });
         let piece = stage.logger.borrow();
-        // Caught only to restore the state, then continued: the library has to cope with a panic of the logger.
+        // The panic is caught only to reset `is_logging`, and is then resumed: the library has to cope with a logger
+        // that panics.
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| piece.run()));
         stage.is_logging.set(false);
         drop(piece);

@@ -1,5 +1,6 @@
-//! Seed runner: runs a range of seeds on several threads, prints progress, and shrinks and stores the first seed that
-//! fails. The function that runs one scenario is a parameter; the environment selects the seeds, see [`plan`].
+//! Seed runner: runs a range of seeds on several threads, prints progress, and shrinks and stores the first failing
+//! seed of each kind of violation. The function that runs one scenario is a parameter; the environment selects the
+//! seeds, see [`plan`].
 
 mod one;
 mod plan;
@@ -133,8 +134,9 @@ struct Board<'a, 'b> {
     next: u64,
     /// Seeds that are not handed out yet; `None` for no limit.
     count: Option<u64>,
+    /// Whether no further seed is started: a seed failed, or the output did.
     stops: bool,
-    /// Reports that are complete but not printed: an earlier seed is still running.
+    /// Reports that are complete but not printed yet, since an earlier seed is still running.
     ready: BTreeMap<u64, Done>,
     /// The next seed to print.
     shown: u64,
@@ -187,7 +189,8 @@ impl Board<'_, '_> {
         Some(seed)
     }
 
-    /// Takes a report in, and prints all that are next in the order of seeds, whichever completed first.
+    /// Takes in a report, and prints all reports that no earlier seed still delays: reports are printed in the order of
+    /// seeds.
     fn take_in(&mut self, seed: u64, done: Done) {
         self.ready.insert(seed, done);
         while let Some(done) = self.ready.remove(&self.shown) {
@@ -225,8 +228,8 @@ impl Board<'_, '_> {
     }
 }
 
-/// Kind of a violation: the rule it breaks, or for a panic its text without numbers. Seeds that fail alike have the
-/// same kind.
+/// Kind of a violation: the name of the broken rule, or for a panic its text, in both cases without digits. Seeds that
+/// fail for the same reason have the same kind.
 fn kind_of(violation: &str) -> String {
     let rule = match violation.strip_prefix("panic: ") {
         Some(panic) => panic,

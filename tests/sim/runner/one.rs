@@ -15,8 +15,8 @@ thread_local! {
     static IS_RUNNING: RefCell<bool> = const { RefCell::new(false) };
 }
 
-/// Runs a scenario on a new thread: producers cache recent topics in thread-locals, and a run that found those of an
-/// earlier run would differ from the same run alone. A panic is reported as a violation.
+/// Runs a scenario on a new thread: producers cache recent topics in thread-locals, and with the cache of an earlier
+/// run a scenario would run differently than alone. A panic is reported as a violation.
 pub(super) fn run(
     run: RunOne,
     scenario: &Scenario,
@@ -40,7 +40,7 @@ pub(super) fn run(
     })
 }
 
-/// Keeps panics inside a run from being printed: user code panics on purpose in many runs.
+/// Suppresses the output of panics inside a run: in many runs user code panics on purpose.
 fn suppress_panic_output() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

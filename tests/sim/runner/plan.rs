@@ -24,13 +24,17 @@ use crate::trace::Verbosity;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) runs: Runs,
+    /// Time after which no new seed is started; `None` for no limit.
     pub(crate) duration: Option<Duration>,
     pub(crate) threads: usize,
+    /// Whether seeds are still started after one has failed.
     pub(crate) keeps_going: bool,
     /// Time limit for shrinking a failing scenario.
     pub(crate) shrink_for: Duration,
     pub(crate) wishes: Wishes,
+    /// Whether trace hashes are printed.
     pub(crate) hashes: bool,
+    /// Trace of a replayed seed; `None` for no trace.
     pub(crate) trace: Option<Verbosity>,
     pub(crate) colour: bool,
     /// Folder for the scenarios that fail.
@@ -41,7 +45,7 @@ pub(crate) struct Plan {
 pub(crate) enum Runs {
     Seed(u64),
     File(PathBuf),
-    /// Without a count, until the time is over.
+    /// `count` seeds from `first` on; with `None` as many as the time allows. `fresh` is true if `first` is random.
     Range {
         first: u64,
         count: Option<u64>,
@@ -61,12 +65,12 @@ impl Plan {
         Ok(plan)
     }
 
-    /// `fresh`: the first seed if the environment gives none.
+    /// `fresh` is the first seed if the environment gives none.
     pub(crate) fn read(
         variable: impl Fn(&str) -> Option<String>,
         fresh: u64,
     ) -> Result<Self, String> {
-        // An empty value is none: shells pass one for a variable that could not be filled in.
+        // An empty value counts as not set: shells pass one for a variable that could not be filled in.
         let number = |name: &str| match variable(name).filter(|text| !text.trim().is_empty()) {
             None => Ok(None),
             Some(text) => parse(&text)
@@ -98,7 +102,7 @@ impl Plan {
             Some(other) => return Err(format!("TRACE={other}: it is all or none")),
         };
         let is_range = matches!(what, Runs::Range { .. });
-        // A replay is shown as it is, not shrunk.
+        // By default a replay is shown as it is, not shrunk.
         let shrink_for = number("SHRINK")?.unwrap_or(if is_range { 60 } else { 0 });
         let threads = match number("THREADS")? {
             Some(threads) => threads.max(1) as usize,

@@ -12,7 +12,7 @@ use crate::shrink::{Budget, Shrunk, shrink};
 use crate::store::{self, Stored};
 use crate::trace::{self, Trace, TraceHash, Verbosity, words};
 
-/// Number of trace lines of a failing scenario that are printed; its file has all of them.
+/// Number of trace lines of a failing scenario that are printed; its trace file has all of them.
 const LAST_LINES: usize = 120;
 
 const COMMAND: &str = "cargo test --release --test sim seeds -- --nocapture";

@@ -66,7 +66,8 @@ fn all_is_well(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
     report
 }
 
-/// A fake bug: a cut loses records. It needs at least three records, so not every seed fails.
+/// A fake bug: a cut loses records. It shows only in scenarios with a cut and at least three records, so not every seed
+/// fails.
 fn cuts_lose(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
     let mut report = all_is_well(scenario, see);
     let is_cut = |timed: &crate::scenario::TimedFault| matches!(timed.fault, Fault::Cut { .. });

@@ -1,8 +1,8 @@
-//! Shrinking: makes a failing scenario smaller by leaving out, halving or simplifying whatever it does not need to
-//! fail.
+//! Shrinking: makes a failing scenario smaller by leaving out, halving or simplifying every part that is not needed for
+//! the failure.
 //!
-//! The method is delta debugging: large pieces are left out first, then smaller ones; then numbers are lowered; and all
-//! of it is repeated until nothing helps any more. It is deterministic.
+//! The method is delta debugging: large pieces are left out first, then smaller ones; then numbers are lowered. All
+//! passes are repeated until none of them makes the scenario smaller. The search is deterministic.
 
 mod passes;
 #[cfg(test)]
@@ -15,14 +15,16 @@ use crate::scenario::Scenario;
 /// Limits of the search.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
+    /// Number of runs of changed scenarios.
     pub(crate) tries: usize,
     pub(crate) time: Duration,
 }
 
 pub(crate) struct Shrunk {
     pub(crate) scenario: Scenario,
+    /// Number of runs of changed scenarios.
     pub(crate) tries: usize,
-    /// Nothing smaller can be found; otherwise the budget was used up.
+    /// True if no pass finds anything smaller; false if the budget was used up before.
     pub(crate) is_done: bool,
 }
 

@@ -42,7 +42,7 @@ fn participants<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
     }
 }
 
-/// Removes a producer. Producers that would have started after it start after its own predecessor.
+/// Removes a producer. Producers that would have started after the removed one get its own start.
 fn leave_out(scenario: &mut Scenario, gone: usize) {
     let begins = scenario.producers.remove(gone).begins;
     for producer in &mut scenario.producers {
@@ -234,7 +234,7 @@ fn surroundings<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
     });
 }
 
-/// Resets configuration keys to their defaults, large pieces first, as in a list.
+/// Resets configuration keys to their defaults: first all of them at once, then half of them, down to single keys.
 fn configuration<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
     for number in 0..shrinker.best.producers.len() {
         let config = |scenario: &Scenario| scenario.producers[number].config.clone();
@@ -253,7 +253,7 @@ fn configuration<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
 }
 
 fn topics<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
-    // Redirects everything for one topic to the first topic.
+    // Redirects all operations, acts and faults of one topic to the first topic.
     for number in (1..shrinker.best.topics.len()).rev() {
         shrinker.change(|scenario| {
             let gone = scenario.topics.remove(number).name;

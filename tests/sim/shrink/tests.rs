@@ -41,7 +41,7 @@ fn has_ours(scenario: &Scenario) -> bool {
 }
 
 #[test]
-fn a_storm_of_seven_hundred_records_shrinks_to_three_and_one_fault() {
+fn a_storm_of_seven_hundred_records_shrinks_to_three_records_and_one_fault() {
     let storm = storm();
     let mut tries = 0;
     let shrunk = shrink(

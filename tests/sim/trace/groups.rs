@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::words;
 use crate::events::{Outcome, RecordId, Who};
 
-/// Fields that the events of one line have in common.
+/// Similar events that are shown in one line.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Group {
     kind: Kind,

@@ -6,8 +6,8 @@
 //!   13.204  broker 2  Produce v9, 4,312 bytes: NONE
 //!                     + #12..#57 in orders-3 at 100..145, sequence 0, epoch 0, producer 1000
 //!   14.000  world     ▼ node 1 hangs, for 300 ms
-//!   14.100  app 0.0   flush within 500 ms …
-//!  514.100  app 0.0     └ flush failed after 500.000 ms: Timeout
+//!   14.100  app 0.0   flush within 500 ms waits until 514.100 at the latest …
+//!  514.100  app 0.0     └ flush within 500 ms failed after 500.000 ms: Timeout
 //! ```
 //!
 //! A call that does not wait has one line. A call that waits has one line where the wait begins and one where it ends.
@@ -30,10 +30,10 @@ use groups::{Group, Groups};
 pub(crate) use hash::TraceHash;
 pub(crate) use header::{header, records};
 
-/// Limit on the groups that are held back because more events may join them,
+/// Limit on the number of groups that are held back because more events may join them.
 const GROUPS: usize = 6;
 
-/// and on the time for which they are held back.
+/// Limit on the time for which groups are held back.
 const GROUPS_SPAN: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,20 +51,21 @@ pub(crate) struct Trace<'a> {
     /// Calls in progress.
     calls: BTreeMap<CallId, OpenCall>,
     groups: Groups,
-    /// For each offered record, its topic and the call that sent it.
+    /// For each offered record, its destination as printed: topic, partition, and whether user code sends it.
     offered: BTreeMap<RecordId, String>,
-    /// Records whose `send` waited: the line for its end has reported the result.
+    /// Records whose `send` waited: the line for the end of the call has reported the result.
     waited: BTreeSet<RecordId>,
-    /// The record whose outcome was printed last, so that the call that asked for it need not repeat it.
+    /// The record whose outcome was reported last: the call that reads it need not repeat the outcome.
     last_told: Option<RecordId>,
     lines: Vec<String>,
+    /// Time and source of the last line.
     last: (String, String),
 }
 
 struct OpenCall {
     what: Call,
     at: Duration,
-    /// A line for its beginning was printed.
+    /// Whether a line for the beginning of its wait was printed.
     shown: bool,
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn span_of_ms(ms: u64) -> String {
     }
 }
 
-/// A number with commas.
+/// A number with commas between groups of three digits.
 pub(crate) fn number(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
@@ -147,7 +147,7 @@ fn how_often(times: Option<u64>) -> String {
     times.map_or_else(|| "every time".to_owned(), |times| format!("{times}×"))
 }
 
-/// A fault as a clause without its end.
+/// A fault as a clause, without its duration.
 pub(super) fn fault(fault: &Fault) -> String {
     match fault {
         Fault::Slow { node, ms } => format!("node {node} has {ms} ms more latency"),
@@ -300,7 +300,7 @@ pub(super) fn fault(fault: &Fault) -> String {
     }
 }
 
-/// Whether a fault is instantaneous, so that it has no end.
+/// Whether a fault is instantaneous, so that its line names no duration.
 pub(super) fn is_moment(fault: &Fault) -> bool {
     matches!(
         fault,
