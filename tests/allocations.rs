@@ -27,8 +27,8 @@ const RECORDS: u64 = 100_000;
 const TOPIC: &str = "counted";
 const PAYLOAD: [u8; 100] = [b'x'; 100];
 
-/// Maximum of allocations per record: those of a batch, divided by its records. Batches need less than one for every
-/// ten records.
+/// Maximum number of allocations per record: those of a batch, divided by the number of its records. A batch needs less
+/// than one allocation for every ten records.
 const LIMIT: f64 = 0.1;
 
 struct Rig {

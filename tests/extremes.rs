@@ -20,15 +20,15 @@ use kafka_producer::{ErrorCode, KafkaProducer, ProducerConfig, ProducerRecord};
 /// The duration of each case.
 const WATCHED: Duration = Duration::from_secs(2);
 
-/// Maximum of connects per second, to all brokers of a case together.
+/// Maximum number of connects per second, to all brokers of a case together.
 const MOST_CONNECTS: u64 = 100;
-/// Maximum of requests of all kinds per second.
+/// Maximum number of requests per second of the most frequent kind.
 const MOST_REQUESTS: u64 = 100;
-/// Maximum of log lines per second from `INFO` up, in addition to `FIRST_LINES`.
+/// Maximum number of log lines per second of level `INFO` and above, in addition to `FIRST_LINES`.
 const MOST_LINES: u64 = 5;
-/// Maximum of sender loops per second, in addition to those caused by a record, a response or a closed connection.
+/// Maximum number of sender loops per second, in addition to two for each record that is sent.
 const MOST_LOOPS: u64 = 500;
-/// Log lines of the construction, and of the first occurrence of each failure.
+/// Number of log lines for the construction, and for the first occurrence of each failure.
 const FIRST_LINES: u64 = 20;
 
 struct Lines(AtomicU64);
@@ -60,7 +60,7 @@ enum World {
     Rude(Api),
     /// A server that speaks another protocol.
     Other,
-    /// A broker that rejects every batch of 200 partitions for a moment.
+    /// A broker that rejects every batch with this error; the topic has 200 partitions.
     Refusing200(ErrorCode),
     /// A broker that accepts connections, and never responds.
     Hung,
@@ -223,7 +223,7 @@ struct Seen {
     requests: [u64; 4],
     lines: u64,
     loops: u64,
-    /// Sent records; each one may cause one additional request.
+    /// Number of sent records; each one may cause one additional request.
     sent: u64,
     seconds: f64,
 }

@@ -30,7 +30,7 @@ fn verdict(value: f64) -> Verdict {
 }
 
 #[test]
-fn five_percent_more_pass_and_anything_above_does_not() {
+fn up_to_five_percent_more_instructions_pass_and_anything_above_fails() {
     assert!(matches!(verdict(1000.0), Verdict::Within { .. }));
     assert!(matches!(verdict(1050.0), Verdict::Within { .. }));
     assert!(verdict(1050.0).passes() && !verdict(1051.0).passes());
@@ -41,7 +41,7 @@ fn five_percent_more_pass_and_anything_above_does_not() {
 }
 
 #[test]
-fn an_improvement_is_reported_when_it_is_as_large() {
+fn an_improvement_of_more_than_five_percent_is_reported() {
     assert!(matches!(verdict(950.0), Verdict::Within { .. }));
     assert!(verdict(900.0).passes());
     let Verdict::Faster { percent, .. } = verdict(900.0) else {
@@ -76,7 +76,7 @@ fn the_file_that_is_checked_in_can_be_read() {
 }
 
 #[test]
-fn a_line_that_is_no_count_is_named() {
+fn the_error_names_a_line_that_is_not_a_count() {
     for line in [
         "send.plain",
         "send.plain = many per record",

@@ -15,7 +15,7 @@ const SUBJECTS: [&str; 13] = [
 const PLACES: [&str; 5] = ["src", "tests", "benches", "examples", "docs"];
 
 #[test]
-fn every_behaviour_that_is_cited_is_explained_and_every_one_explained_is_cited() {
+fn every_cited_behaviour_is_explained_and_every_explained_behaviour_is_cited() {
     let explained = catalogue();
     let mut cited: BTreeMap<String, PathBuf> = BTreeMap::new();
     for file in files() {
@@ -39,7 +39,7 @@ fn every_behaviour_that_is_cited_is_explained_and_every_one_explained_is_cited()
 }
 
 #[test]
-fn no_comment_is_an_id_alone() {
+fn no_comment_consists_of_ids_alone() {
     let mut bare = Vec::new();
     for file in files() {
         let text = fs::read_to_string(&file).unwrap();
@@ -141,7 +141,7 @@ fn is_ids_alone(comment: &str) -> bool {
     }) && seen
 }
 
-/// Comments on separate lines. Each is joined into one line, with the number of its first line.
+/// The comments that stand on lines of their own. Each is joined into one line, with the number of its first line.
 fn comments(text: &str) -> Vec<(usize, String)> {
     let mut found: Vec<(usize, String)> = Vec::new();
     let mut last = 0;

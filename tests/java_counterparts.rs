@@ -22,7 +22,7 @@ struct Row {
     /// `path::name` of each of our tests.
     ours: BTreeSet<String>,
     differs: Option<String>,
-    /// The reason why there is no test of ours.
+    /// The reason why there is no test of ours; `None` if there is one.
     none: Option<String>,
 }
 
@@ -148,8 +148,8 @@ fn faults_of_lists(classes: &[Class]) -> Vec<String> {
     faults
 }
 
-/// The contradictions between the lists and our tests. If a class is not listed completely, our tests may name its
-/// other tests too.
+/// The contradictions between the lists and our tests. If a class is not listed completely, our tests may also name
+/// tests of it that are not listed.
 fn disagreements(classes: &[Class], named: &Named) -> Vec<String> {
     let mut faults = Vec::new();
     for class in classes {
@@ -291,7 +291,7 @@ fn a_list_that_agrees_with_the_tests_has_no_faults() {
 }
 
 #[test]
-fn each_way_in_which_lists_and_tests_can_disagree_is_a_fault() {
+fn each_disagreement_between_lists_and_tests_is_reported() {
     let same = |_: &str| TESTS.to_owned();
     let cases: [(String, String, &str); 8] = [
         (

@@ -6,8 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A module, its height, and its group. A module may use modules with a lower height, and those of its own group.
-/// The longest matching path counts.
+/// A module, its height, and its group. A module may use modules with a lower height, and those of its own group. The
+/// entry with the longest path applies to a module.
 const LAYERS: &[(&str, u32, &str)] = &[
     ("sync", 0, "sync"),
     ("clock", 0, "clock"),
@@ -71,10 +71,10 @@ const SYSTEM: &[&str] = &[
     "socket2::",
 ];
 
-/// Values of `std::net` that are plain data.
+/// Types of `std::net` that are plain data.
 const PLAIN_ADDRESSES: &[&str] = &["SocketAddr", "IpAddr", "Ipv4Addr", "Ipv6Addr"];
 
-/// The files that may use the system. The name of a folder includes its submodules.
+/// The modules that may use system interfaces, together with their submodules.
 const SYSTEM_HOMES: &[&str] = &[
     "clock",
     "network::mio_poller",
@@ -200,7 +200,7 @@ fn layer_violations(file: &str, module: &str, text: &str) -> Vec<String> {
             .iter()
             .any(|(user, used, _)| within(module, user) && within(path, used));
         let lower = layer_of(path).map(|(other, name)| other < height || name == group);
-        // Re-exports of the crate's root have no layer: only the top layer may use them.
+        // Re-exports of the crate's root have no layer: only `testing` may use them.
         excepted || lower.unwrap_or(group == "testing")
     };
     imports(module, &code_of(text))
@@ -284,7 +284,7 @@ fn source_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// A logger is user code: all log lines of the library go through `util::log`, which catches its panics.
+/// A logger is user code: all log lines of the library go through `util::log`, which catches the panics of the logger.
 fn log_violations(file: &str, module: &str, text: &str) -> Vec<String> {
     let is_exempt = ["util::log", "internals"]
         .iter()
@@ -328,7 +328,7 @@ fn a_line_that_goes_to_the_logger_directly_is_found() {
     assert!(log_violations("f.rs", "client::f", &ours).is_empty());
 }
 
-/// The files that may catch panics, or mark a thread as inside user code, and the reason.
+/// The modules that may catch panics, or mark a thread as inside user code, and the reason.
 const FENCES: &[(&str, &str)] = &[
     ("util::panic", "it is what contains"),
     (
@@ -374,12 +374,12 @@ fn fence_violations(file: &str, module: &str, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn user_code_is_run_through_its_fence_alone() {
+fn only_the_listed_modules_catch_panics_or_mark_a_thread() {
     check_tree(fence_violations);
 }
 
 #[test]
-fn user_code_that_is_contained_by_hand_is_found() {
+fn a_panic_that_is_caught_elsewhere_is_found() {
     let by_hand = "use crate::util::panic;\nfn f() {\n    panic::contain(|| ());\n}\n";
     assert_eq!(
         fence_violations("f.rs", "producer::f", by_hand),
@@ -580,7 +580,8 @@ fn a_module_file_next_to_its_folder_is_reported() {
     assert!(misplaced_modules(&files(&["src/a/mod.rs", "src/a/b.rs", "src/b.rs"])).is_empty());
 }
 
-/// A line of a text that lost the backslash before its line break, and was joined with the next one's indentation.
+/// Finds string literals with a gap of blanks: the backslash before a line break is missing, so the indentation of the
+/// next line is part of the text.
 fn gap_violations(file: &str, _module: &str, text: &str) -> Vec<String> {
     let lines = text.lines().zip(1..);
     let has_gap = |line: &str| {

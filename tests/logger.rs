@@ -71,7 +71,8 @@ impl Log for Shipping {
         let Some(producer) = SHIPS_THROUGH.get() else {
             return;
         };
-        // Stopping a broker waits for its threads, so they must not wait for a partition that it leads.
+        // Stopping a broker waits for its threads, so a thread of a broker must not wait for a partition that this
+        // broker leads.
         let is_brokers = std::thread::current()
             .name()
             .is_some_and(|name| name.starts_with("test-broker"));

@@ -28,16 +28,17 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const TOPIC: &str = "wide";
 const PARTITIONS: usize = 1_000;
 const THREADS: usize = 4;
-/// More than one batch of each partition.
+/// Number of records that each thread sends. All threads together send more than one batch to each partition.
 const RECORDS_OF_A_THREAD: usize = 10_000;
-/// This many times the records fill the memory, even with compression.
+/// If the servers do not respond, each thread sends up to this many times as many records. They fill the memory, even
+/// with compression.
 const FULL_WITHIN: usize = 20;
 const RECORD_BYTES: usize = 1_000;
 /// The number of different values of each thread: far more than the records of one batch.
 const VALUES: usize = 97;
 const BATCH_BYTES: usize = 16 << 10;
 const BUFFER_BYTES: usize = 32 << 20;
-/// Maximum memory in addition to that of the idle process and `buffer.memory`, without encoders.
+/// Maximum memory in KiB in addition to that of the idle process, `buffer.memory` and the encoders.
 const BEYOND_KIB: u64 = 5 << 10;
 /// Maximum number of threads that compress at the same time: the sending threads, and the producer's own.
 const COMPRESSING: u64 = THREADS as u64 + 1;
@@ -81,7 +82,7 @@ fn check(codec: CompressionType, is_answered: bool) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The peak memory of the measured process, in addition to that of the idle process and `buffer.memory`.
+/// The peak memory of the measured process in KiB, in addition to that of the idle process and `buffer.memory`.
 fn beyond_kib(codec: CompressionType, is_answered: bool) -> Result<u64, Failed> {
     let cluster = TestCluster::builder()
         .sink()
@@ -109,7 +110,7 @@ fn beyond_kib(codec: CompressionType, is_answered: bool) -> Result<u64, Failed> 
     Ok(beyond)
 }
 
-/// The memory of one encoder.
+/// The memory of one encoder in KiB.
 fn encoder_kib(codec: CompressionType) -> u64 {
     match codec {
         CompressionType::Zstd => 805,
@@ -158,7 +159,7 @@ fn produce(case: &str) {
     println!("{}", peak_kib().unwrap() - program);
 }
 
-/// Sends this thread's records. Returns 1 if the memory is full before, and 0 otherwise.
+/// Sends this thread's records. Returns 1 if the memory is full before all of them are sent, and 0 otherwise.
 fn send_all(producer: &KafkaProducer<[u8], [u8]>, number: u64, is_answered: bool) -> usize {
     let mut random = Rng::with_seed(number);
     let values: Vec<_> = (0..VALUES).map(|_| value(&mut random)).collect();
@@ -178,7 +179,7 @@ fn send_all(producer: &KafkaProducer<[u8], [u8]>, number: u64, is_answered: bool
     0
 }
 
-/// An event with words and numbers, which shrinks to about a third.
+/// A value of words and numbers, which codecs compress to about a third of its size.
 fn value(random: &mut Rng) -> Vec<u8> {
     const WORDS: [&str; 8] = [
         "accepted",
@@ -200,8 +201,8 @@ fn value(random: &mut Rng) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The peak resident size of this process, if the system reports it, without pages of files: pages of executed code are
-/// megabytes in a debug build, and do not count as memory of the producer.
+/// The peak resident size of this process in KiB, without pages of files; `None` if the system does not report it.
+/// Pages of executed code take megabytes in a debug build, and do not count as memory of the producer.
 fn peak_kib() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let kib = |name: &str| -> Option<u64> {

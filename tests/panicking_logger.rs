@@ -68,7 +68,7 @@ impl Serializer<str> for Closed {
 fn a_logger_that_panics_at_every_line_harms_no_record_and_no_close() {
     log::set_logger(&Broken).unwrap();
     log::set_max_level(LevelFilter::Trace);
-    // Does not print the expected panics.
+    // The hook does not print the expected panics.
     std::panic::set_hook(Box::new(|info| {
         if !info.to_string().contains("Broken pipe") {
             eprintln!("{info}");

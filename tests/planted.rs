@@ -7,7 +7,7 @@ use std::path::Path;
 #[path = "sim/planted.rs"]
 mod planted;
 
-/// Defects that are planted at several places, and why.
+/// Defects that are planted at several places: the name, the number of places, and the reason.
 const AT_SEVERAL_PLACES: &[(&str, usize, &str)] = &[
     (
         "AnnouncesLate",
@@ -48,7 +48,7 @@ fn listed(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// How often each defect is planted in a piece of code.
+/// Adds the number of times that each defect is planted in a piece of code.
 fn count_planted(text: &str, counts: &mut BTreeMap<String, usize>) {
     for line in text.split("planted!(").skip(1) {
         let names = line.split(')').next().unwrap_or_default();

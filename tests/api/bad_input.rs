@@ -53,8 +53,8 @@ fn malformed_addresses_are_refused_when_the_producer_is_built() {
 
 /// The constructor builds in a fixed order: configuration, names for logs, reporters, partitioner, key serializer,
 /// value serializer, interceptors, cluster listeners, buffers, metadata, network client, thread; only then are unused
-/// keys logged (KP-1). Bootstrap servers are nodes with the ids -1, -2 and so on, and request a full metadata update
-/// (MD-23).
+/// keys logged (KP-1). Bootstrap servers are nodes with the ids -1, -2 and so on; the first metadata update is a full
+/// one (MD-23).
 #[test]
 fn addresses_that_do_not_resolve_fail_the_construction_and_are_named() {
     let config = config_for("nonexistent.invalid:9092")
@@ -74,7 +74,7 @@ fn addresses_that_do_not_resolve_fail_the_construction_and_are_named() {
     assert!(began.elapsed() < LONG);
 }
 
-/// Bootstrap servers are nodes with the ids -1, -2 and so on, and request a full metadata update (MD-23).
+/// Bootstrap servers are nodes with the ids -1, -2 and so on; the first metadata update is a full one (MD-23).
 #[test]
 fn one_address_that_does_not_resolve_is_left_out_if_another_does() {
     let cluster = cluster(1);
@@ -86,8 +86,8 @@ fn one_address_that_does_not_resolve_is_left_out_if_another_does() {
     );
 }
 
-/// The error of a metadata timeout contains the whole of max.block.ms, and says whether the topic exists and only the
-/// partition is missing (KP-40).
+/// The error of a metadata timeout contains the full `max.block.ms`, and shows whether the topic is missing or only the
+/// partition (KP-40).
 #[test]
 fn records_for_a_stopped_broker_fail_after_max_block_and_arrive_once_it_is_started() {
     let cluster = cluster(1);
@@ -112,8 +112,8 @@ fn records_for_a_stopped_broker_fail_after_max_block_and_arrive_once_it_is_start
     assert_eq!(values(&cluster, 0), ["found"]);
 }
 
-/// The error of a metadata timeout contains the whole of max.block.ms, and says whether the topic exists and only the
-/// partition is missing (KP-40).
+/// The error of a metadata timeout contains the full `max.block.ms`, and shows whether the topic is missing or only the
+/// partition (KP-40).
 #[test]
 fn an_address_that_refuses_connections_is_named_in_the_error() {
     let address = format!("127.0.0.1:{}", closed_port());

@@ -14,7 +14,8 @@ use kafka_producer::{
 
 use crate::support::{BLOCK, LONG, cluster, config, producer, record, values};
 
-/// Blocking calls are rejected, none deadlocks; a send that need not block is accepted (KP-47, KAFKA-10790).
+/// Blocking calls are rejected instead of causing a deadlock; a send that need not block is accepted (KP-47,
+/// KAFKA-10790).
 #[test]
 fn blocking_calls_are_rejected_inside_a_callback() {
     let cluster = cluster(1);
@@ -49,9 +50,9 @@ fn blocking_calls_are_rejected_inside_a_callback() {
     assert_eq!(values(&cluster, 0), ["first", "from the callback"]);
 }
 
-/// A panic in a callback is logged and contained (NC-8).
+/// A panic in a callback is caught and logged (NC-8).
 #[test]
-fn a_panicking_callback_is_contained() {
+fn a_panicking_callback_affects_no_record() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster));
     let bad = producer

@@ -11,8 +11,8 @@ use kafka_producer::{
 
 use crate::support::{BLOCK, LONG, cluster, config, producer, record, values};
 
-/// A flush wakes the sender and waits for every batch that was incomplete when it was called; meanwhile nothing lingers
-/// (KP-44).
+/// A flush wakes the sender and waits for every batch that was incomplete when it was called; meanwhile no batch
+/// lingers (KP-44).
 #[test]
 fn a_flush_sends_lingering_batches_and_waits_for_them() {
     let cluster = cluster(4);
@@ -186,7 +186,7 @@ fn exhausted_memory_blocks_send_fails_try_send_and_is_returned() {
     let snapshot = producer.snapshot();
     assert_eq!(snapshot.memory_free_bytes, 64 * 1024);
     assert_eq!(snapshot.records_acknowledged, taken);
-    // The record of `send`; a record that `try_send` returns does not count as failed.
+    // Only the record of `send` has failed; a record that `try_send` returns does not count as failed.
     assert_eq!(snapshot.records_failed, 1);
 }
 
@@ -235,7 +235,8 @@ fn try_send_returns_a_rejected_record_unchanged() {
     assert_eq!(cluster.records("t", 0)[0].headers.len(), 2);
 }
 
-/// The sender loop of an idle producer does not run. The sleep is the duration of the measurement.
+/// The sender loop of an idle producer runs at most five times in a second. The sleep is the duration of the
+/// measurement.
 #[test]
 fn an_idle_producer_does_nothing() {
     let cluster = cluster(3);

@@ -50,7 +50,7 @@ fn users() -> Arc<dyn Error + Send + Sync> {
     Arc::new(Outer(Inner))
 }
 
-/// An error of the system.
+/// An I/O error that wraps a user error.
 fn io_error() -> io::Error {
     io::Error::other(Outer(Inner))
 }
@@ -62,7 +62,7 @@ fn transaction_error() -> TransactionError {
     producer.begin_transaction().unwrap_err()
 }
 
-/// An error that wraps another, the name of its type, and whether the other has a source.
+/// Errors of the library that wrap another error: the name of the type, the error, and whether it has a `source`.
 fn specimens() -> Vec<(&'static str, Box<dyn Error>, bool)> {
     let topic: Arc<str> = "t".into();
     let construct = || ConstructError::Failed {
@@ -177,7 +177,7 @@ fn the_text_of_an_error_contains_its_cause() {
     }
 }
 
-/// Every type of the library with a `source` is among the specimens; `SetError` is not public.
+/// Every type of the library with a `source` is among the specimens, except for `SetError`, which is not public.
 #[test]
 fn every_type_with_a_source_is_tested() {
     let mut names = Vec::new();

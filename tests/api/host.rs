@@ -12,8 +12,8 @@ use crate::support::{LONG, Text, cluster, config, config_for, producer, record, 
 /// Environment variable of a child process of this test: the addresses of the brokers.
 const CHILD: &str = "KAFKA_PRODUCER_TEST_CHILD";
 
-/// Runs a test of this program in a child process, with a cluster of the parent. If the process dies, no other test
-/// does.
+/// Runs a test of this program in a child process, with a cluster of the parent. If that process crashes, the other
+/// tests are not affected.
 fn in_child(test: &str, cluster: &TestCluster) {
     let program = std::env::current_exe().unwrap();
     let status = Command::new(program)
@@ -44,7 +44,8 @@ fn a_producer_in_a_thread_local_is_closed_when_its_thread_ends() {
         assert_eq!(values(&cluster, 0), ["true", "false"]);
         return;
     };
-    // Thread-locals are destroyed in the reverse order of their first use: ours before the user's, and after them.
+    // Thread-locals are destroyed in the reverse order of their first use. Both orders are tested: the library's
+    // thread-locals are destroyed after the user's, and before it.
     for ours_last in [true, false] {
         let servers = servers.clone();
         let thread = std::thread::spawn(move || {

@@ -6,10 +6,11 @@ use kafka_producer::ProducerRecord;
 
 use crate::support::{cluster, config, producer};
 
+/// The number of rounds without `LINGER_ROUNDS`.
 /// `LINGER_ROUNDS=1000 cargo test --release --test api lingering -- --nocapture` measures more precisely.
 const USUAL_ROUNDS: usize = 60;
 
-/// Upper bound of the latency of a full batch here, on a machine that is also busy with other tests.
+/// Upper bound of the latency of a full batch, on a machine that is also busy with other tests.
 const BOUND: Duration = Duration::from_millis(50);
 
 fn rounds() -> usize {
@@ -19,7 +20,8 @@ fn rounds() -> usize {
         .unwrap_or(USUAL_ROUNDS)
 }
 
-/// The latency of each of many full batches, sent one after the other, with this many partitions whose batches linger.
+/// The sorted latencies of full batches that are sent one after the other, while the batches of `lingering` other
+/// partitions linger.
 fn latencies(linger: Duration, lingering: usize) -> Vec<Duration> {
     let cluster = cluster(lingering + 1);
     let producer = producer(config(&cluster).linger(linger).set("batch.size", "1000"));

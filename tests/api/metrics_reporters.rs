@@ -1,4 +1,4 @@
-//! Metrics reporters: when they are called, and that their failures are contained.
+//! Metrics reporters: the order of their calls, and the handling of their failures.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -193,7 +193,8 @@ fn alone(client_id: &str) -> ProducerConfigBuilder {
 
 const APP_INFO: [&str; 3] = ["version", "commit-id", "start-time-ms"];
 
-/// The calls of the reporter `who` for metrics of the library itself; other metrics depend on topics and brokers.
+/// The calls of the reporter `who`. Of the calls for metrics only a few are kept (additions of `count` and of the
+/// app-info metrics, removals of `version`), because other metrics depend on topics and brokers.
 fn own_lines(journal: &Journal, who: &str) -> Vec<String> {
     let lines = journal.lines();
     let prefix = format!("{who}: ");
@@ -252,7 +253,7 @@ fn reporters_are_created_before_the_other_plug_ins_and_closed_after_interceptors
             "interceptor: configure",
         ]
     );
-    // The metrics of the producer's parts come first; its thread may still be registering some.
+    // The metrics of the producer's parts come first; the sender thread may still be registering some of them.
     let app_info: Vec<_> = lines[11..]
         .iter()
         .filter(|line| APP_INFO.iter().any(|metric| line.ends_with(metric)))
@@ -345,7 +346,7 @@ fn a_reporter_list_with_an_extra_comma_is_rejected_with_the_remedy() {
 const JMX: &str = "org.apache.kafka.common.metrics.JmxReporter";
 
 #[test]
-fn the_jmx_reporter_of_a_java_configuration_is_one_log_line() {
+fn a_configured_jmx_reporter_causes_one_log_line() {
     let lines = lines_of("no-jmx");
     let journal = Journal::default();
     let config = alone("no-jmx")
@@ -491,7 +492,7 @@ fn a_failing_reporter_is_logged_by_name_and_does_not_affect_another() {
     assert!(first.contains(expected), "{first}");
 }
 
-/// Reads all metrics each time it is notified of one.
+/// A reporter that reads all metrics each time it is notified of one.
 struct Reads(Arc<Mutex<BTreeMap<String, Metric>>>);
 
 impl MetricsReporter for Reads {
@@ -540,7 +541,7 @@ fn reporters_are_reconfigured_at_runtime() {
         .build()
         .unwrap();
     journal.take();
-    // All keys of a file may be given: unchanged ones are ignored.
+    // All keys of a file may be given: unchanged keys are ignored.
     let mut file = producer.config().originals().clone();
     producer
         .reconfigure_metrics_reporters(file.clone())
@@ -616,7 +617,7 @@ fn a_reporter_blocking_in_metric_change_blocks_only_the_sender() {
     producer.close().unwrap();
 }
 
-/// Only the call that the reporter runs in is blocked.
+/// Only the call of `close` in which the reporter runs is blocked.
 #[test]
 fn a_reporter_blocking_in_close_blocks_only_close() {
     let cluster = cluster(1);

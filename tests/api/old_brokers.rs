@@ -97,7 +97,7 @@ fn features_unsupported_by_old_releases_fail_at_once_with_the_remedy() {
     );
 }
 
-/// Both for a record that would create a batch, and for one that would join an open batch.
+/// The record with headers would join an open batch. The test above covers a record that would create one.
 #[test]
 fn headers_are_refused_by_old_releases_and_never_dropped() {
     let cluster = cluster(KafkaRelease::V0_10_2);
@@ -140,7 +140,7 @@ fn zstd_fails_at_once_with_brokers_before_2_1() {
     }
 }
 
-/// These releases support old versions only of `ApiVersions` and Metadata requests.
+/// These releases support only old versions of `ApiVersions` and Metadata requests.
 #[test]
 fn partitions_for_works_with_releases_before_0_11() {
     for release in [KafkaRelease::V0_10_0, KafkaRelease::V0_10_2] {

@@ -1,4 +1,4 @@
-//! User-defined serializers, partitioners and interceptors: their input, and that their failures are contained.
+//! User-defined serializers, partitioners and interceptors: their input, and the handling of their failures.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -88,9 +88,8 @@ impl Partitioner<str, str> for ByValue {
     }
 }
 
-/// Any other exception, such as a partitioner's, is thrown after interceptors were notified, and is not counted in a
-/// metric (KP-28). Java did not detect a negative partition of the user's partitioner (KAFKA-7572, fixed in 3.2;
-/// KP-35).
+/// Java throws an exception of the partitioner after the interceptors were notified, and counts it in no metric
+/// (KP-28). Java did not detect a negative partition of the user's partitioner (KAFKA-7572, fixed in 3.2; KP-35).
 #[test]
 fn a_partitioner_that_fails_panics_or_names_no_partition_fails_its_call_only() {
     let cluster = cluster(2);
@@ -157,7 +156,7 @@ impl Partitioner<str, str> for Batches {
 
 /// Java: `KafkaProducerTest#testPartitionAddedToTransactionAfterFullBatchRetry`'s partitioner (KP-21)
 #[test]
-fn on_new_batch_is_called_and_then_partition_again() {
+fn partition_is_called_again_after_on_new_batch() {
     let cluster = cluster(2);
     let config = config(&cluster).build().unwrap();
     let seen = Arc::new(AtomicUsize::new(0));
@@ -217,9 +216,9 @@ impl ProducerInterceptor<str, str> for Watch {
     }
 }
 
-/// Java: `ProducerInterceptorsTest` (KP-24, KP-27). Differs: after `close` there is no call.
+/// Java: `ProducerInterceptorsTest` (KP-24, KP-27). Difference: after `close` no interceptor is called.
 #[test]
-fn interceptors_see_each_record_once_however_it_ends_and_their_failures_are_contained() {
+fn interceptors_see_each_record_once_and_their_failures_affect_no_record() {
     let cluster = cluster(1);
     let config = config(&cluster).max_block(BLOCK).build().unwrap();
     let seen = Arc::new(Seen::default());

@@ -8,15 +8,15 @@ use crate::support::{LONG, cluster, config, producer, record};
 /// The outcome of a batch of an idempotent producer that is rejected once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
-    /// It is retried unchanged.
+    /// The batch is retried unchanged.
     Retried,
-    /// It is retried with a new sequence number, in a new epoch.
+    /// The batch is retried with a new sequence number, in a new epoch.
     RetriedInNewEpoch,
-    /// Its records fail; the next batch begins a new epoch, because the failed batch's sequence numbers are missing.
+    /// The records fail; the next batch begins a new epoch, because the failed batch's sequence numbers are missing.
     Fails,
-    /// Its records fail, and so does the producer for good.
+    /// The records fail, and the producer fails for good.
     ProducerFails,
-    /// The broker has the batch already: it counts as written.
+    /// The broker has the batch already, so the batch counts as written.
     Written,
 }
 
@@ -80,7 +80,7 @@ const TABLE: &[(ErrorCode, Then, Delivery)] = &[
     (ErrorCode::ProducerFenced, ProducerFails, NotWritten),
 ];
 
-/// All other codes. Brokers do not return them for a batch; the producer handles them by their class.
+/// All other error codes. Brokers do not return them for a batch; the producer retries the retriable ones.
 fn others() -> impl Iterator<Item = ErrorCode> {
     (-1..=105)
         .map(ErrorCode::from_code)
@@ -175,7 +175,8 @@ fn an_idempotent_producer_handles_each_broker_error_as_the_table_shows() {
                 copies: 0,
                 next_epoch: None,
             },
-            // The embedded broker has not really lost a batch; it accepts the next one as the first of the producer.
+            // The embedded broker does not have the batch that counts as written. It accepts the next batch as the
+            // first one of the producer.
             Written => Outcome {
                 attempts: 1,
                 error: None,
@@ -220,7 +221,7 @@ fn a_retry_of_an_idempotent_producer_is_in_the_log_once_even_if_already_written(
     }
 }
 
-/// Our decision: the criterion of "not written".
+/// Our decision: the errors that show that a record was not written.
 #[test]
 fn without_retries_an_error_shows_whether_the_records_may_be_written() {
     for (acks, all) in [("all", true), ("1", false)] {
@@ -232,7 +233,8 @@ fn without_retries_an_error_shows_whether_the_records_may_be_written() {
                     .set("acks", acks)
             });
             let delivery = match code {
-                // With acks=1 there is no wait for replicas after the append.
+                // With acks=1 a broker returns these errors only before the append, because it does not wait for
+                // replicas.
                 ErrorCode::UnknownTopicOrPartition
                 | ErrorCode::LeaderNotAvailable
                 | ErrorCode::NotLeaderOrFollower
@@ -289,9 +291,9 @@ fn unknown_producer_id_bumps_the_epoch_if_the_log_start_has_moved() {
     assert_eq!((outcome.copies, outcome.next_epoch), (1, Some(1)));
 }
 
-/// If a broker names the invalid records, those get its message, and the others of the batch a general error (PB-16). A
-/// record error's own message takes precedence over the partition's; a single invalid record gets the partition's kind
-/// of error (SE-18).
+/// If a broker names the invalid records, these records get its message, and the other records of the batch a general
+/// error (PB-16). A record error's own message takes precedence over the partition's; a single invalid record gets the
+/// partition's kind of error (SE-18).
 #[test]
 fn invalid_records_get_the_brokers_message_and_the_others_a_general_error() {
     let cluster = cluster(1);

@@ -93,7 +93,7 @@ fn a_cluster_that_was_replaced_is_found_behind_the_bootstrap_address() {
     assert_eq!(values(&new, 0), ["b"]);
 }
 
-/// Old brokers that are unreachable or hang: no connection is refused.
+/// The old brokers hang, so that no connection is refused.
 #[test]
 fn a_cluster_that_was_replaced_is_found_when_the_old_brokers_only_time_out() {
     let old = cluster();
@@ -115,7 +115,7 @@ fn a_cluster_that_was_replaced_is_found_when_the_old_brokers_only_time_out() {
     assert_eq!(values(&new, 0), ["b"]);
 }
 
-/// Brokers that accept connections and do not respond (KIP-1102).
+/// The old brokers accept connections and do not respond (KIP-1102).
 #[test]
 fn brokers_that_never_respond_to_metadata_requests_are_given_up_after_the_trigger() {
     let old = cluster();

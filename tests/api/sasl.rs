@@ -39,7 +39,7 @@ fn written(producer: &Text, value: &str) {
     producer.send(record(value)).unwrap().get().unwrap();
 }
 
-/// An error names its broker exactly once.
+/// Checks that an error names its broker exactly once.
 #[track_caller]
 fn names_once(words: &str, cluster: &TestCluster) {
     let address = cluster.bootstrap_servers();
@@ -132,7 +132,7 @@ fn reauthentication_loses_and_reorders_no_record() {
         let connections: Vec<u64> = [100, 400, 2_000]
             .into_iter()
             .map(|session| connections_of(*login, Duration::from_millis(session)))
-            // The connections to the bootstrap server and to the node.
+            // Two connections are needed: one to the bootstrap server and one to the node.
             .take_while(|connections| *connections > 2)
             .collect();
         assert!(connections.len() < 3, "{connections:?}");

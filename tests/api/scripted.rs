@@ -197,7 +197,8 @@ fn a_slow_broker_does_not_delay_the_others() {
     assert_eq!(values(&cluster, 0), ["first", "v"]);
 }
 
-/// The broker would process early requests: the producer itself must not send them (KIP-219).
+/// The broker would process requests before the throttle time has passed, so the producer itself must not send them
+/// (KIP-219).
 #[test]
 fn a_throttled_producer_waits_for_the_throttle_time() {
     let quiet = Duration::from_millis(800);
@@ -246,7 +247,7 @@ fn a_producer_finds_the_new_leader_despite_one_brokers_stale_metadata() {
         let record = record(value).with_partition(partition);
         producer.send(record).unwrap().get_timeout(LONG)
     };
-    // It has connections to both brokers, and alternates its metadata requests.
+    // The producer has connections to both brokers, and sends its metadata requests alternately to them.
     to_partition(1, "elsewhere").unwrap();
     to_partition(0, "first").unwrap();
     let stale = Rule::on(Api::Metadata).node(old).answer_as_of(&before);

@@ -4,7 +4,7 @@ use kafka_producer::testing::TestCluster;
 use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
 
 #[test]
-fn a_record_that_is_sent_is_in_the_log_where_its_future_says() {
+fn a_sent_record_is_in_the_log_at_the_position_that_its_future_returns() {
     let cluster = TestCluster::builder().topic("t", 3).start().unwrap();
     let config = ProducerConfig::builder()
         .bootstrap_servers([cluster.bootstrap_servers()])

@@ -89,7 +89,8 @@ fn watch_log_lines() {
     }
 }
 
-/// Captures the log lines of this client id, which must be unique among the tests, from `INFO` up.
+/// Captures the log lines of a client id that have at least the level `INFO`. The client id must be unique among the
+/// tests. Returns a function that returns the lines so far.
 pub(crate) fn lines_of(client_id: &'static str) -> impl Fn() -> Vec<String> {
     watch_log_lines();
     let mut all = LINES.lock().unwrap();

@@ -48,7 +48,7 @@ fn with_certificate(config: ProducerConfigBuilder, identity: &Identity) -> Produ
         .set("ssl.keystore.certificate.chain", identity.chain.clone())
 }
 
-/// An error names its broker exactly once.
+/// Checks that an error names its broker exactly once.
 #[track_caller]
 fn names_once(why: &str, cluster: &TestCluster) {
     let address = cluster.bootstrap_servers();
@@ -84,7 +84,7 @@ fn records_of_all_sizes_arrive_over_tls() {
     assert!(sent.iter().all(FutureRecordMetadata::is_done));
     let arrived: Vec<usize> = values(&cluster, 0).iter().map(String::len).collect();
     assert_eq!(arrived, sizes);
-    // The metrics have Java's names.
+    // The metrics of TLS connections have Java's tags.
     let all = producer.metrics().all();
     let of_cipher = all
         .iter()
@@ -235,7 +235,7 @@ fn invalid_tls_keys_fail_the_construction() {
     assert_eq!(error.key(), Some("ssl.keystore.certificate.chain"));
 }
 
-/// The provider that was passed in is used.
+/// With a provider without TLS 1.3 the construction fails, with the complete provider it succeeds.
 #[test]
 fn the_given_cryptography_provider_is_used() {
     let authority = Authority::new(0);

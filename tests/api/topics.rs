@@ -98,7 +98,7 @@ fn an_unknown_topic_without_waiters_is_not_requested() {
             .script(Rule::on(Api::Metadata).topic(name.as_str()))
             .unwrap();
         let refused = producer.try_send(to(name, "v")).unwrap_err();
-        // If this thread is preempted, the response may have arrived before it checks.
+        // If this thread is preempted, the response may have arrived before `try_send` checks.
         let is_answered =
             |error: &ProduceError| *error.kind() == ProduceErrorKind::UnknownTopicOrPartition;
         assert!(
@@ -112,7 +112,7 @@ fn an_unknown_topic_without_waiters_is_not_requested() {
         asked.wait_fired(1, LONG).unwrap();
     }
     let requests = watch(&cluster);
-    // Twenty times the back-off between two requests.
+    // The ten sends take twenty times the back-off between two metadata requests.
     cluster
         .script(Rule::on(Api::Produce).delay(Duration::from_millis(20)))
         .unwrap();
@@ -120,7 +120,7 @@ fn an_unknown_topic_without_waiters_is_not_requested() {
         send_to(&producer, "t").unwrap();
     }
     assert_eq!(requests.fired(), 0, "nobody waits for any of them");
-    // A new call requests them again.
+    // A new call requests the topic again.
     let again = cluster
         .script(Rule::on(Api::Metadata).topic("missing-3"))
         .unwrap();
@@ -210,7 +210,7 @@ fn unknown_topic_and_unreachable_broker_are_different_kinds() {
     assert!(matches!(error, MetadataError::TimedOut { .. }), "{error:?}");
     assert_eq!(error.code(), None);
 
-    // Metadata cached before the brokers went down does not count.
+    // An error that was received before the brokers went down is not returned.
     cluster.stop_node(0);
     let error = send_to(&missing, "missing").unwrap_err();
     assert_eq!(*error.kind(), ProduceErrorKind::MetadataTimeout, "{error}");
@@ -299,7 +299,7 @@ fn the_result_of_a_partitioner_is_checked_against_the_partitions_it_was_given() 
     assert_eq!(values(&cluster, 2), ["second", "third"]);
 }
 
-/// The first metadata request is without topics.
+/// The first metadata request has no topics. The topic of the first record is requested right after its response.
 #[test]
 fn the_first_record_does_not_wait_for_the_back_off_between_metadata_requests() {
     let cluster = cluster(1);
@@ -397,7 +397,7 @@ fn an_unknown_topic_error_is_returned_however_short_the_wait() {
             .unwrap();
         let _ = send_to(&producer, "missing");
         answered.wait_fired(1, LONG).unwrap();
-        // The response has not arrived yet.
+        // The response may not have arrived yet.
         let mut tries = 0;
         while send_to(&producer, "missing").unwrap_err().code() != unknown {
             tries += 1;
@@ -416,7 +416,7 @@ fn an_unknown_topic_error_is_returned_however_short_the_wait() {
     }
 }
 
-/// Otherwise a caller that retries while the result is "not known yet" would retry for ever.
+/// If `try_send` always returned "not known yet", a caller that retries on that result would retry for ever.
 #[test]
 fn try_send_returns_unknown_topic_once_a_broker_has_responded() {
     let cluster = cluster(3);
@@ -428,7 +428,7 @@ fn try_send_returns_unknown_topic_once_a_broker_has_responded() {
         .topic("secret")
         .fail(ErrorCode::TopicAuthorizationFailed);
     cluster.script(refused).unwrap();
-    // The topic exists, but not the partition.
+    // The record `beyond` needs a cached topic, whose partition does not exist.
     producer.partitions_for("t").unwrap();
     let unknown = ProduceErrorKind::UnknownTopicOrPartition;
     let cases: [(&dyn Fn() -> ProducerRecord<'static, str, str>, _, _); 3] = [

@@ -102,8 +102,8 @@ fn threads_that_share_a_producer_share_its_transaction() {
     assert_eq!(committed(&cluster).len(), 2000);
 }
 
-/// Records that other threads send while a transaction is being ended are part of it or rejected; none is part of the
-/// next.
+/// Records that other threads send while a transaction is being ended are part of that transaction or rejected; none is
+/// part of the next transaction.
 #[test]
 fn a_record_that_is_sent_while_the_transaction_ends_is_part_of_it_or_refused() {
     let cluster = cluster(3);
@@ -405,7 +405,7 @@ fn offsets_of_a_fenced_consumer_are_rejected() {
     assert_eq!(committed(&cluster), ["good"]);
 }
 
-/// For each API, with the request applied or not.
+/// For each API, a request is tested that was applied, and one that was not.
 #[test]
 fn a_lost_response_to_any_request_is_retried() {
     for applied in [true, false] {
@@ -758,7 +758,7 @@ fn run_transaction_returns_the_outcome_if_the_closure_ends_the_transaction_itsel
     assert_eq!(committed(&cluster), ["kept"]);
 }
 
-/// Also when the producer has begun another transaction since, or is closed.
+/// This also holds if the producer has begun another transaction since, or is closed.
 #[test]
 fn a_guard_whose_transaction_was_committed_by_another_call_reports_that_it_may_be_committed() {
     type Next = fn(&Text);

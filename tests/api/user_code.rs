@@ -43,7 +43,7 @@ fn poll_with(future: &mut FutureRecordMetadata, wake: impl Fn() + Send + Sync + 
 }
 
 #[test]
-fn a_panicking_waker_is_contained() {
+fn a_panicking_waker_affects_no_record() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster).linger(Duration::from_secs(60)));
     let (told, woken) = channel();
@@ -70,7 +70,7 @@ fn a_panicking_waker_is_contained() {
 }
 
 #[test]
-fn a_panic_whose_payload_panics_when_dropped_is_contained_like_any_other() {
+fn a_panic_whose_payload_panics_when_dropped_affects_no_record() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster));
     let bad = producer
@@ -156,7 +156,7 @@ fn the_last_handle_can_be_dropped_in_a_callback_or_a_waker_and_plug_ins_are_clos
         producer.partitions_for("t").unwrap();
         let (told, took) = channel();
         let handle: Handle = Arc::default();
-        // The callback must not run before the handle is in place.
+        // The callback must not run before `handle` has the producer.
         let (go, ready) = channel();
         let (held, last) = (Arc::clone(&handle), told.clone());
         let mut first = producer
@@ -179,7 +179,7 @@ fn the_last_handle_can_be_dropped_in_a_callback_or_a_waker_and_plug_ins_are_clos
         let error = second.get_timeout(LONG);
         let events = all(&events);
         let second = match error {
-            // It was in flight already.
+            // The record was in flight already.
             Ok(_) => "written",
             Err(error) => {
                 assert_eq!(*error.kind(), ProduceErrorKind::Closed, "{error}");
@@ -322,7 +322,7 @@ impl std::fmt::Display for Unprintable {
 
 impl std::error::Error for Unprintable {}
 
-/// An interceptor whose methods all panic.
+/// An interceptor whose methods all panic, or return an error that cannot be printed or dropped without a panic.
 struct Hopeless;
 
 impl ProducerInterceptor<str, str> for Hopeless {
@@ -344,7 +344,7 @@ impl ProducerInterceptor<str, str> for Hopeless {
 }
 
 #[test]
-fn an_interceptor_whose_methods_all_panic_loses_no_record() {
+fn an_interceptor_whose_methods_all_fail_loses_no_record() {
     let cluster = cluster(1);
     let config = config(&cluster).max_block(BLOCK).build().unwrap();
     let producer: Text = KafkaProducer::builder(config)
@@ -452,7 +452,7 @@ fn a_record_rejected_for_memory_has_left_the_waiters_before_user_code_runs() {
     let _ = producer.close_timeout(Duration::ZERO);
 }
 
-/// A waker that uses the future's own batch when it is cloned or dropped, as an executor may.
+/// A waker that sends to the batch of its future when it is dropped, as an executor may.
 struct Reenters {
     producer: Weak<Text>,
     events: Sender<u64>,
@@ -475,7 +475,7 @@ impl Drop for Reenters {
 }
 
 #[test]
-fn dropping_a_future_drops_its_waker_at_once_and_without_a_lock() {
+fn polling_a_future_with_another_waker_drops_the_first_at_once_and_without_a_lock() {
     let cluster = cluster(1);
     let producer = Arc::new(producer(config(&cluster).linger(Duration::from_secs(60))));
     let (events, dropped) = channel();
@@ -487,7 +487,7 @@ fn dropping_a_future_drops_its_waker_at_once_and_without_a_lock() {
         let mut future = pin!(producer.send(record("v")).unwrap());
         let mut context = Context::from_waker(&waker);
         assert!(future.as_mut().poll(&mut context).is_pending());
-        // Polled with another waker: the first one is dropped.
+        // The future is polled with another waker, so the first waker is dropped.
         let mut context = Context::from_waker(Waker::noop());
         drop(waker);
         assert!(future.as_mut().poll(&mut context).is_pending());

@@ -1,4 +1,5 @@
-//! A matrix of all kinds of user code that a producer runs × all forbidden actions: the result of each, as a table.
+//! A matrix of all kinds of user code that a producer runs × all forbidden actions. The result of each combination is
+//! printed as a table.
 //!
 //! ```text
 //! cargo test --test api user_code_matrix -- --nocapture
@@ -408,7 +409,7 @@ fn waited_for(producer: &Text, deed: &Arc<Deed>) -> FutureRecordMetadata {
         let task = Arc::new(Task(Arc::clone(deed), when_dropped));
         let waker = Waker::from(task);
         let mut context = Context::from_waker(&waker);
-        // Otherwise the record was written before the waker was registered.
+        // If the future is ready, the record was written before the waker was registered: try again.
         if Pin::new(&mut future).poll(&mut context).is_pending() {
             return future;
         }
@@ -483,8 +484,8 @@ impl Case {
         (case, producer)
     }
 
-    /// Makes the producer run the user code, now or soon. Returns the result of the call that it runs in, if there is
-    /// one.
+    /// Makes the producer run the user code, now or soon. Returns the result of the record for which the code runs;
+    /// `None` if the code runs for no record.
     fn trigger(&self, producer: &Text) -> Result<Option<FutureRecordMetadata>, SendError> {
         let deed = Arc::clone(&self.deed);
         let large = "v".repeat(20_000);
@@ -600,7 +601,7 @@ impl Case {
         }
     }
 
-    /// The result of the record that the user code ran for.
+    /// Checks the result of the record for which the user code ran. Returns the text of the table's cell for a panic.
     fn check_record(&self, sent: Result<Option<FutureRecordMetadata>, SendError>) -> &'static str {
         let fails = match self.site {
             Site::Partition | Site::OnNewBatch => Some(PluginKind::Partitioner),
@@ -682,7 +683,7 @@ fn with_tokens(config: ProducerConfigBuilder) -> ProducerConfigBuilder {
 const CELL: usize = 20;
 
 #[test]
-fn misbehaving_user_code_is_contained_or_rejected() {
+fn misbehaving_user_code_does_not_break_the_producer() {
     let mut table = format!("| {:40} |", "run by the producer");
     for (_, name) in ACTIONS {
         write!(table, " {name:CELL$} |").unwrap();
@@ -729,7 +730,7 @@ impl Drop for Trapped {
 
 /// The first token fails; the next one is fetched, and the records arrive.
 #[test]
-fn a_token_providers_error_that_panics_when_displayed_is_contained_and_reported() {
+fn a_token_providers_error_that_panics_when_displayed_or_dropped_is_reported() {
     for (trap, words) in [
         (Trap::Shown, "planted in Display"),
         (Trap::Dropped, "planted in words"),
@@ -762,7 +763,7 @@ fn a_token_providers_error_that_panics_when_displayed_is_contained_and_reported(
 /// Closing or dropping the producer does not wait for a provider that hangs. The provider is dropped when its call
 /// returns.
 #[test]
-fn a_token_provider_that_blocks_holds_up_neither_close_nor_drop() {
+fn close_and_drop_do_not_wait_for_a_token_provider_that_blocks() {
     for closes in [true, false] {
         let cluster = cluster_of_tokens();
         let (entered, inside) = channel();
@@ -800,7 +801,8 @@ fn a_token_provider_that_blocks_holds_up_neither_close_nor_drop() {
     }
 }
 
-/// A callback that sends again when its record fails. Every record fails immediately.
+/// Sends a record that fails immediately, and whose callback calls this function again. Counts the calls, and stores
+/// the text of the error with which `send` rejects the recursion.
 fn send_again(producer: &Weak<Text>, calls: &Arc<AtomicUsize>, last: &Arc<Mutex<String>>) {
     calls.fetch_add(1, Ordering::SeqCst);
     let Some(strong) = producer.upgrade() else {

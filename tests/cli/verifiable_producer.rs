@@ -148,7 +148,7 @@ fn a_failed_record_is_printed_and_the_run_ends_normally() {
     assert_eq!((&data["sent"], &data["acked"]), (&1.into(), &0.into()));
 }
 
-/// A running tool, which runs until it gets a signal.
+/// A tool that runs until it gets a signal.
 struct Running {
     child: Child,
     lines: BufReader<ChildStdout>,
@@ -169,7 +169,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The tool may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

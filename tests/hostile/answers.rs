@@ -1,4 +1,4 @@
-//! Responses to other requests.
+//! Responses that do not belong to the request: with a wrong correlation id, duplicate, unrequested, or of another API.
 
 use kafka_producer::ProduceErrorKind;
 

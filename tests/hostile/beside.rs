@@ -1,4 +1,4 @@
-//! Isolation: two brokers, one of them hostile, which must not affect the records for the other.
+//! Isolation: two brokers, one of which is hostile. It must not affect the records for the other broker.
 
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ const WHILE: Duration = Duration::from_millis(300);
 /// A partition of the good broker, and one of the hostile broker.
 const GOOD: i32 = 0;
 const BAD: i32 = 1;
-/// The threads involved: the producer's, and the good broker's.
+/// Prefixes of the names of the threads involved: the producer's, and the good broker's.
 const ON_THE_WAY: [&str; 2] = ["kafka-producer-", "test-broker-0-"];
 /// Minimum number of records to the good broker.
 const COUNT: u32 = 5;
@@ -64,7 +64,7 @@ impl Beside {
     /// Sends a record to the hostile broker, and records to the good broker one after the other meanwhile. Returns the
     /// first record's error, which must come in time; afterwards the producer must work with both brokers.
     pub(crate) fn meanwhile(&self, what: &str, lies: Greeting) -> ProduceError {
-        // Both connections are, or have been, established.
+        // The connection to the good broker is established before the measurement.
         self.written(GOOD);
         let peak = PeakMemory::watch();
         let threads = Threads::ours_and(&ON_THE_WAY);

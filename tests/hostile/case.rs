@@ -22,7 +22,7 @@ pub(crate) const DELIVERY: Duration = Duration::from_millis(1500);
 /// Tolerance of timeouts on a busy machine.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
-/// Completed cases.
+/// Number of completed cases.
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) type Text = KafkaProducer<str, str>;
@@ -38,7 +38,7 @@ pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
 pub(crate) struct Case {
     pub(crate) producer: Text,
     pub(crate) liar: Liar,
-    /// Each value that was sent, with its result.
+    /// Each value that was sent, with the delivery that its error reported; `None` if there was no error.
     ledger: RefCell<Vec<(String, Option<Delivery>)>>,
     peak: PeakMemory,
     _alone: MutexGuard<'static, ()>,
@@ -162,7 +162,7 @@ impl Case {
         error
     }
 
-    /// Removes the last result from the ledger: the broker has lied about it.
+    /// Sets the last result in the ledger to "maybe written", because the broker has lied about it.
     pub(crate) fn forget_last(&self) {
         if let Some(last) = self.ledger.borrow_mut().last_mut() {
             last.1 = Some(Delivery::MaybeWritten);
@@ -187,8 +187,8 @@ impl Case {
         self.end();
     }
 
-    /// Checks the invariants: every acknowledged record is in the log once, no record reported as not written is, and
-    /// memory was bounded.
+    /// Checks the invariants: every acknowledged record is in the log once, no record reported as not written is in the
+    /// log, and memory was bounded.
     pub(crate) fn end(self) {
         let began = Instant::now();
         self.producer.close().unwrap();

@@ -38,7 +38,7 @@ fn told_always(api: Api, lie: impl Fn(&Exchange) -> Lie + Send + Sync + 'static,
 }
 
 #[test]
-fn an_array_of_two_thousand_million_elements_takes_no_memory_and_is_named() {
+fn an_array_of_two_thousand_million_elements_takes_no_memory_and_the_error_names_it() {
     for (api, before, words) in ARRAYS {
         let body = [before, &HUGE, &[0; 2000]].concat();
         told_always(api, move |exchange| exchange.with_body(&body), words);
@@ -46,7 +46,7 @@ fn an_array_of_two_thousand_million_elements_takes_no_memory_and_is_named() {
 }
 
 #[test]
-fn a_string_that_is_longer_than_its_frame_is_named() {
+fn the_error_names_a_string_that_is_longer_than_its_frame() {
     // An empty list of brokers, then the cluster id.
     let metadata = [&[0, 0, 0, 0, 1][..], &[0xff, 0x7f], b"cluster"].concat();
     told_always(
@@ -72,7 +72,7 @@ fn not_utf8(exchange: &Exchange, text: &[u8]) -> Lie {
 }
 
 #[test]
-fn text_that_is_not_utf_8_is_named() {
+fn the_error_names_a_text_that_is_not_utf_8() {
     told_always(
         Api::Metadata,
         |exchange| not_utf8(exchange, b"127.0.0.1"),
@@ -86,7 +86,7 @@ fn text_that_is_not_utf_8_is_named() {
 }
 
 #[test]
-fn a_null_in_a_required_field_is_named() {
+fn the_error_names_a_required_field_that_is_null() {
     told_always(
         Api::Metadata,
         |exchange| exchange.with_body(&[0, 0, 0, 0, 0]),
@@ -118,7 +118,7 @@ fn a_truncated_response_is_retried_wherever_it_is_cut() {
     }
 }
 
-/// Unknown tagged fields, up to the largest tag.
+/// Unknown tagged fields with large tags, one of them with a long value.
 fn later() -> BTreeMap<i32, Bytes> {
     [
         (9_000, Bytes::from_static(b"of a later time")),
@@ -190,7 +190,7 @@ fn old(exchange: &Exchange) -> Lie {
 
 #[test]
 fn invalid_lengths_in_non_flexible_versions_are_rejected() {
-    // For each API: the bytes before an invalid length of two or four bytes.
+    // The API, the bytes before an invalid length, and that length of two or four bytes.
     let lies: [(Api, &[u8], &[u8]); 6] = [
         (Api::Metadata, &[0; 4], &[0x7f, 0xff, 0xff, 0xff]),
         (Api::Metadata, &[0; 4], &[0xff, 0xff, 0xff, 0xfe]),

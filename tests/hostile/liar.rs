@@ -17,7 +17,7 @@ use crate::exchange::{Api, Exchange, Lie, framed};
 /// The treatment of a new connection.
 #[derive(Clone)]
 pub(crate) enum Greeting {
-    /// Proxies frames.
+    /// Forwards frames, and replaces the responses that the test scripts.
     Serve,
     /// Forwards the bytes of both sides unchanged.
     Carry,
@@ -27,7 +27,7 @@ pub(crate) enum Greeting {
     Close,
     /// Reads, and never writes.
     Silence,
-    /// Writes these bytes first, then proxies frames.
+    /// Writes these bytes first, then continues as `Serve`.
     Say(Vec<u8>),
 }
 
@@ -39,9 +39,9 @@ type Tongue = Arc<dyn Fn(&Exchange) -> Lie + Send + Sync>;
 struct State {
     greeting: Greeting,
     tongue: Tongue,
-    /// Exchanges of each API since the script was changed.
+    /// Number of exchanges of each API since the script was changed.
     told: BTreeMap<Api, usize>,
-    /// First parts that were sent, and second parts that may be sent.
+    /// Number of first parts that were sent; `halves_released` is the number of second parts that may be sent.
     halves_said: usize,
     halves_released: usize,
     connections: usize,
@@ -126,7 +126,7 @@ impl Liar {
         state.told.clear();
     }
 
-    /// Sets the response to later requests of one API; others get the broker's response.
+    /// Sets the response to later requests of one API; requests of other APIs get the broker's response.
     pub(crate) fn lie_about(
         &self,
         api: Api,
@@ -200,7 +200,7 @@ impl Drop for Liar {
         let _ = TcpStream::connect(self.shared.address);
         let threads = self.acceptor.take().into_iter().chain(threads);
         let panics = threads.filter_map(|thread| thread.join().err()).count();
-        // A script that panics is not the lie that the test names.
+        // A script that panicked has not sent the response that the test is about.
         assert!(
             panics == 0 || thread::panicking(),
             "{panics} threads of the proxy panicked"
@@ -253,7 +253,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Replaces the broker's address in Metadata responses by the proxy's, so that the producer does not bypass it.
+    /// Replaces the broker's address in Metadata responses by the proxy's, so that the producer does not bypass the
+    /// proxy.
     fn exchange(&self, api: Api, version: i16, correlation_id: i32, answer: Bytes) -> Exchange {
         let mut state = self.state.lock().unwrap();
         let told = state.told.entry(api).or_default();

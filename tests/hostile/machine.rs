@@ -36,7 +36,7 @@ fn a_waiting_thread_has_no_scheduling_delay_and_one_of_many_busy_threads_has() {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
-    // A burst that uses all processors.
+    // No other case may run meanwhile, because this test uses all processors.
     let _alone = crate::case::one_at_a_time();
     let ours = Threads::ours_and(&[]);
     assert!(ours.0.len() <= 1, "{:?}", ours.0);
@@ -46,7 +46,7 @@ fn a_waiting_thread_has_no_scheduling_delay_and_one_of_many_busy_threads_has() {
     let before = ours.kept();
     thread::sleep(Duration::from_millis(50));
     let asleep = ours.kept().saturating_sub(before);
-    // Twice as many threads as processors: each gets half of one.
+    // Twice as many threads as processors: each thread gets half of a processor.
     let over = AtomicBool::new(false);
     let before = ours.kept();
     thread::scope(|scope| {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-/// Limit of one case, above the memory before it.
+/// Limit of the peak memory of one case, above the memory before the case.
 pub(crate) const BOUND_KIB: u64 = 64 * 1024;
 
 /// Measures the peak memory since its creation.

@@ -198,7 +198,7 @@ fn put_unsigned(out: &mut Vec<u8>, mut value: u32) {
 }
 
 #[test]
-fn metadata_with_a_hundred_thousand_partitions_is_handled() {
+fn records_are_written_with_metadata_of_a_hundred_thousand_partitions() {
     let case = Case::meeting(|liar| {
         liar.lie_about(Api::Metadata, |exchange| {
             exchange.with_body(&with_many_partitions(exchange.body()))
@@ -217,7 +217,7 @@ fn metadata_with_a_hundred_thousand_partitions_is_handled() {
 }
 
 #[test]
-fn metadata_with_twenty_thousand_brokers_is_handled() {
+fn records_are_written_with_metadata_of_twenty_thousand_brokers() {
     let case = Case::told(|metadata| {
         metadata
             .brokers

@@ -98,7 +98,7 @@ fn an_unknown_error_code_fails_the_record_which_may_be_written() {
 }
 
 #[test]
-fn record_errors_with_impossible_indices_are_handled() {
+fn record_errors_with_impossible_indices_are_ignored() {
     let case = Case::warmed();
     case.always_after_batches(|partition| {
         partition.error_code = 87;
@@ -110,7 +110,7 @@ fn record_errors_with_impossible_indices_are_handled() {
     });
     let kind = ProduceErrorKind::Broker(ErrorCode::InvalidRecord);
     case.failed(&kind, &["INVALID_RECORD", "long long"]);
-    // The broker has appended the batch that the changed response rejects, so the last result is dropped.
+    // The broker has appended the batch that the changed response rejects, so the last record counts as maybe written.
     case.forget_last();
     case.finish();
 }
@@ -130,7 +130,7 @@ fn repeated_errors_for_the_same_records_are_stored_once_per_record() {
         partition.record_errors = (0..200_000).map(named).collect();
     });
     let kind = ProduceErrorKind::Broker(ErrorCode::InvalidRecord);
-    // The first error for a record counts; the others are dropped.
+    // The first error for a record counts; later errors for the same record are dropped.
     let error = case.failed(&kind, &["INVALID_RECORD: reason 0;"]);
     assert_eq!(
         error.broker_error().unwrap().message.as_deref(),

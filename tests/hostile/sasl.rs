@@ -46,7 +46,7 @@ fn token(exchange: &Exchange, token: &[u8]) -> Lie {
     exchange.with_body(&body)
 }
 
-/// The token of SCRAM's first message of the broker; `None` for its second, and for an error.
+/// The broker's first SCRAM message, if the response has it; `None` for the broker's second message, and for an error.
 fn first_message(exchange: &Exchange) -> Option<String> {
     let body = exchange.body();
     let text = String::from_utf8_lossy(body).into_owned();
@@ -58,7 +58,7 @@ fn first_message(exchange: &Exchange) -> Option<String> {
     Some(text[begin..end].to_owned())
 }
 
-/// Replaces SCRAM's first message of the broker by one with this number of iterations.
+/// Replaces the broker's first SCRAM message by one with this number of iterations.
 fn with_iterations(exchange: &Exchange, iterations: &str) -> Lie {
     match first_message(exchange) {
         Some(first) => {
@@ -72,7 +72,7 @@ fn with_iterations(exchange: &Exchange, iterations: &str) -> Lie {
     }
 }
 
-/// The record must fail at once with a permanent error, with these parts in its text.
+/// Checks that a record fails at once with a permanent error, whose text has these parts.
 fn refused(lie: impl Fn(&Exchange) -> Lie + Send + Sync + 'static, parts: &[&str]) {
     let case = meeting(|liar| liar.lie_about(Api::SaslAuthenticate, lie));
     let began = Instant::now();
@@ -87,7 +87,7 @@ fn refused(lie: impl Fn(&Exchange) -> Lie + Send + Sync + 'static, parts: &[&str
     case.finish();
 }
 
-/// The record must fail after `max.block.ms`, because the error is transient; its text has these parts.
+/// Checks that a record fails after `max.block.ms`, because the error is transient. The error's text has these parts.
 fn interrupted(lie: impl Fn(&Exchange) -> Lie + Send + Sync + 'static, parts: &[&str]) {
     interrupted_at(Api::SaslAuthenticate, lie, parts);
 }
@@ -125,7 +125,8 @@ fn many_iterations_are_computed_on_a_helper_thread() {
             with_iterations(exchange, "300000")
         });
     });
-    // A quick machine ends in time, and the broker rejects the proof; a slow one is interrupted by the setup timeout.
+    // A quick machine ends the computation in time, and the broker rejects the proof; on a slow machine the setup
+    // timeout passes first.
     let error = case.send().outcome().unwrap_err();
     let text = error.to_string();
     match error.kind() {
@@ -191,7 +192,8 @@ fn oversized_truncated_mismatched_and_duplicate_responses_are_transient_errors()
     interrupted_at(Api::ApiVersions, versions, &parts);
 }
 
-/// Hostile exchanges, each with a part of the error's text for a record that waited for it.
+/// Hostile exchanges: the name, a part of the error's text for a record that waited for the connection, and the
+/// exchange.
 fn hostile_talks() -> Vec<(&'static str, &'static str, Talk)> {
     vec![
         talk("2,147,483,647 iterations", "no more than", |exchange| {

@@ -6,7 +6,7 @@ use kafka_protocol::messages::{MetadataResponse, ProduceResponse};
 use crate::case::{Case, REQUEST, assert_says};
 use crate::exchange::{Api, Lie, framed};
 
-/// In milliseconds: 24 days and some hours.
+/// The longest throttle time, in milliseconds: more than 24 days.
 const LONGEST: i32 = i32::MAX;
 
 /// The client respects the throttle time, as Java's does; the records' own timeouts still apply. The throttle ends with
@@ -41,7 +41,8 @@ fn the_error_of_a_new_topic_names_a_throttled_metadata_request() {
     case.finish();
 }
 
-/// A throttle time applies to one connection; the leader has another one than the bootstrap server.
+/// A throttle time applies to one connection; the connection to the leader is another one than that to the bootstrap
+/// server.
 #[test]
 fn a_throttle_of_the_bootstrap_server_does_not_hold_up_the_leader() {
     let case = Case::meeting(|liar| {
@@ -75,7 +76,7 @@ fn a_record_in_flight_behind_a_throttle_of_24_days_still_times_out() {
     // An idempotent producer would not send the second batch before the response to the first, which is delayed.
     let case = Case::configured(|_| {}, |config| config.enable_idempotence(false));
     case.written();
-    // The response to the first batch has the throttle time when the second batch is in flight already.
+    // The response to the first batch arrives, with the throttle time, when the second batch is in flight already.
     case.liar
         .lie_about(Api::Produce, |exchange| match exchange.nth {
             0 => {

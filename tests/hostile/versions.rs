@@ -50,7 +50,7 @@ fn with_range(versions: &mut ApiVersionsResponse, api: Api, min: i16, max: i16) 
 }
 
 #[test]
-fn a_broker_without_versions_or_without_metadata_is_called_unsupported() {
+fn a_broker_without_versions_or_without_metadata_is_reported_as_unsupported() {
     let unable: [fn(&mut ApiVersionsResponse); 4] = [
         |versions| versions.api_keys.clear(),
         |versions| without(versions, Api::Metadata),

@@ -6,7 +6,7 @@
 //! cargo run --example local_kafka -- --secure
 //! ```
 //! Needs `java`, `javac` and `mvn`. Runs until Ctrl-C, or until its standard input ends or has the line `stop`; the
-//! brokers end with it and their data is deleted.
+//! brokers end with it. Their data is deleted then, or after Ctrl-C when the next cluster is started.
 // A command for interactive use: it prints, and drives other programs in real time.
 #![allow(
     clippy::print_stdout,

@@ -14,7 +14,7 @@ mod harness;
 #[path = "../cli/lines.rs"]
 mod lines;
 mod perf_tool;
-// Not every kind of test uses the whole ledger.
+// The results of records, which the tests compare with the log.
 mod ledger;
 mod matrix;
 mod parts;

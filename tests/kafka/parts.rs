@@ -1,4 +1,4 @@
-//! The parts of these tests that take turns: all of them together take too long for every CI run.
+//! The parts into which these tests are divided, because all of them together take too long for every CI run.
 //!
 //! Tests named here belong to a part; all others run with each part. CI chooses the part by the commit, so that the
 //! next commit runs the next part.

@@ -35,7 +35,7 @@ fn kafkas(cluster: &Cluster, arguments: &[&str]) -> Result<Ended, Box<dyn std::e
     Ok(Ended { code, stdout })
 }
 
-/// Runs both, and prints their output.
+/// Runs both tools, and prints the first lines of their output.
 fn side_by_side(
     cluster: &Cluster,
     arguments: &[&str],
@@ -112,7 +112,7 @@ fn both_tools_send_alike_and_print_the_same_format() -> TestResult {
         let markers = dump.batches.iter().filter(|batch| batch.is_control).count();
         let is_in_transactions = further == in_transactions;
         println!("    {topic}: {markers} markers");
-        // Some records of each tool in each partition.
+        // Only transactions write markers. Both tools write several to each of the three partitions.
         assert_eq!(
             markers >= 12,
             is_in_transactions,
@@ -122,7 +122,7 @@ fn both_tools_send_alike_and_print_the_same_format() -> TestResult {
     Ok(())
 }
 
-/// Parses the output of one tool: payload messages, windows, total.
+/// Checks the output of one tool: messages about the payload file, windows, total. Returns the parsed total.
 fn checked(ended: &Ended, records: u64, windows: usize) -> Result<Total, String> {
     assert_eq!(ended.code, Some(0), "{}", ended.stdout);
     let lines: Vec<&str> = ended
@@ -233,7 +233,7 @@ fn our_tool_prints_all_metrics_of_kafkas() -> TestResult {
         .filter(|name| !kafkas.iter().any(|(of_kafkas, _)| of_kafkas == name))
         .collect();
     println!("    {} of Kafka's; beside them {further:#?}", kafkas.len());
-    // Later versions of these metrics are times.
+    // Our further metrics come from later versions of Kafka, and all of them are times.
     assert!(kafkas.len() >= 100);
     assert!(further.iter().all(|name| name.contains("-time-ns-total:")));
     Ok(())

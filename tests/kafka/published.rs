@@ -38,7 +38,7 @@ pub(crate) fn grouped(number: usize) -> String {
     text
 }
 
-/// The tested commit, and whether there are uncommitted changes.
+/// The tested commit; with the suffix `-changed` if there are uncommitted changes.
 pub(crate) fn commit() -> String {
     let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else {
         return "unknown".to_owned();

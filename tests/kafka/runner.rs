@@ -18,7 +18,7 @@ pub(crate) type TestResult = Result<(), Box<dyn std::error::Error>>;
 
 /// The default timeout of a test, see [`TEST_SECONDS`].
 const TEST_TIMEOUT: Duration = Duration::from_secs(900);
-/// Environment variable with a longer timeout, for long runs and slow machines.
+/// Environment variable with another timeout in seconds, for long runs and slow machines.
 const TEST_SECONDS: &str = "KAFKA_TEST_SECONDS";
 /// The exit code of `cargo test` for failed tests.
 const FAILED: u8 = 101;
@@ -64,7 +64,7 @@ struct Arguments {
     exact: bool,
     /// `--ignored` or `--include-ignored`: here either all tests are ignored, or none.
     ignored_too: bool,
-    /// Only the tests of this part.
+    /// Selects the tests that run with this part; `None` selects all tests.
     part: Option<Part>,
     purpose: Purpose,
 }
@@ -75,7 +75,7 @@ enum Purpose {
     List,
     #[default]
     Run,
-    /// Run them, and write results into the documentation.
+    /// Run the tests, and write results into the documentation.
     Publish,
 }
 
@@ -88,8 +88,8 @@ struct Tally {
     filtered: usize,
 }
 
-/// Runs the selected tests. `finish` stops what they shared, `publish` writes results into the documentation with
-/// `--publish`.
+/// Runs the selected tests. `finish` stops the clusters that they shared. `publish` writes results into the
+/// documentation; it is called only with `--publish`.
 pub(crate) fn main(
     tests: &[Test],
     finish: impl FnOnce(),

@@ -75,7 +75,7 @@ fn options(version: &str) -> ClusterOptions {
     options_of(LISTENER, version)
 }
 
-/// Brokers with a SASL listener of this name and protocol.
+/// Options of brokers with a SASL listener of this name and protocol.
 fn options_of(listener: &str, version: &str) -> ClusterOptions {
     listen();
     let plain = format!(
@@ -124,7 +124,7 @@ const PASSWORDS: [(&str, Login); 3] = [
     }),
 ];
 
-/// The `sasl.jaas.config` of a Java client for unsecured tokens.
+/// Sets the `sasl.jaas.config` of a Java client for unsecured tokens.
 fn unsecured(config: ProducerConfigBuilder) -> ProducerConfigBuilder {
     config.set("sasl.mechanism", "OAUTHBEARER").set(
         "sasl.jaas.config",
@@ -142,7 +142,7 @@ fn mechanisms(cluster: &Cluster) -> Vec<(&'static str, ProducerConfigBuilder)> {
     all
 }
 
-/// Sends some records, waits for all, and reads them back.
+/// Sends records, waits for all acknowledgements, and reads the records back.
 fn delivers(cluster: &Cluster, topic: &str, producer: &Producer) -> TestResult {
     let futures: Vec<_> = (0..RECORDS)
         .map(|number| producer.send(ProducerRecord::new(topic, &number.to_be_bytes()[..])))
@@ -165,7 +165,7 @@ fn nothing_secret_was_logged() {
 }
 
 /// Java: `SaslAuthenticatorTest`, per mechanism. The broker closes connections that do not re-authenticate (KIP-368),
-/// which a load that runs for three sessions would notice.
+/// so the producers send for longer than three sessions.
 fn each_mechanism_works_and_reauthenticates_under_load() -> TestResult {
     const PARTITIONS: usize = 4;
     let cluster = Cluster::start(options("3.0.0"))?;
@@ -198,7 +198,7 @@ fn each_mechanism_works_and_reauthenticates_under_load() -> TestResult {
     Ok(())
 }
 
-/// Reconnects and re-authentications at the same time.
+/// Connections are established again and re-authenticated at the same time.
 fn a_leader_that_is_killed_five_times_while_sessions_end_costs_no_record() -> TestResult {
     five_kills(options("3.0.0"), &sasl)
 }
@@ -273,7 +273,7 @@ fn each_mechanism_works_with_the_newest_kafka() -> TestResult {
         delivers(&cluster, &topic, &producer)?;
         producer.close()?;
     }
-    // A user-defined provider, with a SASL extension.
+    // A user-defined token provider, with a SASL extension.
     cluster.create_topic("provider", 1, &[])?;
     let jws = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSIsImlhdCI6MSwiZXhwIjo0MTAyNDQ0ODAwfQ.";
     let config = sasl(&cluster).set("sasl.mechanism", "OAUTHBEARER");
@@ -289,7 +289,7 @@ fn each_mechanism_works_with_the_newest_kafka() -> TestResult {
     Ok(())
 }
 
-/// The error of a record, and its latency.
+/// Sends a record that must fail. Returns the kind and the text of its error, and the latency.
 fn failure(
     producer: &Producer,
     topic: &str,
@@ -387,7 +387,7 @@ fn allow(cluster: &Cluster, user: &str, operation: &str, topic: &str) -> TestRes
     Ok(added?)
 }
 
-/// A producer of 3.0 may get a producer id if it may write to any topic (KIP-679).
+/// A broker of 3.0 gives a producer id to a client that may write to at least one topic (KIP-679).
 fn each_missing_permission_has_its_error() -> TestResult {
     let options = options("3.0.0")
         .config(
@@ -427,7 +427,8 @@ fn each_missing_permission_has_its_error() -> TestResult {
     Ok(())
 }
 
-/// Version 0 of SaslHandshake (tokens outside of requests), failures without an error message, users in ZooKeeper.
+/// Kafka 0.10.2 has version 0 of `SaslHandshake` (tokens outside of requests), reports failures without an error
+/// message, and stores users in ZooKeeper.
 fn sasl_handshake_version_0_works_with_kafka_0_10_2() -> TestResult {
     listen();
     let jaas = format!(
@@ -468,7 +469,8 @@ fn sasl_handshake_version_0_works_with_kafka_0_10_2() -> TestResult {
         config,
         &["it offers: ", "SCRAM-SHA-256", "sasl.mechanism"],
     )?;
-    // The broker closes without a message, as a network failure would: the possible cause is in the timeout error.
+    // The broker closes the connection without a message, which looks like a network failure: the timeout error names
+    // the possible cause.
     let config = old(sasl(&cluster).sasl_plain("alice", "wrong")).max_block(Duration::from_secs(2));
     let (kind, words, took) = failure(&build(config)?, "oldest-plain")?;
     println!("    a wrong password, after {took:.2?}: {words}");

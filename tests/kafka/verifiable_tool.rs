@@ -13,8 +13,8 @@ tests![both_verifiable_producers_print_the_same];
 const KAFKAS: &str = "org.apache.kafka.tools.VerifiableProducer";
 const OURS: &str = env!("CARGO_BIN_EXE_kafka-verifiable-producer");
 
-/// The fields of a line, without those that differ between runs. Their order is not specified by Kafka, except for the
-/// first two.
+/// The fields of a line, in which values that differ between runs are null. Kafka does not specify the order of the
+/// fields, except of the first two.
 type Line = serde_json::Map<String, Value>;
 
 fn ours(arguments: &[&str]) -> Result<(Option<i32>, String), Box<dyn std::error::Error>> {
@@ -59,7 +59,7 @@ fn both_verifiable_producers_print_the_same() -> TestResult {
     for topic in ["verifiable-1", "verifiable-2"] {
         cluster.create_topic(topic, 1, &[])?;
     }
-    // Both write to the same topic: with acks=0 offsets are not printed.
+    // Both tools write to the same topic, so their offsets differ; with acks=0 they print no offsets.
     let fails = cluster.folder().join("verifiable.properties");
     std::fs::write(&fails, "max.block.ms=500\n")?;
     let fails = fails.to_str().ok_or("the folder's name is UTF-8")?;

@@ -90,7 +90,7 @@ fn sending_no_offsets_has_no_effect() {
 /// Java: MockProducerTest#shouldAddOffsetsWhenSendOffsetsToTransactionByGroupId,
 /// #shouldAddOffsetsWhenSendOffsetsToTransactionByGroupMetadata
 #[test]
-fn sent_offsets_are_returned() {
+fn sent_offsets_is_true_once_offsets_were_sent() {
     let rig = Rig::begun(true);
     assert!(!rig.mock.sent_offsets());
     let sent = offsets(&[(0, 42)]);

@@ -80,8 +80,8 @@ fn flushed_is_true_if_no_record_is_incomplete() {
     assert!(rig.mock.flushed());
 }
 
-/// Java: MockProducerTest#testMetadataOnException. Differs: a callback gets an error, which names the
-/// partition.
+/// Java: MockProducerTest#testMetadataOnException. Difference: the callback gets no metadata, but an error that names
+/// the partition.
 #[test]
 fn a_callback_gets_the_error_that_the_test_set() {
     let rig = Rig::new(false);
@@ -200,7 +200,7 @@ fn records_sent_by_a_callback_are_sent_and_completed_too() {
     assert!(mock.flushed());
 }
 
-/// No thread sleeps for `max.block.ms`, which is a minute.
+/// The calls do not wait for `max.block.ms`, which is a minute.
 #[test]
 fn a_missing_topic_or_partition_fails_at_once() {
     let builder = MockProducer::builder()

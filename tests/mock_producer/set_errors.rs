@@ -108,9 +108,9 @@ fn transactional_calls_with_a_set_error_change_nothing() {
     assert!(mock.transaction_aborted());
 }
 
-/// The record is lost, whatever the error that was set says of the producer.
+/// Whichever error was set, the record is lost, so the transaction must not be committed.
 #[test]
-fn a_send_that_is_to_fail_keeps_its_transaction_from_being_committed() {
+fn a_send_with_a_set_error_makes_its_transaction_abortable() {
     let out_of_range = SendError::PartitionOutOfRange {
         topic: TOPIC.into(),
         partition: 9,

@@ -73,7 +73,7 @@ fn threads_that_flush_and_commit_while_others_send_return() {
         for _ in 0..2 {
             scope.spawn(|| {
                 for _ in 0..RECORDS {
-                    // Rejected between transactions.
+                    // The record is rejected if no transaction is open.
                     drop(rig.producer.send(record("key")));
                 }
             });

@@ -9,7 +9,7 @@ use crate::metrics_http;
 use crate::picture::{self, Drawn, Line};
 use crate::server::{Prometheus, Series};
 
-/// How long the service runs.
+/// The time for which the service runs, in seconds.
 const SECONDS: u64 = 20;
 
 /// A query of a panel.

@@ -1,7 +1,7 @@
-//! Metrics in a real Prometheus, and whether the dashboard in `docs` has data.
+//! Tests with a real Prometheus: it reads the metrics, and the dashboard in `docs` has data.
 //!
-//! These tests need the program `prometheus` (Debian: `apt-get install prometheus`). If it is missing they print that
-//! and pass, unless `PROMETHEUS_TESTS=required` is set.
+//! These tests need the program `prometheus` (Debian: `apt-get install prometheus`). If it is missing, they print a
+//! note and pass, unless the variable `PROMETHEUS_TESTS` is set (to `required`).
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,

@@ -10,7 +10,7 @@ pub(crate) struct Drawn {
     pub(crate) unit: String,
     /// x, y, width and height in cells of a grid of 24 columns.
     pub(crate) place: [u32; 4],
-    /// Thresholds: from each value on its color, for `stat`.
+    /// Thresholds of a `stat`: each color applies from its value on.
     pub(crate) colors: Vec<(f64, String)>,
     pub(crate) lines: Vec<Line>,
 }

@@ -15,7 +15,8 @@ use serde_json::Value as Json;
 /// Timeout of the start of the server.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Shell command that runs its arguments, and kills them when its input ends: when this process ends for any reason.
+/// Shell command that runs its arguments as a process, and kills that process when its own input ends. The input ends
+/// when the test's process ends for any reason.
 const UNTIL_INPUT_ENDS: &str = r#""$@" & cat >/dev/null; kill $!; wait $!"#;
 
 pub(crate) struct Prometheus {
@@ -43,7 +44,7 @@ impl Prometheus {
     /// Starts a Prometheus that scrapes this server; `None` if it is not installed.
     ///
     /// # Panics
-    /// If it is not installed, and `PROMETHEUS_TESTS=required` is set.
+    /// If it is not installed, and the variable `PROMETHEUS_TESTS` is set.
     pub(crate) fn start(name: &str, scraped: SocketAddr) -> Option<Self> {
         if Command::new("prometheus")
             .arg("--version")

@@ -524,7 +524,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "AcknowledgedTwice",
         Some((
             "api",
-            "plugins::interceptors_see_each_record_once_however_it_ends_and_their_failures_are_contained",
+            "plugins::interceptors_see_each_record_once_and_their_failures_affect_no_record",
         )),
     ),
     (

@@ -10,7 +10,7 @@ use kafka_producer::testing::{AndThen, Api, Rule, RuleHandle, TestCluster};
 use crate::ledger::{PARTITIONS, TOPICS};
 use crate::world::World;
 
-/// Why a broker does not respond.
+/// The reason why a broker does not respond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outage {
     Stopped,
@@ -27,7 +27,7 @@ struct FaultInjector<'w> {
     partitions: usize,
 }
 
-/// Limit of the partitions of the topic `few`.
+/// Maximum number of partitions of the topic `few`.
 const MAX_PARTITIONS: usize = 12;
 
 /// Injects faults until `until`, and then ends all of them.
@@ -43,7 +43,7 @@ pub(crate) fn inject_faults(world: &World, seed: u64, until: Instant) {
         let now = Instant::now();
         injector.end_faults(|ends| ends <= now);
         injector.inject();
-        // Occasionally a long pause, in which the faults end and the producers recover.
+        // Sometimes the pause is long, so that the faults end and the producers recover.
         let longest = if injector.dice.u8(..16) == 0 {
             1000
         } else {
@@ -83,7 +83,7 @@ impl FaultInjector<'_> {
             4 | 5 => {
                 let topic = TOPICS[self.dice.usize(..TOPICS.len())];
                 self.log_fault("move a leader", &format!("of {topic} to node {node}"));
-                // Refused if the partition does not exist or the node is down.
+                // The move is refused if the partition does not exist or the node is down.
                 let partition = self.dice.i32(0..12);
                 let _ = self.cluster().move_leader(topic, partition, node);
             }

@@ -10,10 +10,10 @@ use crate::producers::Shared;
 use crate::watchdog::About;
 use crate::world::World;
 
-/// Bound of conditions that must become true without a call.
+/// Time limit for conditions that must become true without a further call.
 const LONG: Duration = Duration::from_secs(30);
 
-/// Sends the remaining records, which must succeed now that all faults have ended, and closes the producers.
+/// Checks that the producers still send, now that all faults have ended, and closes them.
 pub(crate) fn settle(world: &Arc<World>) {
     let mut dice = fastrand::Rng::new();
     for slot in &world.slots {
@@ -106,8 +106,8 @@ fn producer_threads() -> usize {
         .count()
 }
 
-/// Checks that no resources are left, and the logs. `descriptors`: the number of open file descriptors before the first
-/// producer; `length`: the duration of the run.
+/// Checks that no resources are left, and that the logs match the ledger. `descriptors`: the number of open file
+/// descriptors before the first producer; `length`: the duration of the run.
 pub(crate) fn check(world: &World, descriptors: Option<usize>, length: Duration) {
     wait_until(world, "no thread of a producer is left", || {
         producer_threads() == 0

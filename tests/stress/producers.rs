@@ -21,7 +21,7 @@ pub(crate) struct Shared {
     pub(crate) delivery_timeout: Duration,
     /// The number of accepted records: those that have a future.
     pub(crate) taken: AtomicU64,
-    /// A call of `close` has returned.
+    /// Whether a call of `close` has returned.
     pub(crate) is_closed: AtomicBool,
     settings: String,
 }

@@ -19,7 +19,7 @@ use crate::user_code::{CallbackAction, Wakeful, callback};
 use crate::watchdog::About;
 use crate::world::{SLOTS, World, name_of};
 
-/// Limit of futures that a thread keeps.
+/// Maximum number of futures that a thread keeps.
 const MAX_HELD: usize = 400;
 
 /// Source of an outcome: `get` on another record's future, called inside a callback.
@@ -37,7 +37,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Reports the outcome that `by` returned to the ledger.
+    /// Reports to the ledger the outcome that `by` returned.
     pub(crate) fn reported(
         &self,
         world: &World,
@@ -99,7 +99,7 @@ impl Held {
     }
 }
 
-/// Sends a record with a new number, by one of the sending methods.
+/// Sends a record with a new number, by one of the sending methods. Returns `None` if the record was refused.
 pub(crate) fn send_one(
     world: &Arc<World>,
     shared: &Shared,
@@ -282,7 +282,7 @@ impl Worker {
         for mut held in self.take_some(20) {
             let wakeful = Wakeful::new(&mut self.dice);
             if held.poll(&self.world, &wakeful) {
-                // An earlier waker of the future must have been woken.
+                // `get` also waits for the wake-up of an earlier waker, if the future was polled before.
                 held.get(&self.world);
             } else {
                 self.held.push(held);

@@ -28,14 +28,14 @@ pub(crate) struct World {
     pub(crate) slots: Vec<Mutex<Option<Arc<Shared>>>>,
     /// Closed producers, checked once no other thread has a handle.
     pub(crate) retired: Mutex<Vec<Arc<Shared>>>,
-    /// Futures that one thread has put down for others.
+    /// Futures that a thread has left for other threads.
     pub(crate) stash: Mutex<Vec<Held>>,
     /// The last broker faults and their ends, with their times.
     pub(crate) faults: Mutex<VecDeque<(Instant, String)>>,
     /// Every producer that still exists.
     pub(crate) producers: Mutex<Vec<Weak<Shared>>>,
-    /// Sharded, so that threads do not wait for each other here: they would then contend less in the producers, which
-    /// the test is about.
+    /// Sharded, so that threads do not wait for each other here. Such waits would reduce the contention in the
+    /// producers, which the test is about.
     tallies: [Mutex<Tallies>; 32],
     overruns: Mutex<BTreeMap<&'static str, Duration>>,
     violations: Mutex<Vec<String>>,
@@ -87,7 +87,7 @@ impl World {
         sums
     }
 
-    /// Records by how much a call exceeded its bound.
+    /// Stores the longest time by which calls of this name exceeded their bound.
     pub(crate) fn overrun(&self, name: &'static str, by: Duration) {
         let mut overruns = self.overruns.lock().unwrap();
         let longest = overruns.entry(name).or_default();

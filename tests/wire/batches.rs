@@ -163,7 +163,7 @@ fn conversions() -> impl Iterator<Item = Conversion> {
     })
 }
 
-/// All batches of ours.
+/// All batches that our code builds, and all that it converts.
 pub(crate) fn our_batches() -> Vec<Batch> {
     let built = built().map(|(ours, _)| ours);
     built
@@ -199,7 +199,7 @@ fn down_conversions_are_as_java_does_them() {
     sizes.check("down-conversions");
 }
 
-/// From one old format to the next, ours starts from what Java wrote.
+/// A down-conversion of Java's batch has the same result as that of ours.
 fn javas_own_batches_are_converted_like_ours() {
     for (batch, java) in built() {
         for to in 0..batch.spec.magic {

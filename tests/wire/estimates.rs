@@ -9,7 +9,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 crate::tests![
-    no_batch_exceeds_its_size_unless_one_record_does,
+    no_batch_exceeds_its_limit_unless_its_only_record_does,
     no_record_takes_more_than_was_estimated,
 ];
 
@@ -43,7 +43,7 @@ fn bound(magic: i8, record: &BatchRecord) -> usize {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    fn no_batch_exceeds_its_size_unless_one_record_does(
+    fn no_batch_exceeds_its_limit_unless_its_only_record_does(
         records in vec(record(), 1..40),
         limit in prop_oneof![0..600usize, 0..20_000usize],
     ) {
@@ -51,7 +51,7 @@ proptest! {
         prop_assert!((1..=records.len()).contains(&taken));
         prop_assert!(taken == 1 || batch.len() <= limit, "{} bytes in {limit}", batch.len());
         if let Some(next) = records.get(taken) {
-            // The batch is full: with another record it would have been too large.
+            // The batch is full: with the upper bound of the next record it would exceed the limit.
             prop_assert!(batch.len() + bound(2, next) > limit);
         }
     }

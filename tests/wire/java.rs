@@ -1,5 +1,5 @@
 //! Tests that run Java: it writes the vectors again, and reads our batches. Without `KAFKA_TESTS=required` these tests
-//! are ignored, so that all others need only Rust.
+//! are ignored, so that all other tests need only Rust.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Reads and writes the vectors with a second implementation of the protocol, generated from Kafka's descriptions. So
-//! the vectors do not depend on details of one version of Java's client.
+//! Reads and writes the vectors with a second implementation of the protocol, generated from Kafka's descriptions. This
+//! shows that the vectors do not depend on details of one version of Java's client.
 
 use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, RequestHeader, RequestKind, ResponseHeader, ResponseKind};

@@ -5,18 +5,18 @@ use std::fmt::Write;
 
 use kafka_producer::internals::wire::BatchSpec;
 
-/// The maximum by which ours may be larger than Java's, in percent: all batches of a codec and format together, and
-/// each single batch unless its codec is in `EXCEPTIONS`.
+/// The maximum in percent by which our batches may be larger than Java's. It applies to all batches of a codec and
+/// format together, and to each single batch unless its codec is in `EXCEPTIONS`.
 const LARGER_PERCENT: f64 = 5.0;
 
-/// Codecs with single batches that are larger by more than that: the maximum in percent, and the reason.
+/// Codecs with single batches that are larger by more than `LARGER_PERCENT`: the maximum in percent, and the reason.
 const EXCEPTIONS: &[(&str, f64, &str)] = &[
     (
         "gzip",
         11.0,
         "zlib-rs looks for matches in a quicker way than zlib at the default level",
     ),
-    // No batch of the implementation in Rust is larger than Java's.
+    // No batch of the zstd implementation in Rust is larger than Java's, so the exception depends on the feature.
     #[cfg(feature = "zstd")]
     (
         "zstd",
@@ -35,7 +35,8 @@ struct Row {
     count: usize,
     ours: usize,
     java: usize,
-    /// The maximum in percent by which a batch of ours is larger, with its name; `smallest` likewise.
+    /// The maximum in percent by which a batch of ours is larger than Java's, with the batch's name. `smallest` is the
+    /// same for the batch that is smaller by the most.
     largest: (f64, String),
     smallest: (f64, String),
 }

@@ -20,7 +20,7 @@ const OPTIONS: &[&str] = &[
 ];
 
 #[test]
-fn without_arguments_there_is_help() {
+fn without_arguments_or_with_help_the_options_are_printed() {
     for arguments in [&[][..], &["--help"], &["-h"]] {
         let ended = perf_test(arguments);
         assert_eq!(ended.code, Some(0), "{ended:?}");

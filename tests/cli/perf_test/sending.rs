@@ -199,7 +199,7 @@ fn metrics_are_shown_as_a_table_in_alphabetical_order() {
 }
 
 #[test]
-fn resources_are_shown_with_the_tools_share_apart() {
+fn resources_are_printed_with_the_tools_own_share_listed_separately() {
     let cluster = TestCluster::builder().sink().topic("t", 3).start().unwrap();
     let ended = send(
         &cluster,

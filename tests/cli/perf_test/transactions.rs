@@ -38,7 +38,7 @@ fn records_are_committed_after_the_transaction_duration_and_at_the_end() {
         "{ended:?}"
     );
     assert_eq!(committed(&cluster), 100);
-    // The transactions of half a second, each with up to three partitions.
+    // The run takes half a second, which has about five transactions, each with up to three partitions.
     let markers = markers(&cluster);
     assert!((2..=18).contains(&markers), "{markers}");
     let transaction = cluster.transaction("mine").unwrap();

@@ -49,7 +49,7 @@ impl Stage {
         Speaker::new(&self.authority.issue(&["127.0.0.1"]), versions)
     }
 
-    /// Runs a case with a broker that runs this function. The producer's error must have these words.
+    /// Tests a broker that handles a connection with `act`. The error of the record must contain `words`.
     fn case(
         &self,
         what: &str,
@@ -67,7 +67,7 @@ impl Stage {
         self.beside.meanwhile(what, Greeting::Act(Arc::new(act)))
     }
 
-    /// As [`Self::case`], for a broker that responds to the `ClientHello` with this function.
+    /// As [`Self::case`], for a broker that responds to the `ClientHello` with `answer`.
     fn answered(
         &self,
         what: &str,
@@ -82,7 +82,7 @@ impl Stage {
         });
     }
 
-    /// As [`Self::case`], for a broker that runs this function after a TLS 1.3 handshake.
+    /// As [`Self::case`], for a broker that runs `act` after a TLS 1.3 handshake.
     fn sealed(
         &self,
         what: &str,
@@ -97,7 +97,8 @@ impl Stage {
     }
 }
 
-/// The record waits until it expires, as in Kafka, because its broker may be replaced. The error has the reason.
+/// Checks the error of a record, which has the reason. The record waits until it expires, as in Kafka, because its
+/// broker may be replaced.
 fn check(what: &str, words: &str, error: &ProduceError) {
     assert_says(error, &ProduceErrorKind::DeliveryTimeout, &[words]);
     if error.delivery() == Delivery::NotWritten {
@@ -193,7 +194,7 @@ fn an_endless_handshake_is_aborted() {
 }
 
 #[test]
-fn a_broker_that_hangs_up_after_any_step_is_tried_again() {
+fn a_broker_that_closes_after_any_step_of_the_handshake_is_tried_again() {
     let stage = Stage::new();
     for (name, version) in [("1.2", &TLS12), ("1.3", &TLS13)] {
         let mut stood = 0;
@@ -229,7 +230,7 @@ fn a_broker_that_hangs_up_after_any_step_is_tried_again() {
 #[test]
 fn a_flooded_session_is_closed_in_time() {
     let stage = Stage::new();
-    // Type, length; lifetime, age, nonce, ticket, no extensions.
+    // The fields of a session ticket: type, length; lifetime, age, nonce, ticket, no extensions.
     let mut ticket = vec![4, 0, 0, 0x75, 0, 0, 0x0e, 0x10, 1, 2, 3, 4, 1, 0, 0, 0x68];
     ticket.extend([7; 0x68]);
     ticket.extend([0, 0]);

@@ -1,7 +1,7 @@
-//! One broker of three hangs: the throughput of the partitions of the others.
+//! One broker of three hangs: the throughput of the partitions on the other two brokers.
 //!
-//! The test has its own cluster, with a long session timeout, so that the broker stays the leader of its partitions;
-//! they have one replica, so that no other leader waits for the broker either.
+//! The test has its own cluster, with a long session timeout, so that the broker stays the leader of its partitions.
+//! Each partition has one replica, so that no other leader waits for the hung broker to replicate.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -22,18 +22,19 @@ use crate::workload::{THREADS, pass, send};
 tests![a_broker_that_hangs_for_a_minute_leaves_the_others_their_throughput];
 
 const HUNG: usize = 2;
-/// How long the broker hangs: longer than `request.timeout.ms`, so that its connection is closed too.
+/// How long the broker hangs: longer than `request.timeout.ms`, so that the producer also closes its connection to the
+/// broker.
 const HANG: Duration = Duration::from_secs(60);
 /// Duration of each measurement.
 const WINDOW: Duration = Duration::from_secs(4);
 /// Start of the second measurement: the `request.timeout.ms` of 30 s passes in the middle of it.
 const AT_TIMEOUT: Duration = Duration::from_secs(28);
-/// Maximum of unacknowledged records of a thread.
+/// Maximum number of unacknowledged records of a fast thread.
 const AHEAD: usize = 1_000;
-/// Maximum of records of a thread in a tick, when it is fast and when it is not.
+/// Maximum number of records that a thread sends in a tick: a fast thread, and a steady one.
 const PER_TICK: [usize; 2] = [200, 10];
 const TICK: Duration = Duration::from_millis(10);
-/// Capacity of the ledger, more than the test sends.
+/// Capacity of the ledger for each thread, more than the test sends.
 const PER_THREAD: usize = 400_000;
 
 /// The mode of the sending threads.
@@ -41,8 +42,8 @@ const STEADY: u8 = 0;
 const FAST: u8 = 1;
 const STOP: u8 = 2;
 
-/// Three threads send to the partitions of the other brokers, one to those of the hung broker. In the first part
-/// everything fits into memory, so no `send` blocks; in the second part it does not.
+/// Three threads send to the partitions of the other brokers, one to those of the hung broker. In the first part all
+/// records fit into memory, so no `send` blocks. In the second part ([`Small`]) the memory is too small for them.
 fn a_broker_that_hangs_for_a_minute_leaves_the_others_their_throughput() -> TestResult {
     let cluster = Cluster::start(options().session_timeout(Duration::from_secs(300)))?;
     for topic in ["hung", "hung-full"] {
@@ -102,8 +103,8 @@ impl Drop for StopAtEnd<'_> {
     }
 }
 
-/// Records per second to the partitions of the others: before, at the beginning of the hang, and when the requests to
-/// the hung broker time out.
+/// Hangs the broker, and runs both parts meanwhile. Returns the acknowledged records per second of the other brokers'
+/// partitions: before the hang, at its beginning, and when the requests to the hung broker time out.
 fn hang(
     cluster: &Cluster,
     producer: &Producer,
@@ -111,8 +112,8 @@ fn hang(
     others: &[i32],
     speed: &AtomicU8,
 ) -> Result<[f64; 3], Box<dyn std::error::Error>> {
-    // Built in advance: the producer needs a producer id, which brokers get from the controller, and that may be the
-    // broker that hangs.
+    // Built in advance: the producer needs a producer id, which brokers get from the controller, and the hung broker
+    // may be the controller.
     let small = Small::start(cluster)?;
     pass(Duration::from_secs(3));
     let before = throughput(ledger, others, speed);
@@ -215,8 +216,9 @@ impl Small {
     }
 }
 
-/// Sends to these partitions in turn: as fast as acknowledgements arrive, up to 20,000 records per second, or at a
-/// thousand per second. The thread of the hung broker's partitions does not wait for acknowledgements.
+/// Sends to these partitions in turn. In the fast mode, it sends as fast as acknowledgements arrive, up to 20,000
+/// records per second; in the steady mode, 1,000 records per second. Thread 0, which sends to the hung broker, is
+/// always steady and does not wait for acknowledgements.
 fn send_to(
     producer: &Producer,
     ledger: &Arc<Ledger>,
@@ -250,7 +252,7 @@ fn send_to(
     }
 }
 
-/// Acknowledged records per second of these partitions, with fast threads.
+/// Measures the acknowledged records per second of these partitions while the threads are in the fast mode.
 fn throughput(ledger: &Ledger, partitions: &[i32], speed: &AtomicU8) -> f64 {
     speed.store(FAST, Ordering::Release);
     let window: Range<Instant> = Instant::now()..Instant::now() + WINDOW;

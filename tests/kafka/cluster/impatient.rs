@@ -9,8 +9,8 @@ use crate::workload::{Workload, Workloads, pass};
 
 tests![batches_that_expire_while_a_leader_is_replaced_leave_neither_gap_nor_duplicate];
 
-/// Some of the expired batches were written and some were not: a new epoch must begin, without writing a record of
-/// another partition, or one in flight, twice (TM-40, TM-47).
+/// Some of the expired batches were written and some were not, so the producer must begin a new epoch. It must not
+/// thereby write a record of another partition, or a record in flight, twice (TM-40, TM-47).
 fn batches_that_expire_while_a_leader_is_replaced_leave_neither_gap_nor_duplicate() -> TestResult {
     let cluster = cluster()?;
     cluster.create_topic("impatient", PARTITIONS as i32, &[])?;

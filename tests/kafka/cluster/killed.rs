@@ -5,7 +5,7 @@ use crate::runner::{TestResult, tests};
 
 tests![a_leader_that_is_killed_five_times_costs_no_acknowledged_record];
 
-/// With acks=1 a record that the killed leader had acknowledged may be lost, but no other.
+/// With acks=1 a record that the killed leader had acknowledged may be lost, but no other record.
 fn a_leader_that_is_killed_five_times_costs_no_acknowledged_record() -> TestResult {
     let cluster = cluster()?;
     let mut workloads = both(&cluster, "killed", |config| config)?;

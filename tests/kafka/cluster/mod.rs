@@ -25,13 +25,14 @@ use crate::producer::config;
 use crate::workload::{Report, Workload, Workloads};
 
 const PARTITIONS: usize = 12;
-/// Records of each thread in 10 ms: two workloads share the machine with three brokers.
+/// Number of records that each thread sends in 10 ms. It is low, because two workloads share the machine with three
+/// brokers.
 const PER_TICK: usize = 10;
 
 static CLUSTER: Mutex<Option<Arc<Cluster>>> = Mutex::new(None);
 
-/// The cluster shared by these tests: each leaves its brokers running and in sync. After a test that did not, it is
-/// repaired or replaced.
+/// The cluster shared by these tests. Each test leaves the brokers running and in sync; if a test did not, the cluster
+/// is repaired or replaced.
 fn cluster() -> Result<Arc<Cluster>> {
     let mut shared = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(cluster) = &*shared {
@@ -51,7 +52,7 @@ fn options() -> ClusterOptions {
         .brokers(3)
         .session_timeout(Duration::from_secs(3))
         .config("min.insync.replicas", "2")
-        // Leaders move only when a test moves them.
+        // Leaders do not return to their preferred replicas by themselves.
         .config("auto.leader.rebalance.enable", "false")
 }
 
@@ -82,7 +83,7 @@ fn both<'c>(
     Ok(Workloads::new(cluster, workloads, PARTITIONS))
 }
 
-/// The guarantees of both producers, whatever the fault.
+/// Checks the guarantees of both producers, which hold for every fault.
 fn check_both(cluster: &Cluster, reports: &[Report]) -> Result<()> {
     let [default, acks_1] = reports else {
         panic!("there are two workloads");

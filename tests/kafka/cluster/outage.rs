@@ -11,8 +11,8 @@ tests![records_of_an_outage_fail_in_time_and_later_ones_arrive];
 
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Each record fails within `delivery.timeout.ms`, and its error shows whether it may be written; the producer recovers
-/// when the brokers are back.
+/// Each record fails within `delivery.timeout.ms`, and its error shows whether it may have been written; the producer
+/// recovers when the brokers are back.
 fn records_of_an_outage_fail_in_time_and_later_ones_arrive() -> TestResult {
     let cluster = cluster()?;
     cluster.create_topic("outage", PARTITIONS as i32, &[])?;

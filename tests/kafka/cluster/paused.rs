@@ -1,4 +1,4 @@
-//! A broker is paused, replaced by the others, and resumed.
+//! A broker is paused, the other brokers take over its partitions, and it is resumed.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::workload::pass;
 
 tests![a_broker_that_is_paused_for_20_seconds_costs_no_acknowledged_record];
 
-/// The resumed broker still considers itself the leader, and has requests in its sockets. With acks=1 it
-/// acknowledges them, and then truncates them from its log.
+/// The resumed broker still considers itself the leader, and has requests in its sockets. With acks=1 it acknowledges
+/// them, and then truncates their records from its log.
 fn a_broker_that_is_paused_for_20_seconds_costs_no_acknowledged_record() -> TestResult {
     let cluster = cluster()?;
     let mut workloads = both(&cluster, "stopped", |config| config)?;

@@ -10,9 +10,9 @@ tests![a_rolling_restart_costs_no_acknowledged_record];
 /// With acks=1 a leader that shuts down acknowledges records that its successor does not have.
 fn a_rolling_restart_costs_no_acknowledged_record() -> TestResult {
     let cluster = cluster()?;
-    // Brokers of 3.0.0 may leave a request with acks=all without a response until it times out: a follower that shuts
-    // down counts as in sync once more, and when it is removed again the leader does not check the request again
-    // (KAFKA-13091).
+    // Brokers of 3.0.0 may leave a request with acks=all without a response until it times out: a follower that is
+    // shutting down is added to the in-sync replicas once more, and when it is removed from them, the leader does not
+    // check whether the request is complete (KAFKA-13091).
     let mut workloads = both(&cluster, "rolling", |config| {
         config.request_timeout(Duration::from_secs(10))
     })?;

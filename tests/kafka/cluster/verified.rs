@@ -19,12 +19,12 @@ const OURS: &str = env!("CARGO_BIN_EXE_kafka-verifiable-producer");
 const FAULTS: usize = 5;
 /// Records per second.
 const RATE: &str = "500";
-/// Timeout for its output.
+/// Timeout of a wait for the next line of a tool's output.
 const SILENCE: Duration = Duration::from_secs(120);
-/// Records acknowledged since the fault that count as a recovery.
+/// Number of records that must be acknowledged after a fault until the tool counts as recovered.
 const ENOUGH: usize = 500;
 
-/// As in Kafka's system tests.
+/// The properties that Kafka's system tests use.
 const IDEMPOTENT: &str =
     "max.in.flight.requests.per.connection=5\nretries=1000000\nenable.idempotence=true\n";
 
@@ -59,7 +59,7 @@ impl Tool {
             .spawn()?;
         let output = child.stdout.take().ok_or("its output is piped")?;
         let (sender, lines) = channel();
-        // Ends when the tool closes its output.
+        // The thread ends when the tool closes its output.
         std::thread::Builder::new()
             .name(format!("{topic}-output"))
             .spawn(move || {
@@ -95,7 +95,7 @@ impl Tool {
         Ok(())
     }
 
-    /// Waits until this many more records are acknowledged.
+    /// Waits until `ENOUGH` more records are acknowledged.
     fn goes_on(&mut self) -> TestResult {
         while let Ok(line) = self.lines.try_recv() {
             self.hear(&line)?;
@@ -108,7 +108,7 @@ impl Tool {
         Ok(())
     }
 
-    /// Stops it as Kafka's system tests do.
+    /// Stops the tool with SIGTERM, as Kafka's system tests do.
     fn stop(&mut self) -> TestResult {
         let id = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &id]).status()?;
@@ -125,7 +125,7 @@ impl Tool {
 
 impl Drop for Tool {
     fn drop(&mut self) {
-        // It may have exited already.
+        // The tool may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

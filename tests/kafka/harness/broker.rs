@@ -17,7 +17,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(crate) struct Upgrade {
     pub(super) jars: Jars,
-    /// Lines of `server.properties` instead of those of the cluster's options.
+    /// Lines of `server.properties` that replace those of the cluster's options.
     pub(super) configs: Vec<(String, String)>,
 }
 
@@ -45,20 +45,20 @@ impl Broker<'_> {
         self.index
     }
 
-    /// The address of its listener, also while it is down.
+    /// The address of its `PLAINTEXT` listener, also while the broker is down.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address_of("PLAINTEXT")
             .expect("every broker listens for PLAINTEXT")
     }
 
-    /// The address of another listener, if it has one.
+    /// The address of the listener with this name; `None` if there is none.
     pub(crate) fn address_of(&self, listener: &str) -> Option<SocketAddr> {
         let ports = &self.cluster.ports[self.index];
         let (_, port) = ports.iter().find(|(name, _)| name == listener)?;
         Some((Ipv4Addr::LOCALHOST, *port).into())
     }
 
-    /// Its process id, unless it was killed or stopped.
+    /// Its process id; `None` if the broker was killed or stopped.
     pub(crate) fn process_id(&self) -> Option<u32> {
         self.state().jvm.as_ref().map(Jvm::id)
     }
@@ -69,8 +69,8 @@ impl Broker<'_> {
         jvm.kill()
     }
 
-    /// Starts it again on the same port with the same data, and waits until it serves clients. After a kill that takes
-    /// until its session has expired.
+    /// Starts it again on the same port with the same data, and waits until it serves clients. After a kill, the start
+    /// lasts until the session of the killed process has expired.
     pub(crate) fn start(&self) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
@@ -100,7 +100,8 @@ impl Broker<'_> {
         self.start()
     }
 
-    /// Controlled shutdown: it moves its leaders and closes its logs. Waits until the process has ended.
+    /// Controlled shutdown: the broker hands its partitions to other leaders and closes its logs. Waits until the
+    /// process has ended.
     pub(crate) fn stop_clean(&self) -> Result<()> {
         let mut jvm = self.take()?;
         jvm.write(b"stop\n")?;
@@ -113,7 +114,7 @@ impl Broker<'_> {
         Err(failure.with_details(&jvm.tail()))
     }
 
-    /// Sends SIGSTOP: it keeps its connections and does not respond.
+    /// Sends SIGSTOP: the broker keeps its connections and does not respond.
     pub(crate) fn pause(&self) -> Result<()> {
         self.signal("STOP")?;
         self.state().is_paused = true;
@@ -147,7 +148,7 @@ impl Broker<'_> {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// The folder with its partitions, a folder each.
+    /// The broker's data folder, which has a subfolder for each partition.
     pub(crate) fn data_folder(&self) -> PathBuf {
         self.cluster.folder.join(broker_name(self.index))
     }

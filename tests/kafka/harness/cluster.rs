@@ -43,7 +43,8 @@ pub(crate) struct Cluster {
     pub(super) own_helper: Mutex<Helper>,
     pub(super) coordinator: Coordinator,
     pub(super) brokers: Vec<Mutex<BrokerState>>,
-    /// A broker's listeners by name with their ports, `PLAINTEXT` first. Fixed once it has started.
+    /// The listeners of each broker by name with their ports, `PLAINTEXT` first. They do not change after the broker
+    /// has started.
     pub(super) ports: Vec<Vec<(String, u16)>>,
     /// The topics that were created here and not deleted.
     pub(super) topics: Mutex<BTreeSet<String>>,
@@ -66,7 +67,7 @@ pub(super) struct BrokerState {
 }
 
 impl Cluster {
-    /// Starts a cluster, and waits until the metadata of every broker has all the others.
+    /// Starts a cluster, and waits until the metadata of every broker lists all brokers.
     pub(crate) fn start(options: ClusterOptions) -> Result<Self> {
         let jars = Jars::of(&options.version)?;
         let is_zookeeper = major_minor(&options.version)? < (4, 0);
@@ -114,7 +115,7 @@ impl Cluster {
         addresses.map(|addresses| addresses.join(","))
     }
 
-    /// The address of ZooKeeper, if there is one.
+    /// The address of ZooKeeper; `None` if a KRaft controller is the coordinator.
     pub(crate) fn zookeeper(&self) -> Option<String> {
         let address = format!("127.0.0.1:{}", self.coordinator.port);
         self.coordinator.is_zookeeper.then_some(address)
@@ -152,7 +153,8 @@ impl Cluster {
         brokers.chain(others).chain(helper).collect()
     }
 
-    /// Creates a topic with up to three replicas, and waits for its leaders and until every running broker knows it.
+    /// Creates a topic with up to three replicas. Waits for its leaders, and until the metadata of every running broker
+    /// has the topic.
     pub(crate) fn create_topic(
         &self,
         name: &str,
@@ -232,7 +234,7 @@ impl Cluster {
         self.explained(self.helper().each_record(&call, see))
     }
 
-    /// Runs `DumpLogSegments` over a topic's segments on every broker, every record included.
+    /// Runs `DumpLogSegments` over a topic's segments on every broker. The dump includes every record.
     pub(crate) fn dump_log_segments(&self, topic: &str) -> Result<DumpReport> {
         let mut report = DumpReport::default();
         for index in 0..self.brokers.len() {
@@ -250,7 +252,7 @@ impl Cluster {
         Ok(report)
     }
 
-    /// Sends records with Kafka's own producer. `bootstrap.servers` is set.
+    /// Sends records with Kafka's own producer. `bootstrap.servers` is added to `configs`.
     pub(crate) fn produce_with_java(
         &self,
         configs: &[(&str, &str)],
@@ -281,8 +283,8 @@ impl Cluster {
     }
 
     /// Sends bursts of records with Kafka's own producer, and returns its metrics: a line for each, see `Metrics.java`.
-    /// `bootstrap.servers` is set; `load` is partitions, bytes of a record, records of a burst, bursts, and
-    /// milliseconds between them.
+    /// `bootstrap.servers` is added to `configs`; `load` is the number of partitions, bytes of a record, records of a
+    /// burst, number of bursts, and milliseconds between bursts.
     pub(crate) fn metrics_of_java(
         &self,
         configs: &[(&str, &str)],
@@ -299,7 +301,8 @@ impl Cluster {
         self.explained(self.helper().lines(&call))
     }
 
-    /// Connects Kafka's own client with this configuration. Returns `taken`, or the exceptions.
+    /// Connects Kafka's own client with this configuration. Returns `taken` if it succeeds, and the exceptions if it
+    /// fails.
     pub(crate) fn witness(&self, configs: &[(&str, &str)]) -> Result<String> {
         let call = Call::new("witness").map(configs);
         let lines = self.explained(self.helper().lines(&call))?;
@@ -378,7 +381,7 @@ pub(super) fn with_servers<'a>(
     all
 }
 
-/// The segments of a topic in a broker's data folder: partitions with their files, joined by commas.
+/// The segments of a topic in a broker's data folder: each partition with the paths of its files, joined by commas.
 pub(super) fn segments(data: &Path, topic: &str) -> Result<Vec<(i32, String)>> {
     let mut partitions = Vec::new();
     for folder in entries(data)? {

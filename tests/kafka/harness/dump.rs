@@ -28,9 +28,9 @@ pub(crate) struct DumpedBatch {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DumpReport {
     pub(crate) batches: Vec<DumpedBatch>,
-    /// Records of the deep iteration, control records included.
+    /// Number of records of the deep iteration, control records included.
     pub(crate) records: u64,
-    /// Unknown lines: complaints of the tool.
+    /// Lines of no known form, which are complaints of the tool.
     pub(crate) complaints: Vec<String>,
 }
 
@@ -84,8 +84,8 @@ impl RecordCount {
         }
     }
 
-    /// Later versions print a line for each batch and mark those of its records, older ones print lines for records
-    /// only.
+    /// Later versions of the tool print a line for each batch, and lines that begin with `|` for its records. Older
+    /// versions print lines for records only.
     pub(crate) fn records(&self) -> u64 {
         if self.marked > 0 {
             self.marked
@@ -95,8 +95,8 @@ impl RecordCount {
     }
 }
 
-/// A line about a batch is a sequence of `name: value`. Formats v0 and v1 have fewer fields, and only `offset` for a
-/// message that is not a wrapper.
+/// Parses a line about a batch, which is a sequence of `name: value`; `None` for any other line. Lines about formats v0
+/// and v1 have fewer fields, and `offset` instead of `baseOffset` and `lastOffset`.
 fn parse_batch(line: &str) -> Option<DumpedBatch> {
     let mut batch = DumpedBatch {
         last_offset: -1,

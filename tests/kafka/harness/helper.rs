@@ -13,7 +13,7 @@ use super::install::{Jars, run_folder};
 use super::process::{Jvm, JvmCommand, describe_exit};
 use super::{Context, DEFAULT_VERSION, Failure, Result};
 
-/// Timeout of the helper; its own timeouts are shorter.
+/// Timeout of a wait for the helper's next frame. The helper's own timeouts are shorter.
 const SILENCE: Duration = Duration::from_secs(120);
 const HEAP_MB: u32 = 512;
 /// Capacity of the queue of frames.
@@ -22,7 +22,7 @@ const FRAMES_AHEAD: usize = 16;
 const FRAME_LIMIT: usize = 256 * 1024 * 1024;
 
 /// A JVM with Kafka's own clients and tools. The helper of the default version supports all calls and every broker;
-/// those of other versions can read, fill and dump.
+/// helpers of other versions can only read, fill and dump.
 pub(crate) struct Helper {
     version: String,
     folder: PathBuf,
@@ -87,7 +87,7 @@ pub(crate) enum Transaction {
     Abort,
 }
 
-/// Partition and offset that Kafka's own producer returned.
+/// Partition, offset and timestamp that Kafka's own producer returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Written {
     pub(crate) partition: i32,
@@ -224,7 +224,8 @@ impl Helper {
         Ok(lines)
     }
 
-    /// Makes a call whose result is lines, too many to hold at once.
+    /// Makes a call whose result is lines, and passes each line to `see`: the result may be too large to hold in
+    /// memory.
     pub(crate) fn each_line(&mut self, call: &Call, mut see: impl FnMut(&str)) -> Result<()> {
         let mut pending = Vec::new();
         self.frames(call, |frame| {
@@ -327,8 +328,8 @@ impl Running {
         })?;
         let stdout = jvm.take_stdout().expect("the helper's output is piped");
         let (sender, frames) = sync_channel(FRAMES_AHEAD);
-        // Ends when the JVM closes its output or the receiver is dropped. Both happen when the JVM ends, so the thread
-        // need not be joined.
+        // The thread ends when the JVM closes its output or the receiver is dropped. Both happen when the JVM ends, so
+        // the thread need not be joined.
         thread::Builder::new()
             .name("kafka-helper-frames".to_owned())
             .spawn(move || {
@@ -399,7 +400,7 @@ fn read_frame(input: &mut BufReader<ChildStdout>) -> std::io::Result<Frame> {
 /// Bytes, or null.
 type Nullable<'a> = Option<&'a [u8]>;
 
-/// The rest of a frame of records. Each method returns `None` if the frame is malformed.
+/// The unread part of a frame of records. Each method returns `None` if the frame is malformed.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {

@@ -21,7 +21,8 @@ use std::time::{Duration, Instant, SystemTime};
 use super::process::{POLL, is_running};
 use super::{Context, DEFAULT_VERSION, Failure, Result};
 
-/// Downloads may take long; the owner of an older lock is assumed to be gone.
+/// Timeout of a wait for a lock: downloads may take long. The owner of a lock that is older than this is assumed to be
+/// gone.
 const INSTALL_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The jars and classes for one version of Kafka.
@@ -32,7 +33,7 @@ pub(crate) struct Jars {
 }
 
 impl Jars {
-    /// Installs them if necessary.
+    /// Installs the jars and classes if necessary.
     pub(crate) fn of(version: &str) -> Result<Self> {
         let missing = missing_tools();
         if !missing.is_empty() {
@@ -70,7 +71,7 @@ pub(crate) fn log_settings() -> PathBuf {
 
 /// The required commands that are not installed.
 pub(crate) fn missing_tools() -> &'static [&'static str] {
-    // The check takes most of a second.
+    // The result is kept, because the check takes most of a second.
     static MISSING: OnceLock<Vec<&'static str>> = OnceLock::new();
     MISSING.get_or_init(look_for_tools)
 }
@@ -108,7 +109,7 @@ pub(crate) fn run_folder() -> Result<PathBuf> {
         remove_leftovers(&all)?;
     }
     let folder = all.join(format!("{}-{number}", std::process::id()));
-    // An earlier process with the same id may have left one.
+    // An earlier process with the same id may have left a folder of this name.
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir(&folder).context(|| format!("cannot make {}", folder.display()))?;
     Ok(folder)

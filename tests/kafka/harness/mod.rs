@@ -4,11 +4,12 @@
 //! brokers, each in its own JVM, so that one can be killed, paused or restarted while the others continue. The jars are
 //! downloaded with Maven once and kept in the build folder, see [`install`].
 //!
-//! No process outlives its owner, not even after SIGKILL: every JVM exits when its standard input ends, and has its own
-//! process group, so that the kernel resumes a paused one when its owner is gone.
+//! No JVM outlives the process that started it, not even if that process is killed with SIGKILL: every JVM exits when
+//! its standard input ends, and has its own process group, so that the kernel resumes a paused JVM when its owner is
+//! gone.
 //!
-//! A [`Helper`] JVM does what should be done by Kafka's own code (topics, reading back, dumping segments, partitions of
-//! keys). Every wait has a deadline, and an error contains the last lines of the logs.
+//! A [`Helper`] JVM executes the operations for which Kafka's own code should be used (topics, reading back, dumping
+//! segments, partitions of keys). Every wait has a deadline, and an error contains the last lines of the logs.
 
 mod broker;
 mod cluster;
@@ -50,12 +51,12 @@ impl Failure {
         Self(message.into())
     }
 
-    /// Adds the operation in front.
+    /// Prefixes the message with the operation that failed.
     pub(crate) fn during(self, what: impl Display) -> Self {
         Self(format!("{what}: {}", self.0))
     }
 
-    /// Adds details below.
+    /// Appends details on lines of their own.
     pub(crate) fn with_details(self, details: &str) -> Self {
         if details.is_empty() {
             self
@@ -71,7 +72,7 @@ impl Display for Failure {
     }
 }
 
-/// As `Display`: a test that returns this error prints its `Debug`.
+/// The same as `Display`, because a test that returns this error prints its `Debug`.
 impl Debug for Failure {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)

@@ -16,14 +16,14 @@ pub(crate) struct ClusterOptions {
     pub(crate) broker_configs: Vec<(String, String)>,
     /// Listeners in addition to `PLAINTEXT`, named after their security protocol, such as `SASL_PLAINTEXT`.
     pub(crate) listeners: Vec<String>,
-    /// The JAAS file of brokers before 1.1, which have no configuration key for it.
+    /// The content of the JAAS file of brokers before 1.1, which have no configuration key for it.
     pub(crate) jaas: Option<String>,
     /// Enables the TLS handshake log of brokers.
     pub(crate) logs_handshakes: bool,
     /// The session time-out of brokers. A restart after [`Broker::kill`](super::Broker::kill) waits until the session
     /// of the killed process has expired.
     pub(crate) session_timeout: Duration,
-    /// The heap of one broker's JVM.
+    /// The heap of one broker's JVM in MiB.
     pub(crate) heap_mb: u32,
 }
 

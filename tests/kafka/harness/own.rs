@@ -1,4 +1,4 @@
-//! Clients and tools of the brokers' own version. Everything else uses those of the default version.
+//! Clients and tools of the brokers' own version. The other modules use clients and tools of the default version.
 
 use std::sync::MutexGuard;
 
@@ -35,8 +35,8 @@ impl Cluster {
         self.explained(self.own_helper().run(&call))
     }
 
-    /// As [`Self::dump_log_segments`], with the tool of the brokers' version. It runs twice: old versions print either
-    /// batches or records.
+    /// As [`Self::dump_log_segments`], with the tool of the brokers' version. The tool runs twice, because old versions
+    /// print either batches or records.
     pub(crate) fn dump_with_own_tool(&self, topic: &str) -> Result<DumpReport> {
         let mut report = DumpReport::default();
         let mut count = RecordCount::default();

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Failure, Result};
 
-/// Below the range of ephemeral ports (32768 and up on Linux, 49152 and up elsewhere). An ephemeral port could be taken
-/// while its broker is down, even by a client that reconnects to it and then talks to itself.
+/// The ports of servers, below the range of ephemeral ports (32768 and up on Linux, 49152 and up elsewhere). While a
+/// broker is down, another socket could get its port if the port were ephemeral, even the socket of a client that
+/// reconnects to the port and is then connected to itself.
 const RANGE: std::ops::Range<u32> = 12_000..32_000;
 
 /// A port that is free at the moment. Another process may take it before it is used, so starting a server must be

@@ -123,7 +123,7 @@ impl Jvm {
         written.context(|| format!("cannot write to {name}"))
     }
 
-    /// Its exit status, if it has ended.
+    /// Its exit status; `None` while it is running.
     pub(crate) fn exit(&mut self) -> Result<Option<ExitStatus>> {
         self.child
             .try_wait()
@@ -170,7 +170,7 @@ impl Jvm {
 
 impl Drop for Jvm {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The JVM may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -18,8 +18,8 @@ impl Cluster {
         leader.ok_or_else(|| Failure::new(format!("{topic}-{partition} has no leader: {states:?}")))
     }
 
-    /// Log truncations of a topic, when a broker followed a new leader: partition and first truncated offset, from the
-    /// brokers' own logs.
+    /// The log truncations of a topic by brokers that followed a new leader: partition and first truncated offset, as
+    /// found in the brokers' own log files.
     pub(crate) fn truncations(&self, topic: &str) -> Result<Vec<(i32, i64)>> {
         let mut found = Vec::new();
         for index in 0..self.broker_count() {
@@ -31,8 +31,8 @@ impl Cluster {
         Ok(found)
     }
 
-    /// Makes these replicas the leaders, given as pairs of partition and broker, and waits until they are; brokers are
-    /// informed asynchronously. They become the preferred leaders too.
+    /// Makes these replicas, given as pairs of partition and broker, the leaders and the preferred leaders. Waits until
+    /// they are leaders, because brokers are informed asynchronously.
     pub(crate) fn move_leaders(&self, topic: &str, leaders: &[(i32, usize)]) -> Result<()> {
         let call = self.call("move-leaders").text(topic);
         let call = leaders.iter().fold(call, |call, (partition, broker)| {
@@ -47,7 +47,7 @@ impl Cluster {
         self.await_in_sync_for(Duration::ZERO)
     }
 
-    /// As [`Self::await_in_sync`]; the state must last for `steady`.
+    /// As [`Self::await_in_sync`], but waits until the state has lasted for `steady`.
     fn await_in_sync_for(&self, steady: Duration) -> Result<()> {
         let call = self.call("await-in-sync").number(&steady.as_millis());
         self.explained(self.helper().run(&call))
@@ -65,7 +65,7 @@ impl Cluster {
     }
 
     /// Starts brokers that are down and resumes paused ones, then waits as [`Self::await_in_sync`] does. If that takes
-    /// too long, restarts all of them: a leader of Kafka 3.0.0 whose request to the controller to add a replica was
+    /// too long, restarts all brokers: a leader of Kafka 3.0.0 whose request to the controller to add a replica was
     /// lost may never repeat it.
     pub(crate) fn mend(&self) -> Result<()> {
         let mut steady = Duration::ZERO;

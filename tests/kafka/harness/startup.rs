@@ -14,7 +14,7 @@ use super::process::{Jvm, JvmCommand, POLL, describe_exit};
 use super::{Context, Failure, Result};
 
 pub(super) const START_TIMEOUT: Duration = Duration::from_secs(120);
-/// Attempts, since a free port may be taken before it is used.
+/// Number of attempts to start a server: another process may take the chosen port before the server listens on it.
 const PORT_ATTEMPTS: u32 = 5;
 const COORDINATOR_HEAP_MB: u32 = 128;
 const RIGHTS: [&str; 2] = ["authorizer.class.name", "super.users"];
@@ -83,7 +83,7 @@ impl Cluster {
         ]);
         let replicas = self.brokers.len().min(3).to_string();
         properties.push(("default.replication.factor", replicas));
-        // The controller needs the authorizer too.
+        // The controller needs the configuration of the authorizer too.
         let configs = self.options.broker_configs.iter();
         let of_rights = configs.filter(|(key, _)| RIGHTS.contains(&&**key));
         properties.extend(of_rights.map(|(key, value)| (&**key, value.clone())));
@@ -172,7 +172,7 @@ impl Cluster {
         unreachable!("the last attempt returns")
     }
 
-    /// Waits until the metadata of every broker has all brokers.
+    /// Waits until the metadata of every broker lists all brokers.
     fn await_all(&self) -> Result<()> {
         let everyone: Vec<usize> = (0..self.brokers.len()).collect();
         for index in 0..self.brokers.len() {
@@ -316,7 +316,7 @@ impl Cluster {
         })
     }
 
-    /// The JAAS file of a broker.
+    /// Writes the JAAS file of a broker; `None` for another server, or if the options have no JAAS text.
     fn jaas_file(&self, name: &str) -> Result<Option<PathBuf>> {
         let Some(text) = self
             .options
@@ -344,7 +344,7 @@ impl Cluster {
     }
 }
 
-/// Polls a broker until its metadata is as expected.
+/// The helper's call that polls a broker until its metadata has these brokers and topics.
 pub(super) fn await_call<'t>(
     port: u16,
     timeout_ms: u32,

@@ -37,7 +37,7 @@ pub(crate) fn run_tool(
     })?;
     let mut stdout = jvm.take_stdout().expect("the tool's output is piped");
     let (sender, text) = channel();
-    // Ends when the JVM does, which is at the latest when this function returns.
+    // The thread ends with the JVM, at the latest when this function returns.
     thread::Builder::new()
         .name("kafka-tool-output".to_owned())
         .spawn(move || {

@@ -16,7 +16,7 @@ pub(crate) struct TransactionView {
     pub(crate) state: String,
     pub(crate) producer_id: i64,
     pub(crate) producer_epoch: i16,
-    /// Including the partitions of the group's offsets.
+    /// Number of partitions in the transaction, including those that store the group's offsets.
     pub(crate) partitions: usize,
 }
 
@@ -48,7 +48,7 @@ impl Cluster {
         parse().ok_or_else(|| Failure::new(format!("the helper sent {lines:?}")))
     }
 
-    /// Waits until the transaction of an id has been in one of these states for this long.
+    /// Waits until the transaction of an id has been in one of these states for `steady`.
     pub(crate) fn await_transaction(
         &self,
         id: &str,

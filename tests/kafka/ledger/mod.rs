@@ -47,7 +47,7 @@ pub(crate) struct Outcome {
 
 #[derive(Default)]
 struct Entry {
-    /// When `send` returned.
+    /// The time at which `send` returned.
     taken: OnceLock<Instant>,
     outcome: OnceLock<Outcome>,
 }
@@ -61,7 +61,7 @@ pub(crate) struct Ledger {
     /// How many records each thread has sent.
     sent: Vec<AtomicUsize>,
     resolved: AtomicUsize,
-    /// For each partition, the send time of the latest acknowledged record: nanoseconds since the ledger's creation.
+    /// For each partition, the latest send time of an acknowledged record, in nanoseconds since the ledger's creation.
     acknowledged_from: Vec<AtomicU64>,
 }
 
@@ -162,7 +162,8 @@ impl Ledger {
         self.entries[self.place(id)].outcome.get().copied()
     }
 
-    /// The latency of a record, from the return of `send` to its callback; zero if the callback came first.
+    /// The latency of a record, from the return of `send` to its callback; zero if the callback came first, `None` if
+    /// one of the two has not happened.
     pub(crate) fn took(&self, id: Id) -> Option<Duration> {
         let entry = &self.entries[self.place(id)];
         let (taken, outcome) = (entry.taken.get()?, entry.outcome.get()?);
@@ -180,7 +181,8 @@ impl Ledger {
 
     /// The number of records without a result.
     pub(crate) fn open(&self) -> usize {
-        // Results are read first: a record that is sent between the two reads counts as one without a result.
+        // The number of results is read first: a record that is sent between the two reads counts as one without a
+        // result.
         let resolved = self.resolved.load(Ordering::Acquire);
         let sent = self.sent.iter().map(|count| count.load(Ordering::Acquire));
         sent.sum::<usize>().saturating_sub(resolved)

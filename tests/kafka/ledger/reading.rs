@@ -9,7 +9,7 @@ use crate::harness::ReadRecord;
 pub(crate) struct Reading {
     ledger: Arc<Ledger>,
     copies: Vec<u8>,
-    /// Whether a copy was at the acknowledged offset.
+    /// For each record, whether a copy of it was at the acknowledged offset.
     in_place: Vec<bool>,
     /// For each partition, the last number of each thread.
     last: Vec<Vec<Option<usize>>>,
@@ -18,17 +18,17 @@ pub(crate) struct Reading {
 }
 
 /// Differences between the log and the callbacks. The test decides whether its brokers and configuration allow them; a
-/// difference that is never allowed has panicked before.
+/// difference that is never allowed has made [`Reading`] panic before.
 pub(crate) struct Findings {
     ledger: Arc<Ledger>,
     copies: Vec<u8>,
-    /// Acknowledged, but not in the log.
+    /// Records that are acknowledged, but not in the log.
     pub(crate) lost: Vec<Id>,
-    /// In the log more than once; listed once for each additional copy.
+    /// Records that are in the log more than once; listed once for each additional copy.
     pub(crate) duplicates: Vec<Id>,
-    /// Acknowledged and in the log, but at another offset.
+    /// Records that are acknowledged and in the log, but at another offset.
     pub(crate) misplaced: Vec<Id>,
-    /// After a later record of the same thread in the same partition.
+    /// Records that are in the log after a later record of the same thread in the same partition.
     pub(crate) late: Vec<Id>,
     /// The number of maybe-written records that were written.
     pub(crate) maybe_found: usize,

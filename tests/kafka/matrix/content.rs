@@ -17,8 +17,8 @@ const WORDS: [&str; 8] = [
     "receipt",
 ];
 
-/// Record N, with all variants: keys null or not, values null, empty, short or long, timestamps that also decrease,
-/// headers of all kinds if the broker supports them.
+/// The content of one record. All records together have all variants: keys null or not, values null, empty, short or
+/// long, timestamps that also decrease, headers of all kinds if the broker supports them.
 pub(super) struct Content {
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,

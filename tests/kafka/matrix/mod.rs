@@ -1,6 +1,8 @@
-//! The matrix of Kafka versions and codecs: that version's own consumer and tools must read what the producer writes.
+//! The matrix of Kafka versions and codecs: the consumer and the tools of each version must read the records that our
+//! producer has written.
 //!
-//! All of them, and the table for the README: `KAFKA_TESTS=required cargo test --test kafka -- matrix --publish`.
+//! To run all of them and update the table in the README:
+//! `KAFKA_TESTS=required cargo test --test kafka -- matrix --publish`.
 
 mod content;
 mod own;
@@ -61,7 +63,7 @@ fn kafka_4_4_0() -> TestResult {
     every_codec("4.4.0")
 }
 
-/// Continues after a codec that failed, so that the table is complete.
+/// Runs every codec with one version. Continues after a codec that failed, so that the table is complete.
 fn every_codec(version: &str) -> TestResult {
     let release = Release::of(version);
     let cluster = start(release).inspect_err(|failure| {
@@ -103,7 +105,7 @@ fn start(release: &Release) -> crate::harness::Result<Cluster> {
     let options = ClusterOptions::default()
         .version(release.version)
         .heap_mb(256)
-        // The records have timestamps of years ago.
+        // The records have timestamps of years ago, so retention would delete them.
         .config("log.retention.ms", "-1");
     Cluster::start(options)
 }

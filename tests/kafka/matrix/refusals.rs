@@ -1,4 +1,5 @@
-//! A feature that the broker is too old for results in an error with the remedy, and in no record in the log.
+//! If the broker is too old for a feature, sending fails with an error that names the remedy, and no record is in the
+//! log.
 
 use kafka_producer::{ProducerConfigBuilder, ProducerRecord};
 
@@ -7,7 +8,7 @@ use crate::producer::{build, config};
 
 type Record = ProducerRecord<'static, [u8], [u8]>;
 
-/// A broker that does not support the codec.
+/// Sends with a codec that the broker does not support.
 pub(super) fn of_codec(cluster: &Cluster, codec: &str) -> Result<()> {
     let config = plain(cluster).set("compression.type", codec);
     let topic = format!("refused-{codec}");
@@ -15,7 +16,7 @@ pub(super) fn of_codec(cluster: &Cluster, codec: &str) -> Result<()> {
     refused(cluster, &topic, config, record, "compression.type")
 }
 
-/// A broker without InitProducerId.
+/// Sends with idempotence to a broker that does not support `InitProducerId`.
 pub(super) fn of_idempotence(cluster: &Cluster) -> Result<()> {
     let config = config(&cluster.bootstrap_servers());
     let topic = "refused-idempotence";
@@ -23,7 +24,7 @@ pub(super) fn of_idempotence(cluster: &Cluster) -> Result<()> {
     refused(cluster, topic, config, record, "enable.idempotence=false")
 }
 
-/// A broker whose message format has no headers.
+/// Sends a header to a broker whose message format has none.
 pub(super) fn of_headers(cluster: &Cluster) -> Result<()> {
     let topic = "refused-headers";
     let record = Record::new(topic, &b"value"[..]).with_header("trace", "1");
@@ -65,7 +66,7 @@ fn send(config: ProducerConfigBuilder, record: Record) -> std::result::Result<()
     let producer = build(config).map_err(|error| error.to_string())?;
     let sent = producer.send(record).map_err(|error| error.to_string());
     let outcome = sent.and_then(|future| future.get().map_err(|error| error.to_string()));
-    // The outcome that matters is that of the record.
+    // Only the outcome of the record matters, not that of `close`.
     drop(producer.close());
     outcome.map(drop)
 }

@@ -85,7 +85,8 @@ fn produce(
     Ok(offsets)
 }
 
-/// Every record is at its acknowledged offset, unchanged, and after those that were sent before it.
+/// Checks that every record is at its acknowledged offset, unchanged, and after the records of its partition that were
+/// sent before it.
 fn read(cluster: &Cluster, release: &Release, topic: &str, offsets: &Offsets) -> Result<()> {
     let mut next = [(0, None); PARTITIONS];
     let mut complaints = Vec::new();

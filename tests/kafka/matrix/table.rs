@@ -29,7 +29,7 @@ pub(super) fn note(release: &Release, codec: &'static str, cell: &Result<Cell>) 
     cells.push((release.version, codec, cell));
 }
 
-/// Writes the results into the README; returns false if there are none. Every version must have been run.
+/// Writes the results into the README; returns false if there are none. It is an error if not every version was run.
 pub(crate) fn publish() -> std::result::Result<bool, Box<dyn std::error::Error>> {
     let cells = CELLS.lock().unwrap_or_else(PoisonError::into_inner);
     if cells.is_empty() {

@@ -54,7 +54,7 @@ fn a_broker_that_is_not_up_yet_is_used_later() -> TestResult {
     Ok(())
 }
 
-/// SIGKILL and restart, while four threads send until 10 s after the restart.
+/// The broker gets SIGKILL and is restarted, while four threads send until 10 s after the recovery.
 fn a_killed_broker_costs_no_acknowledged_record() -> TestResult {
     let cluster = Cluster::start(ClusterOptions::default())?;
     cluster.create_topic("killed", PARTITIONS as i32, &[])?;

@@ -1,8 +1,9 @@
 //! A batch that expires while it is being written (KAFKA-19012).
 //!
 //! A paused broker accepts only what the socket buffers hold, so a large request is written in part. Its batch expires,
-//! and other records need memory. In Java's 3.0.0 the pool gives them the memory of the batch. The rest of the request
-//! then consists of their bytes, so records appear in a partition, or even a topic, that they were never sent to.
+//! and other records need memory. In Java's 3.0.0 the pool gives the memory of the batch to the other records. The rest
+//! of the request then consists of their bytes, so they appear in a partition, or even a topic, to which they were
+//! never sent.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,8 +26,8 @@ const VICTIM_RECORDS: usize = 800;
 const RECORD_BYTES: usize = 1000;
 /// Memory for two batches, but not for a third.
 const MEMORY_BYTES: usize = 2_000_000;
-/// Records for each of the other partitions, one partition after the other. They fill all free memory. If the memory of
-/// the expired batch counts as free, they overwrite the part of it that is not written yet.
+/// Number of records for each of the other partitions, one partition after the other. They fill all free memory. If the
+/// memory of the expired batch counts as free, they overwrite the part of it that is not written yet.
 const WANTING: usize = 850;
 /// How long the batch is queued before it is written. The batch expires this much earlier than its request times out.
 const HEAD_START: Duration = Duration::from_secs(4);
@@ -105,7 +106,7 @@ fn a_batch_that_expires_during_its_write_is_written_intact_under_memory_pressure
     assert_eq!(snapshot.memory_free_bytes, MEMORY_BYTES as u64);
     producer.close()?;
 
-    // All of its bytes were written, unchanged.
+    // All bytes of the victim's batch were written, unchanged.
     let mut seen = 0;
     cluster.read_back(VICTIM, |record| {
         assert_eq!(record.value, Some(&value(VICTIM, 0, seen)[..]));
@@ -147,7 +148,7 @@ fn send(
     producer.send(ProducerRecord::new(topic, &value[..]).with_partition(partition))
 }
 
-/// Contains its destination, so that a misdirected record is recognised.
+/// The value of a record. It contains the destination, so that a misdirected record is recognised.
 fn value(topic: &str, partition: i32, number: usize) -> Vec<u8> {
     let mut text = format!("{topic}:{partition}:{number}:").into_bytes();
     text.resize(RECORD_BYTES, b'.');

@@ -27,7 +27,7 @@ const BURSTS: usize = 200;
 const PAUSE: Duration = Duration::from_millis(100);
 const LINGER_MS: &str = "5";
 
-/// Minimum of metrics that must agree.
+/// Minimum number of metrics whose values must agree.
 const AGREE: usize = 40;
 
 /// A metric without its value, as in the checked-in list.
@@ -66,7 +66,7 @@ fn every_metric_of_kafka_exists_and_most_have_the_same_value() -> TestResult {
         .filter(|name| !ours.contains_key(*name))
         .collect();
     assert!(missing.is_empty(), "{missing:#?}");
-    // Independent of when the producers were built.
+    // The start time is not compared: the producers were built at different times.
     let is_a_date = |name: &str| name.starts_with("app-info:start-time-ms:");
     let (mut agree, mut numbers) = (0, 0);
     println!("    {:<98} {:>16} {:>16}", "metric", "Kafka 3.0.0", "ours");
@@ -89,7 +89,7 @@ fn every_metric_of_kafka_exists_and_most_have_the_same_value() -> TestResult {
     Ok(())
 }
 
-/// Within 10 %, or both zero.
+/// Whether the values are within 10 % of each other, both zero, or both NaN.
 fn alike(one: f64, other: f64) -> bool {
     if one.is_nan() || other.is_nan() {
         return one.is_nan() && other.is_nan();

@@ -96,8 +96,8 @@ fn wait_until_appended(cluster: &Cluster, topic: &str) -> TestResult {
     }
 }
 
-/// All variants of records: keys null and not, values null and not, timestamps set and not, headers none, null, and
-/// several.
+/// Sends one record. All records together have all variants: keys null and not, values null and not, timestamps set and
+/// not, no headers and several.
 fn send(producer: &Producer, ledger: &Arc<Ledger>, thread: usize, number: usize) {
     let topic = ledger.topic();
     let value = ledger.payload(thread, number, SIZE);
@@ -119,7 +119,7 @@ fn send(producer: &Producer, ledger: &Arc<Ledger>, thread: usize, number: usize)
             .with_header("first", b"1".to_vec())
             .with_header("first", value.clone());
     }
-    // The result goes to the ledger, by the callback.
+    // The callback stores the result in the ledger.
     drop(
         producer
             .send_with_callback(record, ledger.callback(thread, number))

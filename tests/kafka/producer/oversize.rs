@@ -8,18 +8,19 @@ use crate::workload::{THREADS, send};
 
 tests![
     batches_of_1_mib_arrive_in_a_topic_that_takes_64_kib,
-    the_same_without_idempotence,
+    batches_of_1_mib_without_idempotence_arrive_in_a_topic_that_takes_64_kib,
 ];
 
 const PER_THREAD: usize = 50_000;
 const PARTITIONS: usize = 3;
 
-/// Java splits by `batch.size`, which has no effect here, until the batch expires (KAFKA-8350).
+/// Java splits a batch into pieces of `batch.size`. Here the pieces are as large as the batch, so Java repeats the
+/// split until the batch expires (KAFKA-8350).
 fn batches_of_1_mib_arrive_in_a_topic_that_takes_64_kib() -> TestResult {
     everything_arrives("oversize", true)
 }
 
-fn the_same_without_idempotence() -> TestResult {
+fn batches_of_1_mib_without_idempotence_arrive_in_a_topic_that_takes_64_kib() -> TestResult {
     everything_arrives("oversize-plain", false)
 }
 
@@ -41,7 +42,7 @@ fn everything_arrives(topic: &str, idempotent: bool) -> TestResult {
             let (producer, ledger) = (&producer, &ledger);
             scope.spawn(move || {
                 for number in 0..PER_THREAD {
-                    // The result goes to the ledger, by the callback.
+                    // The callback stores the result in the ledger.
                     drop(send(producer, ledger, thread, number, None));
                 }
             });
@@ -60,7 +61,7 @@ fn everything_arrives(topic: &str, idempotent: bool) -> TestResult {
     })?;
     let mut findings = reading.finish();
     if !idempotent {
-        // Without idempotence later batches may overtake the pieces of a split one, as in 3.0.
+        // Without idempotence later batches may overtake the pieces of a split batch, as in Java's 3.0.
         findings.late.clear();
     }
     findings.assert_exactly_once();
@@ -74,7 +75,7 @@ fn everything_arrives(topic: &str, idempotent: bool) -> TestResult {
         attempts as f64 / written as f64,
         snapshot.produce_requests
     );
-    // Each split makes at least two batches of one.
+    // Each split makes at least two batches from one.
     assert!(snapshot.batches_split > 0 && snapshot.batches_split < written);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Partitions of keys are those of Java's client.
+//! A record with a key is sent to the partition that Java's client chooses.
 
 use kafka_producer::ProducerRecord;
 
@@ -8,8 +8,8 @@ use crate::shared;
 
 tests![keyed_records_land_on_the_partition_that_javas_client_picks];
 
-/// A record with a key goes to murmur2 of its bytes, made positive, modulo the number of all partitions; one without a
-/// key goes to the sticky partition (PT-1). An empty key is a key (PT-3).
+/// The partition of a record with a key is the murmur2 hash of the key's bytes, made positive, modulo the number of all
+/// partitions. A record without a key goes to the sticky partition (PT-1). An empty key is a key (PT-3).
 fn keyed_records_land_on_the_partition_that_javas_client_picks() -> TestResult {
     const PARTITIONS: i32 = 12;
     let cluster = shared::cluster()?;
@@ -32,7 +32,7 @@ fn keyed_records_land_on_the_partition_that_javas_client_picks() -> TestResult {
     Ok(())
 }
 
-/// Keys with all byte values, all different.
+/// Keys that together have all byte values. Keys of the same length differ, except for the empty ones.
 fn key(length: usize, variant: usize) -> Vec<u8> {
     (0..length)
         .map(|at| (at * 31 + variant * 97 + length * 7) as u8)

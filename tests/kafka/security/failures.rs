@@ -1,4 +1,5 @@
-//! TLS and SASL failures: `send` returns the cause and the key to change; and the latency of the error.
+//! TLS and SASL failures: the error of a record names the cause and the configuration key to change, and arrives in
+//! time.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -21,12 +22,12 @@ use crate::runner::{TestResult, tests};
 
 tests![each_failure_is_reported_with_its_cause_in_time];
 
-/// `max.block.ms`: a permanent failure must be reported before it.
+/// `max.block.ms` for permanent failures, which must be reported earlier.
 const MAX_BLOCK: Duration = Duration::from_secs(60);
 const AT_ONCE: Duration = Duration::from_secs(5);
-/// `max.block.ms`, for how long transient failures are retried.
+/// `max.block.ms` for failures that may be transient, which are retried until it has passed.
 const SHORT: Duration = Duration::from_secs(3);
-/// Maximum length of a text in the table.
+/// Maximum length of a text in the table, in characters.
 const TOLD_CHARS: usize = 420;
 const TOPIC: &str = "nowhere";
 
@@ -34,7 +35,7 @@ const TOPIC: &str = "nowhere";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     AtOnce,
-    /// It may be transient: at the end of `max.block.ms`.
+    /// At the end of `max.block.ms`, because the failure may be transient.
     InTheEnd,
 }
 
@@ -45,7 +46,7 @@ struct Case {
     words: [&'static str; 2],
 }
 
-/// The results with one broker.
+/// The results of one case with one version of Kafka.
 struct Row {
     version: &'static str,
     what: &'static str,
@@ -169,7 +170,7 @@ fn cases(rig: &Rig) -> Result<Vec<Case>, Box<dyn std::error::Error>> {
             trusting(&web_server()?, &stranger),
             ["plain HTTP", "bootstrap.servers"],
         ),
-        // A plain text listener closes the connection, as during a restart: the producer retries.
+        // The producer retries, because a plain text listener closes the connection, like a broker that restarts.
         in_the_end(
             "TLS to a plain text listener",
             trusting(&rig.servers("PLAINTEXT"), &stranger),
@@ -243,7 +244,7 @@ fn times(row: &Row) -> String {
     format!("{send}, {future}, {partitions_for} ms")
 }
 
-/// Removes ports and times, which differ between runs, and the common beginning and end.
+/// Removes ports and limits, which differ between runs, and the beginning and end that all texts have.
 fn timeless(text: &str) -> String {
     const LOOPBACK: &str = "127.0.0.1:";
     let mut told = String::new();
@@ -291,7 +292,7 @@ pub(super) fn publish() -> Result<bool, Box<dyn std::error::Error>> {
                 .map(|each| format!("{}: {}", each.version, shortened(&each.text)));
             each.collect::<Vec<_>>().join("<br>")
         };
-        // The results of both TLS versions are the same.
+        // A row with the same error as an earlier row is left out, such as the same failure with the other TLS version.
         if before.contains(&text) {
             continue;
         }
@@ -317,7 +318,7 @@ fn shortened(text: &str) -> String {
 fn web_server() -> std::io::Result<String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
-    // Ends with this process.
+    // The thread ends with this process.
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };

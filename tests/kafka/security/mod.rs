@@ -1,7 +1,8 @@
 //! TLS and SASL with real brokers: every mechanism inside every version of TLS, failures and their errors, and
 //! configurations published by vendors.
 //!
-//! All of it, and the tables for README and SECURITY: `KAFKA_TESTS=required cargo test --test kafka -- security --publish`.
+//! To run all of it and update the tables in README and SECURITY:
+//! `KAFKA_TESTS=required cargo test --test kafka -- security --publish`.
 
 #[path = "../../../src/security/tls/tests/certificates.rs"]
 mod certificates;

@@ -9,9 +9,9 @@ use super::rig::{Mechanism, Wire};
 /// The negotiated parameters, with their names in the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Negotiated {
-    /// As in `ssl.enabled.protocols`.
+    /// Named as in `ssl.enabled.protocols`.
     versions: BTreeSet<String>,
-    /// As in `sasl.mechanism`.
+    /// Named as in `sasl.mechanism`.
     mechanisms: BTreeSet<String>,
     /// Whether clients have sent certificates.
     has_certificates: bool,

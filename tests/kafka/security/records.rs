@@ -1,5 +1,5 @@
 //! Every mechanism in plain text and inside each version of TLS: acknowledged records are in the log, once and in
-//! order; the broker's log has the negotiated parameters, and a client of Kafka's own confirms what the listener
+//! order; the broker's log has the negotiated parameters, and Kafka's own client confirms which clients the listener
 //! accepts.
 
 use std::error::Error;
@@ -20,7 +20,7 @@ pub(super) const VERSIONS: [&str; 2] = ["3.0.0", NEWEST];
 
 pub(super) const COUNT: usize = 100_000;
 
-/// A test for each mechanism with each version, so that they can be distributed over the parts.
+/// A test for each mechanism with each version, so that the tests can be distributed over the parts of `parts.rs`.
 macro_rules! cells {
     ($($name:ident = $version:expr, $mechanism:ident;)+) => {
         tests![$($name),+];
@@ -45,7 +45,7 @@ cells! {
     newest_kafka_oauthbearer = NEWEST, OAuthBearer;
 }
 
-/// Continues after a cell that failed, so that the table is complete.
+/// Runs a mechanism with each transport. Continues after a cell that failed, so that the table is complete.
 fn every_wire(version: &'static str, mechanism: Mechanism) -> TestResult {
     let rig = rig(version)?;
     let mut failures = Vec::new();
@@ -92,7 +92,7 @@ fn cell(rig: &Rig, mechanism: Mechanism, wire: Wire) -> Result<Negotiated, Box<d
             let (producer, ledger) = (&producer, &ledger);
             scope.spawn(move || {
                 for number in 0..COUNT / THREADS {
-                    // The result goes to the ledger, by the callback.
+                    // The callback stores the result in the ledger.
                     drop(send(producer, ledger, thread, number, None));
                 }
             });
@@ -127,8 +127,8 @@ fn cell(rig: &Rig, mechanism: Mechanism, wire: Wire) -> Result<Negotiated, Box<d
     Ok(negotiated)
 }
 
-/// Confirms with Kafka's own client what the listener accepts: this, and neither the other version of TLS, nor another
-/// mechanism, nor a client without a certificate.
+/// Confirms with Kafka's own client that the listener accepts this combination, but not the other version of TLS and
+/// not another mechanism; with mTLS, it accepts no client without a certificate.
 fn witness(
     rig: &Rig,
     mechanism: Mechanism,

@@ -1,7 +1,7 @@
-//! One broker of a version with a listener for each cell of the matrix, and for each failure.
+//! One broker for each version of Kafka, with a listener for each cell of the matrix and for each bad certificate.
 //!
-//! A listener accepts one version of TLS and one mechanism only; the negotiated parameters are read from the broker's
-//! log all the same.
+//! A listener accepts one version of TLS and one mechanism only; nevertheless the tests read the negotiated parameters
+//! from the broker's log.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ use crate::producer;
 
 pub(super) const USER: &str = "alice";
 pub(super) const PASSWORD: &str = "alice-s3cret";
-/// A connection string as password, as of Event Hubs.
+/// Event Hubs uses a connection string as the password.
 pub(super) const EVENT_HUBS_USER: &str = "$ConnectionString";
 pub(super) const EVENT_HUBS_PASSWORD: &str =
     "Endpoint=sb://orders.test/;SharedAccessKeyName=send;SharedAccessKey=c2VjcmV0+/==";
@@ -42,7 +42,7 @@ pub(super) enum Wire {
 impl Wire {
     pub(super) const ALL: [Self; 3] = [Self::PlainText, Self::Tls12, Self::Tls13];
 
-    /// As in `ssl.enabled.protocols`.
+    /// The value of `ssl.enabled.protocols`; `None` for plain text.
     pub(super) fn protocol(self) -> Option<&'static str> {
         match self {
             Self::PlainText => None,
@@ -78,7 +78,7 @@ impl Mechanism {
         }
     }
 
-    /// As in `sasl.mechanism`.
+    /// The value of `sasl.mechanism`; `None` without SASL.
     pub(super) fn sasl(self) -> Option<&'static str> {
         match self {
             Self::Ssl | Self::Mtls => None,
@@ -89,7 +89,7 @@ impl Mechanism {
         }
     }
 
-    /// Whether the combination exists.
+    /// Whether the matrix has the combination: in plain text only with SASL.
     pub(super) fn runs_on(self, wire: Wire) -> bool {
         wire != Wire::PlainText || self.sasl().is_some()
     }
@@ -151,7 +151,7 @@ pub(super) struct Rig {
     pub(super) authority: Authority,
 }
 
-/// Listeners with other certificates.
+/// Listeners with bad certificates: expired, and for another host.
 pub(super) const EXPIRED: &str = "EXPIRED";
 pub(super) const ELSEWHERE: &str = "ELSEWHERE";
 
@@ -225,7 +225,7 @@ impl Rig {
         servers.expect("the listener was asked for")
     }
 
-    /// The properties of a client for this combination, exactly as for a Java client. They leave the TLS version open.
+    /// The properties of a client for this combination, exactly as for a Java client. They do not set the TLS version.
     pub(super) fn properties(&self, mechanism: Mechanism, wire: Wire) -> Properties {
         let servers = self.servers(&mechanism.listener(wire));
         let mut all = vec![
@@ -255,7 +255,7 @@ impl Rig {
     }
 }
 
-/// Changes the mechanism of a client, with its login.
+/// Replaces the mechanism and the login in a client's properties.
 pub(super) fn with_mechanism(mut properties: Properties, mechanism: Mechanism) -> Properties {
     for (key, value) in &mut properties {
         match *key {

@@ -10,7 +10,7 @@ use crate::published::{commit, grouped, write_between};
 /// The result of one mechanism with one transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Cell {
-    /// All records, once and in order; with the negotiated parameters.
+    /// All records arrived once and in order, with these negotiated parameters.
     Arrived(String),
     Failed,
 }
@@ -23,7 +23,7 @@ pub(super) fn note(version: &'static str, mechanism: Mechanism, wire: Wire, cell
     cells.push((version, mechanism, wire, cell));
 }
 
-/// Writes the results into the README; returns false if there are none. Every cell must have been run.
+/// Writes the results into the README; returns false if there are none. It is an error if not every cell was run.
 pub(crate) fn publish() -> Result<bool, Box<dyn std::error::Error>> {
     let cells = CELLS.lock().unwrap_or_else(PoisonError::into_inner);
     if cells.is_empty() {

@@ -4,9 +4,10 @@
 //! replaces the system's trust store by `SSL_CERT_FILE`, which needs a process of its own. Amazon's file names a copy
 //! of Java's `cacerts`, which in Java 18 and later is a PKCS12 store without a password. Aiven has its own authority,
 //! and the stores are created with the commands of its documentation. In a build without the feature `pkcs12` the
-//! vendors with a store are skipped. Settings that are not in a vendor's file are appended: Amazon and Aiven pass the
-//! brokers to each of Kafka's tools. Amazon has the login in a file for the JVM (`java.security.auth.login.config`),
-//! which needs a JVM: the text between its braces is used as `sasl.jaas.config`, unchanged.
+//! vendors with a store are skipped. Settings that are not in a vendor's file are appended: Amazon, and Aiven for
+//! certificates, pass the brokers to Kafka's tools as an argument. Amazon's login is in a file that a JVM reads
+//! (`java.security.auth.login.config`): the text between the braces of that file is used as `sasl.jaas.config`, with
+//! only its placeholders replaced.
 
 use std::fmt::Write;
 use std::fs;

@@ -16,21 +16,21 @@ use crate::shared;
 
 tests![
     records_of_javas_producer_are_read_back_unchanged,
-    a_million_records_are_read_back_quickly,
+    a_million_records_are_read_back_within_a_minute,
     only_committed_transactions_are_read_as_committed,
     partitions_are_added_and_topics_are_deleted,
     a_killed_broker_has_its_records_after_a_restart,
     a_stopped_broker_exits_and_can_be_started_again,
     a_paused_broker_responds_after_it_is_resumed,
     three_brokers_replicate_and_survive_the_loss_of_one,
-    brokers_without_zookeeper_are_no_different,
+    brokers_without_zookeeper_keep_their_records_after_a_kill_and_a_stop,
     no_process_outlives_an_owner_that_is_killed,
 ];
 
 /// Environment variable of the process that [`no_process_outlives_an_owner_that_is_killed`] kills.
 pub(crate) const OWNER_ROLE: &str = "KAFKA_HARNESS_OWNER";
 
-/// Every combination of null, empty and non-empty, in four partitions.
+/// Keys, values and headers are null, empty and non-empty, in four partitions.
 fn records_of_javas_producer_are_read_back_unchanged() -> TestResult {
     const COUNT: usize = 1_000;
     let cluster = shared::cluster()?;
@@ -86,7 +86,7 @@ fn records_of_javas_producer_are_read_back_unchanged() -> TestResult {
     Ok(())
 }
 
-fn a_million_records_are_read_back_quickly() -> TestResult {
+fn a_million_records_are_read_back_within_a_minute() -> TestResult {
     const COUNT: u64 = 1_000_000;
     let cluster = shared::cluster()?;
     cluster.create_topic("million", 1, &[])?;
@@ -292,7 +292,7 @@ fn three_brokers_replicate_and_survive_the_loss_of_one() -> TestResult {
     assert_eq!(values(&cluster, "copied")?.len(), 60);
     cluster.broker(1).start()?;
 
-    // The restarted broker replicates what it has missed.
+    // The restarted broker replicates the records that it has missed.
     let deadline = Instant::now() + Duration::from_secs(60);
     while cluster
         .describe_topic("copied")?
@@ -317,7 +317,7 @@ fn three_brokers_replicate_and_survive_the_loss_of_one() -> TestResult {
     Ok(())
 }
 
-fn brokers_without_zookeeper_are_no_different() -> TestResult {
+fn brokers_without_zookeeper_keep_their_records_after_a_kill_and_a_stop() -> TestResult {
     let cluster = Cluster::start(ClusterOptions::default().version(NEWEST))?;
     cluster.create_topic("kept", 2, &[])?;
     write(&cluster, "kept", "first")?;
@@ -333,7 +333,7 @@ fn brokers_without_zookeeper_are_no_different() -> TestResult {
     Ok(())
 }
 
-/// One of the processes is paused when the owner is killed: it must end all the same.
+/// One of the processes is paused when the owner is killed: it must end too.
 fn no_process_outlives_an_owner_that_is_killed() -> TestResult {
     let mut owner = Command::new(std::env::current_exe()?)
         .env(OWNER_ROLE, "1")
@@ -370,8 +370,8 @@ fn no_process_outlives_an_owner_that_is_killed() -> TestResult {
     Ok(())
 }
 
-/// The owner in that test: starts a cluster, pauses one broker, prints all process ids, and waits to be killed or for
-/// the end of its input.
+/// The process that [`no_process_outlives_an_owner_that_is_killed`] kills: it starts a cluster, pauses one broker,
+/// prints all process ids, and waits to be killed or for the end of its input.
 pub(crate) fn own_a_cluster_until_killed() -> ExitCode {
     let cluster = match Cluster::start(ClusterOptions::default().brokers(2)) {
         Ok(cluster) => cluster,

@@ -13,7 +13,7 @@ tests![
     a_topic_that_is_deleted_and_created_again_is_empty,
 ];
 
-/// All in one test, because a cluster takes a while to start.
+/// All operations are in one test, because a cluster takes a while to start.
 fn leaders_move_brokers_restart_in_turn_and_failed_brokers_are_repaired() -> TestResult {
     let cluster = Cluster::start(
         ClusterOptions::default()
@@ -75,14 +75,14 @@ fn leaders_move(cluster: &Cluster) -> TestResult {
     Ok(())
 }
 
-/// Brokers are informed asynchronously.
+/// Waits until the metadata has the leader: brokers are informed asynchronously.
 fn await_leader(cluster: &Cluster, partition: i32, leader: usize) {
     wait_for("the leader is known", Duration::from_secs(10), || {
         cluster.leader_of("led", partition).ok() == Some(leader)
     });
 }
 
-/// Leaves the broker down.
+/// Kills the leader of partition 0, and waits until it is replaced. Leaves the killed broker down.
 fn a_killed_leader_is_replaced(cluster: &Cluster) -> TestResult {
     cluster.move_leaders("led", &[(0, 0)])?;
     cluster.broker(0).kill()?;

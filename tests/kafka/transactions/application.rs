@@ -1,7 +1,7 @@
 //! A consume-transform-produce application with transactions, in a process of its own that can be killed.
 //!
 //! It consumes numbers from the committed offset of its group, a few in each transaction, and writes them to another
-//! topic. A line of its input is a command, a line of its output reports what it does:
+//! topic. Each line of its input is a command, each line of its output reports a step. The commands are:
 //!
 //! | command | what it does |
 //! |---|---|
@@ -33,14 +33,14 @@ pub(super) const RECORDS: i64 = 10;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Where a transaction is held.
+/// The point at which a transaction is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Point {
-    /// Half of its records are sent.
+    /// Half of the transaction's records are sent.
     Half,
     /// All records and the offset are sent.
     Full,
-    /// Just before it is ended; does not wait.
+    /// Just before the transaction is ended. The application prints `held`, but does not wait.
     End,
 }
 
@@ -62,7 +62,7 @@ impl Point {
     }
 }
 
-/// Executes the commands of its input until that ends.
+/// Executes the commands of standard input until the input ends.
 pub(crate) fn run(servers: &str) -> ExitCode {
     match serve(servers) {
         Ok(()) => ExitCode::SUCCESS,
@@ -127,7 +127,7 @@ fn serve(servers: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// Retries a call while it times out.
+/// Retries a call while its error is retriable, such as a timeout.
 fn until_told(call: impl Fn() -> Result<(), TransactionError>) -> Result<(), TransactionError> {
     loop {
         match call() {
@@ -140,14 +140,14 @@ fn until_told(call: impl Fn() -> Result<(), TransactionError>) -> Result<(), Tra
 struct Application {
     producer: Producer,
     input: Lines<StdinLock<'static>>,
-    /// The next number.
+    /// The next number to consume.
     next: i64,
     /// The number of the next transaction.
     attempt: u64,
 }
 
 impl Application {
-    /// Runs one transaction, and another instead if it had to be aborted although it was to be committed.
+    /// Runs one transaction. If it fails and is therefore aborted, runs another one instead.
     fn transaction(&mut self, mut hold: Option<Point>, commits: bool) -> Outcome<()> {
         loop {
             let attempt = self.attempt;
@@ -211,7 +211,7 @@ impl Application {
             write!(value, "{attempt} {number}")?;
             let record = ProducerRecord::new(OUTPUT, value.as_bytes());
             let partition = i32::try_from(number % i64::from(PARTITIONS))?;
-            // The commit returns the result.
+            // The commit returns the first error of a record.
             drop(self.producer.send(record.with_partition(partition))?);
         }
         Ok(())

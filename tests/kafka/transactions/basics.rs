@@ -38,7 +38,7 @@ fn kafka_0_11_0_3_commits_and_aborts() -> TestResult {
     commits_and_aborts("0.11.0.3", true)
 }
 
-/// Before epoch bumps by producers (KIP-360) and group metadata with offsets (KIP-447).
+/// A version without epoch bumps by producers (KIP-360) and without group metadata with offsets (KIP-447).
 fn kafka_2_4_1_commits_and_aborts() -> TestResult {
     commits_and_aborts("2.4.1", true)
 }
@@ -52,7 +52,7 @@ fn commits_and_aborts(version: &str, is_old: bool) -> TestResult {
     let producer = begin(&cluster)?;
     records_and_offsets(&cluster, &producer)?;
     members(&producer, is_old)?;
-    // Old brokers do not support the member check, and the producer fails for good, as in Java.
+    // Old brokers do not support the member check, so the producer has failed for good, as in Java.
     let producer = if is_old { begin(&cluster)? } else { producer };
     a_refused_batch(&cluster, &producer)?;
     let producer = a_lost_batch(&cluster, producer, is_old)?;
@@ -118,14 +118,14 @@ fn records_and_offsets(cluster: &Cluster, producer: &Producer) -> TestResult {
     let is_aborted = |error: &TransactionRunError<String>| matches!(error, TransactionRunError::Work { abort_error, .. } if abort_error.is_none());
     assert!(failed.as_ref().is_err_and(is_aborted), "{failed:?}");
 
-    // Not flushed: the commit does that.
+    // Without a flush, because the commit flushes.
     producer.run_transaction(|transaction| {
         for value in ["kept 3", "kept 4", "kept 5"] {
             transaction.send(ProducerRecord::new("output", value.as_bytes()))?;
         }
         Ok::<_, kafka_producer::SendError>(())
     })?;
-    // Offsets only, and an empty transaction.
+    // A transaction with offsets only, and empty ones that are committed and aborted.
     producer.begin_transaction()?;
     producer.send_offsets_to_transaction([position(1, 5, "five")], GROUP)?;
     producer.commit_transaction()?;
@@ -175,7 +175,7 @@ fn members(producer: &Producer, is_old: bool) -> TestResult {
     Ok(())
 }
 
-/// A record that fails makes its transaction abortable, and does not affect later ones (KAFKA-9279).
+/// A record that fails makes its transaction abortable, and does not affect later transactions (KAFKA-9279).
 fn a_refused_batch(cluster: &Cluster, producer: &Producer) -> TestResult {
     cluster.create_topic("small", 1, &[("max.message.bytes", "1000")])?;
     for round in 0..2 {
@@ -203,9 +203,9 @@ fn a_refused_batch(cluster: &Cluster, producer: &Producer) -> TestResult {
     Ok(())
 }
 
-/// The broker is killed with batches in flight, and is down for longer than `delivery.timeout.ms`. Whether they are
-/// written is unknown: that requires an epoch bump (KIP-360), and without support for it the producer fails for good,
-/// as in Java. Returns a working producer.
+/// The broker is killed with batches in flight, and is down for longer than `delivery.timeout.ms`. Whether the batches
+/// are written is unknown, which requires an epoch bump (KIP-360). If the brokers do not support the bump, the producer
+/// fails for good, as in Java. Returns a working producer: the same, or a new one.
 fn a_lost_batch(
     cluster: &Cluster,
     producer: Producer,
@@ -217,7 +217,7 @@ fn a_lost_batch(
     let mut futures = vec![send()?];
     while futures.len() < 20_000 {
         if futures.len() == 10_000 {
-            // More batches in flight.
+            // Half of the earlier records are acknowledged; the others are queued or in flight at the kill.
             futures[5_000].get()?;
             cluster.broker(0).kill()?;
         }

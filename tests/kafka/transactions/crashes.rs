@@ -23,11 +23,11 @@ tests![
 /// Environment variable with the number of transactions.
 const VARIABLE: &str = "TRANSACTIONS";
 const OF_EVERY_RUN: usize = 200;
-/// Timeout for the application's output.
+/// Timeout of a wait for the next line of the application's output.
 const SILENCE: Duration = Duration::from_secs(150);
 /// Transaction numbers reserved for each process of the application.
 const ATTEMPTS_OF_A_LIFE: u64 = 1_000_000;
-/// With one replica down nothing can be written, not even a marker.
+/// `min.insync.replicas` with which nothing can be written while one replica is down, not even a marker.
 const ALL_REPLICAS: &str = "3";
 const WRITABLE: &str = "2";
 
@@ -55,7 +55,7 @@ fn survives(version: &str) -> TestResult {
     cluster.create_topic(OUTPUT, PARTITIONS, &[])?;
     let rounds = (wanted / 200).clamp(2, 10);
     let mut run = Run::start(&cluster)?;
-    // Kills of each kind, and the first transactions.
+    // The transactions are divided among the kills, which have three kinds, and the beginning.
     let share = wanted / (3 * rounds + 1) + 1;
     run.transactions(share)?;
     for round in 0..rounds {
@@ -76,7 +76,7 @@ fn survives(version: &str) -> TestResult {
 enum Fate {
     Committed,
     Aborted,
-    /// The application was killed.
+    /// The application was killed before it reported the result.
     Unknown,
 }
 
@@ -97,7 +97,7 @@ impl Life {
         let input = child.stdin.take().ok_or("its input is piped")?;
         let output = child.stdout.take().ok_or("its output is piped")?;
         let (sender, lines) = channel();
-        // Ends with the application.
+        // The thread ends with the application.
         std::thread::Builder::new()
             .name("application-output".to_owned())
             .spawn(move || {
@@ -120,19 +120,19 @@ impl Life {
 
 impl Drop for Life {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The application may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The application in all its processes, and the faults.
+/// The run of the test: the current process of the application, the results of all its processes, and the faults.
 struct Run<'c> {
     cluster: &'c Cluster,
     life: Life,
     lives: u64,
     fates: BTreeMap<u64, Fate>,
-    /// Transactions that failed, were aborted, and were repeated.
+    /// Number of transactions that failed, were aborted, and were repeated.
     failed: usize,
     /// Counts of faults by kind.
     faults: BTreeMap<&'static str, usize>,
@@ -154,8 +154,8 @@ impl<'c> Run<'c> {
         Ok(run)
     }
 
-    /// Starts a new process at the committed offset. The offset is read after the id is initialized: then the
-    /// transaction of the predecessor has ended.
+    /// Lets a new process of the application begin at the committed offset. The offset is read after the process has
+    /// initialized the transactional id, when the transaction of its predecessor has ended.
     fn resume(&mut self) -> Result<()> {
         self.until("ready")?;
         let offset = self.committed()?;
@@ -205,7 +205,7 @@ impl<'c> Run<'c> {
         Ok(())
     }
 
-    /// Waits until the held transaction has ended.
+    /// Waits until the held transaction is committed.
     fn until_ended(&mut self) -> Result<()> {
         while !matches!(self.hear()?.split(' ').next(), Some("committed")) {}
         Ok(())
@@ -221,7 +221,8 @@ impl<'c> Run<'c> {
         self.fates.values().filter(known).count()
     }
 
-    /// Prints the state of the transaction before a fault; it must be open.
+    /// Prints the transaction before a fault. Its state must be one of `states`. Returns the broker id of the
+    /// coordinator.
     fn note(&mut self, kind: &'static str, what: &str, states: &[&str]) -> Result<usize> {
         let view = self.cluster.transaction(ID)?;
         let number = self.faults.entry(kind).or_default();
@@ -248,7 +249,8 @@ impl<'c> Run<'c> {
         }
     }
 
-    /// At `Half` the broker is killed while the second half is sent; otherwise before the transaction is ended.
+    /// At `Half` the broker is killed while the second half is sent; at `Full` it is killed before the transaction is
+    /// ended.
     fn kill_and_go(&mut self, broker: usize, point: Point) -> Result<()> {
         let broker = self.cluster.broker(broker);
         if point == Point::Half {
@@ -260,14 +262,15 @@ impl<'c> Run<'c> {
         }
     }
 
-    /// Kills a leader of its partitions, when half of a transaction is sent, or all of it.
+    /// Kills a leader of output partitions: in even rounds when half of a transaction is sent, in odd rounds when all
+    /// of it is sent.
     fn kill_leader(&mut self, round: usize, share: usize) -> Result<()> {
         let point = Self::point(round);
         self.hold(point)?;
         let coordinator = self.cluster.transaction(ID)?.coordinator;
         let states = self.cluster.describe_topic(OUTPUT)?;
         let leaders = states.iter().filter_map(|state| state.leader);
-        // Every other time the coordinator's broker may be chosen.
+        // The coordinator's broker is chosen only if it leads all partitions.
         let leader = leaders
             .clone()
             .find(|leader| *leader != coordinator)
@@ -284,7 +287,8 @@ impl<'c> Run<'c> {
         self.recover(leader, share)
     }
 
-    /// Kills the coordinator's broker with the transaction open, and every other time between EndTxn and its markers.
+    /// Kills the coordinator's broker: in even rounds while the transaction is open, in odd rounds between `EndTxn` and
+    /// its markers.
     fn kill_coordinator(&mut self, round: usize, share: usize) -> Result<()> {
         let is_ending = round % 2 == 1;
         let point = if is_ending {
@@ -343,7 +347,7 @@ impl<'c> Run<'c> {
         }
     }
 
-    /// Runs transactions without a broker, then with it.
+    /// Runs half of the transactions without the broker, starts it, and runs the other half.
     fn recover(&mut self, broker: usize, share: usize) -> Result<()> {
         self.transactions(share / 2)?;
         self.cluster.broker(broker).start()?;
@@ -360,9 +364,9 @@ impl<'c> Run<'c> {
             }
             self.life.child.kill()?;
             self.life.child.wait()?;
-            // Read its earlier output.
+            // Read the remaining output of the killed process.
             while self.hear().is_ok() {}
-            // At `End` it does not wait: it may have ended before the kill.
+            // At `End` the application does not wait, so the transaction may have ended before the kill.
             let was_open =
                 self.fates.last_key_value().map(|(_, fate)| *fate) == Some(Fate::Unknown);
             if was_open && point == Point::End {

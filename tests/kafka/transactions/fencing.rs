@@ -1,4 +1,5 @@
-//! Fencing: a transaction lost to another producer with the same id, or to the coordinator by its timeout.
+//! Fencing: another producer with the same transactional id takes over, or the coordinator aborts a transaction that
+//! has timed out.
 
 use std::error::Error;
 use std::time::Duration;
@@ -91,8 +92,9 @@ fn is_fenced(version: &str) -> TestResult {
     Ok(())
 }
 
-/// Every call fails at once with a fatal error. A record that is rejected for its epoch is only abortable; then the
-/// coordinator returns the fencing (KIP-588), as with Kafka's own producer.
+/// Checks that every call fails with a fatal error. If the first call was a send, the transaction is only abortable at
+/// first, because the record was rejected for its epoch; the abort then fails as fenced (KIP-588), as with Kafka's own
+/// producer.
 fn assert_is_over(producer: &Producer, name: &str) {
     if name.starts_with("send ") || name == "send" {
         let error = refused("its commit", producer.commit_transaction());
@@ -130,7 +132,7 @@ const AFTER_THE_TIME: [&[&str]; 4] = [
     &["begin", "send", "abort", "begin"],
 ];
 
-/// Each sequence of calls with Kafka's producer of 3.0.0 and with ours, in the same situation.
+/// Each sequence of calls is made with Kafka's producer of 3.0.0 and with ours, in the same situation.
 fn a_timed_out_transaction_has_the_errors_of_kafkas_own_producer() -> TestResult {
     for version in ["3.0.0", NEWEST] {
         let options = ClusterOptions::default().version(version).config(
@@ -208,7 +210,7 @@ fn script(cluster: &Cluster, id: &str, calls: &[&str]) -> Result<Vec<String>, Bo
             ),
         });
     }
-    // A fenced producer may have nothing to send.
+    // A fenced producer closes without an error, because it has nothing to send.
     producer.close()?;
     Ok(told)
 }

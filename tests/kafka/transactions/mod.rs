@@ -1,4 +1,5 @@
-//! Transactions: the records that Kafka's consumer reads with `isolation.level=read_committed`, whatever fails.
+//! Transactions: Kafka's consumer with `isolation.level=read_committed` reads exactly the committed records, also after
+//! faults.
 
 pub(crate) mod application;
 pub(crate) mod basics;

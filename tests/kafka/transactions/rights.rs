@@ -21,7 +21,7 @@ tests![
 
 const LISTENER: &str = "SASL_PLAINTEXT";
 const PASSWORD: &str = "s3cret";
-/// Users named after their permissions, each on the transactional id of its own name.
+/// The users, named after their permissions. Each user has them on the transactional id of the same name.
 const USERS: [&str; 3] = ["nothing", "describe", "all"];
 
 fn in_kafka_3_0_0_each_missing_permission_has_its_error() -> TestResult {
@@ -35,7 +35,8 @@ fn in_the_newest_kafka_each_missing_permission_has_its_error() -> TestResult {
     )
 }
 
-/// Brokers before 2.8 require `IdempotentWrite` for idempotence without transactions; permission on the id includes it.
+/// Brokers before 2.8 require `IdempotentWrite` for idempotence without transactions; a permission on the transactional
+/// id includes it.
 fn kafka_2_4_1_requires_no_cluster_permission_for_transactions() -> TestResult {
     rights("2.4.1", "kafka.security.authorizer.AclAuthorizer")
 }
@@ -99,7 +100,8 @@ fn rights(version: &str, authorizer: &str) -> TestResult {
     Ok(())
 }
 
-/// Without Describe there is no coordinator, without Write no producer id; both are fatal.
+/// Without Describe on the transactional id the producer finds no coordinator, and without Write it gets no producer
+/// id. Both errors are fatal.
 fn transactional_id(cluster: &Cluster) -> TestResult {
     for user in ["nothing", "describe"] {
         let producer = build(config(cluster, user))?;
@@ -144,7 +146,7 @@ fn time_out(cluster: &Cluster) -> TestResult {
     Ok(())
 }
 
-/// The next transaction succeeds.
+/// Checks that the next transaction succeeds.
 fn goes_on(producer: &Producer) -> TestResult {
     producer.begin_transaction()?;
     send_all(producer, "mine", &["kept"])?;
@@ -152,8 +154,8 @@ fn goes_on(producer: &Producer) -> TestResult {
     Ok(())
 }
 
-/// A topic without permission makes the transaction abortable, not the producer fail. The others need no permission on
-/// the cluster.
+/// A record for a topic without permission makes the transaction abortable, but does not make the producer fail.
+/// Transactions need no permission on the cluster.
 fn topics(producer: &Producer) -> TestResult {
     goes_on(producer)?;
     for topic in ["seen", "hidden"] {
@@ -179,7 +181,7 @@ fn topics(producer: &Producer) -> TestResult {
 }
 
 fn offsets(cluster: &Cluster, producer: &Producer) -> TestResult {
-    // Topic, group, what the error names.
+    // Topic, group, error code, and the name that the error contains.
     let cases = [
         (
             "mine",

@@ -21,9 +21,9 @@ const RECORD_BYTES: usize = 100;
 const TICK: Duration = Duration::from_millis(10);
 /// A thread that was delayed for longer does not catch up.
 const LONGEST_LAG: Duration = Duration::from_millis(200);
-/// Several times `request.timeout.ms`.
+/// Timeout of a wait for new acknowledgements: several times `request.timeout.ms`.
 const RECOVERY: Duration = Duration::from_secs(120);
-/// Capacity of the ledger, more than any test sends.
+/// Capacity of the ledger for each thread, more than any test sends.
 const PER_THREAD: usize = 500_000;
 
 /// One producer with its threads and topic.
@@ -40,14 +40,15 @@ pub(crate) struct Workload {
 pub(crate) struct Mark {
     label: String,
     began: Instant,
-    /// Incomplete records when it began.
+    /// Number of incomplete records when the fault began.
     open: usize,
     before: ProducerSnapshot,
-    /// From its start until every partition has acknowledged new records.
+    /// The time from the start of the fault until every partition has acknowledged new records; `None` if that was not
+    /// awaited.
     recovered: Option<Duration>,
 }
 
-/// Stops the threads, which wait for it with a deadline.
+/// A flag that stops the threads. They wait for it until their next tick.
 #[derive(Default)]
 struct Stop {
     stopped: Mutex<bool>,
@@ -60,7 +61,7 @@ impl Stop {
         self.changed.notify_all();
     }
 
-    /// Waits until `due`; returns false if it is time to stop.
+    /// Waits until `due`; returns false if the thread must stop.
     fn may_go_on_at(&self, due: Instant) -> bool {
         let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
         let left = due.saturating_duration_since(Instant::now());
@@ -144,7 +145,7 @@ fn send_paced(
     let mut due = Instant::now();
     while stop.may_go_on_at(due) && ledger.has_room(thread) {
         for _ in 0..per_tick {
-            // The result goes to the ledger, by the callback.
+            // The callback stores the result in the ledger.
             drop(send(producer, ledger, thread, number, None));
             number += 1;
         }

@@ -103,7 +103,7 @@ impl Report {
         }
     }
 
-    /// Batches were retried: the faults had an effect.
+    /// Asserts that batches were retried: the faults had an effect.
     pub(crate) fn assert_was_felt(&self) {
         assert!(
             self.after.batches_retried > 0,
@@ -112,7 +112,7 @@ impl Report {
         );
     }
 
-    /// No record has failed.
+    /// Asserts that no record has failed.
     pub(crate) fn assert_none_failed(&self) {
         let tally = self.ledger.tally();
         assert_eq!(
@@ -160,12 +160,12 @@ impl Report {
 
     /// The guarantee of acks=1 without idempotence.
     ///
-    /// A leader acknowledges before its followers have the record. When another replica becomes the leader, the old one
-    /// truncates its log to the end of the new one's, and acknowledged records beyond that are lost. This applies to a
-    /// killed leader, to a paused one that acknowledges the requests in its sockets before it is informed that it was
-    /// replaced, and also to a controlled shutdown, since the leader keeps acknowledging until it is informed. A record
-    /// that was retried may be duplicated, and be after later ones. No other record is lost, duplicated or out of
-    /// order.
+    /// A leader acknowledges before its followers have the record. When another replica becomes the leader, the old
+    /// leader truncates its log to the end of the new leader's log, and acknowledged records beyond that end are lost.
+    /// This applies to a killed leader, to a paused one that acknowledges the requests in its sockets before it is
+    /// informed that it was replaced, and also to a controlled shutdown, since the leader keeps acknowledging until it
+    /// is informed. A record that was retried may be duplicated, and be after later ones. No other record is lost,
+    /// duplicated or out of order.
     pub(crate) fn assert_keeps_what_acks_1_promises(&self) {
         let findings = &self.findings;
         let was_cut_off = |id: &Id| match self.ledger.outcome(*id).map(|outcome| outcome.result) {
@@ -200,7 +200,7 @@ impl Report {
     }
 }
 
-/// The records without such an explanation.
+/// The records that are not excused.
 fn rest(ids: &[Id], is_excused: impl Fn(&Id) -> bool) -> Vec<Id> {
     ids.iter().filter(|id| !is_excused(id)).copied().collect()
 }

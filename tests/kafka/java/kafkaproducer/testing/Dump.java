@@ -12,7 +12,7 @@ import java.util.List;
 
 /** Runs Kafka's DumpLogSegments, and sends its output as text. */
 final class Dump {
-    /** The class names of the tool, the newer one first; older jars do not have it. */
+    /** The class names of the tool. The newer name is first; older jars do not have that class. */
     private static final String[] NAMES = {
         "org.apache.kafka.tools.DumpLogSegments", "kafka.tools.DumpLogSegments",
     };
@@ -50,7 +50,7 @@ final class Dump {
             try {
                 return Class.forName(name);
             } catch (ClassNotFoundException other) {
-                // Try the next name.
+                // This version does not have the class: try the next name.
             }
         }
         throw new ClassNotFoundException("none of " + Arrays.toString(NAMES));

@@ -12,7 +12,7 @@ final class Registration {
     }
 
     /**
-     * Waits until the ZooKeeper session of a killed broker has expired. A broker that registers before
+     * Waits until the ZooKeeper session of a killed broker has expired. A broker that registers earlier
      * finds its own old entry and exits.
      */
     static void awaitGone(String connect, String path) throws Exception {
