@@ -17,7 +17,7 @@ use crate::protocol::{EndTxnRequest, Request, Response};
 ///
 /// # Kafka
 /// `TransactionManager.EndTxnHandler`. Differs: every retriable code is retried, and an abort succeeds if the
-/// coordinator has lost the producer id; in Java that error is fatal (TM-35).
+/// coordinator has lost the producer id, unless it may have committed before; in Java that error is fatal (TM-35).
 #[derive(Debug)]
 pub(super) struct EndTxn {
     coordinator: CoordinatorKey,
@@ -38,19 +38,23 @@ impl EndTxn {
 
     fn handle_code(&mut self, code: ErrorCode, manager: &mut TransactionManager) -> RequestVerdict {
         let aborts = !self.commits;
+        // After a commit in doubt the coordinator may have ended the transaction by committing it.
+        let was_aborted = aborts && !manager.commit_in_doubt;
         match code {
             ErrorCode::NoError => {
                 manager.complete_transaction();
                 RequestVerdict::Done
             }
             // There is no transaction to end: the request that would have begun it was lost.
-            ErrorCode::InvalidTxnState if aborts && manager.contents.begun == Begun::Perhaps => {
+            ErrorCode::InvalidTxnState
+                if was_aborted && manager.contents.begun == Begun::Perhaps =>
+            {
                 manager.complete_transaction();
                 RequestVerdict::Done
             }
             // The coordinator has lost the producer id. It ends the transaction before it removes the id.
             ErrorCode::UnknownProducerId | ErrorCode::InvalidProducerIdMapping
-                if aborts && manager.can_bump_epoch() =>
+                if was_aborted && manager.can_bump_epoch() =>
             {
                 manager.require_epoch();
                 manager.complete_transaction();

@@ -429,23 +429,32 @@ fn a_commit_without_a_response_that_must_be_aborted_may_have_been_executed() {
     );
 }
 
-/// The transaction was committed, so its abort fails: the error of the abort must say that the transaction may be
-/// committed.
+/// The transaction may have been committed, so the abort is not executed: its error must say so. A coordinator that has
+/// lost the producer id may have committed before.
 #[test]
 fn a_fatal_abort_after_a_commit_in_doubt_reports_the_doubt() {
-    let mut tx = Tx::begun();
-    tx.put(0, "v");
-    tx.settle();
-    let outcome = tx.try_call(Operation::Commit, |tx| {
-        tx.lose(ApiKey::EndTxn);
-        tx.answer(ApiKey::EndTxn, ErrorCode::TransactionAbortable);
-    });
-    outcome.expect("it has ended").expect_err("refused");
-    let outcome = tx.try_call(Operation::Abort, |tx| {
-        tx.answer(ApiKey::EndTxn, ErrorCode::InvalidTxnState);
-    });
-    let error = outcome.expect("it has ended").expect_err("refused");
-    assert!(error.is_fatal() && error.may_be_committed(), "{error}");
+    for code in [
+        ErrorCode::InvalidTxnState,
+        ErrorCode::UnknownProducerId,
+        ErrorCode::InvalidProducerIdMapping,
+    ] {
+        let mut tx = Tx::begun();
+        tx.put(0, "v");
+        tx.settle();
+        let outcome = tx.try_call(Operation::Commit, |tx| {
+            tx.lose(ApiKey::EndTxn);
+            tx.answer(ApiKey::EndTxn, ErrorCode::TransactionAbortable);
+        });
+        outcome.expect("it has ended").expect_err("refused");
+        let outcome = tx.try_call(Operation::Abort, |tx| {
+            tx.answer(ApiKey::EndTxn, code);
+        });
+        let error = outcome.expect("it has ended").expect_err("refused");
+        assert!(
+            error.is_fatal() && error.may_be_committed(),
+            "{code}: {error}"
+        );
+    }
 }
 
 /// A coordinator that loses leadership of its log during a write answers `NOT_COORDINATOR`, and the next coordinator
