@@ -9,7 +9,7 @@ use crate::protocol::ApiKey;
 /// versions a producer infers the message format, and whether it can be idempotent.
 ///
 /// Releases with the same versions of a producer's requests share one variant: 0.10.1 is like 0.10.2, 1.0 like 1.1, and
-/// 2.2 and (almost) 2.3 like 2.1.
+/// 2.2 and 2.3 like 2.1, but for re-authentication (KIP-368), which came with 2.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum KafkaRelease {
