@@ -58,7 +58,7 @@ pub(crate) fn identity(keys: Keys, nodes: i32) -> Identity {
     params.extended_key_usages.clear();
     let authority = CertifiedIssuer::self_signed(params, Key::new(keys)).unwrap();
     let hosts = World::hosts(nodes, false, 0);
-    let params = self::params("one of those", hosts);
+    let params = self::params("broker", hosts);
     let certificate = params.signed_by(&Key::new(keys), &authority).unwrap();
     Identity {
         authority: authority.pem(),

@@ -140,7 +140,7 @@ fn issue(
     names: &[String],
     years: Years,
 ) -> String {
-    let certificate = params("one of those", names, years).signed_by(&Key::new(key), authority);
+    let certificate = params("member", names, years).signed_by(&Key::new(key), authority);
     certificate.unwrap().pem()
 }
 
@@ -217,12 +217,12 @@ mod tests {
     }
 
     /// The failures of records (kind and text), and the number of acknowledged records.
-    fn told(events: &[Event]) -> (Vec<(String, String)>, usize) {
+    fn outcomes(events: &[Event]) -> (Vec<(String, String)>, usize) {
         let mut failures = Vec::new();
         let mut acknowledged = 0;
         for event in events {
             match &event.what {
-                What::FutureTold { outcome, .. } => match outcome {
+                What::FutureReported { outcome, .. } => match outcome {
                     Outcome::Failed(failure) => {
                         failures.push((failure.kind.clone(), failure.text.clone()));
                     }
@@ -269,7 +269,7 @@ mod tests {
                 handshakes > resumed && resumed > 0,
                 "{handshakes}, {resumed}"
             );
-            assert_eq!(told(&events).0, []);
+            assert_eq!(outcomes(&events).0, []);
         }
     }
 
@@ -285,7 +285,7 @@ mod tests {
         ] {
             for protocols in ["TLSv1.2", "TLSv1.3"] {
                 let faults = on_all_nodes(|node| Fault::WrongCertificate { node, wrong });
-                let (failures, acknowledged) = told(&events_of(&scenario(protocols, &faults)));
+                let (failures, acknowledged) = outcomes(&events_of(&scenario(protocols, &faults)));
                 assert!(!failures.is_empty());
                 for (kind, text) in failures {
                     assert_eq!(kind, "Authentication", "{text}");
@@ -308,7 +308,7 @@ mod tests {
             ),
         ] {
             let faults = on_all_nodes(|node| Fault::NoTls { node, instead });
-            let (failures, acknowledged) = told(&events_of(&scenario("TLSv1.3", &faults)));
+            let (failures, acknowledged) = outcomes(&events_of(&scenario("TLSv1.3", &faults)));
             // A peer that closes the connection may be a restarting broker, so the producer retries.
             assert_eq!(failures.is_empty(), kind.is_none(), "{failures:?}");
             for (failed, text) in failures {
@@ -332,7 +332,7 @@ mod tests {
                     });
                     for protocols in ["TLSv1.2", "TLSv1.3"] {
                         let events = events_of(&scenario(protocols, &faults));
-                        assert_eq!(told(&events).0, [], "{turn} {permille}");
+                        assert_eq!(outcomes(&events).0, [], "{turn} {permille}");
                     }
                 }
             }

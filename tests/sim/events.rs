@@ -141,8 +141,8 @@ impl Returned {
 
     /// A transactional call reported that the transaction may be committed all the same.
     pub(crate) fn may_be_committed(&self) -> bool {
-        const SAID: &str = "(the transaction may have been committed)";
-        matches!(self, Self::Error { text, .. } if text.ends_with(SAID))
+        const DOUBT: &str = "(the transaction may have been committed)";
+        matches!(self, Self::Error { text, .. } if text.ends_with(DOUBT))
     }
 }
 
@@ -189,7 +189,7 @@ pub(crate) enum What {
         inside: bool,
     },
     /// `send` returned a future. The record may still fail.
-    RecordTaken {
+    RecordAccepted {
         record: RecordId,
     },
     /// `send` refused the record: there is no future.
@@ -199,7 +199,7 @@ pub(crate) enum What {
         text: String,
     },
     /// The future reported an outcome (by `get`, `poll`, or `is_done` and `get`); possibly more than once.
-    FutureTold {
+    FutureReported {
         record: RecordId,
         outcome: Outcome,
     },
@@ -284,7 +284,7 @@ pub(crate) enum What {
         transactional_id: String,
         producer_id: i64,
         epoch: i16,
-        did: Coordinated,
+        change: Coordinated,
     },
     /// A request reached a broker. `fate` is "NONE", the names of error codes, "closed" or "silent".
     Request {

@@ -319,14 +319,14 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "the sender goes on at once",
             "all is idle",
             "a batch is sent again",
-            "a batch is divided",
+            "a batch is split",
             "a record expires in the queue",
             "a record expires under way",
             "a record that failed may be written",
             "a record is sent inside user code",
             "an interceptor is called",
-            "a metrics reporter is told of a metric",
-            "a metrics reporter is told that a metric is gone",
+            "a metrics reporter gets a metric",
+            "a metrics reporter loses a metric",
             "a record is refused",
             "a callback is dropped unused",
             "a future is dropped unread",
@@ -349,13 +349,13 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "a transaction is opened",
             "a transaction is committed",
             "a transaction is aborted",
-            "a transaction is aborted as its time is over",
+            "a transaction is aborted by its time-out",
             "a transaction is aborted for another producer",
             "a transactional producer gets its next epoch",
             "a transaction's coordinator moves within it",
-            "a call is picked up after its time was up",
+            "a call is continued after its time-out",
             "a commit ends in doubt",
-            "a fenced producer is told so",
+            "a call returns that the producer is fenced",
             "offsets are committed",
             "an application crashes: Initializing",
             "an application crashes: Begun",
@@ -485,8 +485,8 @@ impl Tallies {
                 }
             }
             What::RecordRefused { .. } => self.state("a record is refused"),
-            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome } => {
-                self.told(record.0, outcome);
+            What::FutureReported { record, outcome } | What::CallbackRan { record, outcome } => {
+                self.reported(record.0, outcome);
             }
             What::CallbackDropped { .. } => self.state("a callback is dropped unused"),
             What::UserCode { act, .. } => {
@@ -495,9 +495,9 @@ impl Tallies {
             What::Appended { .. } => self.appended(event),
             What::Intercepted { .. } => self.state("an interceptor is called"),
             What::Reported { what, .. } => match what {
-                Report::Change(_) => self.state("a metrics reporter is told of a metric"),
+                Report::Change(_) => self.state("a metrics reporter gets a metric"),
                 Report::Removal(_) => {
-                    self.state("a metrics reporter is told that a metric is gone");
+                    self.state("a metrics reporter loses a metric");
                 }
                 Report::Context | Report::Init | Report::Close => {}
             },
@@ -507,8 +507,8 @@ impl Tallies {
                 transactional_id,
                 producer_id,
                 epoch,
-                did,
-            } => self.coordinated(transactional_id, (*producer_id, *epoch), *did),
+                change,
+            } => self.coordinated(transactional_id, (*producer_id, *epoch), *change),
             What::Crashed { producer, stage } => {
                 self.transactional.open.remove(producer);
                 let name = format!("an application crashes: {stage:?}");
@@ -564,7 +564,7 @@ impl Tallies {
             } else {
                 "the sender goes on at once"
             }),
-            What::RecordTaken { .. }
+            What::RecordAccepted { .. }
             | What::Marker { .. }
             | What::SenderEnded
             | What::Stuck { .. } => {}
@@ -585,13 +585,13 @@ impl Tallies {
             };
             producer.waits_for_memory = snapshot.threads_waiting_for_memory > 0;
             let again = snapshot.batches_retried.saturating_sub(producer.retried);
-            let divided = snapshot.batches_split.saturating_sub(producer.split);
+            let split = snapshot.batches_split.saturating_sub(producer.split);
             producer.retried = snapshot.batches_retried;
             producer.split = snapshot.batches_split;
             let waits = producer.waits_for_memory && producer.is_open;
             let states = [
                 ("a batch is sent again", again),
-                ("a batch is divided", divided),
+                ("a batch is split", split),
                 ("a send waits for memory", u64::from(waits)),
             ];
             for (state, count) in states.into_iter().filter(|(_, count)| *count > 0) {
@@ -600,9 +600,9 @@ impl Tallies {
         }
     }
 
-    fn coordinated(&mut self, id: &str, now: (i64, i16), did: Coordinated) {
+    fn coordinated(&mut self, id: &str, now: (i64, i16), change: Coordinated) {
         let before = self.transactional.epochs.insert(id.to_owned(), now);
-        match did {
+        match change {
             Coordinated::Initialized => {
                 // An epoch bump of the same producer, since no `init_transactions` is in progress.
                 let is_same = self.calls.values().all(|call| *call != "InitTransactions");
@@ -613,7 +613,7 @@ impl Tallies {
             Coordinated::Opened => self.state("a transaction is opened"),
             Coordinated::Committed => self.state("a transaction is committed"),
             Coordinated::Aborted => self.state("a transaction is aborted"),
-            Coordinated::TimedOut => self.state("a transaction is aborted as its time is over"),
+            Coordinated::TimedOut => self.state("a transaction is aborted by its time-out"),
             Coordinated::Fenced => self.state("a transaction is aborted for another producer"),
         }
     }
@@ -651,13 +651,13 @@ impl Tallies {
             _ => {}
         }
         if was_timed_out && kind != Some("TimedOut") {
-            self.state("a call is picked up after its time was up");
+            self.state("a call is continued after its time-out");
         }
         if kind != Some("TimedOut") && returned.may_be_committed() {
             self.state("a commit ends in doubt");
         }
         if kind == Some("Fenced") {
-            self.state("a fenced producer is told so");
+            self.state("a call returns that the producer is fenced");
         }
     }
 
@@ -702,7 +702,7 @@ impl Tallies {
         }
     }
 
-    fn told(&mut self, record: u64, outcome: &Outcome) {
+    fn reported(&mut self, record: u64, outcome: &Outcome) {
         let place = usize::try_from(record).unwrap_or(usize::MAX);
         let Some(record) = self.records.get_mut(place).filter(|it| it.offered) else {
             return;
@@ -1125,13 +1125,13 @@ mod tests {
 
     /// Transactions of all kinds.
     fn transactions(run: &mut Watched) {
-        let coordinated = |did| What::Coordinated {
+        let coordinated = |change| What::Coordinated {
             transactional_id: "x".into(),
             producer_id: 7,
             epoch: 0,
-            did,
+            change,
         };
-        for did in [
+        for change in [
             Coordinated::Initialized,
             Coordinated::Initialized,
             Coordinated::Opened,
@@ -1140,7 +1140,7 @@ mod tests {
             Coordinated::TimedOut,
             Coordinated::Fenced,
         ] {
-            run.see(Who::Broker(0), coordinated(did));
+            run.see(Who::Broker(0), coordinated(change));
         }
         run.see(
             Who::Broker(0),
@@ -1302,14 +1302,14 @@ mod tests {
         let outcome = acknowledged("t", 0, 0);
         run.see(
             THREAD,
-            What::FutureTold {
+            What::FutureReported {
                 record: RecordId(3),
                 outcome: outcome.clone(),
             },
         );
         run.see(
             THREAD,
-            What::FutureTold {
+            What::FutureReported {
                 record: RecordId(3),
                 outcome,
             },
@@ -1330,7 +1330,7 @@ mod tests {
                 assert!(expected_of(group).contains(&name.as_str()), "{name}");
             }
         }
-        assert_eq!(counts.get(Group::State, "a batch is divided"), 3);
+        assert_eq!(counts.get(Group::State, "a batch is split"), 3);
         assert_eq!(counts.get(Group::CallError, "Close: Undelivered"), 1);
         assert_eq!(counts.get(Group::CallError, "Get: Pending"), 1);
     }

@@ -43,7 +43,7 @@ impl Rule for Acknowledged {
         if let What::Request { fate, .. } = &event.what {
             self.has_closed |= fate == "closed";
         }
-        let (What::FutureTold { record, outcome } | What::CallbackRan { record, outcome }) =
+        let (What::FutureReported { record, outcome } | What::CallbackRan { record, outcome }) =
             &event.what
         else {
             return;
@@ -61,8 +61,8 @@ impl Rule for Acknowledged {
             let text = format!("{record} was acknowledged and never offered");
             return found.add(RULE, event.at, text);
         };
-        let told = (topic.as_str(), *partition, *offset);
-        if let Some(text) = fault(facts, record, told) {
+        let reported = (topic.as_str(), *partition, *offset);
+        if let Some(text) = fault(facts, record, reported) {
             found.add(RULE, event.at, format!("{} {text}", record.id));
         }
     }
@@ -83,8 +83,8 @@ impl Rule for Acknowledged {
     }
 }
 
-fn fault(facts: &Facts, record: &RecordFacts, told: (&str, i32, i64)) -> Option<String> {
-    let (topic, partition, offset) = told;
+fn fault(facts: &Facts, record: &RecordFacts, reported: (&str, i32, i64)) -> Option<String> {
+    let (topic, partition, offset) = reported;
     if topic != &*record.topic_name {
         return Some(format!(
             "was sent to {} and acknowledged in {topic}",
@@ -107,11 +107,11 @@ fn fault(facts: &Facts, record: &RecordFacts, told: (&str, i32, i64)) -> Option<
             .then(|| "has no offset, although brokers report it".to_owned());
     }
     let batches = &facts.logs.batches;
-    let has_observer = |copy: &&super::logs::Stored| {
+    let is_at_offset = |copy: &&super::logs::Stored| {
         let log = batches[copy.batch].log;
         log.topic == record.topic && log.partition == partition && copy.offset == offset
     };
-    if record.copies.iter().any(|copy| has_observer(&copy)) {
+    if record.copies.iter().any(|copy| is_at_offset(&copy)) {
         return None;
     }
     let copies: Vec<_> = record
@@ -137,7 +137,7 @@ mod tests {
         story.send(0, "t", 0);
         story.append("t", 0, 0, &[0]);
         story.truncated("t", 0, 0);
-        story.told(0, acknowledged("t", 0, 0));
+        story.reported(0, acknowledged("t", 0, 0));
         assert_eq!(story.found(), [""; 0]);
     }
 
@@ -147,7 +147,7 @@ mod tests {
             let mut story = Story::new(Acknowledged::default());
             story.send(0, "t", 0);
             story.append("t", 0, 0, &[0]);
-            story.told(0, acknowledged(topic, partition, offset));
+            story.reported(0, acknowledged(topic, partition, offset));
             assert_eq!(story.found().len(), 1, "{topic} {partition} {offset}");
         }
         let mut story = Story::new(Acknowledged::default());
@@ -170,9 +170,9 @@ mod tests {
     fn with_acks_0_there_is_no_offset() {
         let mut story = Story::with(Acknowledged::default(), &[("acks", "0")], &[]);
         story.send(0, "t", 0);
-        story.told(0, acknowledged("t", 0, -1));
+        story.reported(0, acknowledged("t", 0, -1));
         assert_eq!(story.found(), [""; 0]);
-        story.told(0, acknowledged("t", 0, 3));
+        story.reported(0, acknowledged("t", 0, 3));
         assert_eq!(story.found().len(), 1);
     }
 
@@ -181,15 +181,15 @@ mod tests {
         let fault = error(Api::Produce, Some("t"), None, 46, false);
         let mut story = Story::with(Acknowledged::default(), &[], &[fault]);
         story.send(0, "t", 0);
-        story.told(0, acknowledged("t", 0, -1));
+        story.reported(0, acknowledged("t", 0, -1));
         assert_eq!(story.found().len(), 1, "the fault has not begun");
         story.begins(0);
-        story.told(0, acknowledged("t", 0, -1));
+        story.reported(0, acknowledged("t", 0, -1));
         assert_eq!(story.found(), [""; 0]);
     }
     #[test]
     fn with_acks_0_a_missing_record_is_caught_if_nothing_went_wrong() {
-        for (is_there, fate, begins, expected) in [
+        for (is_written, fate, begins, expected) in [
             (true, "silent", false, 0),
             (false, "silent", false, 1),
             (false, "closed", false, 0),
@@ -198,8 +198,8 @@ mod tests {
             let cut = fault(Fault::Cut { node: 0 });
             let mut story = Story::with(Acknowledged::default(), &[("acks", "0")], &[cut]);
             story.send(0, "t", 0);
-            story.told(0, acknowledged("t", 0, -1));
-            if is_there {
+            story.reported(0, acknowledged("t", 0, -1));
+            if is_written {
                 story.append("t", 0, 0, &[0]);
             }
             if begins {
@@ -211,7 +211,7 @@ mod tests {
                 bytes: 100,
                 fate: fate.into(),
             });
-            assert_eq!(story.end().len(), expected, "{is_there} {fate} {begins}");
+            assert_eq!(story.end().len(), expected, "{is_written} {fate} {begins}");
         }
     }
 }

@@ -40,7 +40,7 @@ impl Rule for Callbacks {
                 let Some(record) = facts.record(*id) else {
                     return;
                 };
-                if record.taken.is_some() && !facts.is_of_crashed(record) {
+                if record.accepted.is_some() && !facts.is_of_crashed(record) {
                     add(format!(
                         "{id} was accepted, and its callback was dropped without running"
                     ));
@@ -53,7 +53,7 @@ impl Rule for Callbacks {
             {
                 add(format!("{id} was refused, and its callback has run"));
             }
-            What::FutureTold {
+            What::FutureReported {
                 record: id,
                 outcome,
             } if is_final(outcome) => {
@@ -75,7 +75,7 @@ impl Rule for Callbacks {
             .records()
             .filter(|record| !facts.is_of_crashed(record));
         for record in records.filter(|record| record.has_callback) {
-            let text = if record.taken.is_some() && record.callback_runs == 0 {
+            let text = if record.accepted.is_some() && record.callback_runs == 0 {
                 "was accepted, and its callback never ran"
             } else if record.refused.is_some() && !record.callback_dropped {
                 "was refused, and its callback was never dropped"
@@ -98,7 +98,7 @@ mod tests {
         let mut story = Story::new(Callbacks);
         story.send_calling(0, "t", 0);
         story.ran(0, acknowledged("t", 0, 0));
-        story.told(0, acknowledged("t", 0, 0));
+        story.reported(0, acknowledged("t", 0, 0));
         story.refuse_calling(1, "t", 0);
         story.world(What::CallbackDropped {
             record: RecordId(1),
@@ -121,7 +121,7 @@ mod tests {
 
         let mut story = Story::new(Callbacks);
         story.send_calling(0, "t", 0);
-        story.told(0, acknowledged("t", 0, 0));
+        story.reported(0, acknowledged("t", 0, 0));
         assert_eq!(
             story.found(),
             ["a thread learned the outcome of #0 before its callback ran"]

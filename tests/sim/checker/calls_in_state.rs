@@ -187,7 +187,7 @@ impl Rule for CallsInState {
                     found.add(RULE, event.at, text);
                 }
             }
-            What::RecordTaken { record } => {
+            What::RecordAccepted { record } => {
                 let Some(record) = facts.record(*record) else {
                     return;
                 };

@@ -72,13 +72,13 @@ impl NetworkFacts {
 #[derive(Debug)]
 pub(crate) struct ProducerFacts {
     pub(crate) settings: Settings,
-    pub(crate) taken: u64,
+    pub(crate) accepted: u64,
     /// Time at which the first close or drop began.
     pub(crate) closing: Option<Duration>,
     /// The application has crashed.
     pub(crate) crashed: Option<Moment>,
     /// Number of futures that user code has read, with no event that says which.
-    pub(crate) unsaid: u64,
+    pub(crate) unidentified_reads: u64,
 }
 
 /// State of an offered record.
@@ -97,7 +97,7 @@ pub(crate) struct RecordFacts {
     pub(crate) has_callback: bool,
     pub(crate) inside: bool,
     pub(crate) offered: Moment,
-    pub(crate) taken: Option<Moment>,
+    pub(crate) accepted: Option<Moment>,
     pub(crate) refused: Option<u64>,
     /// The first outcome that was reported.
     pub(crate) outcome: Option<Outcome>,
@@ -138,10 +138,10 @@ impl Facts {
     pub(crate) fn new(scenario: &Scenario) -> Self {
         let producers = scenario.producers.iter().map(|producer| ProducerFacts {
             settings: Settings::of(producer),
-            taken: 0,
+            accepted: 0,
             closing: None,
             crashed: None,
-            unsaid: 0,
+            unidentified_reads: 0,
         });
         Self {
             producers: producers.collect(),
@@ -185,12 +185,13 @@ impl Facts {
 
     /// Whether the completion of the record is noticed soon.
     pub(crate) fn is_watched(&self, record: &RecordFacts) -> bool {
-        let is_unsaid = || {
+        let has_unidentified_reads = || {
             self.producers
                 .get(record.producer)
-                .is_some_and(|producer| producer.unsaid > 0)
+                .is_some_and(|producer| producer.unidentified_reads > 0)
         };
-        record.has_callback || self.futures_are_looked_at && !record.future_dropped && !is_unsaid()
+        record.has_callback
+            || self.futures_are_looked_at && !record.future_dropped && !has_unidentified_reads()
     }
 
     fn record_mut(&mut self, id: RecordId) -> Option<&mut RecordFacts> {
@@ -274,16 +275,16 @@ impl Facts {
             What::CallBegins { call, what } => self.call_begins(event.who, *call, what),
             What::CallEnds { call, .. } => self.ended_call = self.open_calls.remove(call),
             What::RecordOffered { .. } => self.offered(event),
-            What::RecordTaken { record } => self.taken(*record),
+            What::RecordAccepted { record } => self.accepted(*record),
             What::RecordRefused { record, .. } => {
                 let event = self.event;
                 if let Some(record) = self.record_mut(*record) {
                     record.refused = record.refused.or(Some(event));
                 }
             }
-            What::FutureTold { record, outcome } => self.told(*record, outcome),
+            What::FutureReported { record, outcome } => self.reported(*record, outcome),
             What::CallbackRan { record, outcome } => {
-                self.told(*record, outcome);
+                self.reported(*record, outcome);
                 if let Some(record) = self.record_mut(*record) {
                     record.callback_runs += 1;
                 }
@@ -422,12 +423,12 @@ impl Facts {
             "DropsFutures" => {
                 let kept = self.records.iter_mut().flatten();
                 for record in kept.filter(|record| record.producer == producer) {
-                    record.future_dropped |= record.taken.is_some();
+                    record.future_dropped |= record.accepted.is_some();
                 }
             }
             "Gets" => {
                 if let Some(producer) = self.producers.get_mut(producer) {
-                    producer.unsaid += 1;
+                    producer.unidentified_reads += 1;
                 }
             }
             _ => {}
@@ -467,7 +468,7 @@ impl Facts {
             has_callback: *has_callback,
             inside: *inside,
             offered: self.moment(),
-            taken: None,
+            accepted: None,
             refused: None,
             outcome: None,
             done: None,
@@ -483,22 +484,22 @@ impl Facts {
         self.records[place] = Some(facts);
     }
 
-    fn taken(&mut self, id: RecordId) {
+    fn accepted(&mut self, id: RecordId) {
         let moment = self.moment();
         let Some(record) = self.record_mut(id) else {
             return;
         };
-        if record.taken.is_some() {
+        if record.accepted.is_some() {
             return;
         }
-        record.taken = Some(moment);
+        record.accepted = Some(moment);
         let producer = record.producer;
         if let Some(producer) = self.producers.get_mut(producer) {
-            producer.taken += 1;
+            producer.accepted += 1;
         }
     }
 
-    fn told(&mut self, id: RecordId, outcome: &Outcome) {
+    fn reported(&mut self, id: RecordId, outcome: &Outcome) {
         if !is_final(outcome) {
             return;
         }

@@ -13,7 +13,7 @@ pub(super) struct FailureTexts;
 impl Rule for FailureTexts {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
         let (record, kind, text) = match &event.what {
-            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome } => {
+            What::FutureReported { record, outcome } | What::CallbackRan { record, outcome } => {
                 match outcome {
                     Outcome::Failed(failure) => (*record, &failure.kind, &failure.text),
                     Outcome::Acknowledged { .. } => return,
@@ -61,8 +61,8 @@ mod tests {
     fn an_error_text_without_its_topic_is_caught() {
         let mut story = Story::new(FailureTexts);
         story.send(0, "orders", 0);
-        story.told(0, failed("orders-0: no leader", false));
-        story.told(0, failed("the producer is closed", false).kind("Closed"));
+        story.reported(0, failed("orders-0: no leader", false));
+        story.reported(0, failed("the producer is closed", false).kind("Closed"));
         assert_eq!(story.found(), [""; 0]);
         story.ran(0, failed("no leader", false));
         assert_eq!(story.found().len(), 1);

@@ -43,7 +43,7 @@ impl Rule for DeliveryTime {
                     producer.open.clear();
                 }
             }
-            What::RecordTaken { record } => {
+            What::RecordAccepted { record } => {
                 let Some(producer) = facts.record(record).map(|record| record.producer) else {
                     return;
                 };
@@ -99,9 +99,9 @@ fn is_late(facts: &Facts, record: &RecordFacts) -> bool {
             .saturating_add(SLACK + facts.packing)
     });
     record
-        .taken
+        .accepted
         .zip(limit)
-        .is_some_and(|(taken, limit)| facts.since(taken) > limit)
+        .is_some_and(|(accepted, limit)| facts.since(accepted) > limit)
 }
 
 fn describe(facts: &Facts, record: &RecordFacts) -> String {
@@ -110,7 +110,9 @@ fn describe(facts: &Facts, record: &RecordFacts) -> String {
         "{} for {} was accepted at {:?} and is not complete after delivery.timeout.ms={}",
         record.id,
         record.topic_name,
-        record.taken.map_or(Duration::ZERO, |taken| taken.at),
+        record
+            .accepted
+            .map_or(Duration::ZERO, |accepted| accepted.at),
         limit.map_or(0, |limit| limit.as_millis())
     )
 }
@@ -140,20 +142,20 @@ fn describe(facts: &Facts, record: &RecordFacts) -> String {
 /// producer's count has to reach all records.
 #[derive(Default)]
 pub(super) struct CallTime {
-    open: BTreeMap<CallId, Waiting>,
+    open: BTreeMap<CallId, AwaitedCall>,
     /// Calls that returned before records that they had to wait for were seen complete; the next snapshot decides.
-    too_early: Vec<(Waiting, Duration)>,
+    too_early: Vec<(AwaitedCall, Duration)>,
     /// Number of batches that each producer has split.
     splits: Vec<u64>,
 }
 
-struct Waiting {
+struct AwaitedCall {
     call: CallFacts,
     limit: Option<Duration>,
     /// Records that it waits for and that have not been seen complete.
     records: Vec<RecordId>,
     /// Further records that it may have to wait for.
-    besides: Vec<RecordId>,
+    possible_records: Vec<RecordId>,
     /// Since when it has had nothing to wait for.
     free: Option<Moment>,
 }
@@ -167,46 +169,46 @@ impl Rule for CallTime {
         match &event.what {
             What::CallBegins { call, .. } => {
                 if let Some(call) = facts.open_calls.get(call) {
-                    let waiting = Waiting::of(facts, call.clone());
-                    self.open.insert(call.id, waiting);
+                    let pending = AwaitedCall::of(facts, call.clone());
+                    self.open.insert(call.id, pending);
                 }
             }
             What::CallEnds { call, returned } => {
-                let Some(mut waiting) = self.open.remove(call) else {
+                let Some(mut pending) = self.open.remove(call) else {
                     return;
                 };
-                waiting.look(facts, event.at, found);
-                waiting.update(facts, None);
+                pending.check_time(facts, event.at, found);
+                pending.update(facts, None);
                 // Not for a dropped handle, which need not be the last one.
                 let waits_for_all = matches!(
-                    waiting.call.what,
+                    pending.call.what,
                     Call::Flush { .. }
                         | Call::Close { .. }
                         | Call::Commit { .. }
                         | Call::Abort { .. }
                 );
-                if waits_for_all && *returned == Returned::Ok && !waiting.records.is_empty() {
-                    self.too_early.push((waiting, event.at));
+                if waits_for_all && *returned == Returned::Ok && !pending.records.is_empty() {
+                    self.too_early.push((pending, event.at));
                 }
             }
-            What::CallbackRan { .. } | What::FutureTold { .. } => {
-                for waiting in self.open.values_mut() {
-                    waiting.update(facts, None);
+            What::CallbackRan { .. } | What::FutureReported { .. } => {
+                for pending in self.open.values_mut() {
+                    pending.update(facts, None);
                 }
             }
             What::Crashed { producer, .. } => {
                 let producer = Some(*producer);
                 self.open
-                    .retain(|_, waiting| waiting.call.producer != producer);
+                    .retain(|_, pending| pending.call.producer != producer);
             }
             What::SenderEnded => {
                 let Who::Sender(producer) = event.who else {
                     return;
                 };
                 // The sender ended because the producer is closed, which ends all waits for metadata and memory.
-                for waiting in self.open.values_mut() {
-                    if waiting.call.producer == Some(producer) && !waiting.waits_for_records() {
-                        waiting.free.get_or_insert_with(|| facts.moment());
+                for pending in self.open.values_mut() {
+                    if pending.call.producer == Some(producer) && !pending.waits_for_records() {
+                        pending.free.get_or_insert_with(|| facts.moment());
                     }
                 }
             }
@@ -215,8 +217,8 @@ impl Rule for CallTime {
     }
 
     fn step(&mut self, facts: &Facts, glance: &Glance, found: &mut Found) {
-        for (mut waiting, at) in self.too_early.drain(..) {
-            waiting.update(facts, None);
+        for (mut pending, at) in self.too_early.drain(..) {
+            pending.update(facts, None);
             // An awaited future is reported only when its thread continues.
             let is_awaited = |id: RecordId| {
                 facts.open_calls.values().any(|call| match call.what {
@@ -232,8 +234,8 @@ impl Rule for CallTime {
                         && !facts.is_of_crashed(record)
                 })
             };
-            if let Some(record) = waiting.records.iter().find(watched) {
-                let text = format!("{} returned before {record} was complete", waiting.name());
+            if let Some(record) = pending.records.iter().find(watched) {
+                let text = format!("{} returned before {record} was complete", pending.name());
                 found.add(EARLY, at, text);
             }
         }
@@ -246,21 +248,21 @@ impl Rule for CallTime {
                 flushes.for_each(|flush| flush.add_all_incomplete_records(facts));
             }
         }
-        self.open.retain(|_, waiting| {
-            waiting.update(facts, Some(glance));
-            !waiting.look(facts, glance.at, found)
+        self.open.retain(|_, pending| {
+            pending.update(facts, Some(glance));
+            !pending.check_time(facts, glance.at, found)
         });
     }
 
     fn end(&mut self, _: &Facts, last: &Glance, found: &mut Found) {
-        for waiting in self.open.values() {
-            let text = format!("{} never ended", waiting.name());
+        for pending in self.open.values() {
+            let text = format!("{} never ended", pending.name());
             found.add(RULE, last.at, text);
         }
     }
 }
 
-impl Waiting {
+impl AwaitedCall {
     fn of(facts: &Facts, call: CallFacts) -> Self {
         let settings = call
             .producer
@@ -298,23 +300,23 @@ impl Waiting {
             | Call::Abort { .. } => {
                 let of_producer = facts.records().filter(|record| {
                     Some(record.producer) == call.producer
-                        && record.taken.is_some()
+                        && record.accepted.is_some()
                         && record.done.is_none()
                 });
                 of_producer.map(|record| record.id).collect()
             }
             _ => Vec::new(),
         };
-        let mut waiting = Self {
+        let mut pending = Self {
             call,
             limit,
             records,
-            besides: Vec::new(),
+            possible_records: Vec::new(),
             free: None,
         };
-        waiting.add_sends_in_progress(facts);
-        waiting.update(facts, None);
-        waiting
+        pending.add_sends_in_progress(facts);
+        pending.update(facts, None);
+        pending
     }
 
     fn name(&self) -> String {
@@ -339,17 +341,17 @@ impl Waiting {
         }
         let producer = self.call.producer.into_iter();
         let sends_in_progress = producer.flat_map(|producer| facts.sends_in_progress(producer));
-        self.besides = sends_in_progress.collect();
+        self.possible_records = sends_in_progress.collect();
     }
 
     /// Adds all records that the producer has accepted and not completed.
     fn add_all_incomplete_records(&mut self, facts: &Facts) {
         let open = facts.records().filter(|record| {
             Some(record.producer) == self.call.producer
-                && record.taken.is_some()
+                && record.accepted.is_some()
                 && record.done.is_none()
         });
-        self.besides = open.map(|record| record.id).collect();
+        self.possible_records = open.map(|record| record.id).collect();
         self.free = None;
     }
 
@@ -374,7 +376,7 @@ impl Waiting {
                 .record(*record)
                 .is_some_and(|record| record.done.is_none() && record.refused.is_none())
         };
-        for records in [&mut self.records, &mut self.besides] {
+        for records in [&mut self.records, &mut self.possible_records] {
             while records.last().is_some_and(|record| !is_open(record)) {
                 records.pop();
             }
@@ -385,7 +387,7 @@ impl Waiting {
         if closes && producer.is_some_and(|it| facts.transactions.id(it).is_some()) {
             return;
         }
-        let are_all_done = self.records.is_empty() && self.besides.is_empty();
+        let are_all_done = self.records.is_empty() && self.possible_records.is_empty();
         if are_all_done || self.producer_has_counted_all(facts, glance) {
             self.free = Some(facts.moment());
         }
@@ -401,13 +403,13 @@ impl Waiting {
             let counted = snapshot.records_acknowledged + snapshot.records_failed;
             // The count may include records whose `send` has not returned.
             let sends_in_progress = facts.sends_in_progress(index).count() as u64;
-            Some(counted >= facts.producers.get(index)?.taken + sends_in_progress)
+            Some(counted >= facts.producers.get(index)?.accepted + sends_in_progress)
         });
         is_of_all && counted == Some(true)
     }
 
     /// Whether the call has taken too long.
-    fn look(&self, facts: &Facts, at: Duration, found: &mut Found) -> bool {
+    fn check_time(&self, facts: &Facts, at: Duration, found: &mut Found) -> bool {
         let taken = facts.since(self.call.began);
         if let Some(limit) = self.limit.filter(|limit| taken > *limit) {
             let text = format!("{} took {taken:?}, more than {limit:?}", self.name());
@@ -467,7 +469,7 @@ mod tests {
     #[test]
     fn without_polled_futures_late_records_are_found_by_the_producers_count() {
         let mut story = Story::with(DeliveryTime::default(), SHORT, &[]);
-        story.look_away();
+        story.stop_polling_futures();
         story.send(0, "t", 0);
         story.send(1, "t", 0);
         for (counted, expected) in [(2, 0), (1, 1)] {
@@ -621,7 +623,7 @@ mod tests {
         story.send(1, "t", 0);
         story.ends(call, Returned::Ok);
         story.glance(&[0]);
-        assert_eq!(story.found(), [""; 0], "told by the next glance");
+        assert_eq!(story.found(), [""; 0], "decided by the next snapshot");
         let get = story.call(Call::Get {
             record: RecordId(1),
             timeout: None,

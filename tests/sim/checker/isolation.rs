@@ -120,7 +120,7 @@ impl Rule for Isolation {
                     *writer = None;
                 }
             }
-            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome } => {
+            What::FutureReported { record, outcome } | What::CallbackRan { record, outcome } => {
                 let Outcome::Acknowledged { partition, .. } = outcome else {
                     return;
                 };
@@ -149,8 +149,8 @@ impl Rule for Isolation {
 
     fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
         let load = self.load(facts);
-        let taken = facts.records().filter(|record| record.taken.is_some());
-        for record in taken.filter(|it| facts.transactions.id(it.producer).is_none()) {
+        let accepted = facts.records().filter(|record| record.accepted.is_some());
+        for record in accepted.filter(|it| facts.transactions.id(it.producer).is_none()) {
             let Some(Outcome::Failed(failure)) = &record.outcome else {
                 continue;
             };
@@ -494,7 +494,7 @@ impl Rule for ClosedByNobody {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
         let (record, kind) = match &event.what {
             What::RecordRefused { record, kind, .. } => (*record, kind),
-            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome } => {
+            What::FutureReported { record, outcome } | What::CallbackRan { record, outcome } => {
                 match outcome {
                     Outcome::Failed(failure) => (*record, &failure.kind),
                     Outcome::Acknowledged { .. } => return,
@@ -539,11 +539,11 @@ mod tests {
     fn without_faults_every_record_is_delivered() {
         let mut story = isolation(&[], &[]);
         story.send(0, "t", 0);
-        story.told(0, acknowledged("t", 0, 0));
+        story.reported(0, acknowledged("t", 0, 0));
         assert_eq!(story.end(), [""; 0]);
         let mut story = isolation(&[], &[]);
         story.send(0, "t", 0);
-        story.told(0, expired());
+        story.reported(0, expired());
         assert_eq!(story.end().len(), 1);
     }
 
@@ -552,7 +552,7 @@ mod tests {
         for (topic, partition) in [("x", 0), ("t", 2), ("not legal", 0)] {
             let mut story = isolation(&[], &[]);
             story.send(0, topic, partition);
-            story.told(0, expired());
+            story.reported(0, expired());
             assert_eq!(story.end(), [""; 0], "{topic}-{partition}");
         }
     }
@@ -582,7 +582,7 @@ mod tests {
             let mut story = isolation(SHORT, std::slice::from_ref(&fault));
             story.begins(0);
             story.send(0, "t", 0);
-            story.told(0, expired());
+            story.reported(0, expired());
             assert_eq!(story.end().len(), expected, "{fault:?}");
         }
     }
@@ -592,7 +592,7 @@ mod tests {
         let rebuild = fault(Fault::Rebuild);
         let mut story = isolation(SHORT, &[rebuild]);
         story.send(0, "t", 0);
-        story.told(0, expired());
+        story.reported(0, expired());
         story.at_ms(1).begins(0);
         assert_eq!(story.end().len(), 1);
         let hurry = [
@@ -601,7 +601,7 @@ mod tests {
         ];
         let mut story = isolation(&hurry, &[]);
         story.send(0, "t", 0);
-        story.told(0, expired());
+        story.reported(0, expired());
         assert_eq!(story.end(), [""; 0]);
     }
 
@@ -612,11 +612,11 @@ mod tests {
             if established {
                 story.send(0, "t", 0);
                 story.append("t", 0, 0, &[0]);
-                story.told(0, acknowledged("t", 0, 0));
+                story.reported(0, acknowledged("t", 0, 0));
             }
             story.begins(0);
             story.send(1, "t", 0);
-            story.told(1, expired());
+            story.reported(1, expired());
             assert_eq!(story.end().len(), expected, "{node} {established}");
         }
     }
@@ -636,7 +636,7 @@ mod tests {
                 story.at_ms(5).world(What::FaultEnds { fault: 0 });
             }
             story.at_ms(200).send(0, "t", 0);
-            story.told(0, expired());
+            story.reported(0, expired());
             assert_eq!(story.end().len(), expected, "{what:?}");
         }
     }
@@ -647,7 +647,7 @@ mod tests {
             let mut story = isolation(SHORT, &[fault(Fault::Hang { node })]);
             story.begins(0);
             story.send(0, "t", 0);
-            story.told(0, expired());
+            story.reported(0, expired());
             assert_eq!(story.end().len(), expected, "{node}");
         }
     }
@@ -667,7 +667,7 @@ mod tests {
                 story.at_ms(5).world(What::Healed);
                 story.at_ms(sent_ms).send(0, "t", 0);
             }
-            story.told(0, expired());
+            story.reported(0, expired());
             assert_eq!(story.end().len(), expected, "{sent_ms}");
         }
     }
@@ -683,7 +683,7 @@ mod tests {
             story.begins(0);
             story.world(What::Healed);
             story.at_ms(200).send(0, "t", partition);
-            story.told(0, expired());
+            story.reported(0, expired());
             assert_eq!(story.end().len(), expected, "{partition}");
         }
     }
@@ -704,7 +704,7 @@ mod tests {
             if closes {
                 story.call(Call::Close { timeout: None });
             }
-            story.told(0, expired().kind(kind));
+            story.reported(0, expired().kind(kind));
             assert_eq!(story.end().len(), expected, "{kind} {closes}");
         }
     }
@@ -718,7 +718,7 @@ mod tests {
                 story.call(Call::DropProducer);
             }
             story.refuse(1, "t", 0);
-            story.told(0, expired().kind("Closed"));
+            story.reported(0, expired().kind("Closed"));
             assert_eq!(story.found().len(), if closes { 0 } else { 2 });
         }
     }

@@ -68,10 +68,10 @@ impl Rule for LeftOpen {
     fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
         for id in facts.transactions.open() {
             let of_it = || facts.transactions.last_with(id);
-            let has_observer = of_it().all(|last| last.ended.is_some());
-            if has_observer && !of_it().any(|last| may_be_open(facts, last.producer)) {
+            let have_all_ended = of_it().all(|last| last.ended.is_some());
+            if have_all_ended && !of_it().any(|last| may_be_open(facts, last.producer)) {
                 let text = format!(
-                    "a transaction of {id} is left open, and all producers were told that theirs have ended"
+                    "a transaction of {id} is left open, although all its producers have ended theirs with success"
                 );
                 found.add(RULE, last.at, text);
             }
@@ -99,7 +99,7 @@ impl Rule for LeftOpen {
 
 /// Whether a transaction may be open that the producer has ended, without the producer being at fault.
 fn may_be_open(facts: &Facts, producer: ProducerIndex) -> bool {
-    let is_told_so = |begun: &FaultFacts| {
+    let refuses_end_txn = |begun: &FaultFacts| {
         matches!(
             begun.fault,
             Fault::Error {
@@ -112,7 +112,7 @@ fn may_be_open(facts: &Facts, producer: ProducerIndex) -> bool {
     let own = facts.producers.get(producer);
     has_held_back(facts, producer, facts.event)
         || own.is_some_and(|own| facts.is_hasty(&own.settings))
-        || facts.faults.begun().any(is_told_so)
+        || facts.faults.begun().any(refuses_end_txn)
 }
 
 fn is_undecided(facts: &Facts, transaction: &Transaction, record: &RecordFacts) -> bool {
@@ -207,15 +207,15 @@ mod tests {
 
     #[test]
     fn a_transaction_opened_after_all_were_reported_as_ended_is_caught_at_the_end() {
-        for (has_observer, expected) in [(true, 1), (false, 0)] {
+        for (have_all_ended, expected) in [(true, 1), (false, 0)] {
             let mut story = Story::transactional(LeftOpen);
             story.begins_transaction();
             story.aborts(None);
-            if !has_observer {
+            if !have_all_ended {
                 story.begins_transaction();
             }
             story.coordinated(Coordinated::Opened);
-            assert_eq!(story.end().len(), expected, "{has_observer}");
+            assert_eq!(story.end().len(), expected, "{have_all_ended}");
         }
     }
 

@@ -249,7 +249,7 @@ mod tests {
                     run.call(
                         record.0 * 2,
                         Call::Send(record),
-                        Some(What::RecordTaken { record }),
+                        Some(What::RecordAccepted { record }),
                     );
                 }
                 for _ in 0..20 {
@@ -293,12 +293,12 @@ mod tests {
                 }
                 for record in records.map(RecordId) {
                     let outcome = acknowledged("t", 0, record.0 as i64);
-                    let told = What::FutureTold { record, outcome };
+                    let reported = What::FutureReported { record, outcome };
                     let get = Call::Get {
                         record,
                         timeout: None,
                     };
-                    run.call(record.0 * 2 + 1, get, Some(told));
+                    run.call(record.0 * 2 + 1, get, Some(reported));
                 }
             }
             run.call(u64::MAX, Call::Close { timeout: None }, None);
@@ -353,7 +353,7 @@ mod tests {
                     | What::UserCode { .. }
                     | What::Request { .. }
                     | What::CallBegins { .. }
-                    | What::FutureTold { .. }
+                    | What::FutureReported { .. }
             );
             assert_eq!(is_seen, !may_be_missing, "without {:?}", events[left_out]);
         }

@@ -27,7 +27,7 @@ impl Rule for NotWritten {
                 }
             }
             What::RecordRefused { record, .. } => check(facts, *record, event, found),
-            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome }
+            What::FutureReported { record, outcome } | What::CallbackRan { record, outcome }
                 if is_called_so(Some(outcome)) =>
             {
                 check(facts, *record, event, found);
@@ -73,7 +73,7 @@ mod tests {
         let mut story = Story::new(NotWritten);
         story.send(0, "t", 0);
         story.append("t", 0, 0, &[0]);
-        story.told(0, failed("t-0: refused", false));
+        story.reported(0, failed("t-0: refused", false));
         assert_eq!(story.found().len(), 1);
         let mut story = Story::new(NotWritten);
         story.send(0, "t", 0);
@@ -92,9 +92,9 @@ mod tests {
         let mut story = Story::new(NotWritten);
         story.send(0, "t", 0);
         story.append("t", 0, 0, &[0]);
-        story.told(0, failed("t-0: lost", true));
+        story.reported(0, failed("t-0: lost", true));
         story.send(1, "t", 0);
-        story.told(1, failed("t-0: expired", false));
+        story.reported(1, failed("t-0: expired", false));
         assert_eq!(story.found(), [""; 0]);
     }
 
@@ -112,7 +112,7 @@ mod tests {
             story.begins(0);
             story.send(0, "t", 0);
             story.append("t", 0, 0, &[0]);
-            story.told(0, failed("t-0: refused", false));
+            story.reported(0, failed("t-0: refused", false));
             assert_eq!(story.found().len(), expected, "{topic} {code} {after}");
         }
     }

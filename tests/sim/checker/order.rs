@@ -30,7 +30,7 @@ pub(super) struct Order {
     /// Late records whose outcome decides whether they are a violation.
     open: Vec<Late>,
     /// A broker has called a batch too large.
-    is_divided: bool,
+    is_split: bool,
 }
 
 struct Late {
@@ -50,7 +50,7 @@ impl Rule for Order {
                 }
             }
             What::Request { fate, .. } => {
-                self.is_divided |= fate.contains("MESSAGE_TOO_LARGE");
+                self.is_split |= fate.contains("MESSAGE_TOO_LARGE");
             }
             What::Truncated {
                 topic,
@@ -116,10 +116,10 @@ impl Order {
             "{} of {}-{} was written at {} after {last}, which the same thread sent after it",
             record.id, record.topic_name, log.partition, copy.offset
         );
-        let is_divided = self.is_divided && settings.in_flight > 1;
+        let is_split = self.is_split && settings.in_flight > 1;
         match promise(facts, settings) {
             Promise::None => {}
-            Promise::UnlessGivenUp if is_divided => {}
+            Promise::UnlessGivenUp if is_split => {}
             Promise::Always => {
                 let from = record.offered.event;
                 let is_excused =
@@ -301,7 +301,7 @@ mod tests {
         ] {
             let mut story = turned(two(ONE, &[]));
             assert_eq!(story.found().len(), 0);
-            story.told(0, outcome);
+            story.reported(0, outcome);
             assert_eq!(story.end().len(), expected);
         }
     }
@@ -320,11 +320,11 @@ mod tests {
                 story.begins(0);
             }
             let mut story = turned(story);
-            story.told(0, acknowledged("t", 0, 1));
+            story.reported(0, acknowledged("t", 0, 1));
             assert_eq!(story.end().len(), expected, "{begins}");
         }
         let mut story = turned(two(&[("enable.idempotence", "false")], &[]));
-        story.told(0, acknowledged("t", 0, 1));
+        story.reported(0, acknowledged("t", 0, 1));
         assert_eq!(story.end(), [""; 0]);
     }
 

@@ -86,12 +86,12 @@ impl Requests {
             } else {
                 settings.in_flight.clamp(2, 50)
             };
-            let divided = if settings.max_request_size < SMALL {
+            let pieces = if settings.max_request_size < SMALL {
                 partitions
             } else {
                 1
             };
-            100 * at_once * divided.max(1)
+            100 * at_once * pieces.max(1)
         });
         let until_healed = |at: u64, lasts: Option<u64>| {
             lasts.unwrap_or_else(|| scenario.heal_at_ms.saturating_sub(at))
@@ -125,7 +125,7 @@ impl Requests {
 impl Rule for Requests {
     fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
         match (&event.what, event.who) {
-            (What::RecordTaken { .. }, _) => self.records += 3.0,
+            (What::RecordAccepted { .. }, _) => self.records += 3.0,
             (What::Request { api, .. }, Who::Broker(node)) => {
                 let rate = self.rate(api);
                 let gathers = self.gathers;

@@ -126,7 +126,7 @@ pub(super) struct Story {
     incarnation: u64,
     calls: u64,
     shown: usize,
-    looks: bool,
+    polls_futures: bool,
 }
 
 const THREAD: Who = Who::Thread {
@@ -160,7 +160,7 @@ impl Story {
             incarnation: 1,
             calls: 0,
             shown: 0,
-            looks: true,
+            polls_futures: true,
         }
     }
 
@@ -225,7 +225,7 @@ impl Story {
     pub(super) fn glance(&mut self, done: &[u64]) {
         self.glance.at = self.now;
         let done = done.iter().copied().map(RecordId).collect();
-        self.glance.done = self.looks.then_some(done);
+        self.glance.done = self.polls_futures.then_some(done);
         self.checker.step(&self.glance);
         self.glance.done = None;
     }
@@ -245,8 +245,8 @@ impl Story {
     }
 
     /// Futures are not polled from here on.
-    pub(super) fn look_away(&mut self) {
-        self.looks = false;
+    pub(super) fn stop_polling_futures(&mut self) {
+        self.polls_futures = false;
     }
 
     pub(super) fn offer(
@@ -327,16 +327,19 @@ impl Story {
     }
 
     /// Writes a batch of records with given contents and timestamps.
-    pub(super) fn append_with(&mut self, topic: &str, partition: i32, told: &[(u64, u64, i64)]) {
+    pub(super) fn append_with(&mut self, topic: &str, partition: i32, stored: &[(u64, u64, i64)]) {
         let incarnation = self.incarnation;
         self.broker(What::Appended {
             topic: topic.into(),
             incarnation,
             partition,
             base_offset: 0,
-            records: told.iter().map(|(record, ..)| RecordId(*record)).collect(),
-            contents: told.iter().map(|(_, contents, _)| *contents).collect(),
-            timestamps: told.iter().map(|(.., timestamp)| *timestamp).collect(),
+            records: stored
+                .iter()
+                .map(|(record, ..)| RecordId(*record))
+                .collect(),
+            contents: stored.iter().map(|(_, contents, _)| *contents).collect(),
+            timestamps: stored.iter().map(|(.., timestamp)| *timestamp).collect(),
             producer_id: -1,
             epoch: -1,
             sequence: -1,
@@ -346,7 +349,7 @@ impl Story {
     }
 
     pub(super) fn take(&mut self, record: u64) {
-        self.thread(What::RecordTaken {
+        self.thread(What::RecordAccepted {
             record: RecordId(record),
         });
     }
@@ -399,8 +402,8 @@ impl Story {
         self.refused_as(record, kind);
     }
 
-    pub(super) fn told(&mut self, record: u64, outcome: Outcome) {
-        self.thread(What::FutureTold {
+    pub(super) fn reported(&mut self, record: u64, outcome: Outcome) {
+        self.thread(What::FutureReported {
             record: RecordId(record),
             outcome,
         });
@@ -524,7 +527,7 @@ pub(super) trait Transactional {
 
     fn marker(&mut self, topic: &str, partition: i32, offset: i64, committed: bool);
 
-    fn coordinated(&mut self, did: Coordinated);
+    fn coordinated(&mut self, change: Coordinated);
 
     fn coordinator_ends(&mut self);
 
@@ -623,12 +626,12 @@ impl Transactional for Story {
         });
     }
 
-    fn coordinated(&mut self, did: Coordinated) {
+    fn coordinated(&mut self, change: Coordinated) {
         self.broker(What::Coordinated {
             transactional_id: "x".into(),
             producer_id: 7,
             epoch: 0,
-            did,
+            change,
         });
     }
 

@@ -18,7 +18,7 @@ pub(crate) struct Transactions {
     ends: BTreeMap<String, Vec<(u64, Coordinated)>>,
     /// Transactional ids with an open transaction at the coordinator, and the event since which it is open.
     open: BTreeMap<String, u64>,
-    calls: BTreeMap<CallId, Begun>,
+    calls: BTreeMap<CallId, TransactionalCallFacts>,
     /// Brokers refuse batches whose partition was not added to the transaction.
     are_verified: bool,
     /// Faults that replace the cluster.
@@ -36,10 +36,10 @@ struct OfProducer {
 }
 
 #[derive(Debug)]
-struct Begun {
+struct TransactionalCallFacts {
     producer: ProducerIndex,
     what: Call,
-    told_before: Option<Told>,
+    known_before: Option<KnownEnd>,
 }
 
 /// A transaction, from `begin_transaction` to the result of its end.
@@ -47,11 +47,11 @@ struct Begun {
 pub(crate) struct Transaction {
     pub(crate) producer: ProducerIndex,
     /// The event at which `begin_transaction` returned.
-    pub(crate) begun: u64,
+    pub(crate) began: u64,
     /// The event of the first call to end it.
     pub(crate) ending: Option<u64>,
-    pub(crate) told: Told,
-    /// Later results do not change `told`.
+    pub(crate) known_end: KnownEnd,
+    /// Later results do not change `known_end`.
     is_settled: bool,
     /// The event at which the call that ended it returned success.
     pub(crate) ended: Option<u64>,
@@ -60,7 +60,7 @@ pub(crate) struct Transaction {
 
 /// The application's knowledge of the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum KnownEnd {
     Committed,
     /// Also while no commit was requested.
     NotCommitted,
@@ -73,19 +73,19 @@ pub(crate) struct OffsetsCall {
     pub(crate) offset: i64,
     pub(crate) partitions: Vec<(String, i32)>,
     /// The call returned success.
-    pub(crate) is_taken: bool,
+    pub(crate) has_succeeded: bool,
 }
 
 impl Transaction {
     /// Whether a record was certainly sent in it, by a call that began after the transaction's beginning and returned
     /// before its end.
     pub(crate) fn holds(&self, record: &RecordFacts) -> bool {
-        let Some(taken) = record.taken else {
+        let Some(accepted) = record.accepted else {
             return false;
         };
         record.producer == self.producer
-            && record.offered.event > self.begun
-            && self.ending.is_none_or(|ending| taken.event < ending)
+            && record.offered.event > self.began
+            && self.ending.is_none_or(|ending| accepted.event < ending)
     }
 
     pub(crate) fn records<'f>(
@@ -98,7 +98,7 @@ impl Transaction {
     pub(crate) fn name(&self) -> String {
         format!(
             "the transaction of producer {} that began at event {}",
-            self.producer, self.begun
+            self.producer, self.began
         )
     }
 }
@@ -197,25 +197,25 @@ impl Transactions {
         match &event.what {
             What::CallBegins { call, what } if what.is_transactional() => {
                 if let Some(producer) = producer_of(event.who) {
-                    let told_before = self.begins(number, producer, what);
-                    let begun = Begun {
+                    let known_before = self.begins(number, producer, what);
+                    let open_call = TransactionalCallFacts {
                         producer,
                         what: what.clone(),
-                        told_before,
+                        known_before,
                     };
-                    self.calls.insert(*call, begun);
+                    self.calls.insert(*call, open_call);
                 }
             }
             What::CallEnds { call, returned } => {
-                if let Some(begun) = self.calls.remove(call) {
-                    self.ended(number, &begun, returned);
+                if let Some(open_call) = self.calls.remove(call) {
+                    self.ended(number, &open_call, returned);
                 }
             }
             What::Coordinated {
                 transactional_id,
-                did,
+                change,
                 ..
-            } => match did {
+            } => match change {
                 Coordinated::Initialized => {}
                 Coordinated::Opened => {
                     self.open.insert(transactional_id.clone(), number);
@@ -226,7 +226,7 @@ impl Transactions {
                 | Coordinated::Fenced => {
                     self.open.remove(transactional_id);
                     let ends = self.ends.entry(transactional_id.clone()).or_default();
-                    ends.push((number, *did));
+                    ends.push((number, *change));
                 }
             },
             What::Crashed { producer, .. } => {
@@ -240,17 +240,17 @@ impl Transactions {
         }
     }
 
-    fn begins(&mut self, number: u64, producer: ProducerIndex, what: &Call) -> Option<Told> {
+    fn begins(&mut self, number: u64, producer: ProducerIndex, what: &Call) -> Option<KnownEnd> {
         let own = self.producers.get_mut(producer)?;
         if let Call::InitTransactions { .. } = what {
             own.first_asked = own.first_asked.or(Some(number));
         }
         let open = own.all.last_mut().filter(|last| !last.is_settled)?;
-        let before = open.told;
+        let before = open.known_end;
         match what {
             Call::Commit { .. } => {
                 open.ending = open.ending.or(Some(number));
-                open.told = Told::InDoubt;
+                open.known_end = KnownEnd::InDoubt;
             }
             Call::Abort { .. } => open.ending = open.ending.or(Some(number)),
             Call::SendOffsets {
@@ -262,26 +262,26 @@ impl Transactions {
                 group: group.clone(),
                 offset: *offset,
                 partitions: partitions.clone(),
-                is_taken: false,
+                has_succeeded: false,
             }),
             _ => {}
         }
         Some(before)
     }
 
-    fn ended(&mut self, number: u64, begun: &Begun, returned: &Returned) {
-        let Some(own) = self.producers.get_mut(begun.producer) else {
+    fn ended(&mut self, number: u64, call: &TransactionalCallFacts, returned: &Returned) {
+        let Some(own) = self.producers.get_mut(call.producer) else {
             return;
         };
-        match (&begun.what, returned) {
+        match (&call.what, returned) {
             (Call::InitTransactions { .. }, Returned::Ok) => {
                 own.initialized = own.initialized.or(Some(number));
             }
             (Call::BeginTransaction, Returned::Ok) => own.all.push(Transaction {
-                producer: begun.producer,
-                begun: number,
+                producer: call.producer,
+                began: number,
                 ending: None,
-                told: Told::NotCommitted,
+                known_end: KnownEnd::NotCommitted,
                 is_settled: false,
                 ended: None,
                 offsets: Vec::new(),
@@ -297,20 +297,20 @@ impl Transactions {
             return;
         };
         let kind = returned.kind();
-        match &begun.what {
+        match &call.what {
             Call::Commit { .. } => match kind {
-                None => (open.told, open.is_settled) = (Told::Committed, true),
+                None => (open.known_end, open.is_settled) = (KnownEnd::Committed, true),
                 Some("TimedOut") => {}
                 Some("WrongState" | "Misuse") => {
-                    if let Some(before) = begun.told_before {
-                        open.told = before;
+                    if let Some(before) = call.known_before {
+                        open.known_end = before;
                     }
                 }
                 Some(_) => {
-                    open.told = if returned.may_be_committed() {
-                        Told::InDoubt
+                    open.known_end = if returned.may_be_committed() {
+                        KnownEnd::InDoubt
                     } else {
-                        Told::NotCommitted
+                        KnownEnd::NotCommitted
                     };
                     open.is_settled = true;
                 }
@@ -319,7 +319,7 @@ impl Transactions {
             Call::SendOffsets { offset, .. } if kind.is_none() => {
                 let calls = open.offsets.iter_mut();
                 for call in calls.filter(|call| call.offset == *offset) {
-                    call.is_taken = true;
+                    call.has_succeeded = true;
                 }
             }
             _ => {}
@@ -377,23 +377,23 @@ pub(crate) fn is_lost(facts: &Facts, record: &RecordFacts) -> bool {
 ///   previous transaction, repeated meanwhile, arrived late. Only an epoch of its own for each transaction tells them
 ///   apart (KIP-890, `transaction.version` 2).
 pub(crate) fn is_beyond_promise(facts: &Facts, transaction: &Transaction) -> bool {
-    let is_lost = facts.faults.begun().any(|begun| {
-        let since = begun
+    let is_lost = facts.faults.begun().any(|fault| {
+        let since = fault
             .begun
-            .is_some_and(|(_, event)| event > transaction.begun);
-        matches!(begun.fault, Fault::Rebuild) && since
+            .is_some_and(|(_, event)| event > transaction.began);
+        matches!(fault.fault, Fault::Rebuild) && since
     });
     let known = &facts.transactions;
     let ends = known
         .id(transaction.producer)
         .and_then(|id| known.ends.get(id));
-    let is_unasked = |(event, did): &(u64, Coordinated)| {
-        matches!(did, Coordinated::Committed | Coordinated::Aborted)
-            && *event > transaction.begun
+    let is_unasked = |(event, change): &(u64, Coordinated)| {
+        matches!(change, Coordinated::Committed | Coordinated::Aborted)
+            && *event > transaction.began
             && transaction.ending.is_none_or(|ending| *event < ending)
     };
-    let comes_late = |(event, did): &(u64, Coordinated)| {
-        is_unasked(&(*event, *did)) && has_held_back(facts, transaction.producer, *event)
+    let comes_late = |(event, change): &(u64, Coordinated)| {
+        is_unasked(&(*event, *change)) && has_held_back(facts, transaction.producer, *event)
     };
     is_lost || ends.is_some_and(|ends| ends.iter().any(comes_late))
 }
@@ -451,7 +451,7 @@ pub(crate) fn is_late(facts: &Facts, transaction: &Transaction, batch: &Batch) -
     let id = known
         .id(transaction.producer)
         .filter(|_| !known.are_verified);
-    id.is_some_and(|id| known.ended_between(id, transaction.begun, batch.written))
+    id.is_some_and(|id| known.ended_between(id, transaction.began, batch.written))
 }
 
 /// Whether a broker may have been told to acknowledge a record that it did not write.

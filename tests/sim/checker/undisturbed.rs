@@ -57,13 +57,13 @@ impl Rule for Awake {
                 }
             }
             (What::SenderStep { .. }, Who::Sender(producer)) => {
-                self.look(facts, producer, event.at, found);
+                self.check_sleep(facts, producer, event.at, found);
                 self.steps.insert(producer, facts.moment());
             }
             (What::CallEnds { .. }, _) => {
                 let ended = ended(facts).filter(|call| is_end(&call.what));
                 if let Some(producer) = ended.and_then(|call| call.producer) {
-                    self.look(facts, producer, event.at, found);
+                    self.check_sleep(facts, producer, event.at, found);
                     self.awaited.remove(&producer);
                 }
             }
@@ -76,7 +76,7 @@ impl Rule for Awake {
 const LONG_IDLE: Duration = Duration::from_secs(60);
 
 impl Awake {
-    fn look(&self, facts: &Facts, producer: ProducerIndex, at: Duration, found: &mut Found) {
+    fn check_sleep(&self, facts: &Facts, producer: ProducerIndex, at: Duration, found: &mut Found) {
         let since = [self.awaited.get(&producer), self.steps.get(&producer)];
         let [Some(awaited), Some(step)] = since else {
             return;
@@ -120,7 +120,7 @@ impl Rule for Undisturbed {
     fn see(&mut self, facts: &Facts, event: &Event, _: &mut Found) {
         match &event.what {
             What::RecordRefused { record, .. } => self.note(facts, *record),
-            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome } => {
+            What::FutureReported { record, outcome } | What::CallbackRan { record, outcome } => {
                 // `TransactionAborted` follows from a failed transaction, so it does not explain the failure.
                 let is_reason = matches!(
                     outcome,
@@ -147,7 +147,7 @@ impl Rule for Undisturbed {
                 if is_failure && self.is_undisturbed(facts, producer, event.at) {
                     let text = format!("{:?} returned {returned:?} without any fault", call.what);
                     let last = facts.transactions.last_of(producer);
-                    let since = last.map_or(0, |last| last.begun);
+                    let since = last.map_or(0, |last| last.began);
                     self.open.push((producer, since, event.at, text));
                 }
             }
@@ -184,7 +184,7 @@ impl Undisturbed {
         let since = facts
             .transactions
             .last_of(producer)
-            .map_or(0, |last| last.begun);
+            .map_or(0, |last| last.began);
         let has_failed = self
             .failures
             .get(&producer)
@@ -309,7 +309,7 @@ mod tests {
                 "fault" => story.begins(0),
                 "record" => {
                     story.send(0, "t", 0);
-                    story.told(0, failed("t-0: lost", true));
+                    story.reported(0, failed("t-0: lost", true));
                 }
                 "time" => {
                     story.at_ms(60_000);

@@ -227,7 +227,7 @@ impl ThreadOf {
                 let sent = send(&self.parking, producer, record, callback).await;
                 self.end_with(call, &sent);
                 match sent {
-                    Ok(future) => return self.taken(id, future),
+                    Ok(future) => return self.accepted(id, future),
                     Err(error) => (format!("{error:?}"), error.to_string()),
                 }
             }
@@ -236,7 +236,7 @@ impl ThreadOf {
                 match try_send(&self.parking, producer, record).await {
                     Ok(future) => {
                         self.end(call, Returned::Ok);
-                        return self.taken(id, future);
+                        return self.accepted(id, future);
                     }
                     Err(error) => {
                         let (kind, text) = (format!("{:?}", error.reason()), error.to_string());
@@ -260,8 +260,8 @@ impl ThreadOf {
         });
     }
 
-    fn taken(&self, record: RecordId, future: FutureRecordMetadata) {
-        self.stage.emit(What::RecordTaken { record });
+    fn accepted(&self, record: RecordId, future: FutureRecordMetadata) {
+        self.stage.emit(What::RecordAccepted { record });
         self.stage.keep(self.producer, self.thread, record, future);
     }
 
@@ -290,24 +290,24 @@ impl ThreadOf {
         let call = self.begin(Call::PartitionsFor {
             topic: topic.clone(),
         });
-        let told = partitions_for(&self.parking, &producer, &topic).await;
-        self.end_with(call, &told);
+        let result = partitions_for(&self.parking, &producer, &topic).await;
+        self.end_with(call, &result);
     }
 
     async fn get(&self, record: RecordId, future: FutureRecordMetadata, timeout: Option<Duration>) {
         let call = self.begin(Call::Get { record, timeout });
-        let told = get(&self.parking, &future, timeout).await;
+        let result = get(&self.parking, &future, timeout).await;
         let is_pending = matches!(
-            &told,
+            &result,
             Err(error) if *error.kind() == kafka_producer::ProduceErrorKind::Pending
         );
         if !is_pending {
-            self.stage.emit(What::FutureTold {
+            self.stage.emit(What::FutureReported {
                 record,
-                outcome: outcome(told.as_ref()),
+                outcome: outcome(result.as_ref()),
             });
         }
-        self.end_with(call, &told);
+        self.end_with(call, &result);
         if is_pending {
             self.stage.keep(self.producer, self.thread, record, future);
         }
@@ -317,29 +317,29 @@ impl ThreadOf {
         let call = self.begin(Call::Await { record });
         let woken = Arc::new(Flag(AtomicBool::new(false)));
         let waker = Waker::from(Arc::clone(&woken));
-        let told = loop {
+        let result = loop {
             match Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
-                Poll::Ready(told) => break told,
+                Poll::Ready(result) => break result,
                 Poll::Pending => {
                     let is_woken = || woken.0.swap(false, Ordering::SeqCst);
                     self.parking.wait_until("its waker", is_woken).await;
                 }
             }
         };
-        self.stage.emit(What::FutureTold {
+        self.stage.emit(What::FutureReported {
             record,
-            outcome: outcome(told.as_ref()),
+            outcome: outcome(result.as_ref()),
         });
-        self.end_with(call, &told);
+        self.end_with(call, &result);
     }
 
     /// Polls a future once, as a broken async runtime might, with a waker that panics.
     fn poll_once(&self, record: RecordId, mut future: FutureRecordMetadata) {
         let waker = Waker::from(Arc::new(Bomb));
         match Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(told) => self.stage.emit(What::FutureTold {
+            Poll::Ready(result) => self.stage.emit(What::FutureReported {
                 record,
-                outcome: outcome(told.as_ref()),
+                outcome: outcome(result.as_ref()),
             }),
             Poll::Pending => self.stage.keep(self.producer, self.thread, record, future),
         }

@@ -192,10 +192,10 @@ impl<'r> Run<'r> {
         };
         for Kept { record, future, .. } in kept {
             if future.is_done() {
-                let told = future.get();
-                self.stage.emit(What::FutureTold {
+                let result = future.get();
+                self.stage.emit(What::FutureReported {
                     record,
-                    outcome: outcome(told.as_ref()),
+                    outcome: outcome(result.as_ref()),
                 });
             }
         }
@@ -838,7 +838,7 @@ async fn send_final_records(
             });
             match sent {
                 Ok(future) => {
-                    stage.emit(What::RecordTaken { record });
+                    stage.emit(What::RecordAccepted { record });
                     stage.keep(index, 0, record, future);
                 }
                 Err(error) => {

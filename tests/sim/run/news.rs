@@ -9,13 +9,13 @@ pub(crate) fn take(world: &World, into: &mut Vec<Event>) {
     into.extend(world.take_news().into_iter().map(|news| Event {
         at: news.at,
         who: news.node.map_or(Who::World, Who::Broker),
-        what: what(news.what),
+        what: event(news.what),
     }));
 }
 
-fn what(deed: BrokerEvent) -> What {
+fn event(broker_event: BrokerEvent) -> What {
     let ids = |records: Vec<u64>| records.into_iter().map(RecordId).collect();
-    match deed {
+    match broker_event {
         BrokerEvent::Appended {
             topic,
             incarnation,
@@ -71,12 +71,12 @@ fn what(deed: BrokerEvent) -> What {
             transactional_id,
             producer_id,
             epoch,
-            did,
+            change,
         } => What::Coordinated {
             transactional_id,
             producer_id,
             epoch,
-            did,
+            change,
         },
         BrokerEvent::Duplicate {
             topic,

@@ -104,9 +104,9 @@ impl Application {
     }
 
     /// Takes in a call's result. A call that the state does not allow has changed nothing.
-    fn was_told(&mut self, made: &Made, told: &Result<(), TransactionError>) {
+    fn note_result(&mut self, made: &Made, result: &Result<(), TransactionError>) {
         self.is_calling = false;
-        let kind = told.as_ref().err().map(TransactionError::kind);
+        let kind = result.as_ref().err().map(TransactionError::kind);
         match kind {
             Some(TransactionErrorKind::TimedOut) => self.pending = Some(made.clone()),
             Some(TransactionErrorKind::WrongState | TransactionErrorKind::Misuse(_)) => {}
@@ -197,17 +197,17 @@ impl Made {
                 Some(TransactionalCall::SendOffsets(offsets.collect(), group))
             }
         };
-        let told = match call {
+        let result = match call {
             None => producer.begin_transaction(),
             Some(call) => transactional(parking, producer, call, timeout).await,
         };
-        stage.application(index, |it| it.was_told(self, &told));
-        told
+        stage.application(index, |it| it.note_result(self, &result));
+        result
     }
 }
 
-fn returned(told: &Result<(), TransactionError>) -> Returned {
-    match told {
+fn returned(result: &Result<(), TransactionError>) -> Returned {
+    match result {
         Ok(()) => Returned::Ok,
         Err(error) => Returned::Error {
             kind: format!("{:?}", error.kind()),
@@ -216,8 +216,8 @@ fn returned(told: &Result<(), TransactionError>) -> Returned {
     }
 }
 
-fn is_time_out(told: &Result<(), TransactionError>) -> bool {
-    matches!(told, Err(error) if error.is_retriable())
+fn is_time_out(result: &Result<(), TransactionError>) -> bool {
+    matches!(result, Err(error) if error.is_retriable())
 }
 
 /// A call that timed out is retried at once; if its time-out was below this, after a short pause.
@@ -241,9 +241,9 @@ impl ThreadOf {
             return;
         }
         let timeout = timeout_ms.map(Duration::from_millis);
-        self.until_told(&Made::of(op, &self.stage), timeout).await;
+        self.until_known(&Made::of(op, &self.stage), timeout).await;
         if self.phase() == Phase::MustAbort {
-            self.until_told(&Made::Abort, timeout).await;
+            self.until_known(&Made::Abort, timeout).await;
         }
         if self.phase() == Phase::Over && !self.stage.application(self.producer, |it| it.is_over) {
             self.stage
@@ -258,14 +258,14 @@ impl ThreadOf {
         self.stage.application(self.producer, |it| it.phase)
     }
 
-    async fn until_told(&self, made: &Made, timeout: Option<Duration>) {
+    async fn until_known(&self, made: &Made, timeout: Option<Duration>) {
         loop {
             let Some(producer) = self.producer() else {
                 return;
             };
-            let told = self.make(&producer, made, timeout).await;
+            let result = self.make(&producer, made, timeout).await;
             drop(producer);
-            if !is_time_out(&told) || self.stage.is_closing.get() {
+            if !is_time_out(&result) || self.stage.is_closing.get() {
                 return;
             }
             let gives_up = matches!(made, Made::SendOffsets { .. })
@@ -307,11 +307,11 @@ impl ThreadOf {
         timeout: Option<Duration>,
     ) -> Result<(), TransactionError> {
         let call = self.begin(made.event(timeout));
-        let told = made
+        let result = made
             .make(&self.stage, &self.parking, self.producer, producer, timeout)
             .await;
-        self.end(call, returned(&told));
-        told
+        self.end(call, returned(&result));
+        result
     }
 
     /// Makes a call only if the known state does not allow it.
@@ -337,10 +337,10 @@ impl ThreadOf {
             .application(self.producer, |it| (it.pending.clone(), it.at));
         // It may fail with the error of the pending call, which is then reported here.
         let before = self.phase();
-        let told = self.make(&producer, made, Some(Duration::ZERO)).await;
+        let result = self.make(&producer, made, Some(Duration::ZERO)).await;
         self.stage.application(self.producer, |it| {
             it.at = at;
-            if told.is_ok() {
+            if result.is_ok() {
                 (it.pending, it.phase) = (pending, before);
             }
         });
@@ -382,8 +382,8 @@ impl Last<'_> {
                 (None, Phase::Open | Phase::MustAbort) => Made::Abort,
                 (None, Phase::Over) => return false,
             };
-            let told = self.call(&next).await;
-            match told {
+            let result = self.call(&next).await;
+            match result {
                 Some(Ok(())) if next == Made::Begin => return true,
                 Some(Ok(())) => {}
                 Some(Err(error)) if error.is_abortable() => {}
@@ -409,13 +409,13 @@ impl Last<'_> {
             call,
             what: made.event(timeout),
         });
-        let told = made
+        let result = made
             .make(self.stage, self.parking, self.index, &producer, timeout)
             .await;
         self.stage.emit(What::CallEnds {
             call,
-            returned: returned(&told),
+            returned: returned(&result),
         });
-        Some(told)
+        Some(result)
     }
 }

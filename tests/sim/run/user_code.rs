@@ -86,7 +86,7 @@ impl Piece {
             act: format!("{act:?}"),
         });
         match act {
-            Act::Fails => return Err("it does not want to".into()),
+            Act::Fails => return Err("simulated failure of user code".into()),
             Act::Panics => panic!("{PANIC}"),
             Act::TakesMs(ms) => {
                 stage
@@ -144,17 +144,17 @@ impl Piece {
                         record,
                         timeout: None,
                     };
-                    let told = record_call(&stage, call, || future.get());
+                    let result = record_call(&stage, call, || future.get());
                     let is_misuse = matches!(
-                        &told,
+                        &result,
                         Err(error) if *error.kind() == ProduceErrorKind::Misuse
                     );
                     if is_misuse {
                         stage.keep(self.producer, 0, record, future);
                     } else {
-                        stage.emit(What::FutureTold {
+                        stage.emit(What::FutureReported {
                             record,
-                            outcome: outcome(told.as_ref()),
+                            outcome: outcome(result.as_ref()),
                         });
                     }
                 }
@@ -233,12 +233,12 @@ fn send_inside(stage: &Stage, index: ProducerIndex, topic: &str, only_tries: boo
     let record = ProducerRecord::new(topic, &value[..]);
     let (kind, text) = if only_tries {
         match producer.try_send(record) {
-            Ok(future) => return taken(stage, index, id, future),
+            Ok(future) => return accepted(stage, index, id, future),
             Err(error) => (format!("{:?}", error.reason()), error.to_string()),
         }
     } else {
         match record_call(stage, Call::Send(id), || producer.send(record)) {
-            Ok(future) => return taken(stage, index, id, future),
+            Ok(future) => return accepted(stage, index, id, future),
             Err(error) => (format!("{error:?}"), error.to_string()),
         }
     };
@@ -249,13 +249,13 @@ fn send_inside(stage: &Stage, index: ProducerIndex, topic: &str, only_tries: boo
     });
 }
 
-fn taken(
+fn accepted(
     stage: &Stage,
     producer: ProducerIndex,
     record: RecordId,
     future: kafka_producer::FutureRecordMetadata,
 ) {
-    stage.emit(What::RecordTaken { record });
+    stage.emit(What::RecordAccepted { record });
     stage.keep(producer, 0, record, future);
 }
 
@@ -283,7 +283,7 @@ impl Callback {
             if self.record.0 % 4 == 0 && stage.is_done(self.piece.producer, self.record) {
                 let outcome = outcome(answer);
                 let record = self.record;
-                stage.emit(What::FutureTold { record, outcome });
+                stage.emit(What::FutureReported { record, outcome });
             }
             stage.emit(What::CallbackRan {
                 record: self.record,

@@ -38,7 +38,7 @@ fn all_is_well(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
                 has_callback: burst.callback.is_some(),
                 inside: false,
             };
-            let told = What::FutureTold {
+            let reported = What::FutureReported {
                 record,
                 outcome: Outcome::Acknowledged {
                     topic: burst.topic.clone(),
@@ -47,7 +47,7 @@ fn all_is_well(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
                     timestamp: -1,
                 },
             };
-            for what in [offered, What::RecordTaken { record }, told] {
+            for what in [offered, What::RecordAccepted { record }, reported] {
                 see(&Event {
                     at: report.simulated,
                     who,
@@ -158,14 +158,14 @@ fn a_failing_seed_ends_the_range_and_is_shrunk_and_stored() {
     assert_eq!(records(&stored.scenario), 3);
     assert_eq!(stored.scenario.faults.len(), 1);
     assert!(stored.story.contains("lost: "), "{}", stored.story);
-    for said in [
+    for word in [
         &*format!("SEED={seed} cargo test"),
         &*format!("REPLAY={}", path.display()),
         "shrunk to 3 records and 1 fault from",
         "send #0..#2 to ",
         "lost: 3 records",
     ] {
-        assert!(text.contains(said), "{said} is missing in\n{text}");
+        assert!(text.contains(word), "{word} is missing in\n{text}");
     }
 
     // The stored scenario fails when it is replayed.

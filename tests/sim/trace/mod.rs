@@ -97,7 +97,7 @@ impl<'a> Trace<'a> {
         if self.verbosity == Verbosity::All {
             self.tell_all(event);
         } else {
-            self.tell(event);
+            self.print_event(event);
         }
     }
 
@@ -124,7 +124,7 @@ impl<'a> Trace<'a> {
         let text = match &event.what {
             What::CallBegins { call, what } => format!("{call}: {}", words::call(what)),
             What::FaultBegins { .. } | What::FaultEnds { .. } | What::Healed => {
-                self.tell(event);
+                self.print_event(event);
                 return;
             }
             other => format!("{other:?}"),
@@ -132,7 +132,7 @@ impl<'a> Trace<'a> {
         self.line(event.at, event.who, Look::Plain, &text);
     }
 
-    fn tell(&mut self, event: &Event) {
+    fn print_event(&mut self, event: &Event) {
         let (at, who) = (event.at, event.who);
         match &event.what {
             What::CallBegins { call, what } => {
@@ -162,9 +162,9 @@ impl<'a> Trace<'a> {
                 }
                 self.offered.insert(*record, place);
             }
-            What::RecordTaken { record } | What::RecordRefused { record, .. }
+            What::RecordAccepted { record } | What::RecordRefused { record, .. }
                 if self.waited.contains(record) => {}
-            What::RecordTaken { record } => {
+            What::RecordAccepted { record } => {
                 let place = self.offered.get(record).cloned().unwrap_or_default();
                 self.group(at, who, Group::sent(place), *record, None);
             }
@@ -172,7 +172,7 @@ impl<'a> Trace<'a> {
                 let place = self.offered.get(record).cloned().unwrap_or_default();
                 self.group(at, who, Group::refused(&place, kind, text), *record, None);
             }
-            What::FutureTold { record, outcome } => {
+            What::FutureReported { record, outcome } => {
                 self.last_told = Some(*record);
                 let (group, offset) = Group::outcome("future", outcome);
                 self.group(at, who, group, *record, offset);
@@ -272,9 +272,9 @@ impl<'a> Trace<'a> {
                 transactional_id,
                 producer_id,
                 epoch,
-                did,
+                change,
             } => {
-                let did = match did {
+                let change = match did {
                     Coordinated::Initialized => "a producer is initialized",
                     Coordinated::Opened => "a transaction is open",
                     Coordinated::Committed => "the transaction is committed",
@@ -283,7 +283,7 @@ impl<'a> Trace<'a> {
                     Coordinated::Fenced => "the transaction is aborted for another producer",
                 };
                 let text =
-                    format!("{transactional_id}: {did}, epoch {epoch}, producer {producer_id}");
+                    format!("{transactional_id}: {change}, epoch {epoch}, producer {producer_id}");
                 (Look::Plain, text)
             }
             What::Crashed { producer, stage } => (

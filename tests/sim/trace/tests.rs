@@ -119,7 +119,7 @@ fn events() -> Vec<Event> {
                 inside: false,
             },
         );
-        add(us, APP, What::RecordTaken { record });
+        add(us, APP, What::RecordAccepted { record });
         add(
             us,
             APP,
@@ -206,7 +206,7 @@ fn events() -> Vec<Event> {
         add(
             30_000,
             Who::Sender(0),
-            What::FutureTold {
+            What::FutureReported {
                 record: RecordId(id),
                 outcome: Outcome::Failed(Failure {
                     kind: "Broker(CorruptMessage)".to_owned(),
@@ -337,7 +337,7 @@ fn the_result_of_a_call_is_printed_once() {
         text: "no memory came free".to_owned(),
     };
     see(10_000, ends(1, Returned::Ok));
-    see(10_000, What::RecordTaken { record: first });
+    see(10_000, What::RecordAccepted { record: first });
     see(11_000, ends(2, error));
     see(
         11_000,
@@ -357,7 +357,7 @@ fn the_result_of_a_call_is_printed_once() {
     see(12_000, begins(3, Call::Await { record: first }));
     see(
         12_000,
-        What::FutureTold {
+        What::FutureReported {
             record: first,
             outcome,
         },
@@ -376,7 +376,7 @@ fn the_result_of_a_call_is_printed_once() {
 fn the_full_trace_has_a_line_for_each_event() {
     let lines = lines(Verbosity::All, false);
     assert_eq!(lines.len(), events().len());
-    assert!(lines[2].contains("RecordTaken"), "{}", lines[2]);
+    assert!(lines[2].contains("RecordAccepted"), "{}", lines[2]);
 }
 
 #[test]
@@ -423,8 +423,8 @@ fn a_long_header_shows_threads_and_user_code() {
         .find(|one| !one.logger.acts.is_empty() && one.producers.len() == 3)
         .unwrap();
     let text = header(&storm);
-    for said in ["producer 2", "  app 2.0", "burst", "logger", "healing"] {
-        assert!(text.contains(said), "{said} is missing in\n{text}");
+    for word in ["producer 2", "  app 2.0", "burst", "logger", "healing"] {
+        assert!(text.contains(word), "{word} is missing in\n{text}");
     }
 }
 

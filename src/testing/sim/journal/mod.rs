@@ -90,7 +90,7 @@ pub enum BrokerEvent {
         /// The epoch after the change.
         epoch: i16,
         /// The change.
-        did: Coordinated,
+        change: Coordinated,
     },
     /// A duplicate batch arrived.
     Duplicate {
@@ -253,13 +253,13 @@ impl Journal {
         &mut self,
         transactional_id: &str,
         producer: ProducerIdAndEpoch,
-        did: Coordinated,
+        change: Coordinated,
     ) {
         self.deeds.push(BrokerEvent::Coordinated {
             transactional_id: transactional_id.to_owned(),
             producer_id: producer.id,
             epoch: producer.epoch,
-            did,
+            change,
         });
     }
 
