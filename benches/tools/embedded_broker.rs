@@ -6,7 +6,7 @@
 //!
 //! Prints `bootstrap.servers=HOST:PORT`, and runs until its standard input ends. An input line `hang N` makes broker N
 //! hang: it accepts requests and does not respond. `wake` resumes all brokers.
-#![allow(clippy::print_stdout, reason = "it says where it listens")]
+#![allow(clippy::print_stdout, reason = "it prints its address")]
 
 use std::error::Error;
 use std::io::BufRead;

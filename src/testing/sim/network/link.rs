@@ -30,7 +30,7 @@ pub(super) struct Pipe {
     pub(super) is_silent: bool,
     /// Events held back by a silence, in order.
     pub(super) held_back: Vec<LinkEvent>,
-    /// The writer was told that the buffer is full.
+    /// The writer got the error that the buffer is full.
     pub(super) is_writer_blocked: bool,
     /// How far the end of the stream has come.
     pub(super) end: PipeEnd,
@@ -40,12 +40,12 @@ pub(super) struct Pipe {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum PipeEnd {
     #[default]
-    NotInSight,
+    Open,
     /// The writer has closed; its last bytes are not in flight yet.
-    Said,
-    OnTheWay,
+    Closed,
+    InFlight,
     /// The reader can read the end.
-    There,
+    Arrived,
 }
 
 impl Pipe {
@@ -114,14 +114,14 @@ pub(super) struct Link {
     pub(super) pending_actions: usize,
     /// The server reads no more.
     pub(super) is_peer_gone: bool,
-    /// The server knows that the connection is over, or never knew of it.
-    pub(super) is_peer_told: bool,
+    /// The end of the connection was reported to the server, or need not be.
+    pub(super) is_end_reported: bool,
     /// The client has dropped its stream.
     pub(super) is_client_gone: bool,
     /// Additional latency in both directions.
     pub(super) extra_latency: Duration,
     /// A read found nothing since the last "readable" event.
-    pub(super) tells_readable: bool,
+    pub(super) is_readable_armed: bool,
 }
 
 impl Link {
@@ -144,10 +144,10 @@ impl Link {
             peer_busy_until: Instant::ORIGIN,
             pending_actions: 0,
             is_peer_gone: false,
-            is_peer_told: false,
+            is_end_reported: false,
             is_client_gone: false,
             extra_latency: Duration::ZERO,
-            tells_readable: true,
+            is_readable_armed: true,
         }
     }
 }

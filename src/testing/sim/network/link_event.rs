@@ -46,9 +46,9 @@ impl PeerActions {
 /// An event of a connection.
 #[derive(Debug)]
 pub(super) enum LinkEvent {
-    /// The connection attempt reaches the server. With `is_told` the client takes it for established already.
+    /// The connection attempt reaches the server. With `is_immediate` the client takes it for established already.
     Established {
-        is_told: bool,
+        is_immediate: bool,
     },
     /// The connection is refused.
     Refused,
@@ -64,7 +64,7 @@ pub(super) enum LinkEvent {
     /// The client finds the connection reset.
     Breaks,
     /// The server finds the connection closed or reset.
-    PeerIsTold(Over),
+    EndReachesPeer(Over),
 }
 
 /// How a connection ended for its server.
@@ -88,10 +88,12 @@ impl LinkEvent {
     pub(super) fn passes(&self) -> Passes {
         match self {
             // A connection that the client takes for established has only the server to reach.
-            Self::Established { is_told: true } | Self::ReachesPeer | Self::PeerIsTold(_) => {
-                Passes::Up
-            }
-            Self::Established { is_told: false } => Passes::Both,
+            Self::Established { is_immediate: true }
+            | Self::ReachesPeer
+            | Self::EndReachesPeer(_) => Passes::Up,
+            Self::Established {
+                is_immediate: false,
+            } => Passes::Both,
             Self::Refused
             | Self::ReachesClient
             | Self::EndReachesClient
