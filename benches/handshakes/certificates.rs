@@ -95,13 +95,13 @@ impl Key {
             .load_private_key(der)
             .unwrap();
         // The public key itself is the end of its encoding.
-        let told = key.public_key().unwrap();
+        let encoding = key.public_key().unwrap();
         let bytes = match keys {
             Keys::P256 => 65,
             Keys::Rsa2048 => 270,
             Keys::Rsa4096 => 526,
         };
-        let public = told[told.len() - bytes..].to_vec();
+        let public = encoding[encoding.len() - bytes..].to_vec();
         Self {
             kind: keys,
             private: key,

@@ -100,7 +100,7 @@ fn a_consumer_that_claims_membership_has_to_be_a_member() {
     let offsets = [(partition(), offset(1))];
     let stranger = member(9, "z", None);
     let of_another = groups.commit_in_transaction(&"h".into(), PRODUCER, &stranger, offsets);
-    assert_eq!(of_another[0].1, Ok(()), "a group without offsets");
+    assert_eq!(of_another[0].1, Ok(()), "a group without known members");
 }
 
 #[test]

@@ -249,7 +249,7 @@ fn the_next_due_time_is_that_of_a_time_out_or_a_marker() {
     assert_eq!(
         it.ids.next_due(START + delay, delay),
         None,
-        "it waits for somebody"
+        "markers are already being written"
     );
     it.write_markers();
     assert_eq!(due(&it), None);

@@ -157,7 +157,7 @@ fn a_rebuilt_cluster_has_new_ids_and_empty_topics() {
     assert_eq!(
         send(&mut cluster, 2).base_offset,
         0,
-        "nobody knows the producer"
+        "the producer state is lost"
     );
     assert_eq!(appended(&mut cluster), [(0, vec![2, 3])]);
     assert_eq!(cluster.topic("t").unwrap().incarnation, 2);
