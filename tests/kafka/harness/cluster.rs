@@ -299,9 +299,9 @@ impl Cluster {
         self.explained(self.helper().lines(&call))
     }
 
-    /// Connects Kafka's own client with this configuration. Returns `taken`, or the exceptions.
-    pub(crate) fn witness(&self, configs: &[(&str, &str)]) -> Result<String> {
-        let call = Call::new("witness").map(configs);
+    /// Connects Kafka's own client with this configuration. Returns `accepted`, or the exceptions.
+    pub(crate) fn check_connection(&self, configs: &[(&str, &str)]) -> Result<String> {
+        let call = Call::new("check-connection").map(configs);
         let lines = self.explained(self.helper().lines(&call))?;
         Ok(lines.join("; "))
     }
