@@ -104,8 +104,8 @@ impl Key {
             .load_private_key(der)
             .unwrap();
         // The public key stands at the end of its DER encoding.
-        let told = key.public_key().unwrap();
-        let public = told[told.len() - 32..].to_vec();
+        let public_key = key.public_key().unwrap();
+        let public = public_key[public_key.len() - 32..].to_vec();
         Self { key, public }
     }
 }
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
     use crate::checker::story::{self, fault};
     use crate::draw::{self, Wishes};
-    use crate::events::{Event, Outcome, What};
+    use crate::events::{Event, EventKind, Outcome};
     use crate::run::checked;
     use crate::scenario::{
         Burst, Fault, How, InsteadOfTls, Op, Scenario, Thread, TimedFault, WrongCertificate,
@@ -221,14 +221,14 @@ mod tests {
         let mut failures = Vec::new();
         let mut acknowledged = 0;
         for event in events {
-            match &event.what {
-                What::FutureReported { outcome, .. } => match outcome {
+            match &event.kind {
+                EventKind::FutureReported { outcome, .. } => match outcome {
                     Outcome::Failed(failure) => {
                         failures.push((failure.kind.clone(), failure.text.clone()));
                     }
                     Outcome::Acknowledged { .. } => acknowledged += 1,
                 },
-                What::RecordRefused { kind, text, .. } => {
+                EventKind::RecordRefused { kind, text, .. } => {
                     failures.push((kind.clone(), text.clone()));
                 }
                 _ => {}
@@ -250,12 +250,12 @@ mod tests {
             let mut handshakes = 0;
             let mut resumed = 0;
             for event in &events {
-                if let What::Handshake {
+                if let EventKind::Handshake {
                     is_newest,
                     is_resumed,
                     has_certificate,
                     is_trusted,
-                } = event.what
+                } = event.kind
                 {
                     assert_eq!(
                         (is_newest, has_certificate, is_trusted),

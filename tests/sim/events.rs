@@ -23,7 +23,7 @@ pub(crate) struct Event {
     /// Time since the start.
     pub(crate) at: Duration,
     pub(crate) who: Who,
-    pub(crate) what: What,
+    pub(crate) kind: EventKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -157,10 +157,10 @@ pub(crate) enum Report {
 }
 
 #[derive(Debug, Clone, PartialEq, Hash)]
-pub(crate) enum What {
+pub(crate) enum EventKind {
     CallBegins {
         call: CallId,
-        what: Call,
+        operation: Call,
     },
     /// The call begins to wait: one event for each thing it waits for ("metadata", "memory", "a batch", "the sender's
     /// end").
@@ -219,11 +219,11 @@ pub(crate) enum What {
     /// A metrics reporter was called.
     Reported {
         producer: ProducerIndex,
-        what: Report,
+        report: Report,
     },
     /// A piece of user code performed an act.
     UserCode {
-        what: &'static str,
+        piece: &'static str,
         act: String,
     },
 

@@ -3,7 +3,7 @@
 use super::facts::{Facts, RecordFacts};
 use super::settings::Settings;
 use super::{Found, Glance, Rule};
-use crate::events::{Event, Outcome, What};
+use crate::events::{Event, EventKind, Outcome};
 
 /// At the time of the acknowledgement the log holds, or has held, a copy of the record at that offset. Later losses are
 /// not the producer's fault: events of the brokers name the lost copies.
@@ -22,12 +22,12 @@ const RULE: &str = "acknowledged";
 
 impl Rule for Acknowledged {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        if let What::Appended {
+        if let EventKind::Appended {
             topic,
             partition,
             records,
             ..
-        } = &event.what
+        } = &event.kind
         {
             for record in records.iter().filter_map(|record| facts.record(*record)) {
                 let is_elsewhere = record.partition.is_some_and(|sent| sent != *partition);
@@ -40,11 +40,11 @@ impl Rule for Acknowledged {
                 }
             }
         }
-        if let What::Request { fate, .. } = &event.what {
+        if let EventKind::Request { fate, .. } = &event.kind {
             self.has_closed |= fate == "closed";
         }
-        let (What::FutureReported { record, outcome } | What::CallbackRan { record, outcome }) =
-            &event.what
+        let (EventKind::FutureReported { record, outcome }
+        | EventKind::CallbackRan { record, outcome }) = &event.kind
         else {
             return;
         };
@@ -205,7 +205,7 @@ mod tests {
             if begins {
                 story.begins(0);
             }
-            story.broker(What::Request {
+            story.broker(EventKind::Request {
                 api: "Produce",
                 version: 9,
                 bytes: 100,

@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, is_final};
 use super::{Found, Glance, Rule};
-use crate::events::{Event, What, Who};
+use crate::events::{Event, EventKind, Who};
 
 /// An application thread learns a record's outcome only after the record's callback has run. Code on the sender's
 /// thread may run between completion and callback, and see that the record is complete.
@@ -15,8 +15,8 @@ const RULE: &str = "callbacks";
 impl Rule for Callbacks {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
         let mut add = |text| found.add(RULE, event.at, text);
-        match &event.what {
-            What::CallbackRan { record: id, .. } => {
+        match &event.kind {
+            EventKind::CallbackRan { record: id, .. } => {
                 let Some(record) = facts.record(*id) else {
                     return add(format!("the callback of {id} ran, which was never offered"));
                 };
@@ -36,7 +36,7 @@ impl Rule for Callbacks {
                     add(format!("the callback of {id} ran after it was dropped"));
                 }
             }
-            What::CallbackDropped { record: id } => {
+            EventKind::CallbackDropped { record: id } => {
                 let Some(record) = facts.record(*id) else {
                     return;
                 };
@@ -46,14 +46,14 @@ impl Rule for Callbacks {
                     ));
                 }
             }
-            What::RecordRefused { record: id, .. }
+            EventKind::RecordRefused { record: id, .. }
                 if facts
                     .record(*id)
                     .is_some_and(|record| record.callback_runs > 0) =>
             {
                 add(format!("{id} was refused, and its callback has run"));
             }
-            What::FutureReported {
+            EventKind::FutureReported {
                 record: id,
                 outcome,
             } if is_final(outcome) => {
@@ -100,7 +100,7 @@ mod tests {
         story.ran(0, acknowledged("t", 0, 0));
         story.reported(0, acknowledged("t", 0, 0));
         story.refuse_calling(1, "t", 0);
-        story.world(What::CallbackDropped {
+        story.world(EventKind::CallbackDropped {
             record: RecordId(1),
         });
         assert_eq!(story.end(), [""; 0]);
@@ -129,7 +129,7 @@ mod tests {
 
         let mut story = Story::new(Callbacks);
         story.send_calling(0, "t", 0);
-        story.world(What::CallbackDropped {
+        story.world(EventKind::CallbackDropped {
             record: RecordId(0),
         });
         assert_eq!(

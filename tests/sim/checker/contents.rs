@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::facts::Facts;
 use super::{Found, Rule};
-use crate::events::{Event, Outcome, RecordId, What};
+use crate::events::{Event, EventKind, Outcome, RecordId};
 use crate::scenario::Scenario;
 
 /// A record in a log has the key, value and headers that were offered, and the given timestamp if there was one; its
@@ -36,8 +36,8 @@ impl Contents {
 
 impl Rule for Contents {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        match &event.what {
-            What::Appended {
+        match &event.kind {
+            EventKind::Appended {
                 topic,
                 records,
                 contents,
@@ -65,8 +65,9 @@ impl Rule for Contents {
                     }
                 }
             }
-            What::Duplicate { records, .. } => self.duplicates.extend(records),
-            What::FutureReported { record, outcome } | What::CallbackRan { record, outcome } => {
+            EventKind::Duplicate { records, .. } => self.duplicates.extend(records),
+            EventKind::FutureReported { record, outcome }
+            | EventKind::CallbackRan { record, outcome } => {
                 let Outcome::Acknowledged {
                     topic, timestamp, ..
                 } = outcome
@@ -143,7 +144,7 @@ mod tests {
             let mut story = story(false);
             story.send_with(0, "t", 5, Some(70));
             if is_duplicate {
-                story.broker(What::Duplicate {
+                story.broker(EventKind::Duplicate {
                     topic: "t".into(),
                     partition: 0,
                     base_offset: 0,

@@ -9,7 +9,7 @@ use super::glance::Glance;
 use super::logs::{Batch, LogId, Logs, Marker, Stored, TopicId};
 use super::settings::Settings;
 use super::transactions::Transactions;
-use crate::events::{Call, CallId, Event, Outcome, ProducerIndex, RecordId, What, Who};
+use crate::events::{Call, CallId, Event, EventKind, Outcome, ProducerIndex, RecordId, Who};
 use crate::scenario::{self, Scenario};
 
 /// Limit above the records of any run: the bytes that a broker wrote may hold no valid record number.
@@ -130,7 +130,7 @@ pub(crate) struct CallFacts {
     pub(crate) id: CallId,
     pub(crate) producer: Option<ProducerIndex>,
     pub(crate) who: Who,
-    pub(crate) what: Call,
+    pub(crate) operation: Call,
     pub(crate) began: Moment,
 }
 
@@ -225,7 +225,7 @@ impl Facts {
     ) -> impl Iterator<Item = RecordId> {
         let calls = self.open_calls.values();
         let calls = calls.filter(move |call| call.producer == Some(producer));
-        calls.filter_map(|call| match call.what {
+        calls.filter_map(|call| match call.operation {
             Call::Send(record) | Call::TrySend(record) => Some(record),
             _ => None,
         })
@@ -271,32 +271,34 @@ impl Facts {
         self.now = event.at;
         self.ended_call = None;
         self.transactions.see(self.event, event);
-        match &event.what {
-            What::CallBegins { call, what } => self.call_begins(event.who, *call, what),
-            What::CallEnds { call, .. } => self.ended_call = self.open_calls.remove(call),
-            What::RecordOffered { .. } => self.offered(event),
-            What::RecordAccepted { record } => self.accepted(*record),
-            What::RecordRefused { record, .. } => {
+        match &event.kind {
+            EventKind::CallBegins { call, operation } => {
+                self.call_begins(event.who, *call, operation)
+            }
+            EventKind::CallEnds { call, .. } => self.ended_call = self.open_calls.remove(call),
+            EventKind::RecordOffered { .. } => self.offered(event),
+            EventKind::RecordAccepted { record } => self.accepted(*record),
+            EventKind::RecordRefused { record, .. } => {
                 let event = self.event;
                 if let Some(record) = self.record_mut(*record) {
                     record.refused = record.refused.or(Some(event));
                 }
             }
-            What::FutureReported { record, outcome } => self.reported(*record, outcome),
-            What::CallbackRan { record, outcome } => {
+            EventKind::FutureReported { record, outcome } => self.reported(*record, outcome),
+            EventKind::CallbackRan { record, outcome } => {
                 self.reported(*record, outcome);
                 if let Some(record) = self.record_mut(*record) {
                     record.callback_runs += 1;
                 }
             }
-            What::CallbackDropped { record } => {
+            EventKind::CallbackDropped { record } => {
                 if let Some(record) = self.record_mut(*record) {
                     record.callback_dropped = true;
                 }
             }
-            What::UserCode { what, act } => self.user_code(event.who, what, act),
-            What::Appended { .. } => self.appended(event),
-            What::Truncated {
+            EventKind::UserCode { piece, act } => self.user_code(event.who, piece, act),
+            EventKind::Appended { .. } => self.appended(event),
+            EventKind::Truncated {
                 topic,
                 incarnation,
                 partition,
@@ -310,7 +312,7 @@ impl Facts {
                 self.logs.truncate(log, *from_offset);
                 self.truncations.push((log, self.event));
             }
-            What::Marker {
+            EventKind::Marker {
                 topic,
                 incarnation,
                 partition,
@@ -332,7 +334,7 @@ impl Facts {
                 };
                 self.logs.mark(log, marker);
             }
-            What::Crashed { producer, .. } => {
+            EventKind::Crashed { producer, .. } => {
                 let moment = self.moment();
                 if let Some(producer) = self.producers.get_mut(*producer) {
                     producer.crashed = Some(moment);
@@ -340,25 +342,25 @@ impl Facts {
                 let producer = Some(*producer);
                 self.open_calls.retain(|_, call| call.producer != producer);
             }
-            What::TopicGone { topic, incarnation } => {
+            EventKind::TopicGone { topic, incarnation } => {
                 let topic = self.topic(topic).0;
                 self.logs.remove(topic, *incarnation);
             }
-            What::FaultBegins { fault } => self.faults.begins(*fault, event.at, self.event),
-            What::FaultEnds { fault } => self.faults.ends(*fault, event.at, self.event),
-            What::Healed => self.faults.heals(event.at, self.event),
-            What::CallWaits { .. }
-            | What::Duplicate { .. }
-            | What::Request { .. }
-            | What::Handshake { .. }
-            | What::LogLine { .. }
-            | What::SenderStep { .. }
-            | What::SenderEnded
-            | What::Intercepted { .. }
-            | What::Reported { .. }
-            | What::OffsetsCommitted { .. }
-            | What::Coordinated { .. }
-            | What::Stuck { .. } => {}
+            EventKind::FaultBegins { fault } => self.faults.begins(*fault, event.at, self.event),
+            EventKind::FaultEnds { fault } => self.faults.ends(*fault, event.at, self.event),
+            EventKind::Healed => self.faults.heals(event.at, self.event),
+            EventKind::CallWaits { .. }
+            | EventKind::Duplicate { .. }
+            | EventKind::Request { .. }
+            | EventKind::Handshake { .. }
+            | EventKind::LogLine { .. }
+            | EventKind::SenderStep { .. }
+            | EventKind::SenderEnded
+            | EventKind::Intercepted { .. }
+            | EventKind::Reported { .. }
+            | EventKind::OffsetsCommitted { .. }
+            | EventKind::Coordinated { .. }
+            | EventKind::Stuck { .. } => {}
         }
     }
 
@@ -374,8 +376,8 @@ impl Facts {
         }
     }
 
-    fn call_begins(&mut self, who: Who, id: CallId, what: &Call) {
-        let record = match what {
+    fn call_begins(&mut self, who: Who, id: CallId, operation: &Call) {
+        let record = match operation {
             Call::Send(record)
             | Call::TrySend(record)
             | Call::Get { record, .. }
@@ -392,7 +394,7 @@ impl Facts {
             .and_then(|record| self.record(record))
             .map(|record| record.producer);
         let producer = of_record.or_else(|| producer_of(who));
-        if matches!(what, Call::Close { .. } | Call::DropProducer) {
+        if matches!(operation, Call::Close { .. } | Call::DropProducer) {
             let now = self.now;
             if let Some(facts) = producer.and_then(|producer| self.producers.get_mut(producer)) {
                 facts.closing = facts.closing.or(Some(now));
@@ -402,16 +404,16 @@ impl Facts {
             id,
             producer,
             who,
-            what: what.clone(),
+            operation: operation.clone(),
             began: self.moment(),
         };
         self.open_calls.insert(id, facts);
     }
 
-    fn user_code(&mut self, who: Who, what: &str, act: &str) {
+    fn user_code(&mut self, who: Who, piece: &str, act: &str) {
         self.user_time += taken_by(act);
         // The logger is attributed to the first producer, whichever wrote the line.
-        let producer = if what == "logger" {
+        let producer = if piece == "logger" {
             Some(0)
         } else {
             producer_of(who)
@@ -436,7 +438,7 @@ impl Facts {
     }
 
     fn offered(&mut self, event: &Event) {
-        let What::RecordOffered {
+        let EventKind::RecordOffered {
             record: id,
             producer,
             topic,
@@ -447,7 +449,7 @@ impl Facts {
             has_callback,
             inside,
             ..
-        } = &event.what
+        } = &event.kind
         else {
             return;
         };
@@ -513,7 +515,7 @@ impl Facts {
     }
 
     fn appended(&mut self, event: &Event) {
-        let What::Appended {
+        let EventKind::Appended {
             topic,
             incarnation,
             partition,
@@ -525,7 +527,7 @@ impl Facts {
             transactional,
             digest,
             ..
-        } = &event.what
+        } = &event.kind
         else {
             return;
         };

@@ -2,7 +2,7 @@
 
 use super::facts::Facts;
 use super::{Found, Rule};
-use crate::events::{Event, Outcome, What};
+use crate::events::{Event, EventKind, Outcome};
 
 /// The failure of a record names its topic, and so does a refusal by user code for one topic.
 ///
@@ -12,14 +12,13 @@ pub(super) struct FailureTexts;
 
 impl Rule for FailureTexts {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        let (record, kind, text) = match &event.what {
-            What::FutureReported { record, outcome } | What::CallbackRan { record, outcome } => {
-                match outcome {
-                    Outcome::Failed(failure) => (*record, &failure.kind, &failure.text),
-                    Outcome::Acknowledged { .. } => return,
-                }
-            }
-            What::RecordRefused { record, kind, text } if is_of_a_topic(kind) => {
+        let (record, kind, text) = match &event.kind {
+            EventKind::FutureReported { record, outcome }
+            | EventKind::CallbackRan { record, outcome } => match outcome {
+                Outcome::Failed(failure) => (*record, &failure.kind, &failure.text),
+                Outcome::Acknowledged { .. } => return,
+            },
+            EventKind::RecordRefused { record, kind, text } if is_of_a_topic(kind) => {
                 (*record, kind, text)
             }
             _ => return,
@@ -72,7 +71,7 @@ mod tests {
             ("Record(ProduceError", 1),
             ("ProducerFailed", 0),
         ] {
-            story.world(What::RecordRefused {
+            story.world(EventKind::RecordRefused {
                 record: RecordId(0),
                 kind: kind.into(),
                 text: "it failed".into(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::facts::{CallFacts, Facts, Moment, RecordFacts};
 use super::{Found, Glance, Rule};
-use crate::events::{Call, CallId, Event, ProducerIndex, RecordId, Returned, What, Who};
+use crate::events::{Call, CallId, Event, EventKind, ProducerIndex, RecordId, Returned, Who};
 
 /// Tolerance, in simulated time.
 pub(crate) const SLACK: Duration = Duration::from_millis(100);
@@ -37,13 +37,13 @@ const DELIVERY: &str = "delivery time";
 
 impl Rule for DeliveryTime {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        match event.what {
-            What::Crashed { producer, .. } => {
+        match event.kind {
+            EventKind::Crashed { producer, .. } => {
                 if let Some(producer) = self.producers.get_mut(producer) {
                     producer.open.clear();
                 }
             }
-            What::RecordAccepted { record } => {
+            EventKind::RecordAccepted { record } => {
                 let Some(producer) = facts.record(record).map(|record| record.producer) else {
                     return;
                 };
@@ -53,7 +53,7 @@ impl Rule for DeliveryTime {
                 }
                 self.producers[producer].open.push_back(record);
             }
-            What::CallbackRan { record, .. } => {
+            EventKind::CallbackRan { record, .. } => {
                 let late = facts.record(record).filter(|record| is_late(facts, record));
                 // A record that was reported earlier has been judged then.
                 if let Some(record) = late.filter(|record| record.done == Some(event.at)) {
@@ -166,14 +166,14 @@ const EARLY: &str = "too early";
 
 impl Rule for CallTime {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        match &event.what {
-            What::CallBegins { call, .. } => {
+        match &event.kind {
+            EventKind::CallBegins { call, .. } => {
                 if let Some(call) = facts.open_calls.get(call) {
                     let pending = AwaitedCall::of(facts, call.clone());
                     self.open.insert(call.id, pending);
                 }
             }
-            What::CallEnds { call, returned } => {
+            EventKind::CallEnds { call, returned } => {
                 let Some(mut pending) = self.open.remove(call) else {
                     return;
                 };
@@ -181,7 +181,7 @@ impl Rule for CallTime {
                 pending.update(facts, None);
                 // Not for a dropped handle, which need not be the last one.
                 let waits_for_all = matches!(
-                    pending.call.what,
+                    pending.call.operation,
                     Call::Flush { .. }
                         | Call::Close { .. }
                         | Call::Commit { .. }
@@ -191,17 +191,17 @@ impl Rule for CallTime {
                     self.too_early.push((pending, event.at));
                 }
             }
-            What::CallbackRan { .. } | What::FutureReported { .. } => {
+            EventKind::CallbackRan { .. } | EventKind::FutureReported { .. } => {
                 for pending in self.open.values_mut() {
                     pending.update(facts, None);
                 }
             }
-            What::Crashed { producer, .. } => {
+            EventKind::Crashed { producer, .. } => {
                 let producer = Some(*producer);
                 self.open
                     .retain(|_, pending| pending.call.producer != producer);
             }
-            What::SenderEnded => {
+            EventKind::SenderEnded => {
                 let Who::Sender(producer) = event.who else {
                     return;
                 };
@@ -221,7 +221,7 @@ impl Rule for CallTime {
             pending.update(facts, None);
             // An awaited future is reported only when its thread continues.
             let is_awaited = |id: RecordId| {
-                facts.open_calls.values().any(|call| match call.what {
+                facts.open_calls.values().any(|call| match call.operation {
                     Call::Get { record, .. } | Call::Await { record } => record == id,
                     _ => false,
                 })
@@ -268,7 +268,7 @@ impl AwaitedCall {
             .producer
             .and_then(|producer| facts.producers.get(producer))
             .map(|producer| &producer.settings);
-        let limit = match &call.what {
+        let limit = match &call.operation {
             // A record may close a batch and fill another, and again after waiting for memory.
             Call::Send(_) => {
                 let packing = facts.packing * 5 + SLACK;
@@ -291,7 +291,7 @@ impl AwaitedCall {
             Call::DropProducer => Some(DROP_TIMEOUT + SLACK),
             Call::Build | Call::Await { .. } => None,
         };
-        let records = match &call.what {
+        let records = match &call.operation {
             Call::Get { record, .. } | Call::Await { record } => vec![*record],
             Call::Flush { .. }
             | Call::Close { .. }
@@ -322,18 +322,18 @@ impl AwaitedCall {
     fn name(&self) -> String {
         format!(
             "{} ({:?} by {:?}, started at {:?})",
-            self.call.id, self.call.what, self.call.who, self.call.began.at
+            self.call.id, self.call.operation, self.call.who, self.call.began.at
         )
     }
 
     fn is_flush_of(&self, producer: ProducerIndex) -> bool {
-        self.call.producer == Some(producer) && matches!(self.call.what, Call::Flush { .. })
+        self.call.producer == Some(producer) && matches!(self.call.operation, Call::Flush { .. })
     }
 
     /// Adds the records whose send calls are in progress: they may be in a batch, and their threads may be packing.
     fn add_sends_in_progress(&mut self, facts: &Facts) {
         let waits_for_batches = matches!(
-            self.call.what,
+            self.call.operation,
             Call::Flush { .. } | Call::Close { .. } | Call::DropProducer
         );
         if !waits_for_batches {
@@ -358,7 +358,7 @@ impl AwaitedCall {
     /// Whether it returns by itself once its records are complete.
     fn waits_for_records(&self) -> bool {
         matches!(
-            self.call.what,
+            self.call.operation,
             Call::Get { .. }
                 | Call::Await { .. }
                 | Call::Flush { .. }
@@ -382,7 +382,7 @@ impl AwaitedCall {
             }
         }
         // Closing tells the coordinator about the end of an open transaction.
-        let closes = matches!(self.call.what, Call::Close { .. } | Call::DropProducer);
+        let closes = matches!(self.call.operation, Call::Close { .. } | Call::DropProducer);
         let producer = self.call.producer;
         if closes && producer.is_some_and(|it| facts.transactions.id(it).is_some()) {
             return;
@@ -395,7 +395,7 @@ impl AwaitedCall {
 
     fn producer_has_counted_all(&self, facts: &Facts, glance: Option<&Glance>) -> bool {
         let is_of_all = matches!(
-            self.call.what,
+            self.call.operation,
             Call::Flush { .. } | Call::Close { .. } | Call::DropProducer
         );
         let counted = self.call.producer.zip(glance).and_then(|(index, glance)| {
@@ -533,7 +533,7 @@ mod tests {
                 let id = story.call(call.clone());
                 story.at_ms(1_000 + limit + late);
                 if ends {
-                    story.thread(What::CallEnds {
+                    story.thread(EventKind::CallEnds {
                         call: id,
                         returned: Returned::Error {
                             kind: "TimedOut".into(),

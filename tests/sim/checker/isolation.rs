@@ -9,7 +9,7 @@ use super::faults::FaultFacts;
 use super::logs::TopicId;
 use super::settings::Settings;
 use super::{Found, Glance, Rule};
-use crate::events::{Event, Failure, Outcome, ProducerIndex, RecordId, What, Who};
+use crate::events::{Event, EventKind, Failure, Outcome, ProducerIndex, RecordId, Who};
 use crate::scenario::{Api, Fault, Scenario};
 
 /// A record is acknowledged if it was accepted for a legal topic that exists from the start, and for a partition that
@@ -105,8 +105,8 @@ fn is_legal(name: &str) -> bool {
 
 impl Rule for Isolation {
     fn see(&mut self, facts: &Facts, event: &Event, _: &mut Found) {
-        match &event.what {
-            What::Appended {
+        match &event.kind {
+            EventKind::Appended {
                 topic, partition, ..
             } => {
                 let (Some(topic), Who::Broker(node)) = (facts.topic_id(topic), event.who) else {
@@ -120,7 +120,8 @@ impl Rule for Isolation {
                     *writer = None;
                 }
             }
-            What::FutureReported { record, outcome } | What::CallbackRan { record, outcome } => {
+            EventKind::FutureReported { record, outcome }
+            | EventKind::CallbackRan { record, outcome } => {
                 let Outcome::Acknowledged { partition, .. } = outcome else {
                     return;
                 };
@@ -129,7 +130,7 @@ impl Rule for Isolation {
                     self.established.insert(place);
                 }
             }
-            What::RecordOffered {
+            EventKind::RecordOffered {
                 record: id,
                 partition: Some(partition),
                 ..
@@ -492,14 +493,13 @@ pub(super) struct ClosedByNobody;
 
 impl Rule for ClosedByNobody {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        let (record, kind) = match &event.what {
-            What::RecordRefused { record, kind, .. } => (*record, kind),
-            What::FutureReported { record, outcome } | What::CallbackRan { record, outcome } => {
-                match outcome {
-                    Outcome::Failed(failure) => (*record, &failure.kind),
-                    Outcome::Acknowledged { .. } => return,
-                }
-            }
+        let (record, kind) = match &event.kind {
+            EventKind::RecordRefused { record, kind, .. } => (*record, kind),
+            EventKind::FutureReported { record, outcome }
+            | EventKind::CallbackRan { record, outcome } => match outcome {
+                Outcome::Failed(failure) => (*record, &failure.kind),
+                Outcome::Acknowledged { .. } => return,
+            },
             _ => return,
         };
         let producer = facts.record(record).map(|record| record.producer);
@@ -633,7 +633,7 @@ mod tests {
             let mut story = isolation(SHORT, &[fault(what.clone())]);
             story.begins(0);
             if ends {
-                story.at_ms(5).world(What::FaultEnds { fault: 0 });
+                story.at_ms(5).world(EventKind::FaultEnds { fault: 0 });
             }
             story.at_ms(200).send(0, "t", 0);
             story.reported(0, expired());
@@ -660,11 +660,11 @@ mod tests {
             story.at_ms(sent_ms).send(0, "t", 0);
             story.at_ms(5);
             if sent_ms < 5 {
-                story.world(What::Healed);
+                story.world(EventKind::Healed);
             } else {
                 story = isolation(SHORT, &[fault(Fault::Hang { node: 0 })]);
                 story.begins(0);
-                story.at_ms(5).world(What::Healed);
+                story.at_ms(5).world(EventKind::Healed);
                 story.at_ms(sent_ms).send(0, "t", 0);
             }
             story.reported(0, expired());
@@ -681,7 +681,7 @@ mod tests {
             });
             let mut story = isolation(SHORT, &[again]);
             story.begins(0);
-            story.world(What::Healed);
+            story.world(EventKind::Healed);
             story.at_ms(200).send(0, "t", partition);
             story.reported(0, expired());
             assert_eq!(story.end().len(), expected, "{partition}");

@@ -7,7 +7,7 @@ use super::transactions::{
     Transaction, has_held_back, is_beyond_promise, is_late, is_lied_about, is_lost,
 };
 use super::{Found, Glance, Rule};
-use crate::events::{Call, Event, ProducerIndex, What};
+use crate::events::{Call, Event, EventKind, ProducerIndex};
 use crate::scenario::{Api, Fault};
 
 /// When `commit_transaction` or `abort_transaction` has returned success,
@@ -35,7 +35,7 @@ const INVALID_TXN_STATE: i16 = 48;
 
 impl Rule for LeftOpen {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        let What::CallEnds { returned, .. } = &event.what else {
+        let EventKind::CallEnds { returned, .. } = &event.kind else {
             return;
         };
         let Some(call) = facts
@@ -46,7 +46,7 @@ impl Rule for LeftOpen {
             return;
         };
         let (Call::Commit { .. } | Call::Abort { .. }, Some(producer)) =
-            (&call.what, call.producer)
+            (&call.operation, call.producer)
         else {
             return;
         };
@@ -60,7 +60,7 @@ impl Rule for LeftOpen {
         }
         let text = format!(
             "{:?} of producer {producer} returned, and a transaction is open at the coordinator since event {since}",
-            call.what
+            call.operation
         );
         found.add(RULE, event.at, text);
     }

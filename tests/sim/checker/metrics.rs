@@ -7,7 +7,7 @@ use kafka_producer::ProducerSnapshot;
 
 use super::facts::{Facts, producer_of};
 use super::{Found, Glance, Moment, Rule};
-use crate::events::{Event, ProducerIndex, RecordId, Report, What};
+use crate::events::{Event, EventKind, ProducerIndex, RecordId, Report};
 
 /// A reporter's calls come in order: `context_change`, `init`, metric changes and removals, `close`; the first two and
 /// the last once each. A metric is added once, and removed only if it was added. When the run is idle, the metrics
@@ -41,9 +41,9 @@ const APP_INFO: &str = "app-info:";
 
 impl ReporterCalls {
     /// The violation, if this call is illegal at this time.
-    fn note(&mut self, what: &Report) -> Option<String> {
+    fn note(&mut self, report: &Report) -> Option<String> {
         let phase = self.phase;
-        let is_right = match what {
+        let is_right = match report {
             Report::Context => {
                 self.phase = Phase::HasContext;
                 phase == Phase::New
@@ -60,16 +60,16 @@ impl ReporterCalls {
                 phase != Phase::IsClosed && !is_open
             }
         };
-        (!is_right).then(|| format!("{what:?} in phase {phase:?}"))
+        (!is_right).then(|| format!("{report:?} in phase {phase:?}"))
     }
 }
 
 impl Rule for Reporters {
     fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
-        let What::Reported { producer, what } = &event.what else {
+        let EventKind::Reported { producer, report } = &event.kind else {
             return;
         };
-        if let Some(wrong) = self.calls.entry(*producer).or_default().note(what) {
+        if let Some(wrong) = self.calls.entry(*producer).or_default().note(report) {
             let text = format!("a reporter of producer {producer} is called with {wrong}");
             found.add(REPORTERS, event.at, text);
         }
@@ -167,9 +167,9 @@ impl Totals {
 
 impl Rule for Totals {
     fn see(&mut self, facts: &Facts, event: &Event, _: &mut Found) {
-        match &event.what {
-            What::RecordRefused { record, kind, .. } => self.note(facts, *record, kind),
-            What::CallBegins { what, .. } if what.is_transactional() => {
+        match &event.kind {
+            EventKind::RecordRefused { record, kind, .. } => self.note(facts, *record, kind),
+            EventKind::CallBegins { operation, .. } if operation.is_transactional() => {
                 self.transactional.extend(producer_of(event.who));
             }
             _ => {}
@@ -234,9 +234,12 @@ mod tests {
 
     fn story_of(reports: &[Report]) -> Story {
         let mut story = Story::new(Reporters::default());
-        for what in reports {
-            let what = what.clone();
-            story.world(What::Reported { producer: 0, what });
+        for report in reports {
+            let report = report.clone();
+            story.world(EventKind::Reported {
+                producer: 0,
+                report,
+            });
         }
         story
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::facts::{Facts, RecordFacts};
 use super::logs::TopicId;
 use super::{Found, Glance, Rule};
-use crate::events::{Call, Event, Outcome, ProducerIndex, Returned, What};
+use crate::events::{Call, Event, EventKind, Outcome, ProducerIndex, Returned};
 
 /// A time-out error comes no earlier than its time-out.
 ///
@@ -26,8 +26,8 @@ const RULE: &str = "too soon";
 
 impl Rule for NotEarly {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        match &event.what {
-            What::CallEnds {
+        match &event.kind {
+            EventKind::CallEnds {
                 returned: Returned::Error { kind, .. },
                 ..
             } => {
@@ -35,7 +35,7 @@ impl Rule for NotEarly {
                     return;
                 };
                 let is_time = kind.contains("MetadataTimeout") || kind.contains("BufferExhausted");
-                let waits = matches!(call.what, Call::Send(_) | Call::PartitionsFor { .. });
+                let waits = matches!(call.operation, Call::Send(_) | Call::PartitionsFor { .. });
                 let producer = call.producer.and_then(|it| facts.producers.get(it));
                 let Some(producer) = producer.filter(|_| is_time && waits) else {
                     return;
@@ -45,17 +45,17 @@ impl Rule for NotEarly {
                     let text = format!(
                         "{} ({:?}) timed out after {waited:?}, and max.block.ms={}: {kind}",
                         call.id,
-                        call.what,
+                        call.operation,
                         producer.settings.max_block.as_millis()
                     );
                     found.add(RULE, event.at, text);
                 }
             }
-            What::CallbackRan {
+            EventKind::CallbackRan {
                 record,
                 outcome: Outcome::Failed(failure),
             }
-            | What::FutureReported {
+            | EventKind::FutureReported {
                 record,
                 outcome: Outcome::Failed(failure),
             } if failure.kind == "DeliveryTimeout" => {

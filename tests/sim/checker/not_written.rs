@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, RecordFacts, is_final};
 use super::{Found, Rule};
-use crate::events::{Event, Outcome, What};
+use crate::events::{Event, EventKind, Outcome};
 
 /// Checked when a record is refused or fails, and at each write.
 ///
@@ -14,8 +14,8 @@ const RULE: &str = "not written";
 
 impl Rule for NotWritten {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        match &event.what {
-            What::Appended { records, .. } => {
+        match &event.kind {
+            EventKind::Appended { records, .. } => {
                 for record in records.iter().filter_map(|record| facts.record(*record)) {
                     let is_final =
                         record.refused.is_some() || is_called_so(record.outcome.as_ref());
@@ -26,8 +26,9 @@ impl Rule for NotWritten {
                     }
                 }
             }
-            What::RecordRefused { record, .. } => check(facts, *record, event, found),
-            What::FutureReported { record, outcome } | What::CallbackRan { record, outcome }
+            EventKind::RecordRefused { record, .. } => check(facts, *record, event, found),
+            EventKind::FutureReported { record, outcome }
+            | EventKind::CallbackRan { record, outcome }
                 if is_called_so(Some(outcome)) =>
             {
                 check(facts, *record, event, found);

@@ -6,7 +6,7 @@ use super::facts::Facts;
 use super::transactions::{KnownEnd, OffsetsCall, Transaction, is_lied_about, is_lost};
 use super::transactions::{has_held_back, is_beyond_promise, seen};
 use super::{Found, Glance, Rule};
-use crate::events::{Event, What};
+use crate::events::{Event, EventKind};
 
 /// Each call commits an offset of its own, so a committed offset identifies its call.
 ///
@@ -35,7 +35,7 @@ const RULE: &str = "offsets";
 
 impl Rule for OffsetsAgree {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        let What::OffsetsCommitted { group, offsets, .. } = &event.what else {
+        let EventKind::OffsetsCommitted { group, offsets, .. } = &event.kind else {
             return;
         };
         for (topic, partition, offset) in offsets {

@@ -7,7 +7,7 @@ use super::facts::{Facts, RecordFacts};
 use super::logs::LogId;
 use super::settings::Settings;
 use super::{Found, Glance, Rule};
-use crate::events::{Event, Outcome, ProducerIndex, RecordId, What, Who};
+use crate::events::{Event, EventKind, Outcome, ProducerIndex, RecordId, Who};
 use crate::scenario::Fault;
 
 /// Applies within one log, to records sent outside of user code: a record sent inside the `send` of another may be
@@ -43,16 +43,16 @@ const RULE: &str = "order";
 
 impl Rule for Order {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        match &event.what {
-            What::Appended { records, .. } => {
+        match &event.kind {
+            EventKind::Appended { records, .. } => {
                 for record in records.iter().filter_map(|record| facts.record(*record)) {
                     self.written(facts, record, event, found);
                 }
             }
-            What::Request { fate, .. } => {
+            EventKind::Request { fate, .. } => {
                 self.is_split |= fate.contains("MESSAGE_TOO_LARGE");
             }
-            What::Truncated {
+            EventKind::Truncated {
                 topic,
                 incarnation,
                 partition,

@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, is_final};
 use super::{Found, Glance, Moment, Rule};
-use crate::events::{Event, What};
+use crate::events::{Event, EventKind};
 
 /// Future and callback report the same outcome. At the end all outcomes are reported. Whenever nothing is left to send,
 /// the producer has counted each accepted record as acknowledged or failed; it may also have counted records whose send
@@ -17,8 +17,8 @@ const RULE: &str = "outcomes";
 
 impl Rule for Outcomes {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        let (What::FutureReported { record, outcome } | What::CallbackRan { record, outcome }) =
-            &event.what
+        let (EventKind::FutureReported { record, outcome }
+        | EventKind::CallbackRan { record, outcome }) = &event.kind
         else {
             return;
         };
@@ -137,8 +137,8 @@ mod tests {
             let mut story = Story::new(Outcomes);
             story.send(0, "t", 0);
             story.send(1, "t", 0);
-            story.sender(What::UserCode {
-                what: "callback",
+            story.sender(EventKind::UserCode {
+                piece: "callback",
                 act: act.into(),
             });
             assert_eq!(story.end().len(), expected, "{act}");

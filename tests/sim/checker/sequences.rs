@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::facts::{Facts, RecordFacts};
 use super::logs::{Batch, LogId, TopicId};
 use super::{Found, Glance, Rule};
-use crate::events::{Event, Outcome, What};
+use crate::events::{Event, EventKind, Outcome};
 
 /// The batch that this event has written, if it has a sequence number.
 fn numbered<'f>(facts: &'f Facts, event: &Event) -> Option<&'f Batch> {
-    match event.what {
-        What::Appended { producer_id, .. } if producer_id >= 0 => facts.logs.batches.last(),
+    match event.kind {
+        EventKind::Appended { producer_id, .. } if producer_id >= 0 => facts.logs.batches.last(),
         _ => None,
     }
 }

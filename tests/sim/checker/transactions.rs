@@ -7,7 +7,7 @@ use kafka_producer::internals::simulation::Coordinated;
 
 use super::facts::{Facts, RecordFacts, producer_of};
 use super::logs::{Batch, Fate, Marker, Stored};
-use crate::events::{Call, CallId, Event, ProducerIndex, Returned, What};
+use crate::events::{Call, CallId, Event, EventKind, ProducerIndex, Returned};
 use crate::scenario::{Fault, Scenario};
 
 /// All transactions of a run, by producer.
@@ -38,7 +38,7 @@ struct OfProducer {
 #[derive(Debug)]
 struct TransactionalCallFacts {
     producer: ProducerIndex,
-    what: Call,
+    operation: Call,
     known_before: Option<KnownEnd>,
 }
 
@@ -194,24 +194,24 @@ impl Transactions {
     }
 
     pub(super) fn see(&mut self, number: u64, event: &Event) {
-        match &event.what {
-            What::CallBegins { call, what } if what.is_transactional() => {
+        match &event.kind {
+            EventKind::CallBegins { call, operation } if operation.is_transactional() => {
                 if let Some(producer) = producer_of(event.who) {
-                    let known_before = self.begins(number, producer, what);
+                    let known_before = self.begins(number, producer, operation);
                     let open_call = TransactionalCallFacts {
                         producer,
-                        what: what.clone(),
+                        operation: operation.clone(),
                         known_before,
                     };
                     self.calls.insert(*call, open_call);
                 }
             }
-            What::CallEnds { call, returned } => {
+            EventKind::CallEnds { call, returned } => {
                 if let Some(open_call) = self.calls.remove(call) {
                     self.ended(number, &open_call, returned);
                 }
             }
-            What::Coordinated {
+            EventKind::Coordinated {
                 transactional_id,
                 change,
                 ..
@@ -229,25 +229,30 @@ impl Transactions {
                     ends.push((number, *change));
                 }
             },
-            What::Crashed { producer, .. } => {
+            EventKind::Crashed { producer, .. } => {
                 if let Some(own) = self.producers.get_mut(*producer) {
                     own.crashed = own.crashed.or(Some(number));
                 }
             }
             // The new cluster knows no transactions.
-            What::FaultBegins { fault } if self.rebuilds.contains(fault) => self.open.clear(),
+            EventKind::FaultBegins { fault } if self.rebuilds.contains(fault) => self.open.clear(),
             _ => {}
         }
     }
 
-    fn begins(&mut self, number: u64, producer: ProducerIndex, what: &Call) -> Option<KnownEnd> {
+    fn begins(
+        &mut self,
+        number: u64,
+        producer: ProducerIndex,
+        operation: &Call,
+    ) -> Option<KnownEnd> {
         let own = self.producers.get_mut(producer)?;
-        if let Call::InitTransactions { .. } = what {
+        if let Call::InitTransactions { .. } = operation {
             own.first_asked = own.first_asked.or(Some(number));
         }
         let open = own.all.last_mut().filter(|last| !last.is_settled)?;
         let before = open.known_end;
-        match what {
+        match operation {
             Call::Commit { .. } => {
                 open.ending = open.ending.or(Some(number));
                 open.known_end = KnownEnd::InDoubt;
@@ -273,7 +278,7 @@ impl Transactions {
         let Some(own) = self.producers.get_mut(call.producer) else {
             return;
         };
-        match (&call.what, returned) {
+        match (&call.operation, returned) {
             (Call::InitTransactions { .. }, Returned::Ok) => {
                 own.initialized = own.initialized.or(Some(number));
             }
@@ -297,7 +302,7 @@ impl Transactions {
             return;
         };
         let kind = returned.kind();
-        match &call.what {
+        match &call.operation {
             Call::Commit { .. } => match kind {
                 None => (open.known_end, open.is_settled) = (KnownEnd::Committed, true),
                 Some("TimedOut") => {}

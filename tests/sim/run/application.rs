@@ -16,7 +16,7 @@ use kafka_producer::{FutureRecordMetadata, Header, ProducerRecord};
 
 use super::stage::{Producer, Stage, headers_of, outcome, value_of};
 use super::user_code::{Callback, PANIC, Piece};
-use crate::events::{Call, CallId, ProducerIndex, RecordId, Returned, What};
+use crate::events::{Call, CallId, EventKind, ProducerIndex, RecordId, Returned};
 use crate::scenario::{Burst, How, Op, Thread};
 
 /// One application thread.
@@ -117,16 +117,16 @@ impl ThreadOf {
         self.stage.oldest(self.producer, self.thread)
     }
 
-    pub(super) fn begin(&self, what: Call) -> CallId {
+    pub(super) fn begin(&self, operation: Call) -> CallId {
         let call = self.stage.new_call();
-        self.stage.emit(What::CallBegins { call, what });
+        self.stage.emit(EventKind::CallBegins { call, operation });
         self.call.set(Some(call));
         call
     }
 
     pub(super) fn end(&self, call: CallId, returned: Returned) {
         self.call.set(None);
-        self.stage.emit(What::CallEnds { call, returned });
+        self.stage.emit(EventKind::CallEnds { call, returned });
     }
 
     fn end_with<T, E: std::fmt::Debug + std::fmt::Display>(
@@ -185,7 +185,7 @@ impl ThreadOf {
         let has_callback = piece.is_some() && burst.how == How::Send;
         let headers = headers_of(id, burst.headers);
         let timestamp = burst.stamped.then_some(FIRST_TIMESTAMP + id.0 as i64);
-        self.stage.emit(What::RecordOffered {
+        self.stage.emit(EventKind::RecordOffered {
             record: id,
             producer: self.producer,
             topic: burst.topic.clone(),
@@ -253,7 +253,7 @@ impl ThreadOf {
             }
         };
         let (kind, text) = refused;
-        self.stage.emit(What::RecordRefused {
+        self.stage.emit(EventKind::RecordRefused {
             record: id,
             kind,
             text,
@@ -261,7 +261,7 @@ impl ThreadOf {
     }
 
     fn accepted(&self, record: RecordId, future: FutureRecordMetadata) {
-        self.stage.emit(What::RecordAccepted { record });
+        self.stage.emit(EventKind::RecordAccepted { record });
         self.stage.keep(self.producer, self.thread, record, future);
     }
 
@@ -302,7 +302,7 @@ impl ThreadOf {
             Err(error) if *error.kind() == kafka_producer::ProduceErrorKind::Pending
         );
         if !is_pending {
-            self.stage.emit(What::FutureReported {
+            self.stage.emit(EventKind::FutureReported {
                 record,
                 outcome: outcome(result.as_ref()),
             });
@@ -326,7 +326,7 @@ impl ThreadOf {
                 }
             }
         };
-        self.stage.emit(What::FutureReported {
+        self.stage.emit(EventKind::FutureReported {
             record,
             outcome: outcome(result.as_ref()),
         });
@@ -337,7 +337,7 @@ impl ThreadOf {
     fn poll_once(&self, record: RecordId, mut future: FutureRecordMetadata) {
         let waker = Waker::from(Arc::new(Bomb));
         match Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(result) => self.stage.emit(What::FutureReported {
+            Poll::Ready(result) => self.stage.emit(EventKind::FutureReported {
                 record,
                 outcome: outcome(result.as_ref()),
             }),
@@ -372,9 +372,9 @@ pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: P
         return;
     };
     let call = stage.new_call();
-    stage.emit(What::CallBegins {
+    stage.emit(EventKind::CallBegins {
         call,
-        what: Call::DropProducer,
+        operation: Call::DropProducer,
     });
     let _ = close(parking, &producer, Some(DROP_TIMEOUT)).await;
     // Before the next step the observer gets a snapshot of the closed producer.
@@ -384,7 +384,7 @@ pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: P
     let dropped = stage.producers.borrow_mut()[index].producer.take();
     // Other threads may still be in a call, which then drops the producer at its end.
     drop(dropped);
-    stage.emit(What::CallEnds {
+    stage.emit(EventKind::CallEnds {
         call,
         returned: Returned::Ok,
     });
@@ -413,8 +413,8 @@ fn explode() {
         if stage.is_muted.get() {
             return;
         }
-        stage.emit(What::UserCode {
-            what: "waker",
+        stage.emit(EventKind::UserCode {
+            piece: "waker",
             act: "Panics".into(),
         });
     }

@@ -12,7 +12,7 @@ use kafka_producer::{
 
 use super::application::ThreadOf;
 use super::stage::{Producer, Stage};
-use crate::events::{Call, CallId, ProducerIndex, Returned, What};
+use crate::events::{Call, CallId, EventKind, ProducerIndex, Returned};
 use crate::scenario::{Crash, TransactionOp, TxnStage};
 
 /// The application's view of its transactions, from the results of its calls.
@@ -405,14 +405,14 @@ impl Last<'_> {
         let producer = self.stage.producer(self.index)?;
         let call: CallId = self.stage.new_call();
         let timeout = Some(self.timeout);
-        self.stage.emit(What::CallBegins {
+        self.stage.emit(EventKind::CallBegins {
             call,
-            what: made.event(timeout),
+            operation: made.event(timeout),
         });
         let result = made
             .make(self.stage, self.parking, self.index, &producer, timeout)
             .await;
-        self.stage.emit(What::CallEnds {
+        self.stage.emit(EventKind::CallEnds {
             call,
             returned: returned(&result),
         });

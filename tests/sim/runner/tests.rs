@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::events::{Outcome, RecordId, What, Who};
+use crate::events::{EventKind, Outcome, RecordId, Who};
 use crate::scenario::{Act, Fault, Op};
 use crate::trace::records;
 
@@ -26,7 +26,7 @@ fn all_is_well(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
                 producer: 0,
                 thread: 0,
             };
-            let offered = What::RecordOffered {
+            let offered = EventKind::RecordOffered {
                 record,
                 producer: 0,
                 topic: burst.topic.clone(),
@@ -38,7 +38,7 @@ fn all_is_well(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
                 has_callback: burst.callback.is_some(),
                 inside: false,
             };
-            let reported = What::FutureReported {
+            let reported = EventKind::FutureReported {
                 record,
                 outcome: Outcome::Acknowledged {
                     topic: burst.topic.clone(),
@@ -47,11 +47,11 @@ fn all_is_well(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
                     timestamp: -1,
                 },
             };
-            for what in [offered, What::RecordAccepted { record }, reported] {
+            for kind in [offered, EventKind::RecordAccepted { record }, reported] {
                 see(&Event {
                     at: report.simulated,
                     who,
-                    what,
+                    kind,
                 });
             }
             report.records += 1;

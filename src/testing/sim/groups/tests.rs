@@ -75,7 +75,7 @@ fn a_consumer_that_claims_membership_has_to_be_a_member() {
             .into(),
     };
     groups.set_members(&"g".into(), members);
-    for (said, expected) in [
+    for (given, expected) in [
         (nobody(), Ok(())),
         (member(4, "a", None), Ok(())),
         (member(4, "b", Some("named")), Ok(())),
@@ -92,9 +92,9 @@ fn a_consumer_that_claims_membership_has_to_be_a_member() {
         ),
     ] {
         assert_eq!(
-            commit(&mut groups, PRODUCER, &said, 1),
+            commit(&mut groups, PRODUCER, &given, 1),
             expected,
-            "{said:?}"
+            "{given:?}"
         );
     }
     let offsets = [(partition(), offset(1))];

@@ -159,11 +159,11 @@ fn only_the_producer_that_has_the_id_may_add_to_a_transaction_or_end_it() {
         ("t", producer.id, -1, Some(ErrorCode::ProducerFenced)),
         ("t", producer.id, 0, None),
     ] {
-        let said = ProducerIdAndEpoch::new(id, epoch);
-        let added = it.ids.add(name, said, [partition()], START);
-        assert_eq!(added.err(), error, "{name} {said}");
-        let ended = it.ids.end(name, said, true, START);
-        assert_eq!(ended.err(), error, "{name} {said}");
+        let given = ProducerIdAndEpoch::new(id, epoch);
+        let added = it.ids.add(name, given, [partition()], START);
+        assert_eq!(added.err(), error, "{name} {given}");
+        let ended = it.ids.end(name, given, true, START);
+        assert_eq!(ended.err(), error, "{name} {given}");
     }
 }
 

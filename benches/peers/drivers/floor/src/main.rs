@@ -201,9 +201,9 @@ fn unable(setup: &Setup) -> Option<&'static str> {
     } else if setup.idempotent {
         Some("its batches are made beforehand and carry no sequence numbers")
     } else if setup.bootstrap.contains(',') {
-        Some("it knows one broker")
+        Some("it supports one broker only")
     } else if setup.authority.is_some() {
-        Some("it speaks no TLS; see cipher-alone")
+        Some("it does not use TLS; see cipher-alone")
     } else {
         None
     }
