@@ -118,7 +118,7 @@ fn write_properties(cluster: &Cluster) -> Result<PathBuf, Box<dyn Error>> {
     cluster.create_scram_user(USER, PASSWORD)?;
     let servers = cluster
         .bootstrap_servers_of(SECURE)
-        .ok_or("the listener is configured")?;
+        .ok_or("the listener is not configured")?;
     let trusted = cluster.folder().join("authority.pem");
     fs::write(&trusted, AUTHORITY)?;
     let file = cluster.folder().join("client.properties");

@@ -42,10 +42,10 @@ pub fn count(
                     Some(reason_unless_interrupted(counter.allocations("process"))?);
             }
             Extra::Instructions => {
-                extras.instructions = Some(reason_unless_interrupted(counter.instructions())?)
+                extras.instructions = Some(reason_unless_interrupted(counter.instructions())?);
             }
             Extra::Syscalls => {
-                extras.syscalls = Some(reason_unless_interrupted(counter.syscalls())?)
+                extras.syscalls = Some(reason_unless_interrupted(counter.syscalls())?);
             }
         }
     }

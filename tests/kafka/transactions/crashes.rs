@@ -188,13 +188,13 @@ impl<'c> Run<'c> {
         );
         match (what, attempt) {
             (Some("begun"), Some(attempt)) => {
-                drop(self.results.insert(attempt, TransactionResult::Unknown))
+                drop(self.results.insert(attempt, TransactionResult::Unknown));
             }
             (Some("committed"), Some(attempt)) => {
-                drop(self.results.insert(attempt, TransactionResult::Committed))
+                drop(self.results.insert(attempt, TransactionResult::Committed));
             }
             (Some("aborted"), Some(attempt)) => {
-                drop(self.results.insert(attempt, TransactionResult::Aborted))
+                drop(self.results.insert(attempt, TransactionResult::Aborted));
             }
             (Some("failed"), _) => {
                 self.failed += 1;

@@ -273,7 +273,7 @@ impl Facts {
         self.transactions.see(self.event, event);
         match &event.kind {
             EventKind::CallBegins { call, operation } => {
-                self.call_begins(event.who, *call, operation)
+                self.call_begins(event.who, *call, operation);
             }
             EventKind::CallEnds { call, .. } => self.ended_call = self.open_calls.remove(call),
             EventKind::RecordOffered { .. } => self.offered(event),

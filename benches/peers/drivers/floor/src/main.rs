@@ -201,7 +201,7 @@ fn unable(setup: &Setup) -> Option<&'static str> {
     } else if setup.idempotent {
         Some("its batches are made beforehand and carry no sequence numbers")
     } else if setup.bootstrap.contains(',') {
-        Some("it supports one broker only")
+        Some("it knows one broker")
     } else if setup.authority.is_some() {
         Some("it does not use TLS; see cipher-alone")
     } else {
