@@ -136,7 +136,7 @@ fn the_allocations_of_a_new_topic_hardly_grow_with_the_number_of_cached_topics()
         for number in known..known + count {
             let topic = format!("topic-{number}");
             rig.create_topic(&topic, 1);
-            rig.get_to_know(&topic);
+            rig.fetch_metadata(&topic);
         }
         known += count;
         known

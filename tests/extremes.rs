@@ -55,9 +55,9 @@ enum World {
     /// A broker that works.
     Up,
     /// A broker that does not respond to requests of this API.
-    Mute(Api),
+    Silent(Api),
     /// A broker that closes the connection on a request of this API.
-    Rude(Api),
+    ClosingOn(Api),
     /// A server that speaks another protocol.
     Other,
     /// A broker that rejects every batch with this error; the topic has 200 partitions.
@@ -124,33 +124,33 @@ const CASES: &[Case] = &[
     case(
         &[],
         World::Refusing200(ErrorCode::NotEnoughReplicas),
-        "every batch of 200 partitions is refused for want of replicas",
+        "every batch of 200 partitions is refused with NOT_ENOUGH_REPLICAS",
     ),
     case(
         &[("retry.backoff.ms", "0")],
         World::Refusing200(ErrorCode::NotEnoughReplicas),
-        "every batch of 200 partitions is refused for want of replicas",
+        "every batch of 200 partitions is refused with NOT_ENOUGH_REPLICAS",
     ),
     case(
         &[("retry.backoff.ms", "0"), ("acks", "1")],
         World::Refusing200(ErrorCode::NotLeaderOrFollower),
-        "every batch of 200 partitions is refused by who leads no more",
+        "every batch of 200 partitions is refused with NOT_LEADER_OR_FOLLOWER",
     ),
-    case(&[("metadata.max.age.ms", "0")], World::Up, "all is well"),
+    case(&[("metadata.max.age.ms", "0")], World::Up, "no fault"),
     case(
         &[("metadata.max.age.ms", "0"), ("retry.backoff.ms", "0")],
         World::Up,
-        "all is well",
+        "no fault",
     ),
-    case(&[("request.timeout.ms", "0")], World::Up, "all is well"),
+    case(&[("request.timeout.ms", "0")], World::Up, "no fault"),
     case(
         &[
             ("request.timeout.ms", "1"),
             ("retry.backoff.ms", "0"),
             ("reconnect.backoff.ms", "0"),
         ],
-        World::Mute(Api::Metadata),
-        "the broker does not answer for metadata",
+        World::Silent(Api::Metadata),
+        "the broker does not respond to metadata requests",
     ),
     case(
         &[
@@ -169,18 +169,14 @@ const CASES: &[Case] = &[
         World::Hung,
         "the broker hangs",
     ),
-    case(
-        &[("connections.max.idle.ms", "0")],
-        World::Up,
-        "all is well",
-    ),
+    case(&[("connections.max.idle.ms", "0")], World::Up, "no fault"),
     case(
         &[
             ("connections.max.idle.ms", "1"),
             ("reconnect.backoff.ms", "0"),
         ],
         World::Up,
-        "all is well",
+        "no fault",
     ),
     case(
         &[
@@ -188,17 +184,17 @@ const CASES: &[Case] = &[
             ("metadata.max.age.ms", "0"),
         ],
         World::Up,
-        "all is well",
+        "no fault",
     ),
     case(
         &[("reconnect.backoff.ms", "0"), ("retry.backoff.ms", "0")],
-        World::Rude(Api::Metadata),
-        "the broker closes the connection when it is asked for metadata",
+        World::ClosingOn(Api::Metadata),
+        "the broker closes the connection on a metadata request",
     ),
     case(
         &[("reconnect.backoff.ms", "0"), ("retry.backoff.ms", "0")],
-        World::Rude(Api::ApiVersions),
-        "the broker closes the connection when it is asked for its versions",
+        World::ClosingOn(Api::ApiVersions),
+        "the broker closes the connection on a version request",
     ),
     case(
         &[("reconnect.backoff.ms", "0"), ("retry.backoff.ms", "0")],
@@ -301,12 +297,12 @@ fn watch(case: &Case) -> Seen {
     let mut servers = cluster.bootstrap_servers();
     match &case.world {
         World::Up => {}
-        World::Mute(api) => {
+        World::Silent(api) => {
             cluster
                 .script(Rule::on(*api).always().never_answer())
                 .unwrap();
         }
-        World::Rude(api) => {
+        World::ClosingOn(api) => {
             cluster.script(Rule::on(*api).always().close()).unwrap();
         }
         World::Refusing200(code) => {
@@ -377,14 +373,14 @@ fn unused_address() -> String {
 }
 
 /// A server that writes the same bytes on each connection, and closes it.
-fn server(says: &'static [u8], count: &Arc<AtomicU64>) -> String {
+fn server(bytes: &'static [u8], count: &Arc<AtomicU64>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let count = Arc::clone(count);
     // The thread ends with the test's process.
     thread::spawn(move || {
         for mut client in listener.incoming().flatten() {
-            let _ = client.write_all(says);
+            let _ = client.write_all(bytes);
             count.fetch_add(1, Ordering::Relaxed);
         }
     });

@@ -67,13 +67,13 @@ fn a_comment_of_ids_is_distinguished_from_one_with_words() {
     ] {
         assert!(is_ids_alone(bare), "{bare}");
     }
-    for told in [
+    for explained in [
         "SE-15: it can be sent again",
         "Java: SenderTest#testRetries",
         "as MD-5",
         "",
     ] {
-        assert!(!is_ids_alone(told), "{told}");
+        assert!(!is_ids_alone(explained), "{explained}");
     }
     let text =
         "/// SE-15\n/// and more\nfn a() {}\n    // KP-1\nlet x = 1; // no comment of its own\n";

@@ -125,19 +125,19 @@ fn faults_of_lists(classes: &[Class]) -> Vec<String> {
     for class in classes {
         let name = &class.name;
         if !seen.insert((name.as_str(), "")) {
-            faults.push(format!("{name} stands twice"));
+            faults.push(format!("{name} is listed twice"));
         }
         let rows = class.rows.len();
         if rows != class.listed || rows > class.has {
             let (listed, has) = (class.listed, class.has);
             faults.push(format!(
-                "{name} is to have {listed} rows of {has}, not {rows}"
+                "{name} must have {listed} rows of {has}, not {rows}"
             ));
         }
         for row in &class.rows {
             let test = &row.test;
             if !seen.insert((name, test)) {
-                faults.push(format!("{name}#{test} stands twice"));
+                faults.push(format!("{name}#{test} is listed twice"));
             }
             if row.ours.is_empty() != row.none.is_some() {
                 let either = "has neither a test of ours nor a reason, or both";
@@ -153,18 +153,18 @@ fn faults_of_lists(classes: &[Class]) -> Vec<String> {
 fn disagreements(classes: &[Class], named: &Named) -> Vec<String> {
     let mut faults = Vec::new();
     for class in classes {
-        let mut told: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut naming: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (ours, tests) in named {
             for (_, test) in tests.iter().filter(|(name, _)| *name == class.name) {
-                told.entry(test).or_default().insert(ours);
+                naming.entry(test).or_default().insert(ours);
             }
         }
         let name = &class.name;
         for row in &class.rows {
             let test = &row.test;
-            let told = told.remove(test.as_str()).unwrap_or_default();
+            let naming = naming.remove(test.as_str()).unwrap_or_default();
             let listed: BTreeSet<&str> = row.ours.iter().map(String::as_str).collect();
-            for ours in listed.difference(&told) {
+            for ours in listed.difference(&naming) {
                 let what = if named.contains_key(*ours) {
                     "does not name it"
                 } else {
@@ -172,14 +172,14 @@ fn disagreements(classes: &[Class], named: &Named) -> Vec<String> {
                 };
                 faults.push(format!("{name}#{test}: {ours} {what}"));
             }
-            for ours in told.difference(&listed) {
+            for ours in naming.difference(&listed) {
                 faults.push(format!("{name}#{test}: {ours} names it and is not listed"));
             }
         }
         if class.rows.len() == class.has {
-            for (test, ours) in told {
+            for (test, ours) in naming {
                 faults.push(format!(
-                    "{name}#{test} is no test of it, and named by {ours:?}"
+                    "{name}#{test} is not a test of the class, but is named by {ours:?}"
                 ));
             }
         }
@@ -297,12 +297,12 @@ fn each_disagreement_between_lists_and_tests_is_reported() {
         (
             LIST.replace("testThree", "testOne"),
             same(LIST),
-            "ATest#testOne stands twice",
+            "ATest#testOne is listed twice",
         ),
         (
             LIST.replace("[ATest 3", "[ATest 2"),
             same(LIST),
-            "is to have 2 rows of 3, not 3",
+            "must have 2 rows of 3, not 3",
         ),
         (
             LIST.replace("    none: a matter of Java\n", ""),
@@ -332,7 +332,7 @@ fn each_disagreement_between_lists_and_tests_is_reported() {
         (
             LIST.to_owned(),
             TESTS.replace("#testTwo", "#testTwo, #testFour"),
-            "ATest#testFour is no test of it",
+            "ATest#testFour is not a test of the class",
         ),
     ];
     for (list, tests, expected) in cases {

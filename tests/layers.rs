@@ -239,7 +239,7 @@ fn system_violations(file: &str, module: &str, text: &str) -> Vec<String> {
             }
             let line = code[..at].matches('\n').count() + 1;
             violations.push(format!(
-                "{file}:{line}: {module} must not reach the system by {name}"
+                "{file}:{line}: {module} must not use the system by {name}"
             ));
         }
     }
@@ -247,7 +247,7 @@ fn system_violations(file: &str, module: &str, text: &str) -> Vec<String> {
     for (at, _) in code.match_indices("use std::{") {
         let line = code[..at].matches('\n').count() + 1;
         violations.push(format!(
-            "{file}:{line}: {module} hides what it takes from std in a group"
+            "{file}:{line}: {module} groups its imports from std, which hides them from this check"
         ));
     }
     violations
@@ -330,20 +330,20 @@ fn a_line_that_goes_to_the_logger_directly_is_found() {
 
 /// The modules that may catch panics, or mark a thread as inside user code, and the reason.
 const FENCES: &[(&str, &str)] = &[
-    ("util::panic", "it is what contains"),
+    ("util::panic", "it catches the panics"),
     (
         "util::log",
         "the logger is user code of the whole process, and of no producer",
     ),
     ("producer::user_code", "where all other user code is called"),
-    ("producer::callback_scope", "it is the mark"),
+    ("producer::callback_scope", "it marks the threads"),
     (
         "producer::sender",
         "the sender's own panics fail its producer and no other",
     ),
     (
         "producer::lifecycle",
-        "a thread ends in peace, whatever is dropped last",
+        "a thread ends without a panic, whatever is dropped last",
     ),
     ("producer::batch::packer", "codecs of other crates"),
     (
@@ -369,7 +369,9 @@ fn fence_violations(file: &str, module: &str, text: &str) -> Vec<String> {
     let lines = code.lines().zip(1..);
     lines
         .filter(|(line, _)| MEANS.iter().any(|means| line.contains(means)))
-        .map(|(_, number)| format!("{file}:{number}: {module} must run user code through a Fence"))
+        .map(|(_, number)| {
+            format!("{file}:{number}: {module} must run user code through producer::user_code")
+        })
         .collect()
 }
 
@@ -384,8 +386,8 @@ fn a_panic_that_is_caught_elsewhere_is_found() {
     assert_eq!(
         fence_violations("f.rs", "producer::f", by_hand),
         [
-            "f.rs:1: producer::f must run user code through a Fence",
-            "f.rs:3: producer::f must run user code through a Fence"
+            "f.rs:1: producer::f must run user code through producer::user_code",
+            "f.rs:3: producer::f must run user code through producer::user_code"
         ]
     );
     let marked = "let _scope = callback_scope::enter(producer);\n";
@@ -553,7 +555,7 @@ fn misplaced_modules(files: &[PathBuf]) -> Vec<String> {
     beside
         .map(|file| {
             let folder = file.with_extension("");
-            format!("{} is to be {}/mod.rs", file.display(), folder.display())
+            format!("{} must be {}/mod.rs", file.display(), folder.display())
         })
         .collect()
 }
@@ -575,7 +577,7 @@ fn a_module_file_next_to_its_folder_is_reported() {
     let files = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
     assert_eq!(
         misplaced_modules(&files(&["src/a.rs", "src/a/b.rs", "src/ab.rs"])),
-        ["src/a.rs is to be src/a/mod.rs"]
+        ["src/a.rs must be src/a/mod.rs"]
     );
     assert!(misplaced_modules(&files(&["src/a/mod.rs", "src/a/b.rs", "src/b.rs"])).is_empty());
 }

@@ -9,29 +9,37 @@ mod planted;
 
 /// Defects that are planted at several places: the name, the number of places, and the reason.
 const AT_SEVERAL_PLACES: &[(&str, usize, &str)] = &[
-    (
-        "AnnouncesLate",
-        2,
-        "not where it belongs, and where it does not",
-    ),
+    ("AnnouncesLate", 2, "left out at its place, and done later"),
     (
         "MaybeWrittenRenumbered",
         2,
-        "a broker's words and a new epoch both lead to another number",
+        "an error of a broker and a new epoch both lead to another number",
     ),
     (
         "UnknownTopicAskedForAlways",
         2,
-        "that it is asked again, and that it is asked for",
+        "the topic is requested, and the request is repeated",
     ),
-    ("FlushCountsLate", 2, "where it belongs it is left out"),
-    ("IncompleteLate", 2, "where it belongs it is left out"),
-    ("LeavesInboxLate", 2, "where it belongs it is left out"),
-    ("QueueMadeTwice", 2, "neither look is taken"),
+    (
+        "FlushCountsLate",
+        2,
+        "left out at its place, and done later",
+    ),
+    ("IncompleteLate", 2, "left out at its place, and done later"),
+    (
+        "LeavesInboxLate",
+        2,
+        "left out at its place, and done later",
+    ),
+    (
+        "QueueMadeTwice",
+        2,
+        "both look-ups of an existing queue are left out",
+    ),
     (
         "WakesBeforeAnnouncing",
         2,
-        "where it belongs it is left out",
+        "left out at its place, and done later",
     ),
 ];
 

@@ -58,7 +58,7 @@ pub(crate) fn identity(keys: Keys, nodes: i32) -> Identity {
     params.extended_key_usages.clear();
     let authority = CertifiedIssuer::self_signed(params, Key::new(keys)).unwrap();
     let hosts = World::hosts(nodes, false, 0);
-    let params = self::params("one of those", hosts);
+    let params = self::params("broker", hosts);
     let certificate = params.signed_by(&Key::new(keys), &authority).unwrap();
     Identity {
         authority: authority.pem(),
@@ -95,13 +95,13 @@ impl Key {
             .load_private_key(der)
             .unwrap();
         // The key itself is at the end of the encoded public key.
-        let told = key.public_key().unwrap();
+        let encoding = key.public_key().unwrap();
         let bytes = match keys {
             Keys::P256 => 65,
             Keys::Rsa2048 => 270,
             Keys::Rsa4096 => 526,
         };
-        let public = told[told.len() - bytes..].to_vec();
+        let public = encoding[encoding.len() - bytes..].to_vec();
         Self {
             kind: keys,
             private: key,

@@ -6,7 +6,7 @@
 //!
 //! Prints `bootstrap.servers=HOST:PORT`, and runs until its standard input ends. An input line `hang N` makes broker N
 //! hang: it accepts requests and does not respond. `wake` resumes all brokers.
-#![allow(clippy::print_stdout, reason = "it says where it listens")]
+#![allow(clippy::print_stdout, reason = "it prints its address")]
 
 use std::error::Error;
 use std::io::BufRead;
@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cluster = builder.start()?;
     println!("bootstrap.servers={}", cluster.bootstrap_servers());
     for line in std::io::stdin().lock().lines() {
-        println!("{}", obey(&cluster, line?.trim())?);
+        println!("{}", execute(&cluster, line?.trim())?);
     }
     Ok(())
 }
@@ -69,20 +69,20 @@ fn provider() -> CryptoProvider {
     provider
 }
 
-fn obey(cluster: &TestCluster, order: &str) -> Result<String, Box<dyn Error>> {
-    if order == "wake" {
+fn execute(cluster: &TestCluster, command: &str) -> Result<String, Box<dyn Error>> {
+    if command == "wake" {
         cluster.clear_script();
-        return Ok("all brokers answer".to_owned());
+        return Ok("all brokers respond".to_owned());
     }
-    let node = order
+    let node = command
         .strip_prefix("hang ")
         .and_then(|node| node.parse().ok())
         .filter(|node| cluster.node_ids().any(|known| known == *node));
     let Some(node) = node else {
         return Ok(format!(
-            "not an order: {order:?}; there are `hang N` and `wake`"
+            "unknown command: {command:?}; there are `hang N` and `wake`"
         ));
     };
     cluster.script(Rule::on_any().node(node).always().never_answer())?;
-    Ok(format!("broker {node} answers no more"))
+    Ok(format!("broker {node} no longer responds"))
 }

@@ -108,7 +108,7 @@ fn settle(
             // The abort timed out after `max.block.ms`: a retry resumes waiting.
             let aborted = retry_while_timed_out(abort_error, || producer.abort_transaction());
             return Err(match aborted {
-                Ok(()) => Unsettled::Aborted("the abort took its time".into()),
+                Ok(()) => Unsettled::Aborted("the abort timed out at first".into()),
                 Err(error) => Unsettled::Ended(error.into()),
             });
         }

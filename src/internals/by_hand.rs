@@ -35,8 +35,8 @@ pub type Producer = KafkaProducer<[u8], [u8]>;
 /// model of the embedded cluster.
 pub struct ByHand {
     producer: Producer,
-    sender: HandSender<Line>,
-    wire: Arc<Mutex<HandWire>>,
+    sender: HandSender<HandTransport>,
+    wire: Arc<Mutex<InFlightBytes>>,
     clock: Arc<SteadyClock>,
     broker: SimCluster,
 }
@@ -78,13 +78,13 @@ impl ByHand {
             .expect("the configuration is good");
         let is_transactional = config.transactional_id().is_some();
         let clock = Arc::new(SteadyClock::default());
-        let wire = Arc::new(Mutex::new(Rank::LEAF, HandWire::default()));
+        let wire = Arc::new(Mutex::new(Rank::LEAF, InFlightBytes::default()));
         let (producer, sender) = Producer::builder(config)
             .stock_serializers()
             .build_by_hand(
                 Arc::clone(&clock) as Arc<dyn Clock>,
                 SEED,
-                Line(Arc::clone(&wire)),
+                HandTransport(Arc::clone(&wire)),
             )
             .expect("nothing that could fail is real");
         let mut started = Self {
@@ -97,7 +97,7 @@ impl ByHand {
         if is_transactional {
             started.begin_transaction();
         }
-        started.get_to_know(topic);
+        started.fetch_metadata(topic);
         started
     }
 
@@ -180,7 +180,7 @@ impl ByHand {
     ///
     /// # Panics
     /// If the metadata does not arrive.
-    pub fn get_to_know(&mut self, topic: &str) {
+    pub fn fetch_metadata(&mut self, topic: &str) {
         for _ in 0..STEPS_LIMIT {
             let record = ProducerRecord::new(topic, &b""[..]);
             if self.producer.try_send(record).is_ok() {
@@ -189,7 +189,7 @@ impl ByHand {
             self.step();
             self.answer();
         }
-        panic!("topic {topic} did not come to be known");
+        panic!("topic {topic} is still unknown");
     }
 }
 
@@ -220,7 +220,7 @@ impl Clock for SteadyClock {
 
 /// The bytes in flight in both directions.
 #[derive(Debug, Default)]
-struct HandWire {
+struct InFlightBytes {
     /// Open connections: a connection is established as soon as it is requested.
     connections: BTreeSet<ConnectionId>,
     /// The events of the next poll.
@@ -230,9 +230,9 @@ struct HandWire {
 }
 
 /// The sender's end: a `Selectable`.
-struct Line(Arc<Mutex<HandWire>>);
+struct HandTransport(Arc<Mutex<InFlightBytes>>);
 
-impl Selectable for Line {
+impl Selectable for HandTransport {
     fn connect(&mut self, id: ConnectionId, _endpoint: Endpoint) -> Result<(), CloseReason> {
         let mut wire = self.0.lock();
         wire.connections.insert(id);
@@ -260,8 +260,8 @@ impl Selectable for Line {
 
     fn take_completed_send(&mut self, id: ConnectionId) -> bool {
         let sends = &mut self.0.lock().next.completed_sends;
-        let told = sends.iter().position(|sent| *sent == id);
-        told.map(|at| sends.remove(at)).is_some()
+        let position = sends.iter().position(|sent| *sent == id);
+        position.map(|at| sends.remove(at)).is_some()
     }
 
     fn is_send_untouched(&self, _id: ConnectionId) -> bool {

@@ -22,7 +22,7 @@ impl Wires {
         allow(
             clippy::unnecessary_wraps,
             clippy::unused_self,
-            reason = "with TLS it may fail, and is looked at"
+            reason = "with TLS it can fail and is read"
         )
     )]
     pub(super) fn on(&self, stream: TcpStream) -> io::Result<TcpWire> {

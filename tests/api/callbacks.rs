@@ -21,21 +21,22 @@ fn blocking_calls_are_rejected_inside_a_callback() {
     let cluster = cluster(1);
     let producer = Arc::new(producer(config(&cluster).linger(Duration::from_millis(50))));
     producer.partitions_for("t").unwrap();
-    let (told, results) = channel();
+    let (sender, results) = channel();
     let inner = Arc::clone(&producer);
     let callback = move |_: Result<&RecordMetadata, &ProduceError>| {
         let later = inner.send(record("from the callback")).unwrap();
         let get = later.get().unwrap_err();
-        told.send((
-            inner.flush().unwrap_err(),
-            inner.close().unwrap_err(),
-            get.kind().clone(),
-            inner
-                .send(kafka_producer::ProducerRecord::new("unknown", "v"))
-                .unwrap_err(),
-            later,
-        ))
-        .unwrap();
+        sender
+            .send((
+                inner.flush().unwrap_err(),
+                inner.close().unwrap_err(),
+                get.kind().clone(),
+                inner
+                    .send(kafka_producer::ProducerRecord::new("unknown", "v"))
+                    .unwrap_err(),
+                later,
+            ))
+            .unwrap();
     };
     let first = producer
         .send_with_callback(record("first"), callback)
@@ -95,9 +96,10 @@ fn a_record_that_fails_at_once_calls_back_on_the_callers_thread() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster).max_block(BLOCK));
     let caller = std::thread::current().id();
-    let (told, results) = channel();
+    let (sender, results) = channel();
     let callback = move |fate: Result<&RecordMetadata, &ProduceError>| {
-        told.send((std::thread::current().id(), fate.unwrap_err().clone()))
+        sender
+            .send((std::thread::current().id(), fate.unwrap_err().clone()))
             .unwrap();
     };
     let missing = kafka_producer::ProducerRecord::new("missing", "v");
@@ -114,9 +116,10 @@ fn a_record_that_fails_at_once_calls_back_on_the_callers_thread() {
 fn callbacks_run_on_the_thread_that_is_named_for_the_client() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster).client_id("named"));
-    let (told, names) = channel();
+    let (sender, names) = channel();
     let callback = move |_: Result<&RecordMetadata, &ProduceError>| {
-        told.send(std::thread::current().name().map(str::to_owned))
+        sender
+            .send(std::thread::current().name().map(str::to_owned))
             .unwrap();
     };
     let _sent = producer.send_with_callback(record("v"), callback).unwrap();

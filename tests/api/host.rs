@@ -66,10 +66,10 @@ fn a_producer_in_a_thread_local_is_closed_when_its_thread_ends() {
 fn a_client_id_may_contain_characters_invalid_in_thread_names() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster).client_id("a\0b"));
-    let (told, names) = std::sync::mpsc::channel();
+    let (sender, names) = std::sync::mpsc::channel();
     let callback = move |_: Result<&RecordMetadata, &ProduceError>| {
         let thread = std::thread::current();
-        told.send(thread.name().map(str::to_owned)).unwrap();
+        sender.send(thread.name().map(str::to_owned)).unwrap();
     };
     let _sent = producer.send_with_callback(record("v"), callback).unwrap();
     let name = names.recv_timeout(LONG).unwrap();

@@ -1,5 +1,5 @@
 //! Values of metrics after known traffic.
-#![allow(clippy::float_cmp, reason = "what is counted is whole")]
+#![allow(clippy::float_cmp, reason = "counts are whole numbers")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

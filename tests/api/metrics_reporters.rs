@@ -33,30 +33,30 @@ impl Journal {
 }
 
 /// The behaviour of a reporter besides recording its calls: a function of the method and the metric's name.
-type Mood = Box<dyn Fn(&str, &str) -> Result<(), BoxError> + Send + Sync>;
+type Behaviour = Box<dyn Fn(&str, &str) -> Result<(), BoxError> + Send + Sync>;
 
 /// A plug-in of any kind that records its calls.
 struct Notes {
     name: &'static str,
     journal: Journal,
-    mood: Mood,
+    behaviour: Behaviour,
     #[allow(dead_code, reason = "dropped with it")]
     alive: Option<Sender<()>>,
 }
 
 fn notes(name: &'static str, journal: &Journal) -> Notes {
-    moody(name, journal, |_, _| Ok(()))
+    notes_with(name, journal, |_, _| Ok(()))
 }
 
-fn moody(
+fn notes_with(
     name: &'static str,
     journal: &Journal,
-    mood: impl Fn(&str, &str) -> Result<(), BoxError> + Send + Sync + 'static,
+    behaviour: impl Fn(&str, &str) -> Result<(), BoxError> + Send + Sync + 'static,
 ) -> Notes {
     Notes {
         name,
         journal: journal.clone(),
-        mood: Box::new(mood),
+        behaviour: Box::new(behaviour),
         alive: None,
     }
 }
@@ -65,7 +65,7 @@ impl Notes {
     fn note(&self, method: &str, about: &str) -> Result<(), BoxError> {
         let text = format!("{method} {about}");
         self.journal.note(self.name, text.trim_end());
-        (self.mood)(method, about)
+        (self.behaviour)(method, about)
     }
 }
 
@@ -117,7 +117,7 @@ impl MetricsReporter for Notes {
     }
 
     fn cluster_listener(&self) -> Option<Arc<dyn ClusterResourceListener>> {
-        Some(Arc::new(Hears(self.name, self.journal.clone())))
+        Some(Arc::new(IdListener(self.name, self.journal.clone())))
     }
 
     fn name(&self) -> &str {
@@ -125,9 +125,9 @@ impl MetricsReporter for Notes {
     }
 }
 
-struct Hears(&'static str, Journal);
+struct IdListener(&'static str, Journal);
 
-impl ClusterResourceListener for Hears {
+impl ClusterResourceListener for IdListener {
     fn on_update(&self, cluster_id: Option<&str>) {
         if let Some(id) = cluster_id {
             self.1.note(self.0, &format!("cluster {id}"));
@@ -316,13 +316,13 @@ fn an_unregistered_reporter_name_is_rejected_with_the_remedy() {
     let ConstructError::Config(error) = error else {
         panic!("{error}");
     };
-    let told = (error.key(), error.value(), error.is_not_built());
+    let parts = (error.key(), error.value(), error.is_not_built());
     let wrong = (
         Some("metric.reporters"),
         Some("com.example.Graphite"),
         false,
     );
-    assert_eq!(told, wrong);
+    assert_eq!(parts, wrong);
     let remedy = error.remedy();
     assert!(remedy.contains("register_metrics_reporter()"), "{remedy}");
     // The reporter that is listed before the unregistered one was created, but not initialized.
@@ -357,13 +357,13 @@ fn a_configured_jmx_reporter_causes_one_log_line() {
         .metrics_reporter(notes("it", &journal))
         .build()
         .unwrap();
-    let told: Vec<_> = lines()
+    let logged: Vec<_> = lines()
         .into_iter()
         .filter(|line| !line.contains("configuration in effect") && line.contains("jmx."))
         .collect();
-    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(logged.len(), 1, "{logged:?}");
     for name in [JMX, "metrics.jmx.include", "auto.include.jmx.reporter"] {
-        assert!(told[0].contains(name), "{told:?}");
+        assert!(logged[0].contains(name), "{logged:?}");
     }
     assert_eq!(producer.config().unused_keys(), [""; 0]);
     // Other reporters are notified as usual.
@@ -381,9 +381,9 @@ fn a_reporter_may_be_registered_with_the_name_of_the_jmx_reporter() {
         .build()
         .unwrap();
     assert_eq!(journal.lines()[0], "it: configure own-jmx");
-    let told = lines();
-    let of_jmx = told.iter().filter(|line| line.contains("no JMX"));
-    assert_eq!(of_jmx.count(), 0, "{told:?}");
+    let logged = lines();
+    let of_jmx = logged.iter().filter(|line| line.contains("no JMX"));
+    assert_eq!(of_jmx.count(), 0, "{logged:?}");
     producer.close().unwrap();
 }
 
@@ -397,7 +397,7 @@ fn a_reporter_that_fails_to_start_fails_the_construction_and_all_reporters_are_c
         ("cluster_listener", true),
     ] {
         let journal = Journal::default();
-        let fails = moody("bad", &journal, move |called, _| {
+        let fails = notes_with("bad", &journal, move |called, _| {
             assert!(!(called == method && panics), "no port");
             if called == method {
                 return Err("no port".into());
@@ -447,7 +447,7 @@ fn a_failing_reporter_is_logged_by_name_and_does_not_affect_another() {
     let lines = lines_of("two");
     let cluster = cluster(1);
     let journal = Journal::default();
-    let bad = moody("billing::Bad", &journal, |method, about| match method {
+    let bad = notes_with("billing::Bad", &journal, |method, about| match method {
         "metric_change" => Err(format!("cannot {about}").into()),
         "metric_removal" | "close" => panic!("never {about}"),
         _ => Ok(()),
@@ -467,10 +467,10 @@ fn a_failing_reporter_is_logged_by_name_and_does_not_affect_another() {
     }
     let id = cluster.cluster_id();
     for who in ["billing::Bad", "good"] {
-        let told = own_lines(&journal, who);
-        assert_eq!(told[0], "context_change _namespace=kafka.producer");
-        assert!(told.contains(&format!("cluster {id}")), "{told:?}");
-        let others = told.iter().filter(|line| !line.starts_with("cluster"));
+        let calls = own_lines(&journal, who);
+        assert_eq!(calls[0], "context_change _namespace=kafka.producer");
+        assert!(calls.contains(&format!("cluster {id}")), "{calls:?}");
+        let others = calls.iter().filter(|line| !line.starts_with("cluster"));
         assert_eq!(
             others.collect::<Vec<_>>(),
             [
@@ -582,7 +582,7 @@ fn a_reporter_blocking_in_metric_change_blocks_only_the_sender() {
     let (entered, inside) = channel();
     let (open, gate) = channel::<()>();
     let (entered, gate) = (Mutex::new(entered), Mutex::new(gate));
-    let blocks = moody("slow", &journal, move |method, about| {
+    let blocks = notes_with("slow", &journal, move |method, about| {
         // The last metric that is registered for a topic.
         if (method, about) == ("metric_change", "record-error-total") {
             let here = thread::current().name().unwrap_or_default().to_owned();
@@ -625,7 +625,7 @@ fn a_reporter_blocking_in_close_blocks_only_close() {
     let (entered, inside) = channel();
     let (open, gate) = channel::<()>();
     let (entered, gate) = (Mutex::new(entered), Mutex::new(gate));
-    let blocks = moody("slow", &journal, move |method, _| {
+    let blocks = notes_with("slow", &journal, move |method, _| {
         if method == "close" {
             entered.lock().unwrap().send(())?;
             gate.lock().unwrap().recv_timeout(LONG)?;

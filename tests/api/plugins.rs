@@ -259,9 +259,9 @@ fn interceptors_see_each_record_once_and_their_failures_affect_no_record() {
     assert_eq!(marks, [1, 0, 0], "a failing interceptor changes nothing");
 }
 
-struct Told(Arc<Mutex<Vec<Option<String>>>>);
+struct IdListener(Arc<Mutex<Vec<Option<String>>>>);
 
-impl ClusterResourceListener for Told {
+impl ClusterResourceListener for IdListener {
     fn on_update(&self, cluster_id: Option<&str>) {
         self.0.lock().unwrap().push(cluster_id.map(str::to_owned));
     }
@@ -269,7 +269,7 @@ impl ClusterResourceListener for Told {
 
 /// A serializer that reads the configuration and has a cluster listener.
 struct Curious {
-    listener: Arc<Told>,
+    listener: Arc<IdListener>,
     configured: Arc<Mutex<Vec<String>>>,
 }
 
@@ -299,12 +299,12 @@ impl Serializer<str> for Curious {
 #[test]
 fn plug_ins_that_the_configuration_names_are_configured_and_instances_are_not() {
     let cluster = cluster(1);
-    let told = Arc::new(Mutex::new(Vec::new()));
+    let ids = Arc::new(Mutex::new(Vec::new()));
     let configured = Arc::new(Mutex::new(Vec::new()));
     let make = {
-        let (told, configured) = (Arc::clone(&told), Arc::clone(&configured));
+        let (ids, configured) = (Arc::clone(&ids), Arc::clone(&configured));
         move || Curious {
-            listener: Arc::new(Told(Arc::clone(&told))),
+            listener: Arc::new(IdListener(Arc::clone(&ids))),
             configured: Arc::clone(&configured),
         }
     };
@@ -330,7 +330,7 @@ fn plug_ins_that_the_configuration_names_are_configured_and_instances_are_not() 
             .get()
             .is_ok()
     );
-    let heard = told
+    let calls = ids
         .lock()
         .unwrap()
         .iter()
@@ -338,8 +338,8 @@ fn plug_ins_that_the_configuration_names_are_configured_and_instances_are_not() 
         .filter(|id| *id == cluster.cluster_id())
         .count();
     assert!(
-        heard >= 2,
-        "both serializers' listeners hear the id: {heard}"
+        calls >= 2,
+        "the listeners of both serializers get the id: {calls}"
     );
 }
 

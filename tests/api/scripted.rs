@@ -44,7 +44,7 @@ fn two_nodes() -> TestCluster {
 // ---- lost responses
 
 /// All ways to lose a response, and whether the request was applied.
-fn ways_to_lose_an_answer() -> [(&'static str, Rule, bool); 6] {
+fn lost_response_rules() -> [(&'static str, Rule, bool); 6] {
     let on = produce_once;
     [
         ("closed before", on().close(), false),
@@ -66,7 +66,7 @@ fn ways_to_lose_an_answer() -> [(&'static str, Rule, bool); 6] {
 
 #[test]
 fn an_idempotent_producer_writes_once_however_a_response_is_lost() {
-    for (how, rule, applied) in ways_to_lose_an_answer() {
+    for (how, rule, applied) in lost_response_rules() {
         let cluster = cluster(1);
         let lost = script(&cluster, rule);
         let producer = producer(impatient(config(&cluster)));
@@ -80,7 +80,7 @@ fn an_idempotent_producer_writes_once_however_a_response_is_lost() {
 
 #[test]
 fn without_idempotence_a_lost_response_may_cause_a_duplicate() {
-    for (how, rule, applied) in ways_to_lose_an_answer() {
+    for (how, rule, applied) in lost_response_rules() {
         let cluster = cluster(1);
         script(&cluster, rule);
         let producer = producer(not_idempotent(impatient(config(&cluster))));
@@ -92,7 +92,7 @@ fn without_idempotence_a_lost_response_may_cause_a_duplicate() {
 
 #[test]
 fn without_retries_a_record_whose_response_is_lost_may_be_written() {
-    for (how, rule, applied) in ways_to_lose_an_answer() {
+    for (how, rule, applied) in lost_response_rules() {
         let cluster = cluster(1);
         script(&cluster, rule);
         let config = not_idempotent(impatient(config(&cluster))).set("retries", "0");
@@ -108,7 +108,7 @@ fn without_retries_a_record_whose_response_is_lost_may_be_written() {
 
 #[test]
 fn batches_after_a_lost_one_are_written_once_and_in_order() {
-    for (how, rule, _) in ways_to_lose_an_answer() {
+    for (how, rule, _) in lost_response_rules() {
         let cluster = cluster(1);
         let lost = script(&cluster, rule.skip(3));
         let producer = producer(impatient(config(&cluster)).batch_size(0));
@@ -209,9 +209,12 @@ fn a_throttled_producer_waits_for_the_throttle_time() {
     let requests = script(&cluster, Rule::on(Api::Produce));
     let began = Instant::now();
     send(&producer, "second").unwrap();
-    let told = Instant::now();
+    let responded = Instant::now();
     assert_eq!(throttled.fired(), 1);
-    assert!(told - began < quiet, "the answer itself is not held back");
+    assert!(
+        responded - began < quiet,
+        "the answer itself is not held back"
+    );
     send(&producer, "third").unwrap();
     assert!(began.elapsed() >= quiet, "{:?}", began.elapsed());
     assert_eq!(requests.fired(), 2);

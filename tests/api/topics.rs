@@ -75,7 +75,7 @@ fn an_invalid_topic_name_fails_at_once_and_does_not_affect_others() {
         }
         assert!(began.elapsed() < LONG / 2, "{shown:?}");
     }
-    assert_eq!(requests.fired(), before, "no broker was asked");
+    assert_eq!(requests.fired(), before, "no request was sent");
     // Topics that are not cached yet are still fetched.
     let longest = "x".repeat(249);
     for name in ["other", "...", longest.as_str()] {
@@ -119,7 +119,7 @@ fn an_unknown_topic_without_waiters_is_not_requested() {
     for _ in 0..10 {
         send_to(&producer, "t").unwrap();
     }
-    assert_eq!(requests.fired(), 0, "nobody waits for any of them");
+    assert_eq!(requests.fired(), 0, "no call waits for any of them");
     // A new call requests the topic again.
     let again = cluster
         .script(Rule::on(Api::Metadata).topic("missing-3"))
@@ -239,7 +239,7 @@ fn a_valid_name_that_brokers_reject_gets_another_error_text() {
     }
     let error = send_to(&producer, "c d").unwrap_err();
     assert!(error.to_string().contains("letters"), "{error}");
-    assert_eq!(error.code(), None, "no broker was asked");
+    assert_eq!(error.code(), None, "no request was sent");
 }
 
 /// A partitioner that chooses the last partition. Before its first choice it waits until the producer's metadata has
@@ -401,7 +401,7 @@ fn an_unknown_topic_error_is_returned_however_short_the_wait() {
         let mut tries = 0;
         while send_to(&producer, "missing").unwrap_err().code() != unknown {
             tries += 1;
-            assert!(tries < 10_000, "it is never told");
+            assert!(tries < 10_000, "the error is never reported");
         }
         for _ in 0..20 {
             let error = send_to(&producer, "missing").unwrap_err();
@@ -455,7 +455,7 @@ fn try_send_returns_unknown_topic_once_a_broker_has_responded() {
                 reason => panic!("{reason}"),
             }
             tries += 1;
-            assert!(tries < 100_000, "it is never told");
+            assert!(tries < 100_000, "the error is never reported");
             std::thread::yield_now();
         };
         assert_eq!(error.kind(), kind, "{error}");

@@ -556,7 +556,7 @@ fn transactional_calls_inside_callbacks_are_refused() {
     let cluster = cluster(3);
     let producer = Arc::new(transactional(&cluster));
     producer.begin_transaction().unwrap();
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     let inner = Arc::clone(&producer);
     let future = producer
         .send_with_callback(record("v"), move |_| {
@@ -566,11 +566,11 @@ fn transactional_calls_inside_callbacks_are_refused() {
                 inner.init_transactions(),
                 inner.send_offsets_to_transaction(input(1), "readers"),
             ];
-            tell.send(calls).unwrap();
+            sender.send(calls).unwrap();
         })
         .unwrap();
     future.get().unwrap();
-    for refused in told.recv_timeout(LONG).unwrap() {
+    for refused in receiver.recv_timeout(LONG).unwrap() {
         let kind = refused.unwrap_err().kind();
         assert_eq!(kind, TransactionErrorKind::Misuse(Misuse::InsideCallback));
     }
@@ -857,7 +857,7 @@ fn the_closure_of_run_transaction_may_fail_with_any_error_type() {
     let producer = transactional(&cluster);
     let error = passed_on(&producer).unwrap_err();
     assert_eq!(error.to_string(), "the transaction was aborted: no");
-    assert!(error.source().is_none(), "its words would be told twice");
+    assert!(error.source().is_none(), "its text would be repeated");
 }
 
 #[test]

@@ -46,13 +46,13 @@ fn poll_with(future: &mut FutureRecordMetadata, wake: impl Fn() + Send + Sync + 
 fn a_panicking_waker_affects_no_record() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster).linger(Duration::from_secs(60)));
-    let (told, woken) = channel();
+    let (sender, woken) = channel();
     let mut futures = Vec::new();
     for number in 0..3 {
         let mut future = producer.send(record("v")).unwrap();
-        let told = told.clone();
+        let sender = sender.clone();
         poll_with(&mut future, move || {
-            told.send(number).unwrap();
+            sender.send(number).unwrap();
             if number == 1 {
                 std::panic::panic_any(Bomb);
             }
@@ -91,9 +91,9 @@ fn a_panic_whose_payload_panics_when_dropped_affects_no_record() {
 }
 
 /// An interceptor that sends its calls to a channel; dropping it closes the channel.
-struct Tells(Sender<&'static str>);
+struct SendsEvents(Sender<&'static str>);
 
-impl ProducerInterceptor<str, str> for Tells {
+impl ProducerInterceptor<str, str> for SendsEvents {
     fn on_send(&self, _record: &mut ProducerRecord<'_, str, str>) -> Result<(), BoxError> {
         Ok(())
     }
@@ -110,11 +110,11 @@ impl ProducerInterceptor<str, str> for Tells {
 }
 
 fn telling(cluster: &kafka_producer::testing::TestCluster) -> (Text, Receiver<&'static str>) {
-    let (told, events) = channel();
+    let (sender, events) = channel();
     let config = config(cluster).linger(LINGER).batch_size(0);
     let producer = KafkaProducer::builder(config.build().unwrap())
         .stock_serializers()
-        .interceptor(Tells(told))
+        .interceptor(SendsEvents(sender))
         .build()
         .unwrap();
     (producer, events)
@@ -154,11 +154,11 @@ fn the_last_handle_can_be_dropped_in_a_callback_or_a_waker_and_plug_ins_are_clos
         let cluster = cluster(1);
         let (producer, events) = telling(&cluster);
         producer.partitions_for("t").unwrap();
-        let (told, took) = channel();
+        let (sender, took) = channel();
         let handle: Handle = Arc::default();
         // The callback must not run before `handle` has the producer.
         let (go, ready) = channel();
-        let (held, last) = (Arc::clone(&handle), told.clone());
+        let (held, last) = (Arc::clone(&handle), sender.clone());
         let mut first = producer
             .send_with_callback(record("first"), move |_| {
                 ready.recv_timeout(LONG).unwrap();
@@ -169,7 +169,7 @@ fn the_last_handle_can_be_dropped_in_a_callback_or_a_waker_and_plug_ins_are_clos
             .unwrap();
         let held = Arc::clone(&handle);
         if by_waker {
-            poll_with(&mut first, move || drop_last(&held, &told));
+            poll_with(&mut first, move || drop_last(&held, &sender));
         }
         let second = producer.send(record("second")).unwrap();
         *handle.lock().unwrap() = Some(producer);
@@ -194,7 +194,7 @@ fn the_last_handle_can_be_dropped_in_a_callback_or_a_waker_and_plug_ins_are_clos
 /// A cluster listener that makes blocking calls.
 struct Waits {
     producer: OnceLock<Weak<Text>>,
-    told: Sender<(FlushError, ProduceErrorKind)>,
+    sender: Sender<(FlushError, ProduceErrorKind)>,
 }
 
 impl ClusterResourceListener for Waits {
@@ -207,7 +207,7 @@ impl ClusterResourceListener for Waits {
             Ok(future) => future.get().unwrap_err().kind().clone(),
             Err(_) => return,
         };
-        let _ = self.told.send((flush, kind));
+        let _ = self.sender.send((flush, kind));
     }
 }
 
@@ -226,10 +226,10 @@ impl ProducerInterceptor<str, str> for Listens {
 #[test]
 fn blocking_calls_in_a_cluster_listener_are_rejected() {
     let cluster = cluster(1);
-    let (told, results) = channel();
+    let (sender, results) = channel();
     let listener = Arc::new(Waits {
         producer: OnceLock::new(),
-        told,
+        sender,
     });
     let config = config(&cluster).metadata_max_age(Duration::from_millis(50));
     let producer: Text = KafkaProducer::builder(config.build().unwrap())
@@ -284,12 +284,12 @@ impl ProducerInterceptor<str, str> for LetGo {
 #[test]
 fn the_last_handle_can_be_dropped_in_a_listener() {
     let cluster = cluster(1);
-    let (told, took) = channel();
+    let (sender, took) = channel();
     let (events, seen) = channel();
     let handle = Handle::default();
     let listener = LetsGo {
         handle: Arc::clone(&handle),
-        took: told,
+        took: sender,
         events,
     };
     let config = config(&cluster).metadata_max_age(Duration::from_millis(50));
@@ -383,10 +383,10 @@ impl ProducerInterceptor<str, str> for NoListener {
 #[test]
 fn a_plug_in_whose_cluster_listener_panics_fails_the_construction_and_is_closed() {
     let cluster = cluster(1);
-    let (told, events) = channel();
+    let (sender, events) = channel();
     let error = KafkaProducer::<str, str>::builder(config(&cluster).build().unwrap())
         .stock_serializers()
-        .interceptor(NoListener(told))
+        .interceptor(NoListener(sender))
         .build()
         .unwrap_err();
     assert!(error.to_string().contains("out of listeners"), "{error}");

@@ -172,7 +172,7 @@ const ACTIONS: &[(Action, &str)] = &[
     (Action::SendsAndWouldWait, "sends and would wait"),
     (Action::Flushes, "flushes"),
     (Action::Closes, "closes"),
-    (Action::Gets, "gets"),
+    (Action::Gets, "waits for a future"),
     (Action::DropsItsHandle, "drops its handle"),
 ];
 
@@ -189,17 +189,17 @@ enum Outcome {
 }
 
 /// The action, which runs once, at its site.
-struct Deed {
+struct PlantedAction {
     site: Site,
     action: Action,
     armed: AtomicBool,
     /// On a thread of the producer the action waits here until the test has dropped its handles.
     gate: Mutex<Receiver<()>>,
     handle: Mutex<Option<Arc<Text>>>,
-    told: Sender<(Outcome, Duration)>,
+    sender: Sender<(Outcome, Duration)>,
 }
 
-impl Deed {
+impl PlantedAction {
     fn at(&self, site: Site) {
         if site != self.site || !self.armed.swap(false, Ordering::SeqCst) {
             return;
@@ -209,7 +209,7 @@ impl Deed {
         }
         let began = Instant::now();
         let outcome = self.act();
-        self.told.send((outcome, began.elapsed())).unwrap();
+        self.sender.send((outcome, began.elapsed())).unwrap();
         assert!(self.action != Action::Panics, "planted");
     }
 
@@ -274,7 +274,7 @@ fn runs(site: Site) -> Runs {
 
 /// All plug-ins in one type; its role is given when it is created.
 struct Plugin {
-    deed: Arc<Deed>,
+    planted: Arc<PlantedAction>,
     serializes: Site,
     closes: Site,
     /// Dropped together with the plug-in.
@@ -283,36 +283,36 @@ struct Plugin {
 
 impl ProducerInterceptor<str, str> for Plugin {
     fn on_send(&self, _record: &mut ProducerRecord<'_, str, str>) -> Result<(), BoxError> {
-        self.deed.at(Site::OnSend);
+        self.planted.at(Site::OnSend);
         Ok(())
     }
 
     fn on_acknowledgement(&self, _metadata: &RecordMetadata, _error: Option<&ProduceError>) {
-        self.deed.at(Site::OnAcknowledgement);
+        self.planted.at(Site::OnAcknowledgement);
     }
 
     fn close(&self) -> Result<(), BoxError> {
-        self.deed.at(self.closes);
+        self.planted.at(self.closes);
         Ok(())
     }
 
     fn cluster_listener(&self) -> Option<Arc<dyn ClusterResourceListener>> {
-        Some(Arc::new(Listens(Arc::clone(&self.deed))))
+        Some(Arc::new(Listens(Arc::clone(&self.planted))))
     }
 }
 
 impl Partitioner<str, str> for Plugin {
     fn partition(&self, _: &PartitionInput<'_, str, str>) -> Result<i32, BoxError> {
-        self.deed.at(Site::Partition);
+        self.planted.at(Site::Partition);
         Ok(0)
     }
 
     fn on_new_batch(&self, _: &str, _: &kafka_producer::Cluster, _: i32) {
-        self.deed.at(Site::OnNewBatch);
+        self.planted.at(Site::OnNewBatch);
     }
 
     fn close(&self) -> Result<(), BoxError> {
-        self.deed.at(self.closes);
+        self.planted.at(self.closes);
         Ok(())
     }
 }
@@ -324,19 +324,19 @@ impl Serializer<str> for Plugin {
         _: &mut Headers,
         data: &'a str,
     ) -> Result<Option<Serialized<'a>>, BoxError> {
-        self.deed.at(self.serializes);
+        self.planted.at(self.serializes);
         Ok(Some(data.as_bytes().into()))
     }
 
     fn close(&self) -> Result<(), BoxError> {
-        self.deed.at(self.closes);
+        self.planted.at(self.closes);
         Ok(())
     }
 }
 
 impl TokenProvider for Plugin {
     fn token(&self) -> Result<OAuthBearerToken, BoxError> {
-        self.deed.at(Site::Token);
+        self.planted.at(Site::Token);
         Ok(short_lived_token())
     }
 }
@@ -344,13 +344,13 @@ impl TokenProvider for Plugin {
 impl MetricsReporter for Plugin {
     fn metric_change(&self, metric: &Metric) -> Result<(), BoxError> {
         if metric.name().tag("topic") == Some("t") {
-            self.deed.at(Site::MetricChange);
+            self.planted.at(Site::MetricChange);
         }
         Ok(())
     }
 
     fn metric_removal(&self, _: &Metric) -> Result<(), BoxError> {
-        self.deed.at(Site::MetricRemoval);
+        self.planted.at(Site::MetricRemoval);
         Ok(())
     }
 
@@ -359,12 +359,12 @@ impl MetricsReporter for Plugin {
     }
 
     fn reconfigure(&self, _: &PluginConfig) -> Result<(), BoxError> {
-        self.deed.at(Site::Reconfigure);
+        self.planted.at(Site::Reconfigure);
         Ok(())
     }
 
     fn close(&self) -> Result<(), BoxError> {
-        self.deed.at(self.closes);
+        self.planted.at(self.closes);
         Ok(())
     }
 }
@@ -374,7 +374,7 @@ fn short_lived_token() -> OAuthBearerToken {
     OAuthBearerToken::new(TOKEN, Duration::from_secs(2))
 }
 
-struct Listens(Arc<Deed>);
+struct Listens(Arc<PlantedAction>);
 
 impl ClusterResourceListener for Listens {
     fn on_update(&self, _cluster_id: Option<&str>) {
@@ -382,7 +382,7 @@ impl ClusterResourceListener for Listens {
     }
 }
 
-struct WhenDropped(Arc<Deed>, Site);
+struct WhenDropped(Arc<PlantedAction>, Site);
 
 impl Drop for WhenDropped {
     fn drop(&mut self) {
@@ -391,7 +391,7 @@ impl Drop for WhenDropped {
 }
 
 struct Task(
-    Arc<Deed>,
+    Arc<PlantedAction>,
     #[allow(dead_code, reason = "dropped")] WhenDropped,
 );
 
@@ -402,11 +402,11 @@ impl Wake for Task {
 }
 
 /// A future that a waker is registered for.
-fn waited_for(producer: &Text, deed: &Arc<Deed>) -> FutureRecordMetadata {
+fn waited_for(producer: &Text, planted: &Arc<PlantedAction>) -> FutureRecordMetadata {
     loop {
         let mut future = producer.send(record("v")).unwrap();
-        let when_dropped = WhenDropped(Arc::clone(deed), Site::WakerDropped);
-        let task = Arc::new(Task(Arc::clone(deed), when_dropped));
+        let when_dropped = WhenDropped(Arc::clone(planted), Site::WakerDropped);
+        let task = Arc::new(Task(Arc::clone(planted), when_dropped));
         let waker = Waker::from(task);
         let mut context = Context::from_waker(&waker);
         // If the future is ready, the record was written before the waker was registered: try again.
@@ -419,7 +419,7 @@ fn waited_for(producer: &Text, deed: &Arc<Deed>) -> FutureRecordMetadata {
 struct Case {
     site: Site,
     action: Action,
-    deed: Arc<Deed>,
+    planted: Arc<PlantedAction>,
     open: Sender<()>,
     outcomes: Receiver<(Outcome, Duration)>,
     /// Closed when all plug-ins are dropped.
@@ -428,19 +428,19 @@ struct Case {
 
 impl Case {
     fn start(site: Site, action: Action, cluster: &TestCluster) -> (Self, Arc<Text>) {
-        let (told, outcomes) = channel();
+        let (sender, outcomes) = channel();
         let (open, gate) = channel();
         let (alive, gone) = channel();
-        let deed = Arc::new(Deed {
+        let planted = Arc::new(PlantedAction {
             site,
             action,
             armed: AtomicBool::new(false),
             gate: Mutex::new(gate),
             handle: Mutex::default(),
-            told,
+            sender,
         });
         let plugin = |serializes, closes| Plugin {
-            deed: Arc::clone(&deed),
+            planted: Arc::clone(&planted),
             serializes,
             closes,
             _alive: alive.clone(),
@@ -471,12 +471,12 @@ impl Case {
             producer.send(record("before")).unwrap().get().unwrap();
         }
         let producer = Arc::new(producer);
-        *deed.handle.lock().unwrap() = Some(Arc::clone(&producer));
-        deed.armed.store(true, Ordering::SeqCst);
+        *planted.handle.lock().unwrap() = Some(Arc::clone(&producer));
+        planted.armed.store(true, Ordering::SeqCst);
         let case = Self {
             site,
             action,
-            deed,
+            planted,
             open,
             outcomes,
             gone,
@@ -487,23 +487,23 @@ impl Case {
     /// Makes the producer run the user code, now or soon. Returns the result of the record for which the code runs;
     /// `None` if the code runs for no record.
     fn trigger(&self, producer: &Text) -> Result<Option<FutureRecordMetadata>, SendError> {
-        let deed = Arc::clone(&self.deed);
+        let planted = Arc::clone(&self.planted);
         let large = "v".repeat(20_000);
         match self.site {
             Site::Callback => producer
-                .send_with_callback(record("v"), move |_| deed.at(Site::Callback))
+                .send_with_callback(record("v"), move |_| planted.at(Site::Callback))
                 .map(Some),
             Site::CallbackAtOnce => producer
-                .send_with_callback(record(&large), move |_| deed.at(Site::CallbackAtOnce))
+                .send_with_callback(record(&large), move |_| planted.at(Site::CallbackAtOnce))
                 .map(Some),
             Site::CallbackDropped => {
-                let captured = WhenDropped(deed, Site::CallbackDropped);
+                let captured = WhenDropped(planted, Site::CallbackDropped);
                 let callback = move |_: Result<&RecordMetadata, &ProduceError>| {
                     let _last = &captured;
                 };
                 producer.send_with_callback(record("v"), callback).map(Some)
             }
-            Site::Waker | Site::WakerDropped => Ok(Some(waited_for(producer, &deed))),
+            Site::Waker | Site::WakerDropped => Ok(Some(waited_for(producer, &planted))),
             Site::Listener | Site::Token => Ok(None),
             Site::MetricRemoval => {
                 producer.close().unwrap();
@@ -565,14 +565,14 @@ impl Case {
         assert!(took < AT_ONCE, "{site:?}, {action:?}: took {took:?}");
         let expected = case.expected();
         assert!(expected.contains(&outcome), "{outcome:?}, not {expected:?}");
-        drop(case.deed.handle.lock().unwrap().take());
+        drop(case.planted.handle.lock().unwrap().take());
         let record = case.check_record(sent);
         if let Some(producer) = producer {
             case.check_that_it_goes_on(&producer, &cluster, outcome);
         }
         // The thread has ended and the plug-ins are dropped, whichever thread dropped the last handle.
-        let Self { deed, gone, .. } = case;
-        drop(deed);
+        let Self { planted, gone, .. } = case;
+        drop(planted);
         let end = gone.recv_timeout(LONG);
         assert_eq!(end, Err(RecvTimeoutError::Disconnected));
         match (outcome, action) {
@@ -619,8 +619,8 @@ impl Case {
                     message,
                 }),
             ) => {
-                let told = (plugin, &*topic, &*message);
-                assert_eq!(told, (culprit, "t", "planted"));
+                let reported = (plugin, &*topic, &*message);
+                assert_eq!(reported, (culprit, "t", "planted"));
                 return "its send fails";
             }
             (Action::Panics, Some(_), sent) => panic!("{sent:?}"),
@@ -641,9 +641,9 @@ impl Case {
             (_, _, Err(error)) => panic!("{error}"),
         }
         match (self.site, runs(self.site)) {
-            (Site::Reconfigure, _) => "its call says so",
+            (Site::Reconfigure, _) => "its call fails",
             (Site::MetricRemoval, _) => "logged",
-            (_, Runs::InsideClose) => "close says so",
+            (_, Runs::InsideClose) => "close fails",
             _ => "logged",
         }
     }
@@ -877,20 +877,23 @@ fn callbacks_are_closures_functions_and_boxes() {
     type Boxed = Box<dyn FnOnce(Result<&RecordMetadata, &ProduceError>) + Send>;
     let cluster = cluster(1);
     let producer = Text::new(config(&cluster).build().unwrap()).unwrap();
-    let (told, offsets) = channel();
-    let tell = told.clone();
+    let (sender, offsets) = channel();
+    let other = sender.clone();
     let in_place = producer.send_with_callback(record("a"), move |fate| {
-        tell.send(fate.map(RecordMetadata::offset).map_err(Clone::clone))
+        other
+            .send(fate.map(RecordMetadata::offset).map_err(Clone::clone))
             .unwrap();
     });
-    let tell = told.clone();
+    let other = sender.clone();
     let kept = move |fate: Result<&RecordMetadata, &ProduceError>| {
-        tell.send(fate.map(RecordMetadata::offset).map_err(Clone::clone))
+        other
+            .send(fate.map(RecordMetadata::offset).map_err(Clone::clone))
             .unwrap();
     };
     let kept = producer.send_with_callback(record("b"), kept);
     let boxed: Boxed = Box::new(move |fate| {
-        told.send(fate.map(RecordMetadata::offset).map_err(Clone::clone))
+        sender
+            .send(fate.map(RecordMetadata::offset).map_err(Clone::clone))
             .unwrap();
     });
     let boxed = producer.send_with_callback(record("c"), boxed);

@@ -21,7 +21,7 @@ pub(crate) fn shape(line: &str) -> String {
 /// The numbers of a line.
 #[allow(
     dead_code,
-    reason = "each binary that reads lines has its own questions"
+    reason = "some test binaries include this file and use a part of it"
 )]
 pub(crate) fn numbers(line: &str) -> Vec<f64> {
     let mut numbers = Vec::new();
@@ -56,7 +56,7 @@ pub(crate) const TOTAL: &str = "N records sent, N.6 records/sec (N.2 MB/sec), N.
 #[derive(Debug)]
 #[allow(
     dead_code,
-    reason = "each binary that reads lines has its own questions"
+    reason = "some test binaries include this file and use a part of it"
 )]
 pub(crate) struct Total {
     pub(crate) records: u64,

@@ -205,7 +205,7 @@ fn a_signal_ends_the_run_after_the_outcome_of_every_sent_record() {
         let events = events(&lines);
         let (data, rest) = events.split_last().unwrap();
         let names = names(rest);
-        let told = names
+        let expected = names
             .iter()
             .filter(|name| **name == "producer_send_success")
             .count();
@@ -213,10 +213,10 @@ fn a_signal_ends_the_run_after_the_outcome_of_every_sent_record() {
         assert_eq!(data["name"], "tool_data");
         assert_eq!(
             (&data["sent"], &data["acked"]),
-            (&told.into(), &told.into())
+            (&expected.into(), &expected.into())
         );
         assert_eq!(data["target_throughput"], 500);
-        assert_eq!(cluster.records("t", 0).len(), told, "{signal}");
+        assert_eq!(cluster.records("t", 0).len(), expected, "{signal}");
     }
 }
 

@@ -3,13 +3,13 @@
 use kafka_producer::ProduceErrorKind;
 
 use crate::case::Case;
-use crate::exchange::{Api, Exchange, Lie, framed};
-use crate::liar::Greeting;
+use crate::exchange::{Api, Exchange, Tampering, framed};
+use crate::proxy::Treatment;
 
 /// Offsets added to the correct correlation id: off by one, older, later, and extreme ones.
 const OFF_BY: [i32; 5] = [1, -1, 1000, i32::MIN, i32::MAX];
 
-fn off_by(exchange: &Exchange, offset: i32) -> Lie {
+fn off_by(exchange: &Exchange, offset: i32) -> Tampering {
     let wrong = exchange.correlation_id.wrapping_add(offset);
     exchange.changed(|bytes| bytes[..4].copy_from_slice(&wrong.to_be_bytes()))
 }
@@ -17,24 +17,24 @@ fn off_by(exchange: &Exchange, offset: i32) -> Lie {
 #[test]
 fn a_wrong_correlation_id_closes_the_connection_and_the_request_is_retried() {
     for api in Api::ALL {
-        let case = Case::meeting(|liar| {
-            liar.lie_about(api, |exchange| match OFF_BY.get(exchange.nth) {
+        let case = Case::meeting(|proxy| {
+            proxy.tamper_with(api, |exchange| match OFF_BY.get(exchange.nth) {
                 Some(offset) => off_by(exchange, *offset),
-                None => Lie::Truth,
+                None => Tampering::Nothing,
             });
         });
         case.written();
-        assert!(case.liar.told(api) > OFF_BY.len(), "{api:?}");
+        assert!(case.proxy.exchanges_of(api) > OFF_BY.len(), "{api:?}");
         case.finish();
     }
 }
 
 #[test]
 fn a_permanently_wrong_correlation_id_is_reported() {
-    let case = Case::meeting(|liar| {
-        liar.lie_about(Api::Metadata, |exchange| off_by(exchange, 1));
+    let case = Case::meeting(|proxy| {
+        proxy.tamper_with(Api::Metadata, |exchange| off_by(exchange, 1));
     });
-    let address = case.liar.address();
+    let address = case.proxy.address();
     let parts = [
         &*address,
         "bad answer to Metadata",
@@ -42,10 +42,10 @@ fn a_permanently_wrong_correlation_id_is_reported() {
         "expected was",
     ];
     case.failed(&ProduceErrorKind::MetadataTimeout, &parts);
-    case.liar.be_honest();
+    case.proxy.stop_tampering();
     case.written();
-    case.liar
-        .lie_about(Api::Produce, |exchange| off_by(exchange, -1));
+    case.proxy
+        .tamper_with(Api::Produce, |exchange| off_by(exchange, -1));
     let parts = ["bad answer to Produce", "correlation id", "expected was"];
     case.undelivered(&parts);
     case.finish();
@@ -54,10 +54,10 @@ fn a_permanently_wrong_correlation_id_is_reported() {
 #[test]
 fn a_duplicate_response_closes_the_connection_and_records_arrive_once() {
     for api in Api::ALL {
-        let case = Case::meeting(|liar| {
-            liar.lie_about(api, |exchange| match exchange.nth {
-                0..3 => Lie::Raw(framed(&exchange.answer).repeat(2)),
-                _ => Lie::Truth,
+        let case = Case::meeting(|proxy| {
+            proxy.tamper_with(api, |exchange| match exchange.nth {
+                0..3 => Tampering::Raw(framed(&exchange.answer).repeat(2)),
+                _ => Tampering::Nothing,
             });
         });
         for _ in 0..5 {
@@ -71,10 +71,10 @@ fn a_duplicate_response_closes_the_connection_and_records_arrive_once() {
 fn an_unrequested_response_closes_the_connection() {
     // Many frames at once: they must not accumulate in memory.
     let unasked = framed(&[0; 8]).repeat(100_000);
-    let case = Case::meeting(|liar| {
-        liar.greet(Greeting::Say(unasked));
+    let case = Case::meeting(|proxy| {
+        proxy.set_treatment(Treatment::SendFirst(unasked));
     });
-    let address = case.liar.address();
+    let address = case.proxy.address();
     case.failed(&ProduceErrorKind::MetadataTimeout, &[&address]);
     case.finish();
 }
@@ -82,13 +82,13 @@ fn an_unrequested_response_closes_the_connection() {
 #[test]
 fn a_response_body_of_another_api_closes_the_connection() {
     // The header of a Metadata response with the body of an ApiVersions response.
-    let case = Case::meeting(|liar| {
-        liar.lie_about(Api::Metadata, |exchange| {
+    let case = Case::meeting(|proxy| {
+        proxy.tamper_with(Api::Metadata, |exchange| {
             let versions: &[u8] = b"\0\0\x02\0\0\0\0\0\x09\0\0\0\0\0\0";
             exchange.with_body(versions)
         });
     });
-    let address = case.liar.address();
+    let address = case.proxy.address();
     case.failed(&ProduceErrorKind::MetadataTimeout, &[&address]);
     case.finish();
 }
@@ -108,14 +108,14 @@ fn garbage_in_a_frame_closes_the_connection_and_the_request_is_retried() {
             })
             .collect();
         let count = garbage.len();
-        let case = Case::meeting(|liar| {
-            liar.lie_about(api, move |exchange| match garbage.get(exchange.nth) {
+        let case = Case::meeting(|proxy| {
+            proxy.tamper_with(api, move |exchange| match garbage.get(exchange.nth) {
                 Some(bytes) => exchange.with_body(bytes),
-                None => Lie::Truth,
+                None => Tampering::Nothing,
             });
         });
         case.written();
-        assert!(case.liar.told(api) > count, "{api:?}");
+        assert!(case.proxy.exchanges_of(api) > count, "{api:?}");
         case.finish();
     }
 }

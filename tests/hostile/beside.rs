@@ -7,9 +7,9 @@ use kafka_producer::testing::{Api, Rule, TestClusterBuilder};
 use kafka_producer::{ProduceError, ProducerConfigBuilder, ProducerRecord};
 
 use crate::case::{DELIVERY, GRACE, REQUEST, Text, impatient, one_at_a_time};
-use crate::liar::{Greeting, Liar};
 use crate::machine::Threads;
 use crate::memory::{BOUND_KIB, PeakMemory};
+use crate::proxy::{TamperingProxy, Treatment};
 
 /// Maximum latency of a record to the good broker: less than any timeout that the hostile one can exhaust. The time
 /// during which a busy machine keeps the threads involved from running is subtracted.
@@ -27,17 +27,17 @@ const COUNT: u32 = 5;
 
 /// A producer with two brokers, the second of which is hostile.
 pub(crate) struct Beside {
-    pub(crate) liar: Liar,
+    pub(crate) proxy: TamperingProxy,
     producer: Text,
-    honest: Greeting,
+    default_treatment: Treatment,
     _alone: MutexGuard<'static, ()>,
 }
 
 impl Beside {
-    /// Starts both brokers. `honest` is the treatment of connections by the hostile broker until it lies.
+    /// Starts both brokers. `default_treatment` is that of connections by the hostile broker until it tampers.
     pub(crate) fn new(
         brokers: TestClusterBuilder,
-        honest: Greeting,
+        default_treatment: Treatment,
         configure: impl FnOnce(ProducerConfigBuilder) -> ProducerConfigBuilder,
     ) -> Self {
         let alone = one_at_a_time();
@@ -45,66 +45,66 @@ impl Beside {
         let (good, bad) = (0, 1);
         assert_eq!(cluster.leader("t", GOOD), Some(good));
         assert_eq!(cluster.leader("t", BAD), Some(bad));
-        let liar = Liar::before(&cluster, bad, honest.clone());
+        let proxy = TamperingProxy::before(&cluster, bad, default_treatment.clone());
         // Both brokers advertise the proxy's address for the second one.
-        let picture = cluster.metadata_snapshot().with_port(bad, liar.port());
+        let picture = cluster.metadata_snapshot().with_port(bad, proxy.port());
         let rule = Rule::on(Api::Metadata).answer_as_of(&picture).always();
         cluster.script(rule).unwrap();
         kafka_producer::internals::watch_log_lines();
         let servers = format!("127.0.0.1:{}", cluster.port(good).unwrap());
         let config = configure(impatient(&servers)).build().unwrap();
         Self {
-            liar,
+            proxy,
             producer: Text::new(config).unwrap(),
-            honest,
+            default_treatment,
             _alone: alone,
         }
     }
 
     /// Sends a record to the hostile broker, and records to the good broker one after the other meanwhile. Returns the
     /// first record's error, which must come in time; afterwards the producer must work with both brokers.
-    pub(crate) fn meanwhile(&self, what: &str, lies: Greeting) -> ProduceError {
+    pub(crate) fn meanwhile(&self, what: &str, treatment: Treatment) -> ProduceError {
         // The connection to the good broker is established before the measurement.
         self.written(GOOD);
         let peak = PeakMemory::watch();
         let threads = Threads::ours_and(&ON_THE_WAY);
-        self.liar.greet(lies);
-        self.liar.hang_up();
-        let before = self.liar.connections();
+        self.proxy.set_treatment(treatment);
+        self.proxy.close_connections();
+        let before = self.proxy.connections();
         let began = Instant::now();
         let bad = self.send(BAD);
-        let (mut count, mut slowest, mut told) = (0, Duration::ZERO, None);
-        while told.is_none() || began.elapsed() < WHILE || count < COUNT {
+        let (mut count, mut slowest, mut failed_after) = (0, Duration::ZERO, None);
+        while failed_after.is_none() || began.elapsed() < WHILE || count < COUNT {
             let (sent, kept) = (Instant::now(), threads.kept());
             self.written(GOOD);
             let kept = threads.kept().saturating_sub(kept);
             slowest = slowest.max(sent.elapsed().saturating_sub(kept));
             count += 1;
-            if told.is_none() && bad.is_done() {
-                told = Some(began.elapsed());
+            if failed_after.is_none() && bad.is_done() {
+                failed_after = Some(began.elapsed());
             }
             assert!(
                 began.elapsed() < DELIVERY + GRACE,
-                "{what}: nothing is told"
+                "{what}: the record got no result in time"
             );
         }
         let error = bad.get().unwrap_err();
-        let told = told.unwrap_or_default();
+        let failed_after = failed_after.unwrap_or_default();
         println!(
-            "{what}: told after {told:?}; beside it {count} records, the slowest {slowest:?}: {error}"
+            "{what}: error after {failed_after:?}; meanwhile {count} records to the good broker, the slowest {slowest:?}: {error}"
         );
         assert!(
             slowest < SOON,
             "{what}: a record of the good broker took {slowest:?}"
         );
-        let attempts = self.liar.connections() - before;
+        let attempts = self.proxy.connections() - before;
         assert!(
             attempts < 100,
             "{what}: {attempts} attempts, without pauses"
         );
-        self.liar.be_honest();
-        self.liar.greet(self.honest.clone());
-        self.liar.hang_up();
+        self.proxy.stop_tampering();
+        self.proxy.set_treatment(self.default_treatment.clone());
+        self.proxy.close_connections();
         self.mended(what);
         let taken = peak.taken_kib();
         assert!(taken < BOUND_KIB, "{what}: {taken} KiB were taken");

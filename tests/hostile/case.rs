@@ -10,8 +10,8 @@ use kafka_producer::{
     ProducerConfigBuilder, ProducerRecord, RecordMetadata,
 };
 
-use crate::liar::Liar;
 use crate::memory::{BOUND_KIB, PeakMemory};
+use crate::proxy::TamperingProxy;
 
 /// `max.block.ms`
 pub(crate) const BLOCK: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
 /// A producer whose only broker is hostile.
 pub(crate) struct Case {
     pub(crate) producer: Text,
-    pub(crate) liar: Liar,
+    pub(crate) proxy: TamperingProxy,
     /// Each value that was sent, with the delivery that its error reported; `None` if there was no error.
     ledger: RefCell<Vec<(String, Option<Delivery>)>>,
     peak: PeakMemory,
@@ -70,30 +70,30 @@ pub(crate) fn patient(config: ProducerConfigBuilder) -> ProducerConfigBuilder {
 }
 
 impl Case {
-    /// A case whose broker is honest at first; the topic `t` has one partition.
+    /// A case whose broker's responses are unchanged at first; the topic `t` has one partition.
     pub(crate) fn new() -> Self {
         Self::meeting(|_| {})
     }
 
-    /// As [`Self::new`], with a liar that is prepared before the producer connects.
-    pub(crate) fn meeting(prepare: impl FnOnce(&Liar)) -> Self {
+    /// As [`Self::new`], with a proxy that is prepared before the producer connects.
+    pub(crate) fn meeting(prepare: impl FnOnce(&TamperingProxy)) -> Self {
         Self::configured(prepare, |config| config)
     }
 
     pub(crate) fn configured(
-        prepare: impl FnOnce(&Liar),
+        prepare: impl FnOnce(&TamperingProxy),
         configure: impl FnOnce(ProducerConfigBuilder) -> ProducerConfigBuilder,
     ) -> Self {
         let alone = one_at_a_time();
         let peak = PeakMemory::watch();
-        let liar = Liar::start();
-        prepare(&liar);
+        let proxy = TamperingProxy::start();
+        prepare(&proxy);
         kafka_producer::internals::watch_log_lines();
-        let config = configure(impatient(&liar.address()));
+        let config = configure(impatient(&proxy.address()));
         let producer = Text::new(config.build().unwrap()).unwrap();
         Self {
             producer,
-            liar,
+            proxy,
             ledger: RefCell::default(),
             peak,
             _alone: alone,
@@ -141,7 +141,7 @@ impl Case {
             Ok(metadata) => panic!("written: {metadata}"),
             Err(error) => error,
         };
-        assert_says(&error, kind, parts);
+        assert_error(&error, kind, parts);
         error
     }
 
@@ -178,9 +178,9 @@ impl Case {
         }
     }
 
-    /// Makes the liar honest: the same producer must work, and the [invariants](Self::end) hold.
+    /// Stops tampering: the same producer must work, and the [invariants](Self::end) hold.
     pub(crate) fn finish(self) {
-        self.liar.be_honest();
+        self.proxy.stop_tampering();
         for _ in 0..3 {
             self.written();
         }
@@ -207,11 +207,11 @@ impl Case {
         let taken = self.peak.taken_kib();
         assert!(taken < BOUND_KIB, "{taken} KiB were taken");
         let number = HELD.fetch_add(1, Ordering::Relaxed) + 1;
-        println!("case {number} was held to its bounds; it took {taken} KiB at most");
+        println!("case {number} stayed within its bounds: {taken} KiB at most");
     }
 
     fn stored(&self) -> Vec<String> {
-        let records = self.liar.cluster.records("t", 0).into_iter();
+        let records = self.proxy.cluster.records("t", 0).into_iter();
         records
             .map(|record| String::from_utf8(record.value.unwrap()).unwrap())
             .collect()
@@ -246,7 +246,7 @@ impl Pending<'_> {
     }
 }
 
-pub(crate) fn assert_says(error: &ProduceError, kind: &ProduceErrorKind, parts: &[&str]) {
+pub(crate) fn assert_error(error: &ProduceError, kind: &ProduceErrorKind, parts: &[&str]) {
     assert_eq!(error.kind(), kind, "{error}");
     let text = error.to_string();
     for part in parts {

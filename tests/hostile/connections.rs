@@ -3,28 +3,28 @@
 use kafka_producer::{Delivery, ProduceErrorKind, WaitCause};
 
 use crate::case::Case;
-use crate::exchange::{Api, Lie};
-use crate::liar::Greeting;
+use crate::exchange::{Api, Tampering};
+use crate::proxy::Treatment;
 
 #[test]
 fn the_error_names_a_peer_that_closes_at_once_and_the_likely_cause() {
-    let case = Case::meeting(|liar| {
-        liar.greet(Greeting::Close);
+    let case = Case::meeting(|proxy| {
+        proxy.set_treatment(Treatment::Close);
     });
-    let address = case.liar.address();
+    let address = case.proxy.address();
     let parts = [&*address, "closed the connection", "max.block.ms"];
     case.failed(&ProduceErrorKind::MetadataTimeout, &parts);
-    assert!(case.liar.connections() > 3, "it is tried again");
-    assert!(case.liar.connections() < 100, "with pauses");
+    assert!(case.proxy.connections() > 3, "it is tried again");
+    assert!(case.proxy.connections() < 100, "with pauses");
     case.finish();
 }
 
 #[test]
 fn a_peer_that_accepts_and_stays_silent_is_named_with_the_key_of_the_time_out() {
-    let case = Case::meeting(|liar| {
-        liar.greet(Greeting::Silence);
+    let case = Case::meeting(|proxy| {
+        proxy.set_treatment(Treatment::Silence);
     });
-    let address = case.liar.address();
+    let address = case.proxy.address();
     let parts = [&*address, "timeout.ms"];
     case.failed(&ProduceErrorKind::MetadataTimeout, &parts);
     case.finish();
@@ -41,10 +41,10 @@ fn a_peer_with_another_protocol_is_reported_as_no_kafka_broker() {
         b"\xff\xfe\xfd\xfc\xfb\xfa",
     ];
     for words in foreign {
-        let case = Case::meeting(|liar| {
-            liar.greet(Greeting::Say(words.to_vec()));
+        let case = Case::meeting(|proxy| {
+            proxy.set_treatment(Treatment::SendFirst(words.to_vec()));
         });
-        let address = case.liar.address();
+        let address = case.proxy.address();
         let parts = [&*address, "bad frame", "not a Kafka broker", "TLS"];
         case.failed(&ProduceErrorKind::MetadataTimeout, &parts);
         case.finish();
@@ -54,14 +54,14 @@ fn a_peer_with_another_protocol_is_reported_as_no_kafka_broker() {
 #[test]
 fn a_connection_that_closes_instead_of_a_response_is_reopened_and_records_arrive_once() {
     for api in Api::ALL {
-        let case = Case::meeting(|liar| {
-            liar.lie_about(api, |exchange| match exchange.nth {
-                0 | 1 => Lie::Close,
-                _ => Lie::Truth,
+        let case = Case::meeting(|proxy| {
+            proxy.tamper_with(api, |exchange| match exchange.nth {
+                0 | 1 => Tampering::Close,
+                _ => Tampering::Nothing,
             });
         });
         case.written();
-        assert!(case.liar.told(api) > 2, "{api:?}");
+        assert!(case.proxy.exchanges_of(api) > 2, "{api:?}");
         case.finish();
     }
 }
@@ -69,7 +69,7 @@ fn a_connection_that_closes_instead_of_a_response_is_reopened_and_records_arrive
 #[test]
 fn a_batch_whose_connections_always_close_before_the_response_may_be_written() {
     let case = Case::warmed();
-    case.liar.lie_about(Api::Produce, |_| Lie::Close);
+    case.proxy.tamper_with(Api::Produce, |_| Tampering::Close);
     let error = case.undelivered(&["closed the connection"]);
     assert!(error.attempts() > 3, "{error}");
     case.finish();
@@ -78,7 +78,7 @@ fn a_batch_whose_connections_always_close_before_the_response_may_be_written() {
 #[test]
 fn a_batch_without_a_response_may_be_written() {
     let case = Case::warmed();
-    case.liar.lie_about(Api::Produce, |_| Lie::Silence);
+    case.proxy.tamper_with(Api::Produce, |_| Tampering::Silence);
     let parts = ["request.timeout.ms", "delivery.timeout.ms"];
     let error = case.failed(&ProduceErrorKind::DeliveryTimeout, &parts);
     assert_eq!(error.delivery(), Delivery::MaybeWritten);
@@ -91,10 +91,10 @@ fn a_send_times_out_if_version_or_metadata_requests_get_no_response() {
         (Api::ApiVersions, "socket.connection.setup.timeout.ms"),
         (Api::Metadata, "request.timeout.ms"),
     ] {
-        let case = Case::meeting(|liar| {
-            liar.lie_about(api, |_| Lie::Silence);
+        let case = Case::meeting(|proxy| {
+            proxy.tamper_with(api, |_| Tampering::Silence);
         });
-        let address = case.liar.address();
+        let address = case.proxy.address();
         case.failed(&ProduceErrorKind::MetadataTimeout, &[&address, key]);
         case.finish();
     }
@@ -102,8 +102,8 @@ fn a_send_times_out_if_version_or_metadata_requests_get_no_response() {
 
 #[test]
 fn the_error_of_a_record_names_the_missing_producer_id() {
-    let case = Case::meeting(|liar| {
-        liar.lie_about(Api::InitProducerId, |_| Lie::Silence);
+    let case = Case::meeting(|proxy| {
+        proxy.tamper_with(Api::InitProducerId, |_| Tampering::Silence);
     });
     let parts = ["no producer id could be obtained", "request.timeout.ms"];
     let error = case.failed(&ProduceErrorKind::DeliveryTimeout, &parts);

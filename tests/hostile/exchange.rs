@@ -1,4 +1,4 @@
-//! A request with the broker's response to it, and the lie to send instead.
+//! A request with the broker's response to it, and the response to send instead.
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{
@@ -42,12 +42,12 @@ impl Api {
 
 /// The scripted response to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Lie {
+pub(crate) enum Tampering {
     /// The broker's response.
-    Truth,
+    Nothing,
     /// Exactly these bytes.
     Raw(Vec<u8>),
-    /// The first part, and the second one when the test calls [`release`](super::liar::Liar::release).
+    /// The first part, and the second one when the test calls [`release`](super::proxy::TamperingProxy::release).
     Halves(Vec<u8>, Vec<u8>),
     /// Nothing, for this and all later requests of the connection.
     Silence,
@@ -68,7 +68,7 @@ pub(crate) struct Exchange {
     pub(crate) api: Api,
     pub(crate) version: i16,
     pub(crate) correlation_id: i32,
-    /// The index of the request among the requests of its API, from 0, since the liar's script was last changed.
+    /// The index of the request among the requests of its API, from 0, since the script was last changed.
     pub(crate) nth: usize,
     /// The response frame, without its length field.
     pub(crate) answer: Bytes,
@@ -103,10 +103,10 @@ impl Exchange {
     }
 
     /// A response with this body, as a frame.
-    pub(crate) fn with_body(&self, body: &[u8]) -> Lie {
+    pub(crate) fn with_body(&self, body: &[u8]) -> Tampering {
         let mut payload = self.answer_header();
         payload.extend_from_slice(body);
-        Lie::Raw(framed(&payload))
+        Tampering::Raw(framed(&payload))
     }
 
     /// The body of the broker's response.
@@ -115,15 +115,15 @@ impl Exchange {
     }
 
     /// The broker's response with changed bytes.
-    pub(crate) fn changed(&self, change: impl FnOnce(&mut Vec<u8>)) -> Lie {
+    pub(crate) fn changed(&self, change: impl FnOnce(&mut Vec<u8>)) -> Tampering {
         let mut bytes = self.answer.to_vec();
         change(&mut bytes);
-        Lie::Raw(framed(&bytes))
+        Tampering::Raw(framed(&bytes))
     }
 
     /// The broker's response, decoded by another library, with changed fields.
-    pub(crate) fn edited<M: Message>(&self, edit: impl FnOnce(&mut M)) -> Lie {
-        Lie::Raw(framed(&self.edited_payload(edit)))
+    pub(crate) fn edited<M: Message>(&self, edit: impl FnOnce(&mut M)) -> Tampering {
+        Tampering::Raw(framed(&self.edited_payload(edit)))
     }
 
     pub(crate) fn edited_payload<M: Message>(&self, edit: impl FnOnce(&mut M)) -> Vec<u8> {

@@ -9,7 +9,7 @@ use kafka_protocol::messages::{
 };
 
 use crate::case::{Case, patient};
-use crate::exchange::{Api, Exchange, Lie};
+use crate::exchange::{Api, Exchange, Tampering};
 
 /// The count or length 2^31 - 1 in compact encoding: a varint of the value plus one.
 const HUGE: [u8; 5] = [0x80, 0x80, 0x80, 0x80, 0x08];
@@ -21,13 +21,17 @@ const ARRAYS: [(Api, &[u8], &str); 3] = [
     (Api::Produce, &[], "the topics is longer"),
 ];
 
-fn told_always(api: Api, lie: impl Fn(&Exchange) -> Lie + Send + Sync + 'static, words: &str) {
+fn check_malformed(
+    api: Api,
+    script: impl Fn(&Exchange) -> Tampering + Send + Sync + 'static,
+    words: &str,
+) {
     let case = if api == Api::Produce {
         Case::warmed()
     } else {
         Case::new()
     };
-    case.liar.lie_about(api, lie);
+    case.proxy.tamper_with(api, script);
     let parts = [words, "the broker sent a bad answer to"];
     if api == Api::Produce {
         case.undelivered(&parts);
@@ -41,7 +45,7 @@ fn told_always(api: Api, lie: impl Fn(&Exchange) -> Lie + Send + Sync + 'static,
 fn an_array_of_two_thousand_million_elements_takes_no_memory_and_the_error_names_it() {
     for (api, before, words) in ARRAYS {
         let body = [before, &HUGE, &[0; 2000]].concat();
-        told_always(api, move |exchange| exchange.with_body(&body), words);
+        check_malformed(api, move |exchange| exchange.with_body(&body), words);
     }
 }
 
@@ -49,14 +53,14 @@ fn an_array_of_two_thousand_million_elements_takes_no_memory_and_the_error_names
 fn the_error_names_a_string_that_is_longer_than_its_frame() {
     // An empty list of brokers, then the cluster id.
     let metadata = [&[0, 0, 0, 0, 1][..], &[0xff, 0x7f], b"cluster"].concat();
-    told_always(
+    check_malformed(
         Api::Metadata,
         move |exchange| exchange.with_body(&metadata),
         "the cluster's id is longer than the message",
     );
     // One topic, with its name.
     let produce = [&[2][..], &[0xff, 0x7f], b"t"].concat();
-    told_always(
+    check_malformed(
         Api::Produce,
         move |exchange| exchange.with_body(&produce),
         "a topic's name is longer than the message",
@@ -64,7 +68,7 @@ fn the_error_names_a_string_that_is_longer_than_its_frame() {
 }
 
 /// Replaces a text in the broker's response by invalid UTF-8.
-fn not_utf8(exchange: &Exchange, text: &[u8]) -> Lie {
+fn not_utf8(exchange: &Exchange, text: &[u8]) -> Tampering {
     exchange.changed(|bytes| {
         let at = bytes.windows(text.len()).position(|part| part == text);
         bytes[at.unwrap() + text.len() - 1] = 0xff;
@@ -72,13 +76,13 @@ fn not_utf8(exchange: &Exchange, text: &[u8]) -> Lie {
 }
 
 #[test]
-fn the_error_names_a_text_that_is_not_utf_8() {
-    told_always(
+fn text_that_is_not_utf_8_is_named() {
+    check_malformed(
         Api::Metadata,
         |exchange| not_utf8(exchange, b"127.0.0.1"),
         "a broker's host is not UTF-8",
     );
-    told_always(
+    check_malformed(
         Api::Produce,
         |exchange| not_utf8(exchange, b"\x02t"),
         "a topic's name is not UTF-8",
@@ -86,13 +90,13 @@ fn the_error_names_a_text_that_is_not_utf_8() {
 }
 
 #[test]
-fn the_error_names_a_required_field_that_is_null() {
-    told_always(
+fn a_null_in_a_required_field_is_named() {
+    check_malformed(
         Api::Metadata,
         |exchange| exchange.with_body(&[0, 0, 0, 0, 0]),
         "the brokers is null",
     );
-    told_always(
+    check_malformed(
         Api::Produce,
         |exchange| exchange.with_body(&[0]),
         "the topics is null",
@@ -103,17 +107,17 @@ fn the_error_names_a_required_field_that_is_null() {
 fn a_truncated_response_is_retried_wherever_it_is_cut() {
     for api in Api::ALL {
         // Each response is truncated by one more byte; the header stays.
-        let case = Case::meeting(|liar| {
-            liar.lie_about(api, |exchange| match exchange.nth {
+        let case = Case::meeting(|proxy| {
+            proxy.tamper_with(api, |exchange| match exchange.nth {
                 nth @ 0..8 => exchange.changed(|bytes| {
                     let len = bytes.len();
                     bytes.truncate(len.saturating_sub(1 + nth).max(5));
                 }),
-                _ => Lie::Truth,
+                _ => Tampering::Nothing,
             });
         });
         case.written();
-        assert!(case.liar.told(api) > 8, "{api:?}");
+        assert!(case.proxy.exchanges_of(api) > 8, "{api:?}");
         case.finish();
     }
 }
@@ -127,7 +131,7 @@ fn later() -> BTreeMap<i32, Bytes> {
     .into()
 }
 
-fn with_unknown_tags(exchange: &Exchange) -> Lie {
+fn with_unknown_tags(exchange: &Exchange) -> Tampering {
     match exchange.api {
         Api::ApiVersions => exchange.edited(|m: &mut ApiVersionsResponse| {
             m.unknown_tagged_fields = later();
@@ -159,24 +163,24 @@ fn with_unknown_tags(exchange: &Exchange) -> Lie {
         Api::InitProducerId => exchange.edited(|m: &mut InitProducerIdResponse| {
             m.unknown_tagged_fields = later();
         }),
-        Api::SaslHandshake | Api::SaslAuthenticate => Lie::Truth,
+        Api::SaslHandshake | Api::SaslAuthenticate => Tampering::Nothing,
     }
 }
 
 #[test]
 fn unknown_tagged_fields_of_responses_are_skipped() {
-    let case = Case::configured(|liar| liar.lie(with_unknown_tags), patient);
+    let case = Case::configured(|proxy| proxy.tamper(with_unknown_tags), patient);
     assert_eq!(case.written().offset(), 0);
     assert_eq!(case.written().offset(), 1);
-    assert_eq!(case.liar.told(Api::Produce), 2);
-    assert_eq!(case.liar.told(Api::Metadata), 1);
+    assert_eq!(case.proxy.exchanges_of(Api::Produce), 2);
+    assert_eq!(case.proxy.exchanges_of(Api::Metadata), 1);
     // One connection for metadata, and one to the leader.
-    assert_eq!(case.liar.connections(), 2);
+    assert_eq!(case.proxy.connections(), 2);
     case.finish();
 }
 
 /// Announces the oldest versions that this library supports, which use the non-flexible encoding.
-fn old(exchange: &Exchange) -> Lie {
+fn old(exchange: &Exchange) -> Tampering {
     exchange.edited(|m: &mut ApiVersionsResponse| {
         for api in &mut m.api_keys {
             match api.api_key {
@@ -191,7 +195,7 @@ fn old(exchange: &Exchange) -> Lie {
 #[test]
 fn invalid_lengths_in_non_flexible_versions_are_rejected() {
     // The API, the bytes before an invalid length, and that length of two or four bytes.
-    let lies: [(Api, &[u8], &[u8]); 6] = [
+    let lengths: [(Api, &[u8], &[u8]); 6] = [
         (Api::Metadata, &[0; 4], &[0x7f, 0xff, 0xff, 0xff]),
         (Api::Metadata, &[0; 4], &[0xff, 0xff, 0xff, 0xfe]),
         (Api::Metadata, &[0; 8], &[0x7f, 0xff]),
@@ -199,22 +203,22 @@ fn invalid_lengths_in_non_flexible_versions_are_rejected() {
         (Api::Produce, &[], &[0xff, 0xff, 0xff, 0xff]),
         (Api::Produce, &[0, 0, 0, 1], &[0x7f, 0xff]),
     ];
-    let case = Case::meeting(|liar| {
-        liar.lie(move |exchange| {
+    let case = Case::meeting(|proxy| {
+        proxy.tamper(move |exchange| {
             if exchange.api == Api::ApiVersions {
                 return old(exchange);
             }
-            let of_this_kind = lies.iter().filter(|(api, ..)| *api == exchange.api);
+            let of_this_kind = lengths.iter().filter(|(api, ..)| *api == exchange.api);
             match of_this_kind.clone().nth(exchange.nth) {
                 Some((_, before, length)) => {
                     exchange.with_body(&[*before, *length, b"text"].concat())
                 }
-                None => Lie::Truth,
+                None => Tampering::Nothing,
             }
         });
     });
     assert_eq!(case.written().offset(), 0);
-    assert!(case.liar.told(Api::Produce) >= 4);
-    assert!(case.liar.told(Api::Metadata) >= 4);
+    assert!(case.proxy.exchanges_of(Api::Produce) >= 4);
+    assert!(case.proxy.exchanges_of(Api::Metadata) >= 4);
     case.finish();
 }

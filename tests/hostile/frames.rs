@@ -3,7 +3,7 @@
 use kafka_producer::ProduceErrorKind;
 
 use crate::case::{Case, REQUEST};
-use crate::exchange::{Api, Exchange, Lie, framed};
+use crate::exchange::{Api, Exchange, Tampering, framed};
 
 /// The largest response that is accepted.
 const CAP: i32 = 100 * 1024 * 1024;
@@ -19,24 +19,24 @@ const LENGTHS: [(i32, &str); 6] = [
     (CAP, "timeout.ms"),
 ];
 
-fn announced(length: i32) -> Lie {
+fn announced(length: i32) -> Tampering {
     let mut bytes = length.to_be_bytes().to_vec();
     bytes.extend_from_slice(&[0; 1000]);
-    Lie::Raw(bytes)
+    Tampering::Raw(bytes)
 }
 
 #[test]
 fn an_invalid_length_closes_the_connection_and_the_request_is_retried() {
     for api in Api::ALL {
-        let case = Case::meeting(|liar| {
-            liar.lie_about(api, |exchange| match LENGTHS.get(exchange.nth) {
+        let case = Case::meeting(|proxy| {
+            proxy.tamper_with(api, |exchange| match LENGTHS.get(exchange.nth) {
                 // The valid length would cost a timeout each time.
                 Some((length, _)) if *length != CAP => announced(*length),
-                _ => Lie::Truth,
+                _ => Tampering::Nothing,
             });
         });
         case.written();
-        assert!(case.liar.told(api) >= LENGTHS.len(), "{api:?}");
+        assert!(case.proxy.exchanges_of(api) >= LENGTHS.len(), "{api:?}");
         case.finish();
     }
 }
@@ -44,10 +44,10 @@ fn an_invalid_length_closes_the_connection_and_the_request_is_retried() {
 #[test]
 fn an_invalid_length_is_reported_to_waiters_for_metadata() {
     for (length, words) in LENGTHS {
-        let case = Case::meeting(|liar| {
-            liar.lie_about(Api::Metadata, move |_| announced(length));
+        let case = Case::meeting(|proxy| {
+            proxy.tamper_with(Api::Metadata, move |_| announced(length));
         });
-        let address = case.liar.address();
+        let address = case.proxy.address();
         case.failed(&ProduceErrorKind::MetadataTimeout, &[&address, words]);
         case.finish();
     }
@@ -57,18 +57,18 @@ fn an_invalid_length_is_reported_to_waiters_for_metadata() {
 fn an_invalid_length_is_reported_to_waiters_for_a_batch() {
     for (length, words) in LENGTHS {
         let case = Case::warmed();
-        case.liar
-            .lie_about(Api::Produce, move |_| announced(length));
+        case.proxy
+            .tamper_with(Api::Produce, move |_| announced(length));
         case.undelivered(&[words]);
         case.finish();
     }
 }
 
 /// The response, split after `first` bytes of its frame.
-fn halves(exchange: &Exchange, first: usize) -> Lie {
+fn halves(exchange: &Exchange, first: usize) -> Tampering {
     let whole = framed(&exchange.answer);
     let (first, second) = whole.split_at(first.min(whole.len()));
-    Lie::Halves(first.to_vec(), second.to_vec())
+    Tampering::Halves(first.to_vec(), second.to_vec())
 }
 
 #[test]
@@ -76,16 +76,16 @@ fn a_response_that_arrives_in_two_parts_with_a_pause_between_is_accepted() {
     // Inside the length field, after it, inside the correlation id, inside the body, before the last byte.
     for first in [1, 4, 6, 20, 40] {
         let case = Case::warmed();
-        let connections = case.liar.connections();
-        case.liar
-            .lie_about(Api::Produce, move |exchange| halves(exchange, first));
+        let connections = case.proxy.connections();
+        case.proxy
+            .tamper_with(Api::Produce, move |exchange| halves(exchange, first));
         let record = case.send();
-        case.liar.await_half(REQUEST);
+        case.proxy.await_half(REQUEST);
         assert!(!record.is_done());
-        case.liar.release();
+        case.proxy.release();
         record.outcome().unwrap();
-        assert_eq!(case.liar.told(Api::Produce), 1);
-        assert_eq!(case.liar.connections(), connections);
+        assert_eq!(case.proxy.exchanges_of(Api::Produce), 1);
+        assert_eq!(case.proxy.connections(), connections);
         case.finish();
     }
 }
@@ -93,13 +93,13 @@ fn a_response_that_arrives_in_two_parts_with_a_pause_between_is_accepted() {
 #[test]
 fn a_response_whose_second_part_never_arrives_times_out_and_the_record_arrives_once() {
     let case = Case::warmed();
-    case.liar
-        .lie_about(Api::Produce, |exchange| match exchange.nth {
+    case.proxy
+        .tamper_with(Api::Produce, |exchange| match exchange.nth {
             0 => halves(exchange, 20),
-            _ => Lie::Truth,
+            _ => Tampering::Nothing,
         });
     case.written();
-    assert_eq!(case.liar.told(Api::Produce), 2);
+    assert_eq!(case.proxy.exchanges_of(Api::Produce), 2);
     case.finish();
 }
 
@@ -107,11 +107,11 @@ fn a_response_whose_second_part_never_arrives_times_out_and_the_record_arrives_o
 fn a_response_that_is_split_at_any_byte_is_accepted_with_the_next_one_behind_it() {
     let case = Case::warmed();
     for first in 1..12 {
-        case.liar
-            .lie_about(Api::Produce, move |exchange| halves(exchange, first));
+        case.proxy
+            .tamper_with(Api::Produce, move |exchange| halves(exchange, first));
         let records = [case.send(), case.send(), case.send()];
-        case.liar.await_half(REQUEST);
-        case.liar.be_honest();
+        case.proxy.await_half(REQUEST);
+        case.proxy.stop_tampering();
         for record in records {
             record.outcome().unwrap();
         }

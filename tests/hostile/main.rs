@@ -1,14 +1,14 @@
 //! Robustness against hostile peers: whatever bytes a peer sends, each record gets a typed result within bounded time,
 //! memory stays bounded, and the same producer works again as soon as its peer does.
 //!
-//! [`liar::Liar`] is a proxy between the producer and a good embedded broker; each test scripts the responses to
-//! change. [`case::Case`] checks the invariants; with `--nocapture` each case prints its number and peak memory.
+//! [`proxy::TamperingProxy`] stands between the producer and a good embedded broker; each test scripts the responses
+//! to change. [`case::Case`] checks the invariants; with `--nocapture` each case prints its number and peak memory.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::disallowed_types,
     clippy::print_stdout,
-    reason = "tests: they fail by panicking, measure real time, lock what they share, and count aloud"
+    reason = "tests: they fail by panicking, measure real time, lock what they share, and print counts"
 )]
 
 mod answers;
@@ -18,11 +18,11 @@ mod connections;
 mod exchange;
 mod fields;
 mod frames;
-mod liar;
 mod machine;
 mod memory;
 mod metadata;
 mod produce;
+mod proxy;
 #[cfg(feature = "sasl-scram")]
 mod sasl;
 mod throttle;

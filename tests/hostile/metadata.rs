@@ -14,9 +14,9 @@ use crate::exchange::Api;
 
 impl Case {
     /// A case in which `edit` changes all Metadata responses.
-    fn told(edit: impl Fn(&mut MetadataResponse) + Send + Sync + Clone + 'static) -> Self {
-        Self::meeting(|liar| {
-            liar.lie_about(Api::Metadata, move |exchange| exchange.edited(edit.clone()));
+    fn with_metadata(edit: impl Fn(&mut MetadataResponse) + Send + Sync + Clone + 'static) -> Self {
+        Self::meeting(|proxy| {
+            proxy.tamper_with(Api::Metadata, move |exchange| exchange.edited(edit.clone()));
         })
     }
 }
@@ -41,7 +41,7 @@ fn lead(metadata: &mut MetadataResponse, leader: i32) {
 #[test]
 fn the_error_of_a_record_names_a_partition_without_leader() {
     for leader in [-1, 77, i32::MIN] {
-        let case = Case::told(move |metadata| lead(metadata, leader));
+        let case = Case::with_metadata(move |metadata| lead(metadata, leader));
         let parts = ["no broker leads the partition", "delivery.timeout.ms"];
         let error = case.failed(&ProduceErrorKind::DeliveryTimeout, &parts);
         assert_eq!(error.cause(), Some(&WaitCause::NoLeader));
@@ -54,7 +54,7 @@ fn the_error_of_a_record_names_a_partition_without_leader() {
 #[test]
 fn the_first_entry_of_a_node_that_is_listed_twice_is_used() {
     for others in [0, 3, 100] {
-        let case = Case::told(move |metadata| {
+        let case = Case::with_metadata(move |metadata| {
             metadata.brokers.push(broker(0, "127.0.0.1", 1));
             let more = (1..=others).map(|id| broker(id, "127.0.0.1", 1));
             metadata.brokers.extend(more);
@@ -73,7 +73,7 @@ fn the_error_names_a_leader_with_its_wrong_address() {
         ("not a host\n\0", 9092, "no connection to broker 7"),
     ];
     for (host, port, words) in wrong {
-        let case = Case::told(move |metadata| {
+        let case = Case::with_metadata(move |metadata| {
             metadata.brokers.push(broker(7, host, port));
             lead(metadata, 7);
         });
@@ -91,7 +91,7 @@ fn the_error_names_a_leader_with_its_wrong_address() {
 #[test]
 fn brokers_with_invalid_ids_or_ports_are_ignored() {
     for (id, port) in [(-1, 1), (i32::MIN, 1), (7, 0), (7, 65_536), (7, -1)] {
-        let case = Case::told(move |metadata| {
+        let case = Case::with_metadata(move |metadata| {
             metadata.brokers.insert(0, broker(id, "127.0.0.1", port));
         });
         case.written();
@@ -107,7 +107,7 @@ fn a_metadata_response_without_valid_brokers_is_rejected() {
         |metadata| metadata.brokers[0].node_id = BrokerId(-5),
     ];
     for edit in none {
-        let case = Case::told(edit);
+        let case = Case::with_metadata(edit);
         let parts = ["answer named no broker", "max.block.ms"];
         case.failed(&ProduceErrorKind::MetadataTimeout, &parts);
         case.finish();
@@ -125,7 +125,7 @@ fn metadata_without_the_requested_topic_leaves_the_topic_unknown() {
         },
     ];
     for edit in other {
-        let case = Case::told(edit);
+        let case = Case::with_metadata(edit);
         case.failed(&ProduceErrorKind::MetadataTimeout, &["t: ", "max.block.ms"]);
         case.finish();
     }
@@ -140,7 +140,7 @@ fn partition(index: i32, leader: i32) -> MetadataResponsePartition {
 #[test]
 fn invalid_or_duplicate_partitions_do_not_affect_the_others() {
     for strange in [-1, i32::MIN, 0, 2, i32::MAX] {
-        let case = Case::told(move |metadata| {
+        let case = Case::with_metadata(move |metadata| {
             for topic in &mut metadata.topics {
                 topic.partitions.push(partition(strange, 0));
             }
@@ -152,7 +152,7 @@ fn invalid_or_duplicate_partitions_do_not_affect_the_others() {
 
 #[test]
 fn a_topic_whose_only_partition_has_an_invalid_number_is_not_found() {
-    let case = Case::told(|metadata| {
+    let case = Case::with_metadata(|metadata| {
         for topic in &mut metadata.topics {
             topic.partitions = vec![partition(i32::MAX, 0)];
         }
@@ -198,9 +198,9 @@ fn put_unsigned(out: &mut Vec<u8>, mut value: u32) {
 }
 
 #[test]
-fn records_are_written_with_metadata_of_a_hundred_thousand_partitions() {
-    let case = Case::meeting(|liar| {
-        liar.lie_about(Api::Metadata, |exchange| {
+fn metadata_with_a_hundred_thousand_partitions_is_handled() {
+    let case = Case::meeting(|proxy| {
+        proxy.tamper_with(Api::Metadata, |exchange| {
             exchange.with_body(&with_many_partitions(exchange.body()))
         });
     });
@@ -217,8 +217,8 @@ fn records_are_written_with_metadata_of_a_hundred_thousand_partitions() {
 }
 
 #[test]
-fn records_are_written_with_metadata_of_twenty_thousand_brokers() {
-    let case = Case::told(|metadata| {
+fn metadata_with_twenty_thousand_brokers_is_handled() {
+    let case = Case::with_metadata(|metadata| {
         metadata
             .brokers
             .extend((1..20_000).map(|id| broker(id, "127.0.0.1", 1)));

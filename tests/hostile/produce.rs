@@ -17,11 +17,11 @@ impl Case {
         count: usize,
         edit: impl Fn(&mut ProduceResponse) + Send + Sync + Clone + 'static,
     ) {
-        self.liar.lie_about(Api::Produce, move |exchange| {
+        self.proxy.tamper_with(Api::Produce, move |exchange| {
             if exchange.nth < count {
                 exchange.edited(edit.clone())
             } else {
-                crate::exchange::Lie::Truth
+                crate::exchange::Tampering::Nothing
             }
         });
     }
@@ -49,7 +49,7 @@ fn a_response_without_the_partition_is_no_acknowledgement_and_the_record_arrives
         let case = Case::warmed();
         case.at_first(2, edit);
         case.written();
-        assert_eq!(case.liar.told(Api::Produce), 3);
+        assert_eq!(case.proxy.exchanges_of(Api::Produce), 3);
         case.finish();
     }
 }
@@ -82,7 +82,7 @@ fn response_partitions_that_were_not_in_the_request_are_ignored() {
     });
     let first = case.written().offset();
     assert_eq!(case.written().offset(), first + 1);
-    assert_eq!(case.liar.told(Api::Produce), 2);
+    assert_eq!(case.proxy.exchanges_of(Api::Produce), 2);
     case.finish();
 }
 
@@ -160,8 +160,8 @@ fn impossible_offsets_and_timestamps_are_passed_on_without_overflow() {
 #[test]
 fn an_invalid_producer_id_is_requested_again_and_reported_if_no_valid_one_comes() {
     for (id, epoch) in [(-1, 0), (i64::MIN, 0), (5, -1), (5, i16::MIN)] {
-        let case = Case::meeting(|liar| {
-            liar.lie_about(Api::InitProducerId, move |exchange| {
+        let case = Case::meeting(|proxy| {
+            proxy.tamper_with(Api::InitProducerId, move |exchange| {
                 exchange.edited(|answer: &mut InitProducerIdResponse| {
                     answer.producer_id = ProducerId(id);
                     answer.producer_epoch = epoch;

@@ -10,18 +10,18 @@ use kafka_producer::testing::TestCluster;
 use kafka_producer::{ProduceErrorKind, SecurityProtocol};
 
 use crate::beside::Beside;
-use crate::case::{Case, REQUEST, assert_says};
-use crate::exchange::{Api, Exchange, Lie, framed};
-use crate::liar::{Greeting, Liar};
+use crate::case::{Case, REQUEST, assert_error};
+use crate::exchange::{Api, Exchange, Tampering, framed};
+use crate::proxy::{TamperingProxy, Treatment};
 
 const PASSWORD: &str = "s3cret";
 const AT_ONCE: Duration = Duration::from_millis(900);
 
-fn meeting(prepare: impl FnOnce(&Liar)) -> Case {
+fn meeting(prepare: impl FnOnce(&TamperingProxy)) -> Case {
     Case::configured(
-        |liar| {
-            liar.cluster.set_sasl_user("alice", PASSWORD);
-            prepare(liar);
+        |proxy| {
+            proxy.cluster.set_sasl_user("alice", PASSWORD);
+            prepare(proxy);
         },
         |config| {
             config
@@ -32,7 +32,7 @@ fn meeting(prepare: impl FnOnce(&Liar)) -> Case {
 }
 
 /// A SaslAuthenticate response with this token.
-fn token(exchange: &Exchange, token: &[u8]) -> Lie {
+fn token(exchange: &Exchange, token: &[u8]) -> Tampering {
     let mut body = vec![0, 0, 0];
     let mut length = token.len() as u32 + 1;
     while length > 0x7f {
@@ -59,7 +59,7 @@ fn first_message(exchange: &Exchange) -> Option<String> {
 }
 
 /// Replaces the broker's first SCRAM message by one with this number of iterations.
-fn with_iterations(exchange: &Exchange, iterations: &str) -> Lie {
+fn with_iterations(exchange: &Exchange, iterations: &str) -> Tampering {
     match first_message(exchange) {
         Some(first) => {
             let (nonce_and_salt, _) = first.rsplit_once(",i=").unwrap();
@@ -68,38 +68,38 @@ fn with_iterations(exchange: &Exchange, iterations: &str) -> Lie {
                 format!("{nonce_and_salt},i={iterations}").as_bytes(),
             )
         }
-        None => Lie::Truth,
+        None => Tampering::Nothing,
     }
 }
 
 /// Checks that a record fails at once with a permanent error, whose text has these parts.
-fn refused(lie: impl Fn(&Exchange) -> Lie + Send + Sync + 'static, parts: &[&str]) {
-    let case = meeting(|liar| liar.lie_about(Api::SaslAuthenticate, lie));
+fn refused(script: impl Fn(&Exchange) -> Tampering + Send + Sync + 'static, parts: &[&str]) {
+    let case = meeting(|proxy| proxy.tamper_with(Api::SaslAuthenticate, script));
     let began = Instant::now();
-    let address = case.liar.address();
+    let address = case.proxy.address();
     let all = [&[&*address, "SCRAM-SHA-256"], parts].concat();
     let error = case.failed(&ProduceErrorKind::Authentication, &all);
     assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
     assert!(!error.to_string().contains(PASSWORD), "{error}");
-    case.liar.be_honest();
+    case.proxy.stop_tampering();
     // An earlier error may be returned once more.
     while case.send().outcome().is_err() {}
     case.finish();
 }
 
 /// Checks that a record fails after `max.block.ms`, because the error is transient. The error's text has these parts.
-fn interrupted(lie: impl Fn(&Exchange) -> Lie + Send + Sync + 'static, parts: &[&str]) {
-    interrupted_at(Api::SaslAuthenticate, lie, parts);
+fn interrupted(script: impl Fn(&Exchange) -> Tampering + Send + Sync + 'static, parts: &[&str]) {
+    interrupted_at(Api::SaslAuthenticate, script, parts);
 }
 
 fn interrupted_at(
     api: Api,
-    lie: impl Fn(&Exchange) -> Lie + Send + Sync + 'static,
+    script: impl Fn(&Exchange) -> Tampering + Send + Sync + 'static,
     parts: &[&str],
 ) {
-    let case = meeting(|liar| liar.lie_about(api, lie));
+    let case = meeting(|proxy| proxy.tamper_with(api, script));
     case.failed(&ProduceErrorKind::MetadataTimeout, parts);
-    assert!(case.liar.connections() < 100, "with pauses");
+    assert!(case.proxy.connections() < 100, "with pauses");
     case.finish();
 }
 
@@ -112,16 +112,16 @@ fn an_excessive_number_of_iterations_is_rejected_at_once() {
         ("1", "fewer than"),
         ("0", "fewer than"),
     ] {
-        let lie = move |exchange: &Exchange| with_iterations(exchange, iterations);
-        refused(lie, &[words, "sasl.jaas.config"]);
+        let script = move |exchange: &Exchange| with_iterations(exchange, iterations);
+        refused(script, &[words, "sasl.jaas.config"]);
     }
 }
 
 /// The largest accepted number of iterations takes long, so it is computed on a helper thread.
 #[test]
 fn many_iterations_are_computed_on_a_helper_thread() {
-    let case = meeting(|liar| {
-        liar.lie_about(Api::SaslAuthenticate, |exchange| {
+    let case = meeting(|proxy| {
+        proxy.tamper_with(Api::SaslAuthenticate, |exchange| {
             with_iterations(exchange, "300000")
         });
     });
@@ -136,7 +136,7 @@ fn many_iterations_are_computed_on_a_helper_thread() {
         }
         _ => panic!("{text}"),
     }
-    case.liar.be_honest();
+    case.proxy.stop_tampering();
     while case.send().outcome().is_err() {}
     case.finish();
 }
@@ -160,12 +160,12 @@ fn malformed_first_messages_are_rejected_with_the_missing_part() {
 #[test]
 fn a_broker_that_does_not_prove_to_know_the_password_is_rejected() {
     let forged = |exchange: &Exchange| match exchange.nth % 2 {
-        0 => Lie::Truth,
+        0 => Tampering::Nothing,
         _ => token(exchange, b"v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
     };
     refused(forged, &["does not prove"]);
     let error = |exchange: &Exchange| match exchange.nth % 2 {
-        0 => Lie::Truth,
+        0 => Tampering::Nothing,
         _ => token(exchange, b"e=other-error"),
     };
     refused(error, &["other-error"]);
@@ -182,10 +182,10 @@ fn oversized_truncated_mismatched_and_duplicate_responses_are_transient_errors()
     interrupted(|exchange| exchange.changed(Vec::clear), &parts);
     interrupted(|exchange| exchange.changed(|bytes| bytes[3] ^= 1), &parts);
     interrupted(
-        |exchange| Lie::Raw([framed(&exchange.answer), framed(&exchange.answer)].concat()),
+        |exchange| Tampering::Raw([framed(&exchange.answer), framed(&exchange.answer)].concat()),
         &["broker"],
     );
-    interrupted(|_| Lie::Raw(vec![0x7f; 12]), &["bad frame"]);
+    interrupted(|_| Tampering::Raw(vec![0x7f; 12]), &["bad frame"]);
     let handshake = |exchange: &Exchange| exchange.changed(|bytes| bytes.truncate(5));
     interrupted_at(Api::SaslHandshake, handshake, &parts);
     let versions = |exchange: &Exchange| exchange.changed(|bytes| bytes.truncate(7));
@@ -194,62 +194,62 @@ fn oversized_truncated_mismatched_and_duplicate_responses_are_transient_errors()
 
 /// Hostile exchanges: the name, a part of the error's text for a record that waited for the connection, and the
 /// exchange.
-fn hostile_talks() -> Vec<(&'static str, &'static str, Talk)> {
+fn hostile_scripts() -> Vec<(&'static str, &'static str, BoxedScript)> {
     vec![
-        talk("2,147,483,647 iterations", "no more than", |exchange| {
+        script("2,147,483,647 iterations", "no more than", |exchange| {
             with_iterations(exchange, "2147483647")
         }),
-        talk(
+        script(
             "as many iterations as are computed",
             "broker 1",
             |exchange| with_iterations(exchange, "1000000"),
         ),
-        talk("no nonce", "nonce", |exchange| {
+        script("no nonce", "nonce", |exchange| {
             token(exchange, b"s=Zm9v,i=4096")
         }),
-        talk("an empty answer", "first message", |exchange| {
+        script("an empty answer", "first message", |exchange| {
             token(exchange, b"")
         }),
-        talk("no answer", "setup.timeout", |_| Lie::Silence),
-        talk("an answer twice", "broker", |exchange| {
-            Lie::Raw([framed(&exchange.answer), framed(&exchange.answer)].concat())
+        script("no answer", "setup.timeout", |_| Tampering::Silence),
+        script("an answer twice", "broker", |exchange| {
+            Tampering::Raw([framed(&exchange.answer), framed(&exchange.answer)].concat())
         }),
-        talk("an answer of 60,000 bytes", "first message", |exchange| {
+        script("an answer of 60,000 bytes", "first message", |exchange| {
             token(exchange, &vec![b'r'; 60_000])
         }),
-        talk("a frame that does not end", "setup.timeout", |_| {
+        script("a frame that does not end", "setup.timeout", |_| {
             let mut bytes = 1_000_000_i32.to_be_bytes().to_vec();
             bytes.resize(500_000, 7);
-            Lie::Raw(bytes)
+            Tampering::Raw(bytes)
         }),
-        talk("a frame of 2 GiB", "bad frame", |_| {
+        script("a frame of 2 GiB", "bad frame", |_| {
             let mut bytes = i32::MAX.to_be_bytes().to_vec();
             bytes.resize(10_000, 7);
-            Lie::Raw(bytes)
+            Tampering::Raw(bytes)
         }),
     ]
 }
 
-fn talk(
+fn script(
     what: &'static str,
     words: &'static str,
-    lie: impl Fn(&Exchange) -> Lie + Send + Sync + 'static,
-) -> (&'static str, &'static str, Talk) {
-    (what, words, Box::new(lie))
+    script: impl Fn(&Exchange) -> Tampering + Send + Sync + 'static,
+) -> (&'static str, &'static str, BoxedScript) {
+    (what, words, Box::new(script))
 }
 
 #[test]
 fn a_hostile_broker_does_not_affect_the_records_of_another() {
     let brokers = TestCluster::builder().sasl_user("alice", PASSWORD);
-    let beside = Beside::new(brokers, Greeting::Serve, |config| {
+    let beside = Beside::new(brokers, Treatment::Serve, |config| {
         config
             .security_protocol(SecurityProtocol::SaslPlaintext)
             .sasl_scram_sha_256("alice", PASSWORD)
     });
-    for (what, words, lie) in hostile_talks() {
-        beside.liar.lie_about(Api::SaslAuthenticate, lie);
-        let error = beside.meanwhile(what, Greeting::Serve);
-        assert_says(&error, &ProduceErrorKind::DeliveryTimeout, &[words]);
+    for (what, words, script) in hostile_scripts() {
+        beside.proxy.tamper_with(Api::SaslAuthenticate, script);
+        let error = beside.meanwhile(what, Treatment::Serve);
+        assert_error(&error, &ProduceErrorKind::DeliveryTimeout, &[words]);
         assert!(!error.to_string().contains(PASSWORD), "{error}");
     }
     let answers = |mut client: &TcpStream| {
@@ -258,20 +258,20 @@ fn a_hostile_broker_does_not_affect_the_records_of_another() {
             client.write_all(&bytes)?;
         }
     };
-    let error = beside.meanwhile("endless answers", Greeting::Act(Arc::new(answers)));
-    assert_says(&error, &ProduceErrorKind::DeliveryTimeout, &["broker 1"]);
+    let error = beside.meanwhile("endless answers", Treatment::Act(Arc::new(answers)));
+    assert_error(&error, &ProduceErrorKind::DeliveryTimeout, &["broker 1"]);
 }
 
-type Talk = Box<dyn Fn(&Exchange) -> Lie + Send + Sync>;
+type BoxedScript = Box<dyn Fn(&Exchange) -> Tampering + Send + Sync>;
 
 #[test]
 fn an_exchange_that_stops_times_out() {
     for api in [Api::ApiVersions, Api::SaslHandshake, Api::SaslAuthenticate] {
-        let case = meeting(|liar| liar.lie_about(api, |_| Lie::Silence));
+        let case = meeting(|proxy| proxy.tamper_with(api, |_| Tampering::Silence));
         let parts = ["socket.connection.setup.timeout.ms", "authenticating"];
         case.failed(&ProduceErrorKind::MetadataTimeout, &parts);
         case.finish();
-        let case = meeting(|liar| liar.lie_about(api, |_| Lie::Close));
+        let case = meeting(|proxy| proxy.tamper_with(api, |_| Tampering::Close));
         case.failed(
             &ProduceErrorKind::MetadataTimeout,
             &["during authentication"],

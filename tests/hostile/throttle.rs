@@ -3,8 +3,8 @@
 use kafka_producer::{Delivery, ProduceErrorKind, WaitCause};
 use kafka_protocol::messages::{MetadataResponse, ProduceResponse};
 
-use crate::case::{Case, REQUEST, assert_says};
-use crate::exchange::{Api, Lie, framed};
+use crate::case::{Case, REQUEST, assert_error};
+use crate::exchange::{Api, Tampering, framed};
 
 /// The longest throttle time, in milliseconds: more than 24 days.
 const LONGEST: i32 = i32::MAX;
@@ -14,7 +14,7 @@ const LONGEST: i32 = i32::MAX;
 #[test]
 fn the_error_of_the_next_record_names_a_throttle_of_24_days() {
     let case = Case::warmed();
-    case.liar.lie_about(Api::Produce, |exchange| {
+    case.proxy.tamper_with(Api::Produce, |exchange| {
         exchange.edited(|answer: &mut ProduceResponse| answer.throttle_time_ms = LONGEST)
     });
     case.written();
@@ -22,22 +22,22 @@ fn the_error_of_the_next_record_names_a_throttle_of_24_days() {
     let error = case.failed(&ProduceErrorKind::DeliveryTimeout, &parts);
     assert_eq!(error.cause(), Some(&WaitCause::Throttled { node: 0 }));
     assert_eq!(error.delivery(), Delivery::NotWritten);
-    assert_eq!(case.liar.told(Api::Produce), 1, "nothing was sent");
-    case.liar.hang_up();
+    assert_eq!(case.proxy.exchanges_of(Api::Produce), 1, "nothing was sent");
+    case.proxy.close_connections();
     case.finish();
 }
 
 #[test]
 fn the_error_of_a_new_topic_names_a_throttled_metadata_request() {
     let case = Case::warmed();
-    case.liar.lie_about(Api::Produce, |exchange| {
+    case.proxy.tamper_with(Api::Produce, |exchange| {
         exchange.edited(|answer: &mut ProduceResponse| answer.throttle_time_ms = LONGEST)
     });
     case.written();
     let error = case.failed_for("unheard-of");
     let parts = ["broker 0 is throttling this client", "max.block.ms"];
-    assert_says(&error, &ProduceErrorKind::MetadataTimeout, &parts);
-    case.liar.hang_up();
+    assert_error(&error, &ProduceErrorKind::MetadataTimeout, &parts);
+    case.proxy.close_connections();
     case.finish();
 }
 
@@ -45,12 +45,12 @@ fn the_error_of_a_new_topic_names_a_throttled_metadata_request() {
 /// server.
 #[test]
 fn a_throttle_of_the_bootstrap_server_does_not_hold_up_the_leader() {
-    let case = Case::meeting(|liar| {
-        liar.lie_about(Api::Metadata, |exchange| match exchange.nth {
+    let case = Case::meeting(|proxy| {
+        proxy.tamper_with(Api::Metadata, |exchange| match exchange.nth {
             0 => exchange.edited(|answer: &mut MetadataResponse| {
                 answer.throttle_time_ms = LONGEST;
             }),
-            _ => Lie::Truth,
+            _ => Tampering::Nothing,
         });
     });
     case.written();
@@ -61,7 +61,7 @@ fn a_throttle_of_the_bootstrap_server_does_not_hold_up_the_leader() {
 fn a_negative_throttle_time_is_ignored() {
     let case = Case::warmed();
     for millis in [-1, i32::MIN] {
-        case.liar.lie_about(Api::Produce, move |exchange| {
+        case.proxy.tamper_with(Api::Produce, move |exchange| {
             exchange.edited(|answer: &mut ProduceResponse| answer.throttle_time_ms = millis)
         });
         case.written();
@@ -77,29 +77,29 @@ fn a_record_in_flight_behind_a_throttle_of_24_days_still_times_out() {
     let case = Case::configured(|_| {}, |config| config.enable_idempotence(false));
     case.written();
     // The response to the first batch arrives, with the throttle time, when the second batch is in flight already.
-    case.liar
-        .lie_about(Api::Produce, |exchange| match exchange.nth {
+    case.proxy
+        .tamper_with(Api::Produce, |exchange| match exchange.nth {
             0 => {
                 let answer = exchange.edited_payload(|answer: &mut ProduceResponse| {
                     answer.throttle_time_ms = LONGEST;
                 });
-                Lie::Halves(Vec::new(), framed(&answer))
+                Tampering::Halves(Vec::new(), framed(&answer))
             }
-            _ => Lie::Silence,
+            _ => Tampering::Silence,
         });
     let first = case.send();
-    case.liar.await_half(REQUEST);
+    case.proxy.await_half(REQUEST);
     let second = case.send();
     case.await_in_flight(2);
-    case.liar.release();
+    case.proxy.release();
     first.outcome().unwrap();
     let error = second.outcome().unwrap_err();
-    assert_says(
+    assert_error(
         &error,
         &ProduceErrorKind::DeliveryTimeout,
         &["did not answer"],
     );
     assert_eq!(error.delivery(), Delivery::MaybeWritten);
-    case.liar.hang_up();
+    case.proxy.close_connections();
     case.finish();
 }

@@ -11,17 +11,17 @@ use crate::exchange::Api;
 
 impl Case {
     fn speaking(edit: impl Fn(&mut ApiVersionsResponse) + Send + Sync + Clone + 'static) -> Self {
-        Self::meeting(|liar| {
-            liar.lie_about(Api::ApiVersions, move |exchange| {
+        Self::meeting(|proxy| {
+            proxy.tamper_with(Api::ApiVersions, move |exchange| {
                 exchange.edited(edit.clone())
             });
         })
     }
 
-    /// Makes the broker honest, and closes its connections: versions are cached for each connection.
+    /// Stops tampering, and closes the connections: versions are cached for each connection.
     fn mend(&self) {
-        self.liar.be_honest();
-        self.liar.hang_up();
+        self.proxy.stop_tampering();
+        self.proxy.close_connections();
         // A record that was sent on the old connection may still fail.
         let until = Instant::now() + BLOCK;
         while let Err(error) = self.send().outcome() {
@@ -77,8 +77,8 @@ fn a_broker_without_produce_fails_the_record_at_once() {
     for edit in unable {
         for idempotent in [true, false] {
             let case = Case::configured(
-                |liar| {
-                    liar.lie_about(Api::ApiVersions, move |exchange| exchange.edited(edit));
+                |proxy| {
+                    proxy.tamper_with(Api::ApiVersions, move |exchange| exchange.edited(edit));
                 },
                 |config| config.enable_idempotence(idempotent),
             );
@@ -104,8 +104,8 @@ fn a_broker_without_producer_ids_fails_the_record_and_names_the_key() {
     case.mend();
     case.finish();
     let case = Case::configured(
-        |liar| {
-            liar.lie_about(Api::ApiVersions, |exchange| {
+        |proxy| {
+            proxy.tamper_with(Api::ApiVersions, |exchange| {
                 exchange.edited(|versions| without(versions, Api::InitProducerId))
             });
         },
@@ -119,10 +119,10 @@ fn a_broker_without_producer_ids_fails_the_record_and_names_the_key() {
 fn a_broker_that_fails_every_version_request_is_given_up_and_named() {
     for code in [35, -1, 42] {
         let case = Case::speaking(move |versions| versions.error_code = code);
-        let address = case.liar.address();
+        let address = case.proxy.address();
         let parts = [&*address, "the request for API versions"];
         case.failed(&ProduceErrorKind::MetadataTimeout, &parts);
-        assert!(case.liar.told(Api::ApiVersions) < 200);
+        assert!(case.proxy.exchanges_of(Api::ApiVersions) < 200);
         case.finish();
     }
 }

@@ -47,39 +47,39 @@ const BROKER_KEY: &str = include_str!("../../examples/tls_sasl/broker.key");
 const BROKER: &str = include_str!("../../examples/tls_sasl/broker.pem");
 const AUTHORITY: &str = include_str!("../../examples/tls_sasl/authority.pem");
 
-struct Wishes {
+struct Arguments {
     cluster: ClusterOptions,
     is_secure: bool,
     topics: Vec<(String, i32)>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Some(wishes) = parse(lexopt::Parser::from_env())? else {
+    let Some(arguments) = parse(lexopt::Parser::from_env())? else {
         println!("{HELP}");
         return Ok(());
     };
     println!(
         "starting Kafka {}; the first time this downloads it",
-        wishes.cluster.version
+        arguments.cluster.version
     );
-    let options = if wishes.is_secure {
-        secured(wishes.cluster)
+    let options = if arguments.is_secure {
+        secured(arguments.cluster)
     } else {
-        wishes.cluster
+        arguments.cluster
     };
     let cluster = Cluster::start(options)?;
-    for (name, partitions) in &wishes.topics {
+    for (name, partitions) in &arguments.topics {
         cluster.create_topic(name, *partitions, &[])?;
         println!("created topic {name} with {partitions} partition(s)");
     }
     let servers = cluster.bootstrap_servers();
     println!("\nbootstrap.servers={servers}\n");
-    if let Some((topic, _)) = wishes.topics.first() {
+    if let Some((topic, _)) = arguments.topics.first() {
         println!(
             "Try:   cargo run --release --example quickstart -- --bootstrap-servers {servers} --topic {topic}"
         );
     }
-    if let (true, Some((topic, _))) = (wishes.is_secure, wishes.topics.first()) {
+    if let (true, Some((topic, _))) = (arguments.is_secure, arguments.topics.first()) {
         let file = write_properties(&cluster)?;
         println!(
             "By TLS and SCRAM, with the properties in {0}:\n       \
@@ -118,7 +118,7 @@ fn write_properties(cluster: &Cluster) -> Result<PathBuf, Box<dyn Error>> {
     cluster.create_scram_user(USER, PASSWORD)?;
     let servers = cluster
         .bootstrap_servers_of(SECURE)
-        .ok_or("the listener was asked for")?;
+        .ok_or("the listener is not configured")?;
     let trusted = cluster.folder().join("authority.pem");
     fs::write(&trusted, AUTHORITY)?;
     let file = cluster.folder().join("client.properties");
@@ -149,34 +149,36 @@ fn wait_for_the_end() -> Result<(), Box<dyn Error>> {
 }
 
 /// Parses the command line; `None` for help.
-fn parse(mut parser: lexopt::Parser) -> Result<Option<Wishes>, Box<dyn Error>> {
-    let mut wishes = Wishes {
+fn parse(mut parser: lexopt::Parser) -> Result<Option<Arguments>, Box<dyn Error>> {
+    let mut arguments = Arguments {
         cluster: ClusterOptions::default(),
         is_secure: false,
         topics: Vec::new(),
     };
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("version") => wishes.cluster.version = parser.value()?.string()?,
-            Long("brokers") => wishes.cluster.brokers = parser.value()?.parse()?,
-            Long("topic") => wishes.topics.push(parse_topic(&parser.value()?.string()?)?),
+            Long("version") => arguments.cluster.version = parser.value()?.string()?,
+            Long("brokers") => arguments.cluster.brokers = parser.value()?.parse()?,
+            Long("topic") => arguments
+                .topics
+                .push(parse_topic(&parser.value()?.string()?)?),
             Long("config") => {
                 let line = parser.value()?.string()?;
                 let (key, value) = line.split_once('=').ok_or("--config takes KEY=VALUE")?;
-                wishes.cluster = wishes.cluster.config(key, value);
+                arguments.cluster = arguments.cluster.config(key, value);
             }
-            Long("secure") => wishes.is_secure = true,
+            Long("secure") => arguments.is_secure = true,
             Short('h') | Long("help") => return Ok(None),
             other => return Err(other.unexpected().into()),
         }
     }
-    if wishes.cluster.brokers == 0 {
+    if arguments.cluster.brokers == 0 {
         return Err("--brokers takes a number from 1".into());
     }
-    if wishes.topics.is_empty() {
-        wishes.topics.push(("quickstart".to_owned(), 3));
+    if arguments.topics.is_empty() {
+        arguments.topics.push(("quickstart".to_owned(), 3));
     }
-    Ok(Some(wishes))
+    Ok(Some(arguments))
 }
 
 fn parse_topic(text: &str) -> Result<(String, i32), Box<dyn Error>> {

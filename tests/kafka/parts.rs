@@ -8,7 +8,7 @@ use std::process::Command;
 
 /// Prefixes of test names; the comments have their durations in seconds on two idle processors.
 const PARTS: [&[&str]; 6] = [
-    // 132 + 31 + 28 + 150 + 50 + 25 + 5
+    // 132 + 31 + 28 + 50 + 150 + 25 + 5
     &[
         "cluster::killed",
         "cluster::recreated",
@@ -18,7 +18,7 @@ const PARTS: [&[&str]; 6] = [
         "security::records::kafka_3_0_0_ssl",
         "security::records::kafka_3_0_0_oauthbearer",
     ],
-    // 118 + 39 + 29 + 120 + 50 + 25 + 6
+    // 120 + 118 + 39 + 29 + 25 + 25 + 25 + 6
     &[
         "sasl::a_leader_that_is_killed",
         "cluster::rolling",

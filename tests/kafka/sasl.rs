@@ -106,7 +106,7 @@ fn options_of(listener: &str, version: &str) -> ClusterOptions {
 
 fn sasl(cluster: &Cluster) -> ProducerConfigBuilder {
     let servers = cluster.bootstrap_servers_of(LISTENER);
-    config(&servers.expect("the listener was asked for"))
+    config(&servers.expect("the listener is configured"))
         .security_protocol(SecurityProtocol::SaslPlaintext)
 }
 
@@ -215,7 +215,7 @@ fn over_tls_a_leader_that_is_killed_five_times_while_sessions_end_costs_no_recor
     let options = with_identity(options, "listener.name.sasl_ssl.", &identity, &authority);
     five_kills(options, &|cluster| {
         let servers = cluster.bootstrap_servers_of(LISTENER);
-        let servers = servers.expect("the listener was asked for");
+        let servers = servers.expect("the listener is configured");
         trusting(&servers, &authority).security_protocol(SecurityProtocol::SaslSsl)
     })
 }
@@ -318,7 +318,7 @@ fn is_refused(
     let began = Instant::now();
     let error = producer
         .partitions_for("refused")
-        .expect_err("nobody tells");
+        .expect_err("nothing can be sent");
     assert!(began.elapsed() < AT_ONCE, "{error}");
     Ok(producer)
 }

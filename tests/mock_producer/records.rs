@@ -85,13 +85,13 @@ fn flushed_is_true_if_no_record_is_incomplete() {
 #[test]
 fn a_callback_gets_the_error_that_the_test_set() {
     let rig = Rig::new(false);
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let callback = move |fate: Result<&RecordMetadata, &ProduceError>| {
-        tell.send(fate.map(drop).map_err(Clone::clone)).unwrap();
+        sender.send(fate.map(drop).map_err(Clone::clone)).unwrap();
     };
     let future = rig.producer.send_with_callback(record("key"), callback);
     assert!(rig.mock.error_next(ProduceErrorKind::Network));
-    let error = told.try_recv().unwrap().unwrap_err();
+    let error = receiver.try_recv().unwrap().unwrap_err();
     assert_eq!(future.unwrap().get().unwrap_err(), error);
     assert_eq!(*error.kind(), ProduceErrorKind::Network);
     assert_eq!((error.topic(), error.partition()), (TOPIC, Some(0)));

@@ -15,14 +15,14 @@ const RECORDS: usize = 200;
 #[test]
 fn records_of_many_threads_are_written_and_completed_once() {
     let rig = Rig::new(true);
-    let told = Arc::new(AtomicUsize::new(0));
+    let count = Arc::new(AtomicUsize::new(0));
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 for _ in 0..RECORDS {
-                    let told = Arc::clone(&told);
+                    let count = Arc::clone(&count);
                     let callback = move |_: Result<&RecordMetadata, &ProduceError>| {
-                        told.fetch_add(1, Ordering::SeqCst);
+                        count.fetch_add(1, Ordering::SeqCst);
                     };
                     let future = rig.producer.send_with_callback(record("key"), callback);
                     assert!(future.unwrap().get().is_ok());
@@ -31,7 +31,7 @@ fn records_of_many_threads_are_written_and_completed_once() {
         }
     });
     assert!(rig.mock.flushed());
-    assert_eq!(told.load(Ordering::SeqCst), THREADS * RECORDS);
+    assert_eq!(count.load(Ordering::SeqCst), THREADS * RECORDS);
     let mut offsets: Vec<_> = rig.mock.history().iter().map(|it| it.offset).collect();
     offsets.sort_unstable();
     assert!(offsets.into_iter().eq(0..(THREADS * RECORDS) as i64));

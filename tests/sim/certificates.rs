@@ -105,8 +105,8 @@ impl Key {
             .load_private_key(der)
             .unwrap();
         // The last 32 bytes of the DER encoding are the public key.
-        let told = key.public_key().unwrap();
-        let public = told[told.len() - 32..].to_vec();
+        let public_key = key.public_key().unwrap();
+        let public = public_key[public_key.len() - 32..].to_vec();
         Self { key, public }
     }
 }
@@ -141,7 +141,7 @@ fn issue(
     names: &[String],
     years: Years,
 ) -> String {
-    let certificate = params("one of those", names, years).signed_by(&Key::new(key), authority);
+    let certificate = params("member", names, years).signed_by(&Key::new(key), authority);
     certificate.unwrap().pem()
 }
 
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
     use crate::checker::story::{self, fault};
     use crate::draw::{self, Wishes};
-    use crate::events::{Event, Outcome, What};
+    use crate::events::{Event, EventKind, Outcome};
     use crate::run::checked;
     use crate::scenario::{
         Burst, Fault, How, InsteadOfTls, Op, Scenario, Thread, TimedFault, WrongCertificate,
@@ -218,18 +218,18 @@ mod tests {
     }
 
     /// The failures of records (kind and text), and the number of acknowledged records.
-    fn told(events: &[Event]) -> (Vec<(String, String)>, usize) {
+    fn outcomes(events: &[Event]) -> (Vec<(String, String)>, usize) {
         let mut failures = Vec::new();
         let mut acknowledged = 0;
         for event in events {
-            match &event.what {
-                What::FutureTold { outcome, .. } => match outcome {
+            match &event.kind {
+                EventKind::FutureReported { outcome, .. } => match outcome {
                     Outcome::Failed(failure) => {
                         failures.push((failure.kind.clone(), failure.text.clone()));
                     }
                     Outcome::Acknowledged { .. } => acknowledged += 1,
                 },
-                What::RecordRefused { kind, text, .. } => {
+                EventKind::RecordRefused { kind, text, .. } => {
                     failures.push((kind.clone(), text.clone()));
                 }
                 _ => {}
@@ -251,12 +251,12 @@ mod tests {
             let mut handshakes = 0;
             let mut resumed = 0;
             for event in &events {
-                if let What::Handshake {
+                if let EventKind::Handshake {
                     is_newest,
                     is_resumed,
                     has_certificate,
                     is_trusted,
-                } = event.what
+                } = event.kind
                 {
                     assert_eq!(
                         (is_newest, has_certificate, is_trusted),
@@ -270,7 +270,7 @@ mod tests {
                 handshakes > resumed && resumed > 0,
                 "{handshakes}, {resumed}"
             );
-            assert_eq!(told(&events).0, []);
+            assert_eq!(outcomes(&events).0, []);
         }
     }
 
@@ -286,7 +286,7 @@ mod tests {
         ] {
             for protocols in ["TLSv1.2", "TLSv1.3"] {
                 let faults = on_all_nodes(|node| Fault::WrongCertificate { node, wrong });
-                let (failures, acknowledged) = told(&events_of(&scenario(protocols, &faults)));
+                let (failures, acknowledged) = outcomes(&events_of(&scenario(protocols, &faults)));
                 assert!(!failures.is_empty());
                 for (kind, text) in failures {
                     assert_eq!(kind, "Authentication", "{text}");
@@ -309,7 +309,7 @@ mod tests {
             ),
         ] {
             let faults = on_all_nodes(|node| Fault::NoTls { node, instead });
-            let (failures, acknowledged) = told(&events_of(&scenario("TLSv1.3", &faults)));
+            let (failures, acknowledged) = outcomes(&events_of(&scenario("TLSv1.3", &faults)));
             // A peer that closes the connection may be a restarting broker, so the producer retries.
             assert_eq!(failures.is_empty(), kind.is_none(), "{failures:?}");
             for (failed, text) in failures {
@@ -333,7 +333,7 @@ mod tests {
                     });
                     for protocols in ["TLSv1.2", "TLSv1.3"] {
                         let events = events_of(&scenario(protocols, &faults));
-                        assert_eq!(told(&events).0, [], "{turn} {permille}");
+                        assert_eq!(outcomes(&events).0, [], "{turn} {permille}");
                     }
                 }
             }

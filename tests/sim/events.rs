@@ -23,7 +23,7 @@ pub(crate) struct Event {
     /// Time since the start.
     pub(crate) at: Duration,
     pub(crate) who: Who,
-    pub(crate) what: What,
+    pub(crate) kind: EventKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -141,8 +141,8 @@ impl Returned {
 
     /// Whether a transactional call failed and reported that its transaction may have been committed.
     pub(crate) fn may_be_committed(&self) -> bool {
-        const SAID: &str = "(the transaction may have been committed)";
-        matches!(self, Self::Error { text, .. } if text.ends_with(SAID))
+        const DOUBT: &str = "(the transaction may have been committed)";
+        matches!(self, Self::Error { text, .. } if text.ends_with(DOUBT))
     }
 }
 
@@ -157,10 +157,10 @@ pub(crate) enum Report {
 }
 
 #[derive(Debug, Clone, PartialEq, Hash)]
-pub(crate) enum What {
+pub(crate) enum EventKind {
     CallBegins {
         call: CallId,
-        what: Call,
+        operation: Call,
     },
     /// The call begins to wait: one event for each thing it waits for ("metadata", "memory", "a batch", "the sender's
     /// end"). `until` is `None` for a wait without a time limit.
@@ -189,7 +189,7 @@ pub(crate) enum What {
         inside: bool,
     },
     /// `send` returned a future. The record may still fail.
-    RecordTaken {
+    RecordAccepted {
         record: RecordId,
     },
     /// `send` refused the record: there is no future.
@@ -199,7 +199,7 @@ pub(crate) enum What {
         text: String,
     },
     /// The future reported an outcome (by `get`, `poll`, or `is_done` and `get`); possibly more than once.
-    FutureTold {
+    FutureReported {
         record: RecordId,
         outcome: Outcome,
     },
@@ -219,11 +219,11 @@ pub(crate) enum What {
     /// A metrics reporter was called.
     Reported {
         producer: ProducerIndex,
-        what: Report,
+        report: Report,
     },
     /// A piece of user code performed an act.
     UserCode {
-        what: &'static str,
+        piece: &'static str,
         act: String,
     },
 
@@ -284,7 +284,7 @@ pub(crate) enum What {
         transactional_id: String,
         producer_id: i64,
         epoch: i16,
-        did: Coordinated,
+        change: Coordinated,
     },
     /// A request reached a broker. `fate` is "NONE", the names of error codes, "closed" or "silent".
     Request {

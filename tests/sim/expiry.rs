@@ -93,8 +93,8 @@ impl Stage {
             }
             future.as_ref().is_some_and(FutureRecordMetadata::is_done)
         });
-        let told = future.expect("it was taken").get();
-        told.map(|metadata| metadata.offset())
+        let result = future.expect("the record was accepted").get();
+        result.map(|metadata| metadata.offset())
     }
 
     /// Sends a record, and expects that it fails with these words in the error.
@@ -157,10 +157,10 @@ fn until(world: &World, sender: &mut SimSender, mut is_so: impl FnMut() -> bool)
         step(sender);
         let next = sender.waits_until().into_iter().chain(world.next_event());
         let Some(next) = next.min() else {
-            assert!(is_so(), "it does not come to it");
+            assert!(is_so(), "the condition never holds");
             return;
         };
-        assert!(next < end, "it does not come to it");
+        assert!(next < end, "the condition never holds");
         world.advance_to(next.max(world.elapsed()));
     }
 }

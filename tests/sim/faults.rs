@@ -94,8 +94,8 @@ pub(crate) fn settle<'a>(fault: &Fault, ongoing: impl Iterator<Item = &'a Ongoin
         Fault::LoadCoordinators { .. } => world.load_coordinators_for(worst.unwrap_or(0)),
         Fault::DelayMarkers { .. } => world.delay_markers(worst.unwrap_or(0)),
         Fault::WrongAddresses { .. } => match worst {
-            Some(instead) => world.lead_names_astray(instead > 0),
-            None => world.lead_names_right(),
+            Some(instead) => world.resolve_names_wrongly(instead > 0),
+            None => world.resolve_names_correctly(),
         },
         _ => {}
     }

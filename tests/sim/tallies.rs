@@ -7,7 +7,7 @@ use std::fmt;
 use kafka_producer::internals::simulation::Coordinated;
 
 use crate::checker::{Glance, Moment};
-use crate::events::{Call, Event, Outcome, ProducerIndex, Report, Returned, What, Who};
+use crate::events::{Call, Event, EventKind, Outcome, ProducerIndex, Report, Returned, Who};
 use crate::scenario::{Fault, Scenario};
 
 /// Group of a tally.
@@ -319,14 +319,14 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "the sender goes on at once",
             "all is idle",
             "a batch is sent again",
-            "a batch is divided",
+            "a batch is split",
             "a record expires in the queue",
             "a record expires under way",
             "a record that failed may be written",
             "a record is sent inside user code",
             "an interceptor is called",
-            "a metrics reporter is told of a metric",
-            "a metrics reporter is told that a metric is gone",
+            "a metrics reporter gets a metric",
+            "a metrics reporter loses a metric",
             "a record is refused",
             "a callback is dropped unused",
             "a future is dropped unread",
@@ -349,13 +349,13 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "a transaction is opened",
             "a transaction is committed",
             "a transaction is aborted",
-            "a transaction is aborted as its time is over",
+            "a transaction is aborted by its time-out",
             "a transaction is aborted for another producer",
             "a transactional producer gets its next epoch",
             "a transaction's coordinator moves within it",
-            "a call is picked up after its time was up",
+            "a call is continued after its time-out",
             "a commit ends in doubt",
-            "a fenced producer is told so",
+            "a call returns that the producer is fenced",
             "offsets are committed",
             "an application crashes: Initializing",
             "an application crashes: Begun",
@@ -437,12 +437,12 @@ impl Tallies {
     }
 
     pub(crate) fn see(&mut self, scenario: &Scenario, event: &Event) {
-        match &event.what {
-            What::CallBegins { call, what } => {
-                let name = call_name(what);
+        match &event.kind {
+            EventKind::CallBegins { call, operation } => {
+                let name = call_name(operation);
                 self.counts.add(Group::Call, name, 1);
                 self.calls.insert(*call, name);
-                match (what, event.who) {
+                match (operation, event.who) {
                     (Call::DropFuture { .. }, _) => self.state("a future is dropped unread"),
                     (Call::DropProducer, Who::Thread { producer, .. }) => {
                         let tally = self.producers.get(producer);
@@ -453,15 +453,15 @@ impl Tallies {
                     _ => {}
                 }
             }
-            What::CallWaits { call, .. } => self.call_waits(*call, event.who),
-            What::CallEnds { call, returned } => {
+            EventKind::CallWaits { call, .. } => self.call_waits(*call, event.who),
+            EventKind::CallEnds { call, returned } => {
                 let name = self.calls.remove(call).unwrap_or("?");
                 self.call_ends(name, returned);
                 if let Who::Thread { producer, .. } = event.who {
                     self.transactional_call_ends(producer, name, returned);
                 }
             }
-            What::RecordOffered {
+            EventKind::RecordOffered {
                 record,
                 producer,
                 inside,
@@ -484,39 +484,40 @@ impl Tallies {
                     };
                 }
             }
-            What::RecordRefused { .. } => self.state("a record is refused"),
-            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome } => {
-                self.told(record.0, outcome);
+            EventKind::RecordRefused { .. } => self.state("a record is refused"),
+            EventKind::FutureReported { record, outcome }
+            | EventKind::CallbackRan { record, outcome } => {
+                self.reported(record.0, outcome);
             }
-            What::CallbackDropped { .. } => self.state("a callback is dropped unused"),
-            What::UserCode { act, .. } => {
+            EventKind::CallbackDropped { .. } => self.state("a callback is dropped unused"),
+            EventKind::UserCode { act, .. } => {
                 self.counts.add(Group::UserCode, first_word(act), 1);
             }
-            What::Appended { .. } => self.appended(event),
-            What::Intercepted { .. } => self.state("an interceptor is called"),
-            What::Reported { what, .. } => match what {
-                Report::Change(_) => self.state("a metrics reporter is told of a metric"),
+            EventKind::Appended { .. } => self.appended(event),
+            EventKind::Intercepted { .. } => self.state("an interceptor is called"),
+            EventKind::Reported { report, .. } => match report {
+                Report::Change(_) => self.state("a metrics reporter gets a metric"),
                 Report::Removal(_) => {
-                    self.state("a metrics reporter is told that a metric is gone");
+                    self.state("a metrics reporter loses a metric");
                 }
                 Report::Context | Report::Init | Report::Close => {}
             },
-            What::Duplicate { .. } => self.state("a duplicate is answered"),
-            What::OffsetsCommitted { .. } => self.state("offsets are committed"),
-            What::Coordinated {
+            EventKind::Duplicate { .. } => self.state("a duplicate is answered"),
+            EventKind::OffsetsCommitted { .. } => self.state("offsets are committed"),
+            EventKind::Coordinated {
                 transactional_id,
                 producer_id,
                 epoch,
-                did,
-            } => self.coordinated(transactional_id, (*producer_id, *epoch), *did),
-            What::Crashed { producer, stage } => {
+                change,
+            } => self.coordinated(transactional_id, (*producer_id, *epoch), *change),
+            EventKind::Crashed { producer, stage } => {
                 self.transactional.open.remove(producer);
                 let name = format!("an application crashes: {stage:?}");
                 self.counts.add(Group::State, &name, 1);
             }
-            What::Truncated { .. } => self.state("the log is truncated"),
-            What::TopicGone { .. } => self.state("a topic goes"),
-            What::Request { fate, .. } => {
+            EventKind::Truncated { .. } => self.state("the log is truncated"),
+            EventKind::TopicGone { .. } => self.state("a topic goes"),
+            EventKind::Request { fate, .. } => {
                 for fate in fate.split(", ") {
                     self.counts.add(Group::Fate, fate, 1);
                 }
@@ -524,7 +525,7 @@ impl Tallies {
                     self.state("a request is throttled");
                 }
             }
-            What::Handshake {
+            EventKind::Handshake {
                 is_newest,
                 is_resumed,
                 has_certificate,
@@ -542,32 +543,32 @@ impl Tallies {
                     self.state("a client shows a certificate");
                 }
             }
-            What::FaultBegins { fault } => self.fault(scenario, *fault),
-            What::FaultEnds { fault } => {
+            EventKind::FaultBegins { fault } => self.fault(scenario, *fault),
+            EventKind::FaultEnds { fault } => {
                 let ended = scenario.faults.get(*fault).map(|timed| &timed.fault);
                 if let Some(Fault::Throttle { .. }) = ended {
                     self.throttles = self.throttles.saturating_sub(1);
                 }
             }
-            What::Healed => {
+            EventKind::Healed => {
                 self.healed = true;
                 self.throttles = 0;
             }
-            What::LogLine { level, .. } => match level {
+            EventKind::LogLine { level, .. } => match level {
                 log::Level::Error => self.state("a line of the log at Error"),
                 log::Level::Warn => self.state("a line of the log at Warn"),
                 log::Level::Info => self.state("a line of the log at Info"),
                 log::Level::Debug | log::Level::Trace => {}
             },
-            What::SenderStep { waits, .. } => self.state(if *waits {
+            EventKind::SenderStep { waits, .. } => self.state(if *waits {
                 "the sender waits until a moment"
             } else {
                 "the sender goes on at once"
             }),
-            What::RecordTaken { .. }
-            | What::Marker { .. }
-            | What::SenderEnded
-            | What::Stuck { .. } => {}
+            EventKind::RecordAccepted { .. }
+            | EventKind::Marker { .. }
+            | EventKind::SenderEnded
+            | EventKind::Stuck { .. } => {}
         }
     }
 
@@ -585,13 +586,13 @@ impl Tallies {
             };
             producer.waits_for_memory = snapshot.threads_waiting_for_memory > 0;
             let again = snapshot.batches_retried.saturating_sub(producer.retried);
-            let divided = snapshot.batches_split.saturating_sub(producer.split);
+            let split = snapshot.batches_split.saturating_sub(producer.split);
             producer.retried = snapshot.batches_retried;
             producer.split = snapshot.batches_split;
             let waits = producer.waits_for_memory && producer.is_open;
             let states = [
                 ("a batch is sent again", again),
-                ("a batch is divided", divided),
+                ("a batch is split", split),
                 ("a send waits for memory", u64::from(waits)),
             ];
             for (state, count) in states.into_iter().filter(|(_, count)| *count > 0) {
@@ -600,9 +601,9 @@ impl Tallies {
         }
     }
 
-    fn coordinated(&mut self, id: &str, now: (i64, i16), did: Coordinated) {
+    fn coordinated(&mut self, id: &str, now: (i64, i16), change: Coordinated) {
         let before = self.transactional.epochs.insert(id.to_owned(), now);
-        match did {
+        match change {
             Coordinated::Initialized => {
                 // If no `init_transactions` is in progress, this is an epoch bump of the same producer.
                 let is_same = self.calls.values().all(|call| *call != "InitTransactions");
@@ -613,7 +614,7 @@ impl Tallies {
             Coordinated::Opened => self.state("a transaction is opened"),
             Coordinated::Committed => self.state("a transaction is committed"),
             Coordinated::Aborted => self.state("a transaction is aborted"),
-            Coordinated::TimedOut => self.state("a transaction is aborted as its time is over"),
+            Coordinated::TimedOut => self.state("a transaction is aborted by its time-out"),
             Coordinated::Fenced => self.state("a transaction is aborted for another producer"),
         }
     }
@@ -651,13 +652,13 @@ impl Tallies {
             _ => {}
         }
         if was_timed_out && kind != Some("TimedOut") {
-            self.state("a call is picked up after its time was up");
+            self.state("a call is continued after its time-out");
         }
         if kind != Some("TimedOut") && returned.may_be_committed() {
             self.state("a commit ends in doubt");
         }
         if kind == Some("Fenced") {
-            self.state("a fenced producer is told so");
+            self.state("a call returns that the producer is fenced");
         }
     }
 
@@ -702,7 +703,7 @@ impl Tallies {
         }
     }
 
-    fn told(&mut self, record: u64, outcome: &Outcome) {
+    fn reported(&mut self, record: u64, outcome: &Outcome) {
         let place = usize::try_from(record).unwrap_or(usize::MAX);
         let Some(record) = self.records.get_mut(place).filter(|it| it.offered) else {
             return;
@@ -739,7 +740,7 @@ impl Tallies {
     }
 
     fn appended(&mut self, event: &Event) {
-        let What::Appended {
+        let EventKind::Appended {
             topic,
             incarnation,
             partition,
@@ -747,7 +748,7 @@ impl Tallies {
             producer_id,
             epoch,
             ..
-        } = &event.what
+        } = &event.kind
         else {
             return;
         };
@@ -1019,11 +1020,11 @@ mod tests {
             Self { scenario, tallies }
         }
 
-        fn see(&mut self, who: Who, what: What) {
+        fn see(&mut self, who: Who, kind: EventKind) {
             let event = Event {
                 at: Duration::ZERO,
                 who,
-                what,
+                kind,
             };
             self.tallies.see(&self.scenario, &event);
         }
@@ -1041,10 +1042,10 @@ mod tests {
             });
         }
 
-        fn call(&mut self, id: u64, what: Call, returned: Option<(&str, &str)>) {
+        fn call(&mut self, id: u64, operation: Call, returned: Option<(&str, &str)>) {
             let call = CallId(id);
-            self.see(THREAD, What::CallBegins { call, what });
-            self.see(THREAD, What::CallWaits { call, until: None });
+            self.see(THREAD, EventKind::CallBegins { call, operation });
+            self.see(THREAD, EventKind::CallWaits { call, until: None });
             let returned = match returned {
                 None => Returned::Ok,
                 Some((kind, text)) => Returned::Error {
@@ -1052,11 +1053,11 @@ mod tests {
                     text: text.into(),
                 },
             };
-            self.see(THREAD, What::CallEnds { call, returned });
+            self.see(THREAD, EventKind::CallEnds { call, returned });
         }
 
         fn offer(&mut self, record: u64, inside: bool) {
-            let offered = What::RecordOffered {
+            let offered = EventKind::RecordOffered {
                 record: RecordId(record),
                 producer: 0,
                 topic: "t".into(),
@@ -1072,7 +1073,7 @@ mod tests {
         }
 
         fn append(&mut self, node: i32, incarnation: u64, producer_id: i64, epoch: i16) {
-            let appended = What::Appended {
+            let appended = EventKind::Appended {
                 topic: "t".into(),
                 incarnation,
                 partition: 0,
@@ -1125,13 +1126,13 @@ mod tests {
 
     /// Transactions of all kinds.
     fn transactions(run: &mut Watched) {
-        let coordinated = |did| What::Coordinated {
+        let coordinated = |change| EventKind::Coordinated {
             transactional_id: "x".into(),
             producer_id: 7,
             epoch: 0,
-            did,
+            change,
         };
-        for did in [
+        for change in [
             Coordinated::Initialized,
             Coordinated::Initialized,
             Coordinated::Opened,
@@ -1140,11 +1141,11 @@ mod tests {
             Coordinated::TimedOut,
             Coordinated::Fenced,
         ] {
-            run.see(Who::Broker(0), coordinated(did));
+            run.see(Who::Broker(0), coordinated(change));
         }
         run.see(
             Who::Broker(0),
-            What::OffsetsCommitted {
+            EventKind::OffsetsCommitted {
                 group: "g".into(),
                 producer_id: 7,
                 offsets: Vec::new(),
@@ -1153,7 +1154,7 @@ mod tests {
         run.call(100, Call::BeginTransaction, None);
         let moves = |timed: &TimedFault| matches!(timed.fault, Fault::MoveCoordinator { .. });
         let fault = run.scenario.faults.iter().position(moves).unwrap();
-        run.see(Who::World, What::FaultBegins { fault });
+        run.see(Who::World, EventKind::FaultBegins { fault });
         let commit = || Call::Commit { timeout: None };
         run.call(101, commit(), Some(("TimedOut", "")));
         let text = "commit_transaction: gone (the transaction may have been committed)";
@@ -1167,7 +1168,7 @@ mod tests {
             TxnStage::Between,
         ] {
             let producer = 0;
-            run.see(Who::World, What::Crashed { producer, stage });
+            run.see(Who::World, EventKind::Crashed { producer, stage });
         }
     }
 
@@ -1175,11 +1176,11 @@ mod tests {
     fn each_expected_fault_call_and_state_can_be_counted() {
         let mut run = Watched::new();
         for fault in 0..run.scenario.faults.len() {
-            run.see(Who::World, What::FaultBegins { fault });
+            run.see(Who::World, EventKind::FaultBegins { fault });
         }
         run.see(
             Who::Broker(0),
-            What::Request {
+            EventKind::Request {
                 api: "Produce",
                 version: 9,
                 bytes: 1,
@@ -1217,13 +1218,13 @@ mod tests {
         run.offer(1, false);
         run.offer(2, false);
         let (producer, sent) = (0, true);
-        run.see(THREAD, What::Intercepted { producer, sent });
-        for what in [Report::Change("a".into()), Report::Removal("a".into())] {
-            run.see(THREAD, What::Reported { producer, what });
+        run.see(THREAD, EventKind::Intercepted { producer, sent });
+        for report in [Report::Change("a".into()), Report::Removal("a".into())] {
+            run.see(THREAD, EventKind::Reported { producer, report });
         }
         run.see(
             THREAD,
-            What::RecordRefused {
+            EventKind::RecordRefused {
                 record: RecordId(2),
                 kind: "Closed".into(),
                 text: String::new(),
@@ -1231,7 +1232,7 @@ mod tests {
         );
         run.see(
             THREAD,
-            What::CallbackDropped {
+            EventKind::CallbackDropped {
                 record: RecordId(2),
             },
         );
@@ -1239,7 +1240,7 @@ mod tests {
             let outcome = failed("t: expired", may_be_written);
             run.see(
                 THREAD,
-                What::CallbackRan {
+                EventKind::CallbackRan {
                     record: RecordId(record),
                     outcome,
                 },
@@ -1251,7 +1252,7 @@ mod tests {
         transactions(&mut run);
         run.see(
             Who::Broker(0),
-            What::Duplicate {
+            EventKind::Duplicate {
                 topic: "t".into(),
                 partition: 0,
                 base_offset: 0,
@@ -1260,7 +1261,7 @@ mod tests {
         );
         run.see(
             Who::Broker(0),
-            What::Truncated {
+            EventKind::Truncated {
                 topic: "t".into(),
                 incarnation: 1,
                 partition: 0,
@@ -1269,7 +1270,7 @@ mod tests {
         );
         run.see(
             Who::Broker(0),
-            What::TopicGone {
+            EventKind::TopicGone {
                 topic: "t".into(),
                 incarnation: 1,
             },
@@ -1277,7 +1278,7 @@ mod tests {
         for is_newest in [false, true] {
             run.see(
                 Who::Broker(0),
-                What::Handshake {
+                EventKind::Handshake {
                     is_newest,
                     is_resumed: true,
                     has_certificate: true,
@@ -1288,28 +1289,28 @@ mod tests {
         for level in [log::Level::Error, log::Level::Warn, log::Level::Info] {
             run.see(
                 Who::Sender(0),
-                What::LogLine {
+                EventKind::LogLine {
                     level,
                     text: String::new(),
                 },
             );
         }
         for (waits, until) in [(false, None), (true, None), (true, Some(Duration::ZERO))] {
-            run.see(Who::Sender(0), What::SenderStep { waits, until });
+            run.see(Who::Sender(0), EventKind::SenderStep { waits, until });
         }
-        run.see(Who::World, What::Healed);
+        run.see(Who::World, EventKind::Healed);
         run.offer(3, false);
         let outcome = acknowledged("t", 0, 0);
         run.see(
             THREAD,
-            What::FutureTold {
+            EventKind::FutureReported {
                 record: RecordId(3),
                 outcome: outcome.clone(),
             },
         );
         run.see(
             THREAD,
-            What::FutureTold {
+            EventKind::FutureReported {
                 record: RecordId(3),
                 outcome,
             },
@@ -1330,7 +1331,7 @@ mod tests {
                 assert!(expected_of(group).contains(&name.as_str()), "{name}");
             }
         }
-        assert_eq!(counts.get(Group::State, "a batch is divided"), 3);
+        assert_eq!(counts.get(Group::State, "a batch is split"), 3);
         assert_eq!(counts.get(Group::CallError, "Close: Undelivered"), 1);
         assert_eq!(counts.get(Group::CallError, "Get: Pending"), 1);
     }
@@ -1377,15 +1378,15 @@ mod tests {
         let mut run = Watched::new();
         run.see(
             THREAD,
-            What::UserCode {
-                what: "callback",
+            EventKind::UserCode {
+                piece: "callback",
                 act: "TakesMs(5)".into(),
             },
         );
         run.see(
             THREAD,
-            What::UserCode {
-                what: "callback",
+            EventKind::UserCode {
+                piece: "callback",
                 act: "Dances".into(),
             },
         );

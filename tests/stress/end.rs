@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::ledger::{self, Line, Outcome, Place, Promise, TOPICS};
+use crate::ledger::{self, Guarantee, Outcome, Place, RecordState, TOPICS};
 use crate::producers::Shared;
 use crate::watchdog::About;
 use crate::world::World;
@@ -57,21 +57,21 @@ fn check_still_sends(world: &Arc<World>, shared: &Arc<Shared>, dice: &mut fastra
     let bound = shared.delivery_timeout;
     let flushed = world.within(bound, "last flush", About::producer(shared), flush);
     let until = Instant::now() + LONG;
-    let (acknowledged, taken) = loop {
+    let (acknowledged, accepted) = loop {
         let before = shared.producer.snapshot().records_acknowledged;
         let held = crate::worker::send_one(world, shared, dice, None);
-        let taken = held.is_some();
+        let accepted = held.is_some();
         if let Some(held) = held {
             held.get(world);
         }
         let acknowledged = shared.producer.snapshot().records_acknowledged > before;
         if acknowledged || Instant::now() > until {
-            break (acknowledged, taken);
+            break (acknowledged, accepted);
         }
     };
     if flushed.is_err() || !acknowledged {
         world.violation(format!(
-            "without faults: last flush {flushed:?}, acknowledged: {acknowledged}, accepted: {taken}, {shared:?}"
+            "without faults: last flush {flushed:?}, acknowledged: {acknowledged}, accepted: {accepted}, {shared:?}"
         ));
     }
 }
@@ -120,11 +120,11 @@ pub(crate) fn check(world: &World, descriptors: Option<usize>, length: Duration)
     let is_as_before = || open_descriptors() <= descriptors;
     wait_until(world, "no file descriptor is left", is_as_before);
     let logs = Logs::read(world);
-    for (number, line) in world.ledger.lines() {
-        for violation in violations_of(&line, logs.copies(number)) {
+    for (number, state) in world.ledger.states() {
+        for violation in violations_of(&state, logs.copies(number)) {
             let copies = logs.copies(number);
             world.violation(format!(
-                "record {number}: {violation}; {line:?}, in the logs at {copies:?}"
+                "record {number}: {violation}; {state:?}, in the logs at {copies:?}"
             ));
         }
     }
@@ -191,28 +191,28 @@ impl Logs {
     }
 }
 
-fn violations_of(line: &Line, copies: &[Place]) -> Vec<&'static str> {
+fn violations_of(state: &RecordState, copies: &[Place]) -> Vec<&'static str> {
     let mut violations = Vec::new();
     let mut must = |holds: bool, text: &'static str| {
         if !holds {
             violations.push(text);
         }
     };
-    let taken = line.taken == Some(true);
-    must(line.taken.is_some(), "its send never returned");
+    let accepted = state.accepted == Some(true);
+    must(state.accepted.is_some(), "its send never returned");
     must(
-        line.calls == u8::from(taken && line.calls_back),
+        state.calls == u8::from(accepted && state.calls_back),
         "its callback was not called once",
     );
-    must(taken || copies.is_empty(), "refused, but written");
-    if line.promise == Promise::Once {
+    must(accepted || copies.is_empty(), "refused, but written");
+    if state.guarantee == Guarantee::Once {
         must(copies.len() < 2, "written twice");
     }
     must(
-        !(taken && line.calls_back) || line.outcome.is_some(),
+        !(accepted && state.calls_back) || state.outcome.is_some(),
         "its outcome was never reported",
     );
-    match line.outcome {
+    match state.outcome {
         Some(Outcome::Acknowledged(place)) => {
             must(copies.contains(&place), "not at the reported position");
         }
@@ -220,7 +220,7 @@ fn violations_of(line: &Line, copies: &[Place]) -> Vec<&'static str> {
             must(copies.is_empty(), "reported as not written, but written");
         }
         Some(Outcome::Sent) => must(
-            line.promise == Promise::Nothing || !copies.is_empty(),
+            state.guarantee == Guarantee::Nothing || !copies.is_empty(),
             "acknowledged, but not written",
         ),
         Some(Outcome::MaybeWritten) | None => {}

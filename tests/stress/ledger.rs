@@ -7,7 +7,7 @@ use kafka_producer::{Delivery, ProduceError, ProduceErrorKind, RecordMetadata};
 
 /// The delivery guarantee of a record's producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Promise {
+pub(crate) enum Guarantee {
     /// Idempotent: an acknowledged record is in the log once, and no record is in it twice.
     Once,
     /// An acknowledged record is in the log.
@@ -83,7 +83,7 @@ impl Outcome {
     }
 }
 
-const TAKEN: u8 = 1;
+const ACCEPTED: u8 = 1;
 const REFUSED: u8 = 2;
 const CALLS_BACK: u8 = 4;
 const ONCE: u8 = 8;
@@ -98,10 +98,10 @@ struct Entry {
 
 /// The state of a record.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Line {
-    pub(crate) promise: Promise,
+pub(crate) struct RecordState {
+    pub(crate) guarantee: Guarantee,
     /// Whether `send` accepted the record; `None` if the call has not returned.
-    pub(crate) taken: Option<bool>,
+    pub(crate) accepted: Option<bool>,
     pub(crate) calls_back: bool,
     pub(crate) calls: u8,
     pub(crate) outcome: Option<Outcome>,
@@ -131,12 +131,12 @@ impl Ledger {
     }
 
     /// Creates an entry for a record that is about to be sent, and returns its number.
-    pub(crate) fn open(&self, promise: Promise, calls_back: bool) -> u64 {
+    pub(crate) fn open(&self, guarantee: Guarantee, calls_back: bool) -> u64 {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut flags = match promise {
-            Promise::Once => ONCE,
-            Promise::AtLeastOnce => 0,
-            Promise::Nothing => NOTHING,
+        let mut flags = match guarantee {
+            Guarantee::Once => ONCE,
+            Guarantee::AtLeastOnce => 0,
+            Guarantee::Nothing => NOTHING,
         };
         if calls_back {
             flags |= CALLS_BACK;
@@ -146,8 +146,8 @@ impl Ledger {
     }
 
     /// Stores whether the call that sends the record accepted it.
-    pub(crate) fn returned(&self, number: u64, taken: bool) {
-        let flag = if taken { TAKEN } else { REFUSED };
+    pub(crate) fn returned(&self, number: u64, accepted: bool) {
+        let flag = if accepted { ACCEPTED } else { REFUSED };
         self.entry(number).flags.fetch_or(flag, Ordering::Relaxed);
     }
 
@@ -180,22 +180,22 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn lines(&self) -> impl Iterator<Item = (u64, Line)> + '_ {
+    pub(crate) fn states(&self) -> impl Iterator<Item = (u64, RecordState)> + '_ {
         (0..self.next.load(Ordering::Relaxed)).map(|number| {
             let entry = self.entry(number);
             let flags = entry.flags.load(Ordering::Relaxed);
-            let line = Line {
-                promise: match flags & (ONCE | NOTHING) {
-                    ONCE => Promise::Once,
-                    NOTHING => Promise::Nothing,
-                    _ => Promise::AtLeastOnce,
+            let state = RecordState {
+                guarantee: match flags & (ONCE | NOTHING) {
+                    ONCE => Guarantee::Once,
+                    NOTHING => Guarantee::Nothing,
+                    _ => Guarantee::AtLeastOnce,
                 },
-                taken: (flags & (TAKEN | REFUSED) != 0).then_some(flags & TAKEN != 0),
+                accepted: (flags & (ACCEPTED | REFUSED) != 0).then_some(flags & ACCEPTED != 0),
                 calls_back: flags & CALLS_BACK != 0,
                 calls: entry.calls.load(Ordering::Relaxed),
                 outcome: Outcome::decode(entry.outcome.load(Ordering::Relaxed)),
             };
-            (number, line)
+            (number, state)
         })
     }
 

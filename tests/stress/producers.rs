@@ -8,7 +8,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use kafka_producer::{KafkaProducer, ProducerConfig};
 
-use crate::ledger::Promise;
+use crate::ledger::Guarantee;
 use crate::world::World;
 
 pub(crate) type Producer = KafkaProducer<[u8], [u8]>;
@@ -16,11 +16,11 @@ pub(crate) type Producer = KafkaProducer<[u8], [u8]>;
 pub(crate) struct Shared {
     pub(crate) producer: Producer,
     pub(crate) number: u64,
-    pub(crate) promise: Promise,
+    pub(crate) guarantee: Guarantee,
     pub(crate) max_block: Duration,
     pub(crate) delivery_timeout: Duration,
     /// The number of accepted records: those that have a future.
-    pub(crate) taken: AtomicU64,
+    pub(crate) accepted: AtomicU64,
     /// Whether a call of `close` has returned.
     pub(crate) is_closed: AtomicBool,
     settings: String,
@@ -34,15 +34,15 @@ impl Shared {
     pub(crate) fn build(world: &World, dice: &mut Rng) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let promise = match dice.u8(..8) {
-            0 => Promise::Nothing,
-            1 | 2 => Promise::AtLeastOnce,
-            _ => Promise::Once,
+        let guarantee = match dice.u8(..8) {
+            0 => Guarantee::Nothing,
+            1 | 2 => Guarantee::AtLeastOnce,
+            _ => Guarantee::Once,
         };
-        let acks = match promise {
-            Promise::Once => "all",
-            Promise::AtLeastOnce => one_of(dice, &["1", "all"]),
-            Promise::Nothing => "0",
+        let acks = match guarantee {
+            Guarantee::Once => "all",
+            Guarantee::AtLeastOnce => one_of(dice, &["1", "all"]),
+            Guarantee::Nothing => "0",
         };
         let linger = dice.u64(0..3) * dice.u64(0..20);
         let request_timeout = dice.u64(50..600);
@@ -50,7 +50,10 @@ impl Shared {
         let max_block = dice.u64(0..200);
         let settings = [
             ("acks", acks.to_owned()),
-            ("enable.idempotence", (promise == Promise::Once).to_string()),
+            (
+                "enable.idempotence",
+                (guarantee == Guarantee::Once).to_string(),
+            ),
             ("linger.ms", linger.to_string()),
             ("request.timeout.ms", request_timeout.to_string()),
             ("delivery.timeout.ms", delivery_timeout.to_string()),
@@ -95,10 +98,10 @@ impl Shared {
         let shared = Arc::new(Self {
             producer: Producer::new(config.build().unwrap()).unwrap(),
             number,
-            promise,
+            guarantee,
             max_block: Duration::from_millis(max_block),
             delivery_timeout: Duration::from_millis(delivery_timeout),
-            taken: AtomicU64::new(0),
+            accepted: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
             settings: settings
                 .map(|(key, value)| format!("{key}={value}"))
@@ -115,13 +118,13 @@ impl Shared {
     fn check(&self, world: &World) {
         let snapshot = self.producer.snapshot();
         let reported = snapshot.records_acknowledged + snapshot.records_failed;
-        let taken = self.taken.load(Ordering::Relaxed);
+        let accepted = self.accepted.load(Ordering::Relaxed);
         let is_drained = snapshot.memory_free_bytes == snapshot.memory_total_bytes
             && snapshot.threads_waiting_for_memory == 0
             && snapshot.batches_queued == 0;
-        if !is_drained || reported != taken {
+        if !is_drained || reported != accepted {
             world.violation(format!(
-                "{taken} records were accepted, {reported} outcomes were reported, or memory is missing in {self:?}"
+                "{accepted} records were accepted, {reported} outcomes were reported, or memory is missing in {self:?}"
             ));
         }
         world.count("producers", "closed and checked");

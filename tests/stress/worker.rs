@@ -106,7 +106,7 @@ pub(crate) fn send_one(
     dice: &mut Rng,
     action: Option<CallbackAction>,
 ) -> Option<Held> {
-    let number = world.ledger.open(shared.promise, action.is_some());
+    let number = world.ledger.open(shared.guarantee, action.is_some());
     let (key, value) = (number.to_le_bytes(), ledger::value(number));
     let topic = match dice.u16(..1000) {
         0..2 => "missing",
@@ -153,7 +153,7 @@ pub(crate) fn send_one(
     world.ledger.returned(number, sent.is_ok());
     match sent {
         Ok(future) => {
-            shared.taken.fetch_add(1, Ordering::Relaxed);
+            shared.accepted.fetch_add(1, Ordering::Relaxed);
             Some(Held {
                 future,
                 number,

@@ -220,7 +220,7 @@ pub fn read(folder: &Path) -> Result<Run> {
 fn parse(text: &str) -> Result<Run> {
     let mut lines = text.lines().map(serde_json::from_str::<Line>);
     let Some(Line::Head(head)) = lines.next().transpose()? else {
-        bail!("the first line says nothing of the run");
+        bail!("the first line does not describe the run");
     };
     let sentences = head.sentences;
     let mut run = Run {
@@ -265,11 +265,11 @@ fn parse(text: &str) -> Result<Run> {
 }
 
 fn figures(cell: Cell, sentences: &[String]) -> Result<Figures> {
-    let said = |number: &usize| sentences.get(*number).cloned();
-    let all = |numbers: &[usize]| numbers.iter().map(said).collect::<Option<Vec<_>>>();
+    let sentence = |number: &usize| sentences.get(*number).cloned();
+    let all = |numbers: &[usize]| numbers.iter().map(sentence).collect::<Option<Vec<_>>>();
     let about = || {
         Some(About {
-            client: said(&cell.version)?,
+            client: sentence(&cell.version)?,
             settings: BTreeMap::new(),
             unequal: all(&cell.unequal)?,
             notes: all(&cell.notes)?,

@@ -36,18 +36,24 @@ pub fn count(
     for extra in &scenario.extras {
         match extra {
             Extra::Allocations => {
-                extras.allocations_callers = Some(told(counter.allocations("callers"))?);
-                extras.allocations_process = Some(told(counter.allocations("process"))?);
+                extras.allocations_callers =
+                    Some(reason_unless_interrupted(counter.allocations("callers"))?);
+                extras.allocations_process =
+                    Some(reason_unless_interrupted(counter.allocations("process"))?);
             }
-            Extra::Instructions => extras.instructions = Some(told(counter.instructions())?),
-            Extra::Syscalls => extras.syscalls = Some(told(counter.syscalls())?),
+            Extra::Instructions => {
+                extras.instructions = Some(reason_unless_interrupted(counter.instructions())?);
+            }
+            Extra::Syscalls => {
+                extras.syscalls = Some(reason_unless_interrupted(counter.syscalls())?);
+            }
         }
     }
     Ok(extras)
 }
 
 /// Converts an error into a reason, unless it is an interruption.
-fn told<T>(outcome: Result<T>) -> Result<Counted<T>> {
+fn reason_unless_interrupted<T>(outcome: Result<T>) -> Result<Counted<T>> {
     check_interrupted()?;
     Ok(outcome.map_err(|error| format!("{error:#}")))
 }

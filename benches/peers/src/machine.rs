@@ -71,12 +71,12 @@ pub fn commit(root: &Path) -> Result<String> {
 /// The first line of the output of a program, on standard output or error; `None` if the program is missing.
 pub fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
-    let said = if output.stdout.is_empty() {
+    let bytes = if output.stdout.is_empty() {
         output.stderr
     } else {
         output.stdout
     };
-    let line = String::from_utf8_lossy(&said)
+    let line = String::from_utf8_lossy(&bytes)
         .lines()
         .next()?
         .trim()

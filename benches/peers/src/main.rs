@@ -292,19 +292,22 @@ mod tests {
 
     #[test]
     fn a_published_command_names_no_folder() {
-        let told = |line: &str| {
-            let told = without_folders(line.split(' ').map(str::to_owned));
-            told.join(" ")
+        let published = |line: &str| {
+            let published = without_folders(line.split(' ').map(str::to_owned));
+            published.join(" ")
         };
         assert_eq!(
-            told("--quick --out /home/me/x --seed 1 --drivers /home/me/y"),
+            published("--quick --out /home/me/x --seed 1 --drivers /home/me/y"),
             "--quick --out DIR --seed 1 --drivers DIR"
         );
         // The option and its value as one argument; the folder's name contains `=` too.
         assert_eq!(
-            told("--out=/home/me/a=b --drivers=/home/me/y --seed=1"),
+            published("--out=/home/me/a=b --drivers=/home/me/y --seed=1"),
             "--out=DIR --drivers=DIR --seed=1"
         );
-        assert_eq!(told("--out /home/me/--out=x --quick"), "--out DIR --quick");
+        assert_eq!(
+            published("--out /home/me/--out=x --quick"),
+            "--out DIR --quick"
+        );
     }
 }

@@ -38,8 +38,8 @@ pub struct Setting {
 /// A client that takes part in the scenario.
 struct Runner<'a> {
     driver: &'a Description,
-    /// The index in [`Scene::stands`].
-    stand: usize,
+    /// The index in [`RunningScenario::testbeds`].
+    testbed: usize,
     session: Session,
     records: u64,
     figures: Figures,
@@ -60,19 +60,19 @@ impl Setting {
         let start = Instant::now();
         let logs = self.logs.join(&scenario.name);
         progress.step("starting brokers");
-        let mut stands = vec![self.stand(scenario, logs.clone())?];
+        let mut testbeds = vec![self.testbed(scenario, logs.clone())?];
         if let Some(beside) = beside {
-            stands.push(self.stand(beside, logs.join("beside"))?);
+            testbeds.push(self.testbed(beside, logs.join("beside"))?);
         }
-        let mut scene = Scene {
+        let mut running = RunningScenario {
             setting: self,
             scenario,
-            stands,
+            testbeds,
         };
-        let mut runners = scene.start_clients(progress)?;
-        scene.warm_up(&mut runners, progress)?;
+        let mut runners = running.start_clients(progress)?;
+        running.warm_up(&mut runners, progress)?;
         if let Some(node) = scenario.hang_node {
-            scene.stands[0].broker.hang(node)?;
+            running.testbeds[0].broker.hang(node)?;
         }
         for runner in &mut runners {
             runner.figures.peak_kib_before = runner.session.processes.peak_kib();
@@ -80,18 +80,18 @@ impl Setting {
                 runner.figures.peak_kib_rounds = Some(0);
             }
         }
-        scene.counted_rounds(&mut runners, progress)?;
+        running.counted_rounds(&mut runners, progress)?;
         for mut runner in runners {
             let processes = &runner.session.processes;
             runner.figures.threads = processes.threads();
             runner.figures.peak_kib_rounds =
                 runner.figures.peak_kib_rounds.map(|_| processes.peak_kib());
-            scene.stands[runner.stand]
+            running.testbeds[runner.testbed]
                 .outcomes
                 .insert(runner.driver.name.clone(), Outcome::Figures(runner.figures));
         }
-        scene.count_extras(progress)?;
-        let mut outcomes = scene.stands.into_iter().map(|stand| stand.outcomes);
+        running.count_extras(progress)?;
+        let mut outcomes = running.testbeds.into_iter().map(|testbed| testbed.outcomes);
         Ok(Measured {
             scenario: scenario.clone(),
             clients: outcomes.next().unwrap_or_default(),
@@ -100,9 +100,9 @@ impl Setting {
         })
     }
 
-    fn stand<'a>(&self, scenario: &'a Scenario, logs: PathBuf) -> Result<Stand<'a>> {
+    fn testbed<'a>(&self, scenario: &'a Scenario, logs: PathBuf) -> Result<Testbed<'a>> {
         fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
-        Ok(Stand {
+        Ok(Testbed {
             scenario,
             broker: Broker::start(&self.root, scenario, &logs.join("broker.log"))?,
             logs,
@@ -112,34 +112,34 @@ impl Setting {
 }
 
 /// A running scenario.
-struct Scene<'a> {
+struct RunningScenario<'a> {
     setting: &'a Setting,
     scenario: &'a Scenario,
     /// The stand of the scenario, with all clients, comes first. The stand of the paired scenario follows, with our
     /// client only.
-    stands: Vec<Stand<'a>>,
+    testbeds: Vec<Testbed<'a>>,
 }
 
 /// The brokers of a scenario, and the outcomes of the clients there.
-struct Stand<'a> {
+struct Testbed<'a> {
     scenario: &'a Scenario,
     broker: Broker,
     logs: PathBuf,
     outcomes: BTreeMap<String, Outcome>,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> RunningScenario<'a> {
     fn start_clients(&mut self, progress: &mut Progress) -> Result<Vec<Runner<'a>>> {
         let mut runners = Vec::new();
-        for stand in 0..self.stands.len() {
+        for testbed in 0..self.testbeds.len() {
             for (driver, build) in &self.setting.clients {
-                let scenario = self.stands[stand].scenario;
+                let scenario = self.testbeds[testbed].scenario;
                 let is_left_out = driver.only_compressed && !scenario.compresses()
                     || driver.only_sealed && !scenario.is_sealed()
                     || driver.only_transactional && !scenario.transactional
-                    || stand > 0 && driver.name != OURS;
+                    || testbed > 0 && driver.name != OURS;
                 if !is_left_out {
-                    runners.extend(self.start_client(stand, driver, build, progress)?);
+                    runners.extend(self.start_client(testbed, driver, build, progress)?);
                 }
             }
         }
@@ -148,23 +148,23 @@ impl<'a> Scene<'a> {
 
     fn start_client(
         &mut self,
-        stand: usize,
+        testbed: usize,
         driver: &'a Description,
         build: &Build,
         progress: &mut Progress,
     ) -> Result<Option<Runner<'a>>> {
         progress.step(&format!("{}: start", driver.name));
         if let Err(line) = build {
-            self.give_up(stand, driver, format!("does not build: {line}"), progress);
+            self.give_up(testbed, driver, format!("does not build: {line}"), progress);
             return Ok(None);
         }
-        let at = &self.stands[stand];
+        let at = &self.testbeds[testbed];
         let setup = self.setting.setup(at.scenario, &at.broker)?;
         let log = at.logs.join(format!("{}.log", driver.name));
         match Session::start(driver, &[], &setup, &log)? {
             Ok(session) => Ok(Some(Runner {
                 driver,
-                stand,
+                testbed,
                 figures: Figures {
                     about: session.about.clone(),
                     ..Figures::default()
@@ -173,7 +173,7 @@ impl<'a> Scene<'a> {
                 records: 0,
             })),
             Err(failure) => {
-                self.give_up(stand, driver, failure.reason(), progress);
+                self.give_up(testbed, driver, failure.reason(), progress);
                 Ok(None)
             }
         }
@@ -189,7 +189,7 @@ impl<'a> Scene<'a> {
             progress.step(&format!("{}: warm-up", runner.driver.name));
             match self.warm_up_one(&mut runner) {
                 Ok(()) => warm.push(runner),
-                Err(error) => self.fall_out(&runner, &error, progress)?,
+                Err(error) => self.record_failure(&runner, &error, progress)?,
             }
         }
         *runners = warm;
@@ -199,7 +199,7 @@ impl<'a> Scene<'a> {
     fn warm_up_one(&self, runner: &mut Runner<'_>) -> Result<()> {
         // Long counted rounds do not need equally long warm-up rounds.
         let round_seconds = self.round_seconds().min(self.setting.round_seconds);
-        let payload_bytes = self.stands[runner.stand].scenario.payload_bytes;
+        let payload_bytes = self.testbeds[runner.testbed].scenario.payload_bytes;
         let first = match self.scenario.mode {
             Mode::Blast => FIRST_BLAST_BYTES / payload_bytes.max(100) as u64,
             Mode::OneByOne => FIRST_ONE_BY_ONE,
@@ -252,7 +252,7 @@ impl<'a> Scene<'a> {
                     }
                     Err(error) => {
                         let runner = runners.remove(at);
-                        self.fall_out(&runner, &error, progress)?;
+                        self.record_failure(&runner, &error, progress)?;
                     }
                 }
             }
@@ -279,7 +279,7 @@ impl<'a> Scene<'a> {
         let expected = Duration::from_secs_f64(self.round_seconds())
             + Duration::from_millis(give_up_ms.unwrap_or(0));
         let session = &mut runner.session;
-        let brokers = &self.stands[runner.stand].broker.processes;
+        let brokers = &self.testbeds[runner.testbed].broker.processes;
         let broker = brokers.cpu()?;
         let before = session.processes.usage()?;
         let result = session.produce(&produce, expected)?;
@@ -306,7 +306,7 @@ impl<'a> Scene<'a> {
             round
                 .first_error
                 .clone()
-                .unwrap_or_else(|| "it does not say why".into())
+                .unwrap_or_else(|| "it gave no reason".into())
         };
         if round.acked == 0 {
             return Err(anyhow!("no record was acknowledged: {}", why()));
@@ -349,42 +349,47 @@ impl<'a> Scene<'a> {
         if !self.setting.extras || self.scenario.extras.is_empty() {
             return Ok(());
         }
-        let stand = &mut self.stands[0];
-        let setup = self.setting.setup(self.scenario, &stand.broker)?;
+        let testbed = &mut self.testbeds[0];
+        let setup = self.setting.setup(self.scenario, &testbed.broker)?;
         for (driver, _) in &self.setting.clients {
             if crate::driver::is_peer(&driver.name) {
                 continue;
             }
-            let Some(Outcome::Figures(figures)) = stand.outcomes.get_mut(&driver.name) else {
+            let Some(Outcome::Figures(figures)) = testbed.outcomes.get_mut(&driver.name) else {
                 continue;
             };
             progress.step(&format!("{}: counting", driver.name));
-            figures.extras = extras::count(driver, self.scenario, &setup, &stand.logs)?;
+            figures.extras = extras::count(driver, self.scenario, &setup, &testbed.logs)?;
         }
         Ok(())
     }
 
     /// Stores the error of a client as its outcome; returns the error of an interruption.
-    fn fall_out(
+    fn record_failure(
         &mut self,
         runner: &Runner<'_>,
         error: &anyhow::Error,
         progress: &mut Progress,
     ) -> Result<()> {
         check_interrupted()?;
-        self.give_up(runner.stand, runner.driver, format!("{error:#}"), progress);
+        self.give_up(
+            runner.testbed,
+            runner.driver,
+            format!("{error:#}"),
+            progress,
+        );
         Ok(())
     }
 
     fn give_up(
         &mut self,
-        stand: usize,
+        testbed: usize,
         driver: &Description,
         reason: String,
         progress: &mut Progress,
     ) {
         progress.line(&format!("  {}: {reason}", driver.name));
-        self.stands[stand]
+        self.testbeds[testbed]
             .outcomes
             .insert(driver.name.clone(), Outcome::None(reason));
     }

@@ -208,7 +208,7 @@ impl Scenario {
         );
         ensure!(
             self.mode != Mode::Groups || self.threads == 1 && !self.callback,
-            "{name}: groups are sent by one thread and without callback: their end tells of their records"
+            "{name}: groups are sent by one thread and without callback: a group reports the end of its records"
         );
         ensure!(
             !self.transactional || self.mode == Mode::Groups && self.idempotent,

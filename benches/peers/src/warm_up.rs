@@ -92,7 +92,7 @@ mod tests {
     fn the_number_of_records_is_adapted_to_the_length_of_a_round() {
         let mut warm_up = warm_up();
         assert_eq!(warm_up.take(0.001, 9.0, false), Next::Again);
-        assert_eq!(warm_up.records(), 20_000, "by so much at most");
+        assert_eq!(warm_up.records(), 20_000, "twenty-fold at most");
         assert_eq!(warm_up.take(0.5, 9.0, false), Next::Again);
         assert_eq!(warm_up.records(), 40_000);
         assert_eq!(warm_up.take(1.25, 9.0, false), Next::Again);

@@ -85,7 +85,7 @@ fn read_message_set(bytes: &[u8]) -> Result<ReadBatch, String> {
     let (head, payload) = if first.codec() == 0 {
         (Vec::new(), bytes.to_vec())
     } else if first.size_bytes == bytes.len() {
-        let value = first.value.ok_or("a wrapper has nothing in it")?;
+        let value = first.value.ok_or("a wrapper message has no value")?;
         let payload = uncompressed(first.codec(), first.magic.magic(), value)?;
         (wrapper_head(&bytes[..bytes.len() - value.len()]), payload)
     } else {

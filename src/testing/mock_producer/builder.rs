@@ -153,7 +153,7 @@ impl MockProducerBuilder {
         sender.send_without_limit();
         let _ = mocked.transactions.set(transactions);
         if let Some(&instance) = instance_id.get() {
-            stage.enter(OwnSender {
+            stage.add_sender(OwnSender {
                 sender,
                 running: Some(running),
                 mocked: Arc::clone(&mocked),

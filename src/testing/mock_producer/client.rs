@@ -74,7 +74,7 @@ impl Mocked {
         let topics = plan.request.topics.unwrap_or_default();
         let response = {
             let mut state = self.state.lock();
-            let is_known = state.cluster.was_told(&topics);
+            let is_known = state.cluster.has_described(&topics);
             match state.patience {
                 _ if !is_known => state.patience = Patience::Answers,
                 Patience::Answers => state.patience = Patience::HasRepeated,

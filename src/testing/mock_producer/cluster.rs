@@ -23,7 +23,7 @@ pub(super) struct MockedCluster {
     /// The partition count of all other topics; `None` if they do not exist.
     pub(super) other_topics: Option<i32>,
     /// The topics that were in an earlier response.
-    told: BTreeSet<Arc<str>>,
+    described: BTreeSet<Arc<str>>,
     /// Whether the broker was in an earlier response.
     is_known: bool,
 }
@@ -33,19 +33,19 @@ impl MockedCluster {
         Self {
             topics: BTreeMap::new(),
             other_topics: Some(1),
-            told: BTreeSet::new(),
+            described: BTreeSet::new(),
             is_known: false,
         }
     }
 
     /// Whether a response about these topics would contain nothing new.
-    pub(super) fn was_told(&self, topics: &[Arc<str>]) -> bool {
-        self.is_known && topics.iter().all(|topic| self.told.contains(topic))
+    pub(super) fn has_described(&self, topics: &[Arc<str>]) -> bool {
+        self.is_known && topics.iter().all(|topic| self.described.contains(topic))
     }
 
     pub(super) fn describe(&mut self, topics: Vec<Arc<str>>) -> MetadataResponse {
         let described = topics.iter().map(|name| self.topic(name)).collect();
-        self.told.extend(topics);
+        self.described.extend(topics);
         self.is_known = true;
         MetadataResponse {
             throttle_time_ms: 0,

@@ -60,7 +60,7 @@ impl Stage {
     }
 
     /// Adds the sender, and runs its first steps.
-    pub(super) fn enter(&self, sender: OwnSender) {
+    pub(super) fn add_sender(&self, sender: OwnSender) {
         let known = self.instance.set(sender.instance);
         debug_assert!(known.is_ok(), "a producer has one sender");
         self.run_steps(sender);

@@ -88,7 +88,7 @@ impl MockState {
     /// Stores the batches of a Produce request, and their records in the history in the order in which they were sent.
     pub(super) fn take(&mut self, request: ProduceRequest, batches: Vec<Produced>) {
         let is_transactional = request.transactional_id.is_some();
-        let is_told = request.acks != 0;
+        let is_reported = request.acks != 0;
         let topics = request.topics.into_iter();
         let partitions = topics.flat_map(|topic| {
             let name = topic.name;
@@ -107,7 +107,7 @@ impl MockState {
             } else {
                 self.history.extend(records);
             }
-            let base_offset = if is_told { base_offset } else { -1 };
+            let base_offset = if is_reported { base_offset } else { -1 };
             let waiting = Waiting {
                 produced,
                 base_offset,

@@ -11,7 +11,7 @@ pub(crate) mod groups;
     allow(
         dead_code,
         unreachable_pub,
-        reason = "only the simulator wants to know, and reaches it by `internals`"
+        reason = "only the simulation tests read it, through `internals`"
     )
 )]
 pub(crate) mod journal;

@@ -10,7 +10,7 @@ use crate::sync::{Mutex, Rank};
 
 /// Wrong addresses that names resolve to, in addition to the right ones or instead of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Astray {
+pub(crate) struct WrongAddresses {
     pub(crate) addresses: Vec<IpAddr>,
     /// Whether names resolve to these addresses only.
     pub(crate) instead: bool,
@@ -26,7 +26,7 @@ pub(crate) struct SimNames {
 struct Names {
     addresses: BTreeMap<String, Vec<IpAddr>>,
     fail: bool,
-    astray: Option<Astray>,
+    wrong: Option<WrongAddresses>,
 }
 
 impl SimNames {
@@ -48,8 +48,8 @@ impl SimNames {
     }
 
     /// Makes all names resolve to wrong addresses; `None` ends that.
-    pub(crate) fn lead_astray(&self, astray: Option<Astray>) {
-        self.names.lock().astray = astray;
+    pub(crate) fn set_wrong_addresses(&self, wrong: Option<WrongAddresses>) {
+        self.names.lock().wrong = wrong;
     }
 }
 
@@ -64,7 +64,7 @@ impl NameService for SimNames {
         }
         let unknown = || io::Error::new(io::ErrorKind::NotFound, "no such name");
         let right = names.addresses.get(host).ok_or_else(unknown)?;
-        let wrong = names.astray.as_ref();
+        let wrong = names.wrong.as_ref();
         let right = right
             .iter()
             .filter(|_| wrong.is_none_or(|wrong| !wrong.instead));
@@ -118,13 +118,13 @@ mod tests {
         let names = SimNames::new();
         names.set("broker", vec![right()]);
         for (instead, expected) in [(false, vec![wrong(), right()]), (true, vec![wrong()])] {
-            names.lead_astray(Some(Astray {
+            names.set_wrong_addresses(Some(WrongAddresses {
                 addresses: vec![wrong()],
                 instead,
             }));
             assert_eq!(addresses(&names, "broker"), Some(expected));
         }
-        names.lead_astray(None);
+        names.set_wrong_addresses(None);
         assert_eq!(addresses(&names, "broker"), Some(vec![right()]));
     }
 

@@ -8,7 +8,7 @@ use super::journal::TlsHandshake;
 #[derive(Debug, Default)]
 pub(super) struct Reply {
     /// Bytes to send.
-    pub(super) says: Bytes,
+    pub(super) bytes: Bytes,
     pub(super) then: Then,
     /// The TLS handshake that these bytes have completed.
     pub(super) handshake: Option<TlsHandshake>,

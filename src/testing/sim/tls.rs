@@ -126,14 +126,14 @@ impl TlsListener {
     pub(crate) fn accept(&mut self, node: NodeId) -> Result<TlsWire, rustls::Error> {
         let troubles = self.troubles.get(&node);
         let trouble = troubles.and_then(|troubles| troubles.last().copied());
-        let speaks = match trouble {
-            Some(TlsTrouble::IsPlain) => Speaks::Instead(b""),
-            Some(TlsTrouble::IsWeb) => Speaks::Instead(WEB),
-            Some(TlsTrouble::IsNoise) => Speaks::Instead(NOISE),
+        let behaviour = match trouble {
+            Some(TlsTrouble::IsPlain) => TlsBehaviour::Instead(b""),
+            Some(TlsTrouble::IsWeb) => TlsBehaviour::Instead(WEB),
+            Some(TlsTrouble::IsNoise) => TlsBehaviour::Instead(NOISE),
             _ => {
                 let mut session = ServerConnection::new(self.config(node, trouble))?;
                 session.set_buffer_limit(None);
-                Speaks::Tls(Box::new(session))
+                TlsBehaviour::Tls(Box::new(session))
             }
         };
         let cut = match trouble {
@@ -153,7 +153,7 @@ impl TlsListener {
             Some(TlsTrouble::Expired | TlsTrouble::OtherName | TlsTrouble::OtherAuthority)
         );
         Ok(TlsWire {
-            speaks,
+            behaviour,
             cut,
             is_trusted,
         })
@@ -164,7 +164,7 @@ const WEB: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
 const NOISE: &[u8] = &[0xa5; 100];
 
 #[derive(Debug)]
-enum Speaks {
+enum TlsBehaviour {
     Tls(Box<ServerConnection>),
     /// Answers anything with these bytes, and closes the connection.
     Instead(&'static [u8]),
@@ -180,7 +180,7 @@ struct TlsCut {
 /// The broker's end of a TLS connection.
 #[derive(Debug)]
 pub(crate) struct TlsWire {
-    speaks: Speaks,
+    behaviour: TlsBehaviour,
     cut: Option<TlsCut>,
     /// Whether the broker's certificate is valid.
     is_trusted: bool,
@@ -189,19 +189,19 @@ pub(crate) struct TlsWire {
 impl TlsWire {
     /// Whether the handshake is in progress, so that no request has arrived.
     pub(super) fn is_handshaking(&self) -> bool {
-        match &self.speaks {
-            Speaks::Tls(session) => session.is_handshaking(),
-            Speaks::Instead(_) => true,
+        match &self.behaviour {
+            TlsBehaviour::Tls(session) => session.is_handshaking(),
+            TlsBehaviour::Instead(_) => true,
         }
     }
 
     /// Receives bytes, and decrypts them into `plain`.
     pub(super) fn receive(&mut self, mut sealed: &[u8], plain: &mut BytesMut) -> Reply {
-        let session = match &mut self.speaks {
-            Speaks::Tls(session) => session,
-            Speaks::Instead(words) => {
+        let session = match &mut self.behaviour {
+            TlsBehaviour::Tls(session) => session,
+            TlsBehaviour::Instead(bytes) => {
                 return Reply {
-                    says: Bytes::from_static(words),
+                    bytes: Bytes::from_static(bytes),
                     then: Then::Closes,
                     handshake: None,
                 };
@@ -215,7 +215,7 @@ impl TlsWire {
             open(session, plain);
         }
         let mut reply = Reply {
-            says: take_sealed(session),
+            bytes: take_sealed(session),
             ..Reply::default()
         };
         if is_wrong {
@@ -224,7 +224,7 @@ impl TlsWire {
         if was_handshaking && !session.is_handshaking() {
             reply.handshake = handshake(session, self.is_trusted);
         }
-        if was_handshaking && !reply.says.is_empty() {
+        if was_handshaking && !reply.bytes.is_empty() {
             self.cut(&mut reply);
         }
         reply
@@ -238,7 +238,7 @@ impl TlsWire {
                 permille,
                 resets,
             }) => {
-                reply.says.truncate(reply.says.len() * *permille / 1000);
+                reply.bytes.truncate(reply.bytes.len() * *permille / 1000);
                 reply.then = if *resets { Then::Resets } else { Then::Closes };
             }
             Some(cut) => cut.turns_left -= 1,
@@ -247,7 +247,7 @@ impl TlsWire {
 
     /// Encrypts bytes for the client.
     pub(super) fn seal(&mut self, plain: &[u8]) -> Bytes {
-        let Speaks::Tls(session) = &mut self.speaks else {
+        let TlsBehaviour::Tls(session) = &mut self.behaviour else {
             return Bytes::new();
         };
         // The session has no buffer limit, so it takes everything.
@@ -256,8 +256,8 @@ impl TlsWire {
     }
 
     /// The `close_notify` alert.
-    pub(super) fn farewell(&mut self) -> Bytes {
-        let Speaks::Tls(session) = &mut self.speaks else {
+    pub(super) fn close_notify(&mut self) -> Bytes {
+        let TlsBehaviour::Tls(session) = &mut self.behaviour else {
             return Bytes::new();
         };
         session.send_close_notify();

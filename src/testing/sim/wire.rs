@@ -4,7 +4,7 @@
     allow(
         clippy::needless_pass_by_ref_mut,
         clippy::unused_self,
-        reason = "with TLS it is looked at, and changes"
+        reason = "with TLS it is read and changed"
     )
 )]
 
@@ -78,10 +78,10 @@ impl Wire {
     }
 
     /// The bytes to send before closing.
-    pub(super) fn farewell(&mut self) -> Bytes {
+    pub(super) fn close_notify(&mut self) -> Bytes {
         match self {
             #[cfg(feature = "tls-no-provider")]
-            Self::Tls(tls) => tls.farewell(),
+            Self::Tls(tls) => tls.close_notify(),
             _ => Bytes::new(),
         }
     }

@@ -135,14 +135,14 @@ fn failed_records_are_printed_once_and_counted_and_the_run_exits_with_0() {
     ]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(parse_total(ended.lines()[0]).unwrap().records, 3);
-    let told: Vec<&str> = ended
+    let lines: Vec<&str> = ended
         .stderr
         .lines()
         .filter(|line| !line.starts_with("WARN"))
         .collect();
-    assert_eq!(told.len(), 2, "{ended:?}");
-    assert!(told[0].starts_with("a record failed: ") && told[0].contains("nowhere"));
-    assert!(told[1].starts_with("3 records failed like this one: "));
+    assert_eq!(lines.len(), 2, "{ended:?}");
+    assert!(lines[0].starts_with("a record failed: ") && lines[0].contains("nowhere"));
+    assert!(lines[1].starts_with("3 records failed like this one: "));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 #[path = "../../../src/security/tls/tests/certificates.rs"]
 mod certificates;
-mod speaker;
+mod server;
 
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -18,12 +18,13 @@ use kafka_producer::testing::{TestCluster, TestTls};
 use kafka_producer::{Delivery, ProduceError, ProduceErrorKind, WaitCause};
 
 use self::certificates::Authority;
-use self::speaker::{
-    ALERT, CHANGE_CIPHER_SPEC, DATA, HANDSHAKE, Sealer, Speaker, flood, listen, record, take_hello,
+use self::server::{
+    ALERT, CHANGE_CIPHER_SPEC, DATA, HANDSHAKE, Sealer, TlsServer, flood, listen, record,
+    take_hello,
 };
 use crate::beside::Beside;
-use crate::case::assert_says;
-use crate::liar::Greeting;
+use crate::case::assert_error;
+use crate::proxy::Treatment;
 
 /// Two brokers with TLS, the second of which is hostile.
 struct Stage {
@@ -36,17 +37,21 @@ impl Stage {
         let authority = Authority::new(0);
         let identity = authority.issue(&["127.0.0.1"]);
         let tls = TestTls::new(identity.chain, identity.key);
-        let beside = Beside::new(TestCluster::builder().tls(tls), Greeting::Carry, |config| {
-            config
-                .set("security.protocol", "SSL")
-                .set("ssl.truststore.type", "PEM")
-                .set("ssl.truststore.certificates", authority.pem())
-        });
+        let beside = Beside::new(
+            TestCluster::builder().tls(tls),
+            Treatment::Carry,
+            |config| {
+                config
+                    .set("security.protocol", "SSL")
+                    .set("ssl.truststore.type", "PEM")
+                    .set("ssl.truststore.certificates", authority.pem())
+            },
+        );
         Self { beside, authority }
     }
 
-    fn speaker(&self, versions: &[&'static SupportedProtocolVersion]) -> Speaker {
-        Speaker::new(&self.authority.issue(&["127.0.0.1"]), versions)
+    fn server(&self, versions: &[&'static SupportedProtocolVersion]) -> TlsServer {
+        TlsServer::new(&self.authority.issue(&["127.0.0.1"]), versions)
     }
 
     /// Tests a broker that handles a connection with `act`. The error of the record must contain `words`.
@@ -64,7 +69,7 @@ impl Stage {
         what: &str,
         act: impl Fn(&TcpStream) -> io::Result<()> + Send + Sync + 'static,
     ) -> ProduceError {
-        self.beside.meanwhile(what, Greeting::Act(Arc::new(act)))
+        self.beside.meanwhile(what, Treatment::Act(Arc::new(act)))
     }
 
     /// As [`Self::case`], for a broker that responds to the `ClientHello` with `answer`.
@@ -89,9 +94,9 @@ impl Stage {
         words: &str,
         act: impl Fn(&mut Sealer<'_>) -> io::Result<()> + Send + Sync + 'static,
     ) {
-        let speaker = self.speaker(&[&TLS13]);
+        let server = self.server(&[&TLS13]);
         self.case(what, words, move |client| {
-            act(&mut speaker.sealer(client)?)?;
+            act(&mut server.sealer(client)?)?;
             listen(client)
         });
     }
@@ -100,7 +105,7 @@ impl Stage {
 /// Checks the error of a record, which has the reason. The record waits until it expires, as in Kafka, because its
 /// broker may be replaced.
 fn check(what: &str, words: &str, error: &ProduceError) {
-    assert_says(error, &ProduceErrorKind::DeliveryTimeout, &[words]);
+    assert_error(error, &ProduceErrorKind::DeliveryTimeout, &[words]);
     if error.delivery() == Delivery::NotWritten {
         let cause = error.cause();
         assert!(
@@ -179,7 +184,7 @@ fn an_endless_handshake_is_aborted() {
     stage.answered("endless fatal alerts", "ended the handshake", |client| {
         flood(client, &record(ALERT, &[2, 40]))
     });
-    let speaker = stage.speaker(&[&TLS13, &TLS12]);
+    let server = stage.server(&[&TLS13, &TLS12]);
     stage.case("one byte at a time", "setup.timeout", move |client| {
         let mut to = client;
         let drip = |record: &[u8]| {
@@ -189,7 +194,7 @@ fn an_endless_handshake_is_aborted() {
             }
             Ok(true)
         };
-        speaker.shake_hands(client, drip).map(drop)
+        server.shake_hands(client, drip).map(drop)
     });
 }
 
@@ -200,18 +205,18 @@ fn a_broker_that_closes_after_any_step_of_the_handshake_is_tried_again() {
         let mut stood = 0;
         // The handshake is complete with the last record.
         for steps in 0..5 {
-            let speaker = stage.speaker(&[version]);
+            let server = stage.server(&[version]);
             let what = format!("TLS {name}, the end after {steps} records");
             let error = stage.error(&what, move |client| {
                 let (mut left, mut to) = (steps, client);
-                let say = |record: &[u8]| {
+                let write = |record: &[u8]| {
                     if left == 0 {
                         return Ok(false);
                     }
                     left -= 1;
                     to.write_all(record).map(|()| true)
                 };
-                speaker.shake_hands(client, say).map(drop)
+                server.shake_hands(client, write).map(drop)
             });
             let words = match steps {
                 0 => "closed the connection at the beginning of TLS",
@@ -245,31 +250,31 @@ fn a_flooded_session_is_closed_in_time() {
         sealer.flood(ALERT, &[1, 90])
     });
     stage.sealed("a ticket in pieces of a byte", "TLS", |sealer| {
-        sealer.say(HANDSHAKE, &[4, 0, 0xff, 0xf0])?;
+        sealer.write(HANDSHAKE, &[4, 0, 0xff, 0xf0])?;
         sealer.flood(HANDSHAKE, &[0])
     });
     stage.sealed(
         "a goodbye, and endless data",
         "closed the connection",
         |sealer| {
-            sealer.say(ALERT, &[1, 0])?;
+            sealer.write(ALERT, &[1, 0])?;
             sealer.flood(DATA, &[0x7f; 1000])
         },
     );
     stage.sealed("silence in the session", "setup.timeout", |_| Ok(()));
-    let speaker = stage.speaker(&[&TLS13]);
+    let server = stage.server(&[&TLS13]);
     stage.case(
-        "a record that nobody sealed",
+        "a record without encryption",
         "ended the handshake",
         move |mut client| {
-            let _session = speaker.session(client)?;
+            let _session = server.session(client)?;
             client.write_all(&record(DATA, &[7; 100]))?;
             listen(client)
         },
     );
-    let speaker = stage.speaker(&[&TLS13]);
+    let server = stage.server(&[&TLS13]);
     stage.case("endless new keys", "TLS", move |mut client| {
-        let mut session = speaker.session(client)?;
+        let mut session = server.session(client)?;
         loop {
             session.refresh_traffic_keys().map_err(io::Error::other)?;
             session.write_tls(&mut client)?;

@@ -81,7 +81,7 @@ impl Tool {
         })
     }
 
-    fn hear(&mut self, line: &str) -> TestResult {
+    fn note_line(&mut self, line: &str) -> TestResult {
         let event: Value = serde_json::from_str(line)?;
         let name = event["name"].as_str().ok_or("every line has a name")?;
         match name {
@@ -96,14 +96,14 @@ impl Tool {
     }
 
     /// Waits until `ENOUGH` more records are acknowledged.
-    fn goes_on(&mut self) -> TestResult {
+    fn await_progress(&mut self) -> TestResult {
         while let Ok(line) = self.lines.try_recv() {
-            self.hear(&line)?;
+            self.note_line(&line)?;
         }
         let wanted = self.acknowledged.len() + ENOUGH;
         while self.acknowledged.len() < wanted {
             let line = self.lines.recv_timeout(SILENCE)?;
-            self.hear(&line)?;
+            self.note_line(&line)?;
         }
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Tool {
         let id = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &id]).status()?;
         while let Ok(line) = self.lines.recv_timeout(SILENCE) {
-            self.hear(&line)?;
+            self.note_line(&line)?;
         }
         let status = self.child.wait()?;
         assert_eq!(status.code(), Some(143));
@@ -141,19 +141,19 @@ fn every_value_acknowledged_to_the_verifiable_producer_is_consumed_although_lead
     ];
     for _ in 0..FAULTS {
         for tool in &mut tools {
-            tool.goes_on()?;
+            tool.await_progress()?;
         }
         let leader = cluster.leader_of(topics[0], 0)?;
         let broker = cluster.broker(leader);
         broker.kill()?;
         for tool in &mut tools {
-            tool.goes_on()?;
+            tool.await_progress()?;
         }
         broker.start()?;
         cluster.await_in_sync()?;
     }
     for (tool, topic) in tools.iter_mut().zip(topics) {
-        tool.goes_on()?;
+        tool.await_progress()?;
         tool.stop()?;
         let mut copies: BTreeMap<String, usize> = BTreeMap::new();
         cluster.read_back(topic, |record| {

@@ -303,8 +303,8 @@ impl Cluster {
 
     /// Connects Kafka's own client with this configuration. Returns `taken` if it succeeds, and the exceptions if it
     /// fails.
-    pub(crate) fn witness(&self, configs: &[(&str, &str)]) -> Result<String> {
-        let call = Call::new("witness").map(configs);
+    pub(crate) fn check_connection(&self, configs: &[(&str, &str)]) -> Result<String> {
+        let call = Call::new("check-connection").map(configs);
         let lines = self.explained(self.helper().lines(&call))?;
         Ok(lines.join("; "))
     }

@@ -244,7 +244,9 @@ impl LockFile {
                 let _ = fs::remove_file(path);
             } else if Instant::now() > deadline {
                 let path = path.display();
-                return Err(Failure::new(format!("somebody holds {path} for too long")));
+                return Err(Failure::new(format!(
+                    "another process holds {path} for too long"
+                )));
             } else {
                 std::thread::sleep(POLL);
             }
@@ -286,10 +288,10 @@ fn run(command: &mut Command) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let said = [output.stdout, output.stderr].concat();
+    let text = [output.stdout, output.stderr].concat();
     Err(Failure::new(format!(
         "{command:?} failed:\n{}",
-        String::from_utf8_lossy(&said)
+        String::from_utf8_lossy(&text)
     )))
 }
 

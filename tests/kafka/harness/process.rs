@@ -127,7 +127,7 @@ impl Jvm {
     pub(crate) fn exit(&mut self) -> Result<Option<ExitStatus>> {
         self.child
             .try_wait()
-            .context(|| format!("cannot ask after {}", self.name))
+            .context(|| format!("cannot get the exit status of {}", self.name))
     }
 
     /// Waits for the JVM to end.
@@ -205,10 +205,10 @@ fn send_signal(pid: u32, signal: &str) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr);
     Err(Failure::new(format!(
         "kill -{signal} {pid}: {}",
-        said.trim()
+        errors.trim()
     )))
 }
 

@@ -63,9 +63,9 @@ impl Reading {
         self.check_offset(partition, record.offset);
         self.copies[place] = self.copies[place].saturating_add(1);
         if let Some(RecordResult::Acknowledged { partition, offset }) = result {
-            let is_there = partition == record.partition
+            let is_in_place = partition == record.partition
                 && offset.is_none_or(|offset| offset == record.offset);
-            self.in_place[place] |= is_there;
+            self.in_place[place] |= is_in_place;
         }
         if self.copies[place] == 1 {
             self.check_order(partition, id);
@@ -153,7 +153,7 @@ impl Findings {
         assert!(twice.is_empty(), "more than once: {}", self.name(twice));
         assert!(
             misplaced.is_empty(),
-            "not where they were said to be: {}",
+            "not at their acknowledged offsets: {}",
             self.name(misplaced)
         );
         assert!(late.is_empty(), "out of order: {}", self.name(late));

@@ -44,12 +44,12 @@ fn refused(
 ) -> Result<()> {
     cluster.create_topic(topic, 1, &[])?;
     let Err(why) = send(config, record) else {
-        return Err(Failure::new(format!("{topic}: the record was taken")));
+        return Err(Failure::new(format!("{topic}: the record was accepted")));
     };
     println!("    refused: {why}");
     if !why.contains(remedy) {
         return Err(Failure::new(format!(
-            "{topic}: not a word of {remedy} in {why:?}"
+            "{topic}: {remedy:?} is missing in {why:?}"
         )));
     }
     let mut count = 0;

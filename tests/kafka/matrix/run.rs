@@ -100,8 +100,8 @@ fn read(cluster: &Cluster, release: &Release, topic: &str, offsets: &Offsets) ->
             _ if record.offset != *offset as i64 => {
                 Err(format!("{offset} is not read: {record:?}"))
             }
-            None => Err(format!("nobody was told of {record:?}")),
-            Some(_) if number < *last => Err(format!("{number:?} is behind {last:?}")),
+            None => Err(format!("no acknowledgement has the offset of {record:?}")),
+            Some(_) if number < *last => Err(format!("{number:?} is read after {last:?}")),
             Some(number) => Content::of(number, release).compare(&record),
         };
         *offset += 1;
@@ -130,7 +130,7 @@ fn check_dump(dump: &DumpReport, release: &Release, codec: &str) -> Result<()> {
             && (batch.producer_id >= 0) == release.has_idempotence()
     };
     let problem = if let Some(complaint) = dump.complaints.first() {
-        format!("DumpLogSegments says {complaint:?}")
+        format!("DumpLogSegments reports {complaint:?}")
     } else if let Some(batch) = dump.batches.iter().find(|batch| !is_expected(batch)) {
         format!("the log has {batch:?}")
     } else if dump.records != COUNT as u64 {

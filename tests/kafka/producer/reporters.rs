@@ -28,7 +28,7 @@ struct Reporter(Arc<Mutex<Board>>);
 
 impl Reporter {
     fn with<T>(&self, look: impl FnOnce(&mut Board) -> T) -> T {
-        look(&mut self.0.lock().expect("nobody panics over it"))
+        look(&mut self.0.lock().expect("the lock is not poisoned"))
     }
 }
 
@@ -44,7 +44,7 @@ impl MetricsReporter for Reporter {
     fn metric_change(&self, metric: &Metric) -> Result<(), BoxError> {
         let name = metric.name().to_string();
         let before = self.with(|board| board.metrics.insert(name, metric.clone()));
-        assert!(before.is_none(), "{metric:?} was told twice");
+        assert!(before.is_none(), "{metric:?} was added twice");
         Ok(())
     }
 

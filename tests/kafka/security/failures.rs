@@ -28,12 +28,12 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 /// `max.block.ms` for failures that may be transient, which are retried until it has passed.
 const SHORT: Duration = Duration::from_secs(3);
 /// Maximum length of a text in the table, in characters.
-const TOLD_CHARS: usize = 420;
+const TEXT_CHARS: usize = 420;
 const TOPIC: &str = "nowhere";
 
 /// When a failure is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum Timing {
     AtOnce,
     /// At the end of `max.block.ms`, because the failure may be transient.
     InTheEnd,
@@ -42,7 +42,7 @@ enum Told {
 struct Case {
     what: &'static str,
     config: ProducerConfigBuilder,
-    told: Told,
+    timing: Timing,
     words: [&'static str; 2],
 }
 
@@ -92,13 +92,13 @@ fn cases(rig: &Rig) -> Result<Vec<Case>, Box<dyn std::error::Error>> {
     let at_once = |what, config, words| Case {
         what,
         config,
-        told: Told::AtOnce,
+        timing: Timing::AtOnce,
         words,
     };
     let in_the_end = |what, config, words| Case {
         what,
         config,
-        told: Told::InTheEnd,
+        timing: Timing::InTheEnd,
         words,
     };
     Ok(vec![
@@ -198,12 +198,12 @@ fn run(case: Case, version: &'static str) -> Result<Row, Box<dyn std::error::Err
     let Case {
         what,
         config,
-        told,
+        timing,
         words,
     } = case;
-    let (max_block, limit, expected) = match told {
-        Told::AtOnce => (MAX_BLOCK, AT_ONCE, ProduceErrorKind::Authentication),
-        Told::InTheEnd => (SHORT, SHORT + AT_ONCE, ProduceErrorKind::MetadataTimeout),
+    let (max_block, limit, expected) = match timing {
+        Timing::AtOnce => (MAX_BLOCK, AT_ONCE, ProduceErrorKind::Authentication),
+        Timing::InTheEnd => (SHORT, SHORT + AT_ONCE, ProduceErrorKind::MetadataTimeout),
     };
     let producer = build(config.max_block(max_block))?;
     let began = Instant::now();
@@ -214,7 +214,7 @@ fn run(case: Case, version: &'static str) -> Result<Row, Box<dyn std::error::Err
     let began = Instant::now();
     let also = producer
         .partitions_for(TOPIC)
-        .expect_err("nobody tells")
+        .expect_err("nothing can be sent")
         .to_string();
     let of_partitions = began.elapsed();
     producer.close()?;
@@ -224,7 +224,7 @@ fn run(case: Case, version: &'static str) -> Result<Row, Box<dyn std::error::Err
     }
     for text in [&text, &also] {
         if let Some(word) = words.iter().find(|word| !text.contains(*word)) {
-            return Err(format!("{what}: not a word of {word:?} in {text}").into());
+            return Err(format!("{what}: {word:?} is missing in {text}").into());
         }
     }
     let took = [of_send, of_future, of_partitions];
@@ -247,22 +247,22 @@ fn times(row: &Row) -> String {
 /// Removes ports and limits, which differ between runs, and the beginning and end that all texts have.
 fn timeless(text: &str) -> String {
     const LOOPBACK: &str = "127.0.0.1:";
-    let mut told = String::new();
+    let mut result = String::new();
     let mut rest = text;
     let topic = format!("{TOPIC}: ");
     rest = rest.strip_prefix(&*topic).unwrap_or(rest);
     rest = rest.strip_suffix(" (not written)").unwrap_or(rest);
     while let Some((before, after)) = rest.split_once(LOOPBACK) {
-        told.push_str(before);
-        told.push_str("HOST:PORT");
+        result.push_str(before);
+        result.push_str("HOST:PORT");
         rest = after.trim_start_matches(|digit: char| digit.is_ascii_digit());
     }
-    told.push_str(rest);
-    if let Some((before, after)) = told.split_once(", which says ") {
+    result.push_str(rest);
+    if let Some((before, after)) = result.split_once(", which says ") {
         let end = after.find(')').unwrap_or(after.len());
-        told = format!("{before}{}", &after[end..]);
+        result = format!("{before}{}", &after[end..]);
     }
-    told
+    result
 }
 
 /// Writes the results into the documentation; returns false if there are none.
@@ -308,7 +308,7 @@ pub(super) fn publish() -> Result<bool, Box<dyn std::error::Error>> {
 }
 
 fn shortened(text: &str) -> String {
-    match text.char_indices().nth(TOLD_CHARS) {
+    match text.char_indices().nth(TEXT_CHARS) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
     }

@@ -54,12 +54,12 @@ impl Negotiated {
 impl fmt::Display for Negotiated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let certificate = self.has_certificates.then_some("certificate");
-        let said = self
+        let parts = self
             .versions
             .iter()
             .chain(&self.mechanisms)
             .map(String::as_str);
-        let said: Vec<&str> = said.chain(certificate).collect();
-        f.write_str(&said.join(", "))
+        let parts: Vec<&str> = parts.chain(certificate).collect();
+        f.write_str(&parts.join(", "))
     }
 }

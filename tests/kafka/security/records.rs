@@ -75,11 +75,11 @@ fn every_wire(version: &'static str, mechanism: Mechanism) -> TestResult {
 
 fn cell(rig: &Rig, mechanism: Mechanism, wire: Wire) -> Result<Negotiated, Box<dyn Error>> {
     let properties = rig.properties(mechanism, wire);
-    let witnessed = witness(rig, mechanism, wire, &properties)?;
+    let confirmed = check_listener(rig, mechanism, wire, &properties)?;
     let topic = format!("security-{}", mechanism.listener(wire).to_lowercase());
     rig.cluster.create_topic(&topic, 3, &[])?;
     // Skip the log of earlier connections.
-    let said_before = rig.cluster.broker(0).log()?.len();
+    let length_before = rig.cluster.broker(0).log()?.len();
     let began = Instant::now();
     let config = properties.into_iter().fold(
         kafka_producer::ProducerConfig::builder(),
@@ -105,12 +105,12 @@ fn cell(rig: &Rig, mechanism: Mechanism, wire: Wire) -> Result<Negotiated, Box<d
         return Err(format!("not all were acknowledged: {tally:?}").into());
     }
     producer.close()?;
-    let said = rig.cluster.broker(0).log()?;
-    let said = said.get(said_before..).unwrap_or_default();
-    let negotiated = Negotiated::of(said, &mechanism.listener(wire));
+    let log = rig.cluster.broker(0).log()?;
+    let log = log.get(length_before..).unwrap_or_default();
+    let negotiated = Negotiated::of(log, &mechanism.listener(wire));
     let expected = Negotiated::expected(mechanism, wire);
     if negotiated != expected {
-        let why = format!("the broker says {negotiated:?}, and not {expected:?}");
+        let why = format!("the broker logged {negotiated:?}, not {expected:?}");
         return Err(why.into());
     }
     let mut reading = Reading::new(&ledger);
@@ -120,7 +120,7 @@ fn cell(rig: &Rig, mechanism: Mechanism, wire: Wire) -> Result<Negotiated, Box<d
     reading.finish().assert_once_and_in_order();
     rig.cluster.delete_topic(&topic)?;
     println!(
-        "    Kafka {}, {}: {COUNT} records in {took:.2?}; the broker says: {negotiated}; {witnessed}",
+        "    Kafka {}, {}: {COUNT} records in {took:.2?}; the broker logged: {negotiated}; {confirmed}",
         rig.cluster.version(),
         mechanism.listener(wire),
     );
@@ -129,7 +129,7 @@ fn cell(rig: &Rig, mechanism: Mechanism, wire: Wire) -> Result<Negotiated, Box<d
 
 /// Confirms with Kafka's own client that the listener accepts this combination, but not the other version of TLS and
 /// not another mechanism; with mTLS, it accepts no client without a certificate.
-fn witness(
+fn check_listener(
     rig: &Rig,
     mechanism: Mechanism,
     wire: Wire,
@@ -140,7 +140,7 @@ fn witness(
             .iter()
             .map(|(key, value)| (*key, value.as_str()))
             .collect();
-        rig.cluster.witness(&pairs)
+        rig.cluster.check_connection(&pairs)
     };
     let mut seen = Vec::new();
     let mut expect = |what: String, answer: String, words: &str| {
@@ -149,7 +149,7 @@ fn witness(
             Ok(())
         } else {
             Err(Failure::new(format!(
-                "Kafka's own client, {what}: not a word of {words:?} in {answer:?}"
+                "Kafka's own client, {what}: {words:?} is missing in {answer:?}"
             )))
         }
     };
@@ -165,14 +165,14 @@ fn witness(
             properties.push(("ssl.enabled.protocols", version.to_owned()));
             ask(&properties)
         };
-        expect(format!("{this} is taken"), with(this)?, "taken")?;
+        expect(format!("{this} is accepted"), with(this)?, "accepted")?;
         expect(
             format!("{other} is refused"),
             with(other)?,
             "SslAuthenticationException",
         )?;
     } else {
-        expect("it is taken".to_owned(), ask(properties)?, "taken")?;
+        expect("it is accepted".to_owned(), ask(properties)?, "accepted")?;
     }
     if let Some(name) = mechanism.sasl() {
         let other = match mechanism {
@@ -181,14 +181,14 @@ fn witness(
         };
         let answer = ask(&with_mechanism(properties.clone(), other))?;
         let words = format!("enabled mechanisms are [{name}]");
-        expect(format!("the broker says {words:?}"), answer, &words)?;
+        expect(format!("the broker responds {words:?}"), answer, &words)?;
     }
     if mechanism == Mechanism::Mtls {
         let mut without = properties.clone();
         without.retain(|(key, _)| !key.starts_with("ssl.keystore"));
         let answer = ask(&without)?;
         expect(
-            "none without a certificate".to_owned(),
+            "a client without a certificate is refused".to_owned(),
             answer,
             "SslAuthenticationException",
         )?;

@@ -222,7 +222,7 @@ impl Rig {
     /// The address of a listener.
     pub(super) fn servers(&self, listener: &str) -> String {
         let servers = self.cluster.bootstrap_servers_of(listener);
-        servers.expect("the listener was asked for")
+        servers.expect("the listener is configured")
     }
 
     /// The properties of a client for this combination, exactly as for a Java client. They do not set the TLS version.

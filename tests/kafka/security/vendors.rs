@@ -132,7 +132,7 @@ impl Vendor {
 }
 
 impl Value {
-    fn told(self, rig: &Rig, servers: &str) -> String {
+    fn resolve(self, rig: &Rig, servers: &str) -> String {
         match self {
             Self::Servers => servers.to_owned(),
             Self::Text(text) => text.to_owned(),
@@ -170,10 +170,10 @@ fn files_of_four_vendors_work_unchanged() -> TestResult {
         let mut text = vendor.file.to_owned();
         for (placeholder, value) in vendor.placeholders {
             assert!(text.contains(placeholder), "{placeholder} in {text}");
-            text = text.replace(placeholder, &value.told(&rig, &servers));
+            text = text.replace(placeholder, &value.resolve(&rig, &servers));
         }
         for (key, value) in vendor.beside {
-            let value = value.told(&rig, &servers).replace('\n', " ");
+            let value = value.resolve(&rig, &servers).replace('\n', " ");
             writeln!(text, "{key}={value}")?;
         }
         let file = folder.join(format!("{}.properties", vendor.name));

@@ -253,7 +253,7 @@ fn a_paused_broker_responds_after_it_is_resumed() -> TestResult {
         ..JavaRecord::default()
     };
     let failed = cluster.produce_with_java(&limits, "slow", Transaction::None, &[record]);
-    let why = failed.expect_err("nobody answers").to_string();
+    let why = failed.expect_err("the broker does not respond").to_string();
     assert!(why.contains("TimeoutException"), "{why}");
     broker.resume()?;
     write(&cluster, "slow", "heard")?;

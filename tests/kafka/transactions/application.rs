@@ -67,16 +67,16 @@ pub(crate) fn run(servers: &str) -> ExitCode {
     match serve(servers) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&format!("fatal {error}"));
+            print_line(&format!("fatal {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-fn tell(line: &str) {
+fn print_line(line: &str) {
     let mut out = std::io::stdout().lock();
-    let told = writeln!(out, "{}", line.replace('\n', " ")).and_then(|()| out.flush());
-    if told.is_err() {
+    let written = writeln!(out, "{}", line.replace('\n', " ")).and_then(|()| out.flush());
+    if written.is_err() {
         // The owner is gone, and the brokers with it: do not retry for ever.
         std::process::exit(1);
     }
@@ -89,8 +89,8 @@ fn serve(servers: &str) -> Outcome<()> {
         .request_timeout(Duration::from_secs(10))
         .delivery_timeout(Duration::from_secs(60));
     let producer = build(config)?;
-    until_told(|| producer.init_transactions())?;
-    tell("ready");
+    retry_time_outs(|| producer.init_transactions())?;
+    print_line("ready");
     let mut application = Application {
         producer,
         input: std::io::stdin().lock().lines(),
@@ -110,7 +110,7 @@ fn serve(servers: &str) -> Outcome<()> {
                     let commits = fastrand::u8(..3) != 0;
                     application.transaction(None, commits)?;
                 }
-                tell("done");
+                print_line("done");
             }
             ["hold", point, end] => {
                 let point = Point::named(point).ok_or("no such point")?;
@@ -118,7 +118,7 @@ fn serve(servers: &str) -> Outcome<()> {
             }
             ["stop"] => {
                 application.producer.close()?;
-                tell("closed");
+                print_line("closed");
                 return Ok(());
             }
             _ => return Err(format!("no such command: {line}").into()),
@@ -128,10 +128,12 @@ fn serve(servers: &str) -> Outcome<()> {
 }
 
 /// Retries a call while its error is retriable, such as a timeout.
-fn until_told(call: impl Fn() -> Result<(), TransactionError>) -> Result<(), TransactionError> {
+fn retry_time_outs(
+    call: impl Fn() -> Result<(), TransactionError>,
+) -> Result<(), TransactionError> {
     loop {
         match call() {
-            Err(error) if error.is_retriable() => tell(&format!("again {error}")),
+            Err(error) if error.is_retriable() => print_line(&format!("again {error}")),
             outcome => return outcome,
         }
     }
@@ -152,31 +154,31 @@ impl Application {
         loop {
             let attempt = self.attempt;
             self.attempt += 1;
-            tell(&format!("begun {attempt} {}", self.next));
+            print_line(&format!("begun {attempt} {}", self.next));
             self.producer.begin_transaction()?;
             let ended = self.fill(attempt, &mut hold).and_then(|()| {
                 if hold.take() == Some(Point::End) {
-                    tell("held");
+                    print_line("held");
                 }
                 if commits {
-                    until_told(|| self.producer.commit_transaction())?;
+                    retry_time_outs(|| self.producer.commit_transaction())?;
                 }
                 Ok(())
             });
             match &ended {
                 Ok(()) if commits => {
                     self.next += RECORDS;
-                    tell(&format!("committed {attempt}"));
+                    print_line(&format!("committed {attempt}"));
                     return Ok(());
                 }
                 Ok(()) => {}
                 Err(error) => match error.downcast_ref::<TransactionError>() {
                     Some(error) if error.is_fatal() => return Err(error.to_string().into()),
-                    _ => tell(&format!("failed {attempt} {error}")),
+                    _ => print_line(&format!("failed {attempt} {error}")),
                 },
             }
-            until_told(|| self.producer.abort_transaction())?;
-            tell(&format!("aborted {attempt}"));
+            retry_time_outs(|| self.producer.abort_transaction())?;
+            print_line(&format!("aborted {attempt}"));
             if ended.is_ok() {
                 return Ok(());
             }
@@ -193,7 +195,7 @@ impl Application {
         }
         self.send(attempt, half..end)?;
         let offset = (TopicPartition::new(INPUT, 0), OffsetAndMetadata::new(end));
-        until_told(|| {
+        retry_time_outs(|| {
             let offset = offset.clone();
             self.producer.send_offsets_to_transaction([offset], GROUP)
         })?;
@@ -219,7 +221,7 @@ impl Application {
 
     fn wait(&mut self, hold: &mut Option<Point>) -> Outcome<()> {
         *hold = None;
-        tell("held");
+        print_line("held");
         match self.input.next() {
             Some(Ok(line)) if line == "go" => Ok(()),
             other => Err(format!("{other:?} instead of go").into()),

@@ -26,7 +26,7 @@ const OF_EVERY_RUN: usize = 200;
 /// Timeout of a wait for the next line of the application's output.
 const SILENCE: Duration = Duration::from_secs(150);
 /// Transaction numbers reserved for each process of the application.
-const ATTEMPTS_OF_A_LIFE: u64 = 1_000_000;
+const ATTEMPTS_OF_A_PROCESS: u64 = 1_000_000;
 /// `min.insync.replicas` with which nothing can be written while one replica is down, not even a marker.
 const ALL_REPLICAS: &str = "3";
 const WRITABLE: &str = "2";
@@ -73,7 +73,7 @@ fn survives(version: &str) -> TestResult {
 
 /// The result of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum TransactionResult {
     Committed,
     Aborted,
     /// The application was killed before it reported the result.
@@ -81,13 +81,13 @@ enum Fate {
 }
 
 /// The current process of the application.
-struct Life {
+struct ApplicationProcess {
     child: Child,
     input: ChildStdin,
     lines: Receiver<String>,
 }
 
-impl Life {
+impl ApplicationProcess {
     fn start(cluster: &Cluster) -> std::result::Result<Self, Box<dyn std::error::Error>> {
         let mut child = Command::new(std::env::current_exe()?)
             .env(ROLE, cluster.bootstrap_servers())
@@ -118,7 +118,7 @@ impl Life {
     }
 }
 
-impl Drop for Life {
+impl Drop for ApplicationProcess {
     fn drop(&mut self) {
         // The application may have ended already.
         let _ = self.child.kill();
@@ -129,9 +129,9 @@ impl Drop for Life {
 /// The run of the test: the current process of the application, the results of all its processes, and the faults.
 struct Run<'c> {
     cluster: &'c Cluster,
-    life: Life,
-    lives: u64,
-    fates: BTreeMap<u64, Fate>,
+    process: ApplicationProcess,
+    processes: u64,
+    results: BTreeMap<u64, TransactionResult>,
     /// Number of transactions that failed, were aborted, and were repeated.
     failed: usize,
     /// Counts of faults by kind.
@@ -143,9 +143,9 @@ impl<'c> Run<'c> {
     fn start(cluster: &'c Cluster) -> std::result::Result<Self, Box<dyn std::error::Error>> {
         let mut run = Self {
             cluster,
-            life: Life::start(cluster)?,
-            lives: 0,
-            fates: BTreeMap::new(),
+            process: ApplicationProcess::start(cluster)?,
+            processes: 0,
+            results: BTreeMap::new(),
             failed: 0,
             faults: BTreeMap::new(),
             began: Instant::now(),
@@ -159,10 +159,10 @@ impl<'c> Run<'c> {
     fn resume(&mut self) -> Result<()> {
         self.until("ready")?;
         let offset = self.committed()?;
-        self.lives += 1;
-        self.say(&format!(
+        self.processes += 1;
+        self.send_command(&format!(
             "from {offset} {}",
-            self.lives * ATTEMPTS_OF_A_LIFE
+            self.processes * ATTEMPTS_OF_A_PROCESS
         ))
     }
 
@@ -171,14 +171,15 @@ impl<'c> Run<'c> {
         Ok(offsets.first().map_or(0, |(_, offset, _)| *offset))
     }
 
-    fn say(&mut self, line: &str) -> Result<()> {
-        let written = writeln!(self.life.input, "{line}").and_then(|()| self.life.input.flush());
+    fn send_command(&mut self, line: &str) -> Result<()> {
+        let written =
+            writeln!(self.process.input, "{line}").and_then(|()| self.process.input.flush());
         written.map_err(|error| Failure::new(format!("the application is gone: {error}")))
     }
 
     /// Reads the next line, and stores the result of a transaction.
-    fn hear(&mut self) -> Result<String> {
-        let line = self.life.lines.recv_timeout(SILENCE);
+    fn read_line(&mut self) -> Result<String> {
+        let line = self.process.lines.recv_timeout(SILENCE);
         let line = line.map_err(|why| Failure::new(format!("the application is silent: {why}")))?;
         let mut words = line.split(' ');
         let (what, attempt) = (
@@ -186,9 +187,15 @@ impl<'c> Run<'c> {
             words.next().and_then(|word| word.parse().ok()),
         );
         match (what, attempt) {
-            (Some("begun"), Some(attempt)) => drop(self.fates.insert(attempt, Fate::Unknown)),
-            (Some("committed"), Some(attempt)) => drop(self.fates.insert(attempt, Fate::Committed)),
-            (Some("aborted"), Some(attempt)) => drop(self.fates.insert(attempt, Fate::Aborted)),
+            (Some("begun"), Some(attempt)) => {
+                drop(self.results.insert(attempt, TransactionResult::Unknown));
+            }
+            (Some("committed"), Some(attempt)) => {
+                drop(self.results.insert(attempt, TransactionResult::Committed));
+            }
+            (Some("aborted"), Some(attempt)) => {
+                drop(self.results.insert(attempt, TransactionResult::Aborted));
+            }
             (Some("failed"), _) => {
                 self.failed += 1;
                 println!("      {line}");
@@ -201,24 +208,24 @@ impl<'c> Run<'c> {
     }
 
     fn until(&mut self, wanted: &str) -> Result<()> {
-        while self.hear()? != wanted {}
+        while self.read_line()? != wanted {}
         Ok(())
     }
 
     /// Waits until the held transaction is committed.
     fn until_ended(&mut self) -> Result<()> {
-        while !matches!(self.hear()?.split(' ').next(), Some("committed")) {}
+        while !matches!(self.read_line()?.split(' ').next(), Some("committed")) {}
         Ok(())
     }
 
     fn transactions(&mut self, count: usize) -> Result<()> {
-        self.say(&format!("run {count}"))?;
+        self.send_command(&format!("run {count}"))?;
         self.until("done")
     }
 
     fn ended(&self) -> usize {
-        let known = |fate: &&Fate| **fate != Fate::Unknown;
-        self.fates.values().filter(known).count()
+        let known = |result: &&TransactionResult| **result != TransactionResult::Unknown;
+        self.results.values().filter(known).count()
     }
 
     /// Prints the transaction before a fault. Its state must be one of `states`. Returns the broker id of the
@@ -229,7 +236,7 @@ impl<'c> Run<'c> {
         *number += 1;
         println!(
             "    {kind} {number}, {what}; {view}; {} transactions after {:.1?}",
-            self.fates.len(),
+            self.results.len(),
             self.began.elapsed()
         );
         assert!(states.contains(&&*view.state), "{kind}: {view}");
@@ -237,7 +244,7 @@ impl<'c> Run<'c> {
     }
 
     fn hold(&mut self, point: Point) -> Result<()> {
-        self.say(&format!("hold {} commit", point.name()))?;
+        self.send_command(&format!("hold {} commit", point.name()))?;
         self.until("held")
     }
 
@@ -254,11 +261,11 @@ impl<'c> Run<'c> {
     fn kill_and_go(&mut self, broker: usize, point: Point) -> Result<()> {
         let broker = self.cluster.broker(broker);
         if point == Point::Half {
-            self.say("go")?;
+            self.send_command("go")?;
             broker.kill()
         } else {
             broker.kill()?;
-            self.say("go")
+            self.send_command("go")
         }
     }
 
@@ -317,7 +324,7 @@ impl<'c> Run<'c> {
         self.await_replicas(self.cluster.broker_count() - 1)?;
         let configs = [("min.insync.replicas", ALL_REPLICAS)];
         self.cluster.configure_topic(OUTPUT, &configs)?;
-        self.say("go")?;
+        self.send_command("go")?;
         self.until_ended()?;
         let steady = Duration::from_millis(500);
         self.cluster
@@ -362,18 +369,18 @@ impl<'c> Run<'c> {
             if point != Point::End {
                 self.note("application", point.name(), &["Ongoing"])?;
             }
-            self.life.child.kill()?;
-            self.life.child.wait()?;
+            self.process.child.kill()?;
+            self.process.child.wait()?;
             // Read the remaining output of the killed process.
-            while self.hear().is_ok() {}
+            while self.read_line().is_ok() {}
             // At `End` the application does not wait, so the transaction may have ended before the kill.
-            let was_open =
-                self.fates.last_key_value().map(|(_, fate)| *fate) == Some(Fate::Unknown);
+            let was_open = self.results.last_key_value().map(|(_, result)| *result)
+                == Some(TransactionResult::Unknown);
             if was_open && point == Point::End {
                 let states = ["Ongoing", "PrepareCommit", "CompleteCommit"];
                 self.note("application", point.name(), &states)?;
             }
-            self.life = Life::start(self.cluster)?;
+            self.process = ApplicationProcess::start(self.cluster)?;
             self.resume()?;
             if was_open {
                 return Ok(());
@@ -382,11 +389,14 @@ impl<'c> Run<'c> {
     }
 
     fn check(mut self, wanted: usize) -> TestResult {
-        self.say("stop")?;
+        self.send_command("stop")?;
         self.until("closed")?;
-        let count = |fate| self.fates.values().filter(|it| **it == fate).count();
-        let (committed, aborted) = (count(Fate::Committed), count(Fate::Aborted));
-        let unknown = count(Fate::Unknown);
+        let count = |result| self.results.values().filter(|it| **it == result).count();
+        let (committed, aborted) = (
+            count(TransactionResult::Committed),
+            count(TransactionResult::Aborted),
+        );
+        let unknown = count(TransactionResult::Unknown);
         let end = self.committed()?;
         let mut copies = vec![0_usize; usize::try_from(end)?];
         let mut seen: BTreeMap<u64, i64> = BTreeMap::new();
@@ -403,7 +413,7 @@ impl<'c> Run<'c> {
                 );
                 copies[place] += 1;
                 let last = &mut last[record.partition as usize];
-                assert!(*last < number, "{number} is behind {last}");
+                assert!(*last < number, "{number} is read after {last}");
                 *last = number;
             })?;
         let all = values(self.cluster, OUTPUT, Isolation::ReadUncommitted)?.len();
@@ -412,7 +422,7 @@ impl<'c> Run<'c> {
             "    {} transactions in {:.1?}: {committed} committed, {aborted} aborted, {unknown} of which the end is \
              not known to the application that was killed; {} failed and were done again; faults {:?}; offset {end}, \
              {visible} records seen of {all} written",
-            self.fates.len(),
+            self.results.len(),
             self.began.elapsed(),
             self.failed,
             self.faults,
@@ -423,16 +433,19 @@ impl<'c> Run<'c> {
         );
         for (attempt, records) in &seen {
             assert_eq!(*records, RECORDS, "transaction {attempt} is not whole");
-            let fate = self.fates.get(attempt);
+            let result = self.results.get(attempt);
             assert!(
-                matches!(fate, Some(Fate::Committed | Fate::Unknown)),
-                "{attempt}: {fate:?}"
+                matches!(
+                    result,
+                    Some(TransactionResult::Committed | TransactionResult::Unknown)
+                ),
+                "{attempt}: {result:?}"
             );
         }
-        for (attempt, fate) in &self.fates {
+        for (attempt, result) in &self.results {
             let is_seen = seen.contains_key(attempt);
             assert!(
-                is_seen || *fate != Fate::Committed,
+                is_seen || *result != TransactionResult::Committed,
                 "{attempt} is committed and not seen"
             );
         }

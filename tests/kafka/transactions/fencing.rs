@@ -182,7 +182,7 @@ fn a_timed_out_transaction_has_the_errors_of_kafkas_own_producer() -> TestResult
 fn script(cluster: &Cluster, id: &str, calls: &[&str]) -> Result<Vec<String>, Box<dyn Error>> {
     let config = transactional(&cluster.bootstrap_servers(), id);
     let producer = build(config.set("transaction.timeout.ms", "1000"))?;
-    let mut told = Vec::new();
+    let mut results = Vec::new();
     for call in calls {
         let result = match *call {
             "init" => producer.init_transactions(),
@@ -190,7 +190,7 @@ fn script(cluster: &Cluster, id: &str, calls: &[&str]) -> Result<Vec<String>, Bo
             "commit" => producer.commit_transaction(),
             "abort" => producer.abort_transaction(),
             "send" => {
-                told.push(match send_all(&producer, TOPIC, &["late"]) {
+                results.push(match send_all(&producer, TOPIC, &["late"]) {
                     Ok(()) => "ok".to_owned(),
                     Err(error) => error.to_string(),
                 });
@@ -201,7 +201,7 @@ fn script(cluster: &Cluster, id: &str, calls: &[&str]) -> Result<Vec<String>, Bo
                 Ok(())
             }
         };
-        told.push(match result {
+        results.push(match result {
             Ok(()) => "ok".to_owned(),
             Err(error) => format!(
                 "{:?}, {:?}",
@@ -212,5 +212,5 @@ fn script(cluster: &Cluster, id: &str, calls: &[&str]) -> Result<Vec<String>, Bo
     }
     // A fenced producer closes without an error, because it has nothing to send.
     producer.close()?;
-    Ok(told)
+    Ok(results)
 }

@@ -67,7 +67,7 @@ fn allow(cluster: &Cluster, user: &str, operation: &str, resource: [&str; 2]) ->
 
 fn config(cluster: &Cluster, user: &str) -> ProducerConfigBuilder {
     let servers = cluster.bootstrap_servers_of(LISTENER);
-    transactional(&servers.expect("the listener was asked for"), user)
+    transactional(&servers.expect("the listener is configured"), user)
         .security_protocol(SecurityProtocol::SaslPlaintext)
         .sasl_plain(user, PASSWORD)
         .max_block(Duration::from_secs(20))
@@ -147,7 +147,7 @@ fn time_out(cluster: &Cluster) -> TestResult {
 }
 
 /// Checks that the next transaction succeeds.
-fn goes_on(producer: &Producer) -> TestResult {
+fn check_next_transaction(producer: &Producer) -> TestResult {
     producer.begin_transaction()?;
     send_all(producer, "mine", &["kept"])?;
     producer.commit_transaction()?;
@@ -157,7 +157,7 @@ fn goes_on(producer: &Producer) -> TestResult {
 /// A record for a topic without permission makes the transaction abortable, but does not make the producer fail.
 /// Transactions need no permission on the cluster.
 fn topics(producer: &Producer) -> TestResult {
-    goes_on(producer)?;
+    check_next_transaction(producer)?;
     for topic in ["seen", "hidden"] {
         producer.begin_transaction()?;
         send_all(producer, "mine", &["dropped"])?;
@@ -175,7 +175,7 @@ fn topics(producer: &Producer) -> TestResult {
         let text = error.to_string();
         assert!(text.contains("Write"), "{text}");
         producer.abort_transaction()?;
-        goes_on(producer)?;
+        check_next_transaction(producer)?;
     }
     Ok(())
 }
@@ -206,7 +206,7 @@ fn offsets(cluster: &Cluster, producer: &Producer) -> TestResult {
         let error = refused("its commit", producer.commit_transaction());
         assert!(error.is_abortable(), "{error}");
         producer.abort_transaction()?;
-        goes_on(producer)?;
+        check_next_transaction(producer)?;
     }
     assert_eq!(cluster.committed_offsets("mine", "seen")?, []);
     let offset = (TopicPartition::new("mine", 0), OffsetAndMetadata::new(7));

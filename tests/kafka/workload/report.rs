@@ -63,12 +63,12 @@ impl Report {
         {
             let failed = self.ledger.tally_during(&period);
             let during = |ids: &[Id]| {
-                let told = |id: &&Id| {
+                let is_in_period = |id: &&Id| {
                     self.ledger
                         .outcome(**id)
                         .is_some_and(|o| period.contains(&o.at))
                 };
-                ids.iter().filter(told).count()
+                ids.iter().filter(is_in_period).count()
             };
             println!(
                 "      {}: {} open; {} records in {} batches sent again, {} failed, {} lost, {} \
@@ -131,7 +131,7 @@ impl Report {
         let (misplaced, late) = (&findings.misplaced, &findings.late);
         assert!(
             misplaced.is_empty(),
-            "not where they were said to be: {}",
+            "not at their acknowledged offsets: {}",
             findings.name(misplaced)
         );
         assert!(late.is_empty(), "out of order: {}", findings.name(late));
@@ -168,7 +168,7 @@ impl Report {
     /// duplicated or out of order.
     pub(crate) fn assert_keeps_what_acks_1_promises(&self) {
         let findings = &self.findings;
-        let was_cut_off = |id: &Id| match self.ledger.outcome(*id).map(|outcome| outcome.result) {
+        let was_truncated = |id: &Id| match self.ledger.outcome(*id).map(|outcome| outcome.result) {
             Some(RecordResult::Acknowledged {
                 partition,
                 offset: Some(offset),
@@ -178,16 +178,16 @@ impl Report {
                 .any(|(cut, from)| *cut == partition && *from <= offset),
             _ => false,
         };
-        let lost = rest(&findings.lost, was_cut_off);
+        let lost = rest(&findings.lost, was_truncated);
         assert!(
             lost.is_empty(),
-            "lost though no broker cut it off: {}",
+            "lost, though no broker truncated them: {}",
             findings.name(&lost)
         );
-        let misplaced = rest(&findings.misplaced, was_cut_off);
+        let misplaced = rest(&findings.misplaced, was_truncated);
         assert!(
             misplaced.is_empty(),
-            "not where they were said to be: {}",
+            "not at their acknowledged offsets: {}",
             findings.name(&misplaced)
         );
         self.assert_duplicates_were_sent_again();

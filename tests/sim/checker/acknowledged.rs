@@ -3,7 +3,7 @@
 use super::facts::{Facts, RecordFacts};
 use super::settings::Settings;
 use super::{Found, Glance, Rule};
-use crate::events::{Event, Outcome, What};
+use crate::events::{Event, EventKind, Outcome};
 
 /// At the time of the acknowledgement the log holds, or has held, a copy of the record at that offset. Later losses are
 /// not the producer's fault: events of the brokers name the lost copies.
@@ -23,12 +23,12 @@ const RULE: &str = "acknowledged";
 
 impl Rule for Acknowledged {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        if let What::Appended {
+        if let EventKind::Appended {
             topic,
             partition,
             records,
             ..
-        } = &event.what
+        } = &event.kind
         {
             for record in records.iter().filter_map(|record| facts.record(*record)) {
                 let is_elsewhere = record.partition.is_some_and(|sent| sent != *partition);
@@ -41,11 +41,11 @@ impl Rule for Acknowledged {
                 }
             }
         }
-        if let What::Request { fate, .. } = &event.what {
+        if let EventKind::Request { fate, .. } = &event.kind {
             self.has_closed |= fate == "closed";
         }
-        let (What::FutureTold { record, outcome } | What::CallbackRan { record, outcome }) =
-            &event.what
+        let (EventKind::FutureReported { record, outcome }
+        | EventKind::CallbackRan { record, outcome }) = &event.kind
         else {
             return;
         };
@@ -62,8 +62,8 @@ impl Rule for Acknowledged {
             let text = format!("{record} was acknowledged and never offered");
             return found.add(RULE, event.at, text);
         };
-        let told = (topic.as_str(), *partition, *offset);
-        if let Some(text) = fault(facts, record, told) {
+        let reported = (topic.as_str(), *partition, *offset);
+        if let Some(text) = fault(facts, record, reported) {
             found.add(RULE, event.at, format!("{} {text}", record.id));
         }
     }
@@ -84,8 +84,8 @@ impl Rule for Acknowledged {
     }
 }
 
-fn fault(facts: &Facts, record: &RecordFacts, told: (&str, i32, i64)) -> Option<String> {
-    let (topic, partition, offset) = told;
+fn fault(facts: &Facts, record: &RecordFacts, reported: (&str, i32, i64)) -> Option<String> {
+    let (topic, partition, offset) = reported;
     if topic != &*record.topic_name {
         return Some(format!(
             "was sent to {} and acknowledged in {topic}",
@@ -108,11 +108,11 @@ fn fault(facts: &Facts, record: &RecordFacts, told: (&str, i32, i64)) -> Option<
             .then(|| "has no offset, although brokers report it".to_owned());
     }
     let batches = &facts.logs.batches;
-    let has_observer = |copy: &&super::logs::Stored| {
+    let is_at_offset = |copy: &&super::logs::Stored| {
         let log = batches[copy.batch].log;
         log.topic == record.topic && log.partition == partition && copy.offset == offset
     };
-    if record.copies.iter().any(|copy| has_observer(&copy)) {
+    if record.copies.iter().any(|copy| is_at_offset(&copy)) {
         return None;
     }
     let copies: Vec<_> = record
@@ -138,7 +138,7 @@ mod tests {
         story.send(0, "t", 0);
         story.append("t", 0, 0, &[0]);
         story.truncated("t", 0, 0);
-        story.told(0, acknowledged("t", 0, 0));
+        story.reported(0, acknowledged("t", 0, 0));
         assert_eq!(story.found(), [""; 0]);
     }
 
@@ -148,7 +148,7 @@ mod tests {
             let mut story = Story::new(Acknowledged::default());
             story.send(0, "t", 0);
             story.append("t", 0, 0, &[0]);
-            story.told(0, acknowledged(topic, partition, offset));
+            story.reported(0, acknowledged(topic, partition, offset));
             assert_eq!(story.found().len(), 1, "{topic} {partition} {offset}");
         }
         let mut story = Story::new(Acknowledged::default());
@@ -171,9 +171,9 @@ mod tests {
     fn with_acks_0_an_acknowledged_offset_is_caught() {
         let mut story = Story::with(Acknowledged::default(), &[("acks", "0")], &[]);
         story.send(0, "t", 0);
-        story.told(0, acknowledged("t", 0, -1));
+        story.reported(0, acknowledged("t", 0, -1));
         assert_eq!(story.found(), [""; 0]);
-        story.told(0, acknowledged("t", 0, 3));
+        story.reported(0, acknowledged("t", 0, 3));
         assert_eq!(story.found().len(), 1);
     }
 
@@ -182,15 +182,15 @@ mod tests {
         let fault = error(Api::Produce, Some("t"), None, 46, false);
         let mut story = Story::with(Acknowledged::default(), &[], &[fault]);
         story.send(0, "t", 0);
-        story.told(0, acknowledged("t", 0, -1));
+        story.reported(0, acknowledged("t", 0, -1));
         assert_eq!(story.found().len(), 1, "the fault has not begun");
         story.begins(0);
-        story.told(0, acknowledged("t", 0, -1));
+        story.reported(0, acknowledged("t", 0, -1));
         assert_eq!(story.found(), [""; 0]);
     }
     #[test]
-    fn with_acks_0_a_missing_record_is_caught_unless_a_fault_began_or_a_connection_was_closed() {
-        for (is_there, fate, begins, expected) in [
+    fn with_acks_0_a_missing_record_is_caught_if_nothing_went_wrong() {
+        for (is_written, fate, begins, expected) in [
             (true, "silent", false, 0),
             (false, "silent", false, 1),
             (false, "closed", false, 0),
@@ -199,20 +199,20 @@ mod tests {
             let cut = fault(Fault::Cut { node: 0 });
             let mut story = Story::with(Acknowledged::default(), &[("acks", "0")], &[cut]);
             story.send(0, "t", 0);
-            story.told(0, acknowledged("t", 0, -1));
-            if is_there {
+            story.reported(0, acknowledged("t", 0, -1));
+            if is_written {
                 story.append("t", 0, 0, &[0]);
             }
             if begins {
                 story.begins(0);
             }
-            story.broker(What::Request {
+            story.broker(EventKind::Request {
                 api: "Produce",
                 version: 9,
                 bytes: 100,
                 fate: fate.into(),
             });
-            assert_eq!(story.end().len(), expected, "{is_there} {fate} {begins}");
+            assert_eq!(story.end().len(), expected, "{is_written} {fate} {begins}");
         }
     }
 }

@@ -7,7 +7,7 @@ use kafka_producer::ProducerSnapshot;
 use super::facts::{Facts, Moment as FactsMoment};
 use super::in_time::SLACK;
 use super::{Found, Glance, Moment, Rule};
-use crate::events::{Call, Event, What};
+use crate::events::{Call, Event, EventKind};
 use crate::scenario::{Fault, Scenario};
 
 /// Buffer memory is released exactly once: free memory never exceeds the total. All of it is free when the run is idle
@@ -43,11 +43,11 @@ impl Rule for Memory {
     fn see(&mut self, facts: &Facts, event: &Event, _: &mut Found) {
         // A call that returned may have allocated and released memory between two snapshots, so the wait is counted
         // anew.
-        if let (What::CallEnds { .. }, Some(call)) = (&event.what, &facts.ended_call) {
+        if let (EventKind::CallEnds { .. }, Some(call)) = (&event.kind, &facts.ended_call) {
             let waiting = call
                 .producer
                 .and_then(|producer| self.waits_for_free_memory.get_mut(producer));
-            if let (Call::Send(_), Some(waiting)) = (&call.what, waiting) {
+            if let (Call::Send(_), Some(waiting)) = (&call.operation, waiting) {
                 *waiting = None;
             }
         }

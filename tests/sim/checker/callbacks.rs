@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, is_final};
 use super::{Found, Glance, Rule};
-use crate::events::{Event, What, Who};
+use crate::events::{Event, EventKind, Who};
 
 /// An application thread learns a record's outcome only after the record's callback has run. Code on the sender's
 /// thread may run between completion and callback, and see that the record is complete.
@@ -15,8 +15,8 @@ const RULE: &str = "callbacks";
 impl Rule for Callbacks {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
         let mut add = |text| found.add(RULE, event.at, text);
-        match &event.what {
-            What::CallbackRan { record: id, .. } => {
+        match &event.kind {
+            EventKind::CallbackRan { record: id, .. } => {
                 let Some(record) = facts.record(*id) else {
                     return add(format!("the callback of {id} ran, which was never offered"));
                 };
@@ -36,24 +36,24 @@ impl Rule for Callbacks {
                     add(format!("the callback of {id} ran after it was dropped"));
                 }
             }
-            What::CallbackDropped { record: id } => {
+            EventKind::CallbackDropped { record: id } => {
                 let Some(record) = facts.record(*id) else {
                     return;
                 };
-                if record.taken.is_some() && !facts.is_of_crashed(record) {
+                if record.accepted.is_some() && !facts.is_of_crashed(record) {
                     add(format!(
                         "{id} was accepted, and its callback was dropped without running"
                     ));
                 }
             }
-            What::RecordRefused { record: id, .. }
+            EventKind::RecordRefused { record: id, .. }
                 if facts
                     .record(*id)
                     .is_some_and(|record| record.callback_runs > 0) =>
             {
                 add(format!("{id} was refused, and its callback has run"));
             }
-            What::FutureTold {
+            EventKind::FutureReported {
                 record: id,
                 outcome,
             } if is_final(outcome) => {
@@ -75,7 +75,7 @@ impl Rule for Callbacks {
             .records()
             .filter(|record| !facts.is_of_crashed(record));
         for record in records.filter(|record| record.has_callback) {
-            let text = if record.taken.is_some() && record.callback_runs == 0 {
+            let text = if record.accepted.is_some() && record.callback_runs == 0 {
                 "was accepted, and its callback never ran"
             } else if record.refused.is_some() && !record.callback_dropped {
                 "was refused, and its callback was never dropped"
@@ -98,9 +98,9 @@ mod tests {
         let mut story = Story::new(Callbacks);
         story.send_calling(0, "t", 0);
         story.ran(0, acknowledged("t", 0, 0));
-        story.told(0, acknowledged("t", 0, 0));
+        story.reported(0, acknowledged("t", 0, 0));
         story.refuse_calling(1, "t", 0);
-        story.world(What::CallbackDropped {
+        story.world(EventKind::CallbackDropped {
             record: RecordId(1),
         });
         assert_eq!(story.end(), [""; 0]);
@@ -121,7 +121,7 @@ mod tests {
 
         let mut story = Story::new(Callbacks);
         story.send_calling(0, "t", 0);
-        story.told(0, acknowledged("t", 0, 0));
+        story.reported(0, acknowledged("t", 0, 0));
         assert_eq!(
             story.found(),
             ["a thread learned the outcome of #0 before its callback ran"]
@@ -129,7 +129,7 @@ mod tests {
 
         let mut story = Story::new(Callbacks);
         story.send_calling(0, "t", 0);
-        story.world(What::CallbackDropped {
+        story.world(EventKind::CallbackDropped {
             record: RecordId(0),
         });
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use super::facts::{CallFacts, Facts, producer_of};
 use super::{Found, Rule};
-use crate::events::{Call, Event, ProducerIndex, Returned, What};
+use crate::events::{Call, Event, EventKind, ProducerIndex, Returned};
 use crate::scenario::Scenario;
 
 /// The results that each transactional call may have, given the results of the earlier calls:
@@ -64,7 +64,7 @@ impl CallsInState {
         ended: &CallFacts,
         returned: &Returned,
     ) -> Option<String> {
-        let call = &ended.what;
+        let call = &ended.operation;
         let is_closing = facts.producers.get(producer)?.closing.is_some();
         let known = self.producers.get_mut(producer)?;
         known.calls = known.calls.saturating_sub(1);
@@ -170,16 +170,16 @@ fn is_same(one: &Call, other: &Call) -> bool {
 
 impl Rule for CallsInState {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        match &event.what {
-            What::CallBegins { what, .. } if what.is_transactional() => {
+        match &event.kind {
+            EventKind::CallBegins { operation, .. } if operation.is_transactional() => {
                 let known = producer_of(event.who).and_then(|it| self.producers.get_mut(it));
                 if let Some(known) = known {
                     known.calls += 1;
                 }
             }
-            What::CallEnds { returned, .. } => {
+            EventKind::CallEnds { returned, .. } => {
                 let ended = facts.ended_call.as_ref();
-                let Some(call) = ended.filter(|call| call.what.is_transactional()) else {
+                let Some(call) = ended.filter(|call| call.operation.is_transactional()) else {
                     return;
                 };
                 let Some(producer) = call.producer else {
@@ -189,7 +189,7 @@ impl Rule for CallsInState {
                     found.add(RULE, event.at, text);
                 }
             }
-            What::RecordTaken { record } => {
+            EventKind::RecordAccepted { record } => {
                 let Some(record) = facts.record(*record) else {
                     return;
                 };

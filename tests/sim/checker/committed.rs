@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, RecordFacts};
 use super::transactions::{
-    Told, Transaction, is_beyond_promise, is_late, is_lied_about, is_lost, seen,
+    KnownEnd, Transaction, is_beyond_promise, is_late, is_lied_about, is_lost, seen,
 };
 use super::{Found, Glance, Rule};
 use crate::events::Outcome;
@@ -28,10 +28,10 @@ impl Rule for Committed {
                 continue;
             }
             for record in transaction.records(facts) {
-                let what = match transaction.told {
-                    Told::Committed => why_not_committed(facts, record),
-                    Told::NotCommitted => why_not_aborted(facts, transaction, record),
-                    Told::InDoubt => None,
+                let what = match transaction.known_end {
+                    KnownEnd::Committed => why_not_committed(facts, record),
+                    KnownEnd::NotCommitted => why_not_aborted(facts, transaction, record),
+                    KnownEnd::InDoubt => None,
                 };
                 if let Some(what) = what {
                     let text = format!("{} {what}, of {}", record.id, transaction.name());
@@ -83,7 +83,7 @@ mod tests {
             story.begins_transaction();
             story.send(0, "t", 0);
             story.append_in_transaction("t", 0, 0, &[0]);
-            story.told(0, outcome);
+            story.reported(0, outcome);
             if let Some(committed) = committed {
                 story.marker("t", 0, 1, committed);
             }

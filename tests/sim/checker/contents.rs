@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::facts::Facts;
 use super::{Found, Rule};
-use crate::events::{Event, Outcome, RecordId, What};
+use crate::events::{Event, EventKind, Outcome, RecordId};
 use crate::scenario::Scenario;
 
 /// A record in a log has the key, value and headers that were offered, and the given timestamp if there was one; its
@@ -36,8 +36,8 @@ impl Contents {
 
 impl Rule for Contents {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        match &event.what {
-            What::Appended {
+        match &event.kind {
+            EventKind::Appended {
                 topic,
                 records,
                 contents,
@@ -48,8 +48,8 @@ impl Rule for Contents {
                     let text = format!("the event of a batch of {topic} is incomplete");
                     return found.add(RULE, event.at, text);
                 }
-                let told = contents.iter().zip(timestamps);
-                for (id, (contents, timestamp)) in records.iter().zip(told) {
+                let stored = contents.iter().zip(timestamps);
+                for (id, (contents, timestamp)) in records.iter().zip(stored) {
                     let Some(record) = facts.record(*id) else {
                         let text = format!("a record was written to {topic} that nobody offered");
                         found.add(RULE, event.at, text);
@@ -65,8 +65,9 @@ impl Rule for Contents {
                     }
                 }
             }
-            What::Duplicate { records, .. } => self.duplicates.extend(records),
-            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome } => {
+            EventKind::Duplicate { records, .. } => self.duplicates.extend(records),
+            EventKind::FutureReported { record, outcome }
+            | EventKind::CallbackRan { record, outcome } => {
                 let Outcome::Acknowledged {
                     topic, timestamp, ..
                 } = outcome
@@ -85,9 +86,9 @@ impl Rule for Contents {
     }
 }
 
-fn changed(id: RecordId, given: Option<i64>, told: i64) -> String {
+fn changed(id: RecordId, given: Option<i64>, stored: i64) -> String {
     format!(
-        "{id} was sent with timestamp {} and has {told}",
+        "{id} was sent with timestamp {} and has {stored}",
         given.unwrap_or(-1)
     )
 }
@@ -126,15 +127,15 @@ mod tests {
         appended.send_with(0, "t", 5, Some(70));
         appended.append_with("t", 0, &[(0, 5, 71)]);
         assert_eq!(appended.found(), [""; 0]);
-        let mut unsaid = story(false);
-        unsaid.send_with(0, "t", 5, None);
-        unsaid.append_with("t", 0, &[(0, 5, 71)]);
-        assert_eq!(unsaid.found(), [""; 0]);
+        let mut without_timestamp = story(false);
+        without_timestamp.send_with(0, "t", 5, None);
+        without_timestamp.append_with("t", 0, &[(0, 5, 71)]);
+        assert_eq!(without_timestamp.found(), [""; 0]);
     }
 
     #[test]
     fn a_wrong_acknowledged_timestamp_is_caught_unless_the_batch_is_a_duplicate() {
-        for (told, is_duplicate, expected) in [
+        for (reported, is_duplicate, expected) in [
             (70, false, 0),
             (71, false, 1),
             (-1, false, 1),
@@ -143,7 +144,7 @@ mod tests {
             let mut story = story(false);
             story.send_with(0, "t", 5, Some(70));
             if is_duplicate {
-                story.broker(What::Duplicate {
+                story.broker(EventKind::Duplicate {
                     topic: "t".into(),
                     partition: 0,
                     base_offset: 0,
@@ -154,10 +155,10 @@ mod tests {
                 topic: "t".into(),
                 partition: 0,
                 offset: 0,
-                timestamp: told,
+                timestamp: reported,
             };
-            story.told(0, outcome);
-            assert_eq!(story.found().len(), expected, "{told} {is_duplicate}");
+            story.reported(0, outcome);
+            assert_eq!(story.found().len(), expected, "{reported} {is_duplicate}");
         }
     }
 }

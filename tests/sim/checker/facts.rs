@@ -9,7 +9,7 @@ use super::glance::Glance;
 use super::logs::{Batch, LogId, Logs, Marker, Stored, TopicId};
 use super::settings::Settings;
 use super::transactions::Transactions;
-use crate::events::{Call, CallId, Event, Outcome, ProducerIndex, RecordId, What, Who};
+use crate::events::{Call, CallId, Event, EventKind, Outcome, ProducerIndex, RecordId, Who};
 use crate::scenario::{self, Scenario};
 
 /// Upper limit on record numbers, above those of any run: a batch in a log may hold bytes that are no valid record
@@ -73,14 +73,13 @@ impl NetworkFacts {
 #[derive(Debug)]
 pub(crate) struct ProducerFacts {
     pub(crate) settings: Settings,
-    /// Number of accepted records.
-    pub(crate) taken: u64,
+    pub(crate) accepted: u64,
     /// Time at which the first close or drop began.
     pub(crate) closing: Option<Duration>,
     /// The moment of the application's crash; `None` if it has not crashed.
     pub(crate) crashed: Option<Moment>,
     /// Number of futures that user code has read. No event tells which futures these are.
-    pub(crate) unsaid: u64,
+    pub(crate) unidentified_reads: u64,
 }
 
 /// State of an offered record.
@@ -99,8 +98,7 @@ pub(crate) struct RecordFacts {
     pub(crate) has_callback: bool,
     pub(crate) inside: bool,
     pub(crate) offered: Moment,
-    pub(crate) taken: Option<Moment>,
-    /// Number of the event that refused the record.
+    pub(crate) accepted: Option<Moment>,
     pub(crate) refused: Option<u64>,
     /// The first outcome that was reported.
     pub(crate) outcome: Option<Outcome>,
@@ -133,7 +131,7 @@ pub(crate) struct CallFacts {
     pub(crate) id: CallId,
     pub(crate) producer: Option<ProducerIndex>,
     pub(crate) who: Who,
-    pub(crate) what: Call,
+    pub(crate) operation: Call,
     pub(crate) began: Moment,
 }
 
@@ -141,10 +139,10 @@ impl Facts {
     pub(crate) fn new(scenario: &Scenario) -> Self {
         let producers = scenario.producers.iter().map(|producer| ProducerFacts {
             settings: Settings::of(producer),
-            taken: 0,
+            accepted: 0,
             closing: None,
             crashed: None,
-            unsaid: 0,
+            unidentified_reads: 0,
         });
         Self {
             producers: producers.collect(),
@@ -188,12 +186,13 @@ impl Facts {
 
     /// Whether the completion of the record is noticed soon.
     pub(crate) fn is_watched(&self, record: &RecordFacts) -> bool {
-        let is_unsaid = || {
+        let has_unidentified_reads = || {
             self.producers
                 .get(record.producer)
-                .is_some_and(|producer| producer.unsaid > 0)
+                .is_some_and(|producer| producer.unidentified_reads > 0)
         };
-        record.has_callback || self.futures_are_looked_at && !record.future_dropped && !is_unsaid()
+        record.has_callback
+            || self.futures_are_looked_at && !record.future_dropped && !has_unidentified_reads()
     }
 
     fn record_mut(&mut self, id: RecordId) -> Option<&mut RecordFacts> {
@@ -227,7 +226,7 @@ impl Facts {
     ) -> impl Iterator<Item = RecordId> {
         let calls = self.open_calls.values();
         let calls = calls.filter(move |call| call.producer == Some(producer));
-        calls.filter_map(|call| match call.what {
+        calls.filter_map(|call| match call.operation {
             Call::Send(record) | Call::TrySend(record) => Some(record),
             _ => None,
         })
@@ -273,32 +272,34 @@ impl Facts {
         self.now = event.at;
         self.ended_call = None;
         self.transactions.see(self.event, event);
-        match &event.what {
-            What::CallBegins { call, what } => self.call_begins(event.who, *call, what),
-            What::CallEnds { call, .. } => self.ended_call = self.open_calls.remove(call),
-            What::RecordOffered { .. } => self.offered(event),
-            What::RecordTaken { record } => self.taken(*record),
-            What::RecordRefused { record, .. } => {
+        match &event.kind {
+            EventKind::CallBegins { call, operation } => {
+                self.call_begins(event.who, *call, operation);
+            }
+            EventKind::CallEnds { call, .. } => self.ended_call = self.open_calls.remove(call),
+            EventKind::RecordOffered { .. } => self.offered(event),
+            EventKind::RecordAccepted { record } => self.accepted(*record),
+            EventKind::RecordRefused { record, .. } => {
                 let event = self.event;
                 if let Some(record) = self.record_mut(*record) {
                     record.refused = record.refused.or(Some(event));
                 }
             }
-            What::FutureTold { record, outcome } => self.told(*record, outcome),
-            What::CallbackRan { record, outcome } => {
-                self.told(*record, outcome);
+            EventKind::FutureReported { record, outcome } => self.reported(*record, outcome),
+            EventKind::CallbackRan { record, outcome } => {
+                self.reported(*record, outcome);
                 if let Some(record) = self.record_mut(*record) {
                     record.callback_runs += 1;
                 }
             }
-            What::CallbackDropped { record } => {
+            EventKind::CallbackDropped { record } => {
                 if let Some(record) = self.record_mut(*record) {
                     record.callback_dropped = true;
                 }
             }
-            What::UserCode { what, act } => self.user_code(event.who, what, act),
-            What::Appended { .. } => self.appended(event),
-            What::Truncated {
+            EventKind::UserCode { piece, act } => self.user_code(event.who, piece, act),
+            EventKind::Appended { .. } => self.appended(event),
+            EventKind::Truncated {
                 topic,
                 incarnation,
                 partition,
@@ -312,7 +313,7 @@ impl Facts {
                 self.logs.truncate(log, *from_offset);
                 self.truncations.push((log, self.event));
             }
-            What::Marker {
+            EventKind::Marker {
                 topic,
                 incarnation,
                 partition,
@@ -334,7 +335,7 @@ impl Facts {
                 };
                 self.logs.mark(log, marker);
             }
-            What::Crashed { producer, .. } => {
+            EventKind::Crashed { producer, .. } => {
                 let moment = self.moment();
                 if let Some(producer) = self.producers.get_mut(*producer) {
                     producer.crashed = Some(moment);
@@ -342,25 +343,25 @@ impl Facts {
                 let producer = Some(*producer);
                 self.open_calls.retain(|_, call| call.producer != producer);
             }
-            What::TopicGone { topic, incarnation } => {
+            EventKind::TopicGone { topic, incarnation } => {
                 let topic = self.topic(topic).0;
                 self.logs.remove(topic, *incarnation);
             }
-            What::FaultBegins { fault } => self.faults.begins(*fault, event.at, self.event),
-            What::FaultEnds { fault } => self.faults.ends(*fault, event.at, self.event),
-            What::Healed => self.faults.heals(event.at, self.event),
-            What::CallWaits { .. }
-            | What::Duplicate { .. }
-            | What::Request { .. }
-            | What::Handshake { .. }
-            | What::LogLine { .. }
-            | What::SenderStep { .. }
-            | What::SenderEnded
-            | What::Intercepted { .. }
-            | What::Reported { .. }
-            | What::OffsetsCommitted { .. }
-            | What::Coordinated { .. }
-            | What::Stuck { .. } => {}
+            EventKind::FaultBegins { fault } => self.faults.begins(*fault, event.at, self.event),
+            EventKind::FaultEnds { fault } => self.faults.ends(*fault, event.at, self.event),
+            EventKind::Healed => self.faults.heals(event.at, self.event),
+            EventKind::CallWaits { .. }
+            | EventKind::Duplicate { .. }
+            | EventKind::Request { .. }
+            | EventKind::Handshake { .. }
+            | EventKind::LogLine { .. }
+            | EventKind::SenderStep { .. }
+            | EventKind::SenderEnded
+            | EventKind::Intercepted { .. }
+            | EventKind::Reported { .. }
+            | EventKind::OffsetsCommitted { .. }
+            | EventKind::Coordinated { .. }
+            | EventKind::Stuck { .. } => {}
         }
     }
 
@@ -376,8 +377,8 @@ impl Facts {
         }
     }
 
-    fn call_begins(&mut self, who: Who, id: CallId, what: &Call) {
-        let record = match what {
+    fn call_begins(&mut self, who: Who, id: CallId, operation: &Call) {
+        let record = match operation {
             Call::Send(record)
             | Call::TrySend(record)
             | Call::Get { record, .. }
@@ -394,7 +395,7 @@ impl Facts {
             .and_then(|record| self.record(record))
             .map(|record| record.producer);
         let producer = of_record.or_else(|| producer_of(who));
-        if matches!(what, Call::Close { .. } | Call::DropProducer) {
+        if matches!(operation, Call::Close { .. } | Call::DropProducer) {
             let now = self.now;
             if let Some(facts) = producer.and_then(|producer| self.producers.get_mut(producer)) {
                 facts.closing = facts.closing.or(Some(now));
@@ -404,16 +405,16 @@ impl Facts {
             id,
             producer,
             who,
-            what: what.clone(),
+            operation: operation.clone(),
             began: self.moment(),
         };
         self.open_calls.insert(id, facts);
     }
 
-    fn user_code(&mut self, who: Who, what: &str, act: &str) {
+    fn user_code(&mut self, who: Who, piece: &str, act: &str) {
         self.user_time += taken_by(act);
         // The logger is attributed to the first producer, whichever wrote the line.
-        let producer = if what == "logger" {
+        let producer = if piece == "logger" {
             Some(0)
         } else {
             producer_of(who)
@@ -425,12 +426,12 @@ impl Facts {
             "DropsFutures" => {
                 let kept = self.records.iter_mut().flatten();
                 for record in kept.filter(|record| record.producer == producer) {
-                    record.future_dropped |= record.taken.is_some();
+                    record.future_dropped |= record.accepted.is_some();
                 }
             }
             "Gets" => {
                 if let Some(producer) = self.producers.get_mut(producer) {
-                    producer.unsaid += 1;
+                    producer.unidentified_reads += 1;
                 }
             }
             _ => {}
@@ -438,7 +439,7 @@ impl Facts {
     }
 
     fn offered(&mut self, event: &Event) {
-        let What::RecordOffered {
+        let EventKind::RecordOffered {
             record: id,
             producer,
             topic,
@@ -449,7 +450,7 @@ impl Facts {
             has_callback,
             inside,
             ..
-        } = &event.what
+        } = &event.kind
         else {
             return;
         };
@@ -470,7 +471,7 @@ impl Facts {
             has_callback: *has_callback,
             inside: *inside,
             offered: self.moment(),
-            taken: None,
+            accepted: None,
             refused: None,
             outcome: None,
             done: None,
@@ -486,22 +487,22 @@ impl Facts {
         self.records[place] = Some(facts);
     }
 
-    fn taken(&mut self, id: RecordId) {
+    fn accepted(&mut self, id: RecordId) {
         let moment = self.moment();
         let Some(record) = self.record_mut(id) else {
             return;
         };
-        if record.taken.is_some() {
+        if record.accepted.is_some() {
             return;
         }
-        record.taken = Some(moment);
+        record.accepted = Some(moment);
         let producer = record.producer;
         if let Some(producer) = self.producers.get_mut(producer) {
-            producer.taken += 1;
+            producer.accepted += 1;
         }
     }
 
-    fn told(&mut self, id: RecordId, outcome: &Outcome) {
+    fn reported(&mut self, id: RecordId, outcome: &Outcome) {
         if !is_final(outcome) {
             return;
         }
@@ -515,7 +516,7 @@ impl Facts {
     }
 
     fn appended(&mut self, event: &Event) {
-        let What::Appended {
+        let EventKind::Appended {
             topic,
             incarnation,
             partition,
@@ -527,7 +528,7 @@ impl Facts {
             transactional,
             digest,
             ..
-        } = &event.what
+        } = &event.kind
         else {
             return;
         };

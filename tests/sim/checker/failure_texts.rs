@@ -2,7 +2,7 @@
 
 use super::facts::Facts;
 use super::{Found, Rule};
-use crate::events::{Event, Outcome, What};
+use crate::events::{Event, EventKind, Outcome};
 
 /// The failure of a record names its topic. So does a refusal that concerns one topic, such as an error of a serializer
 /// or partitioner.
@@ -13,14 +13,13 @@ pub(super) struct FailureTexts;
 
 impl Rule for FailureTexts {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        let (record, kind, text) = match &event.what {
-            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome } => {
-                match outcome {
-                    Outcome::Failed(failure) => (*record, &failure.kind, &failure.text),
-                    Outcome::Acknowledged { .. } => return,
-                }
-            }
-            What::RecordRefused { record, kind, text } if is_of_a_topic(kind) => {
+        let (record, kind, text) = match &event.kind {
+            EventKind::FutureReported { record, outcome }
+            | EventKind::CallbackRan { record, outcome } => match outcome {
+                Outcome::Failed(failure) => (*record, &failure.kind, &failure.text),
+                Outcome::Acknowledged { .. } => return,
+            },
+            EventKind::RecordRefused { record, kind, text } if is_of_a_topic(kind) => {
                 (*record, kind, text)
             }
             _ => return,
@@ -62,8 +61,8 @@ mod tests {
     fn an_error_text_without_its_topic_is_caught() {
         let mut story = Story::new(FailureTexts);
         story.send(0, "orders", 0);
-        story.told(0, failed("orders-0: no leader", false));
-        story.told(0, failed("the producer is closed", false).kind("Closed"));
+        story.reported(0, failed("orders-0: no leader", false));
+        story.reported(0, failed("the producer is closed", false).kind("Closed"));
         assert_eq!(story.found(), [""; 0]);
         story.ran(0, failed("no leader", false));
         assert_eq!(story.found().len(), 1);
@@ -73,7 +72,7 @@ mod tests {
             ("Record(ProduceError", 1),
             ("ProducerFailed", 0),
         ] {
-            story.world(What::RecordRefused {
+            story.world(EventKind::RecordRefused {
                 record: RecordId(0),
                 kind: kind.into(),
                 text: "it failed".into(),

@@ -199,8 +199,8 @@ mod tests {
                         && (*number == -1 || code.name() != "UNKNOWN_SERVER_ERROR")
                 })
                 .unwrap();
-            for (all_acks, said) in [(true, columns[2]), (false, columns[3])] {
-                let expected = said.contains("maybe written") || said == "written";
+            for (all_acks, expectation) in [(true, columns[2]), (false, columns[3])] {
+                let expected = expectation.contains("maybe written") || expectation == "written";
                 assert_eq!(is_said_after_writing(number, all_acks), expected, "{line}");
             }
         }

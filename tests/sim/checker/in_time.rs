@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::facts::{CallFacts, Facts, Moment, RecordFacts};
 use super::{Found, Glance, Rule};
-use crate::events::{Call, CallId, Event, ProducerIndex, RecordId, Returned, What, Who};
+use crate::events::{Call, CallId, Event, EventKind, ProducerIndex, RecordId, Returned, Who};
 
 /// Tolerance, in simulated time.
 pub(crate) const SLACK: Duration = Duration::from_millis(100);
@@ -37,13 +37,13 @@ const DELIVERY: &str = "delivery time";
 
 impl Rule for DeliveryTime {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        match event.what {
-            What::Crashed { producer, .. } => {
+        match event.kind {
+            EventKind::Crashed { producer, .. } => {
                 if let Some(producer) = self.producers.get_mut(producer) {
                     producer.open.clear();
                 }
             }
-            What::RecordTaken { record } => {
+            EventKind::RecordAccepted { record } => {
                 let Some(producer) = facts.record(record).map(|record| record.producer) else {
                     return;
                 };
@@ -53,7 +53,7 @@ impl Rule for DeliveryTime {
                 }
                 self.producers[producer].open.push_back(record);
             }
-            What::CallbackRan { record, .. } => {
+            EventKind::CallbackRan { record, .. } => {
                 let late = facts.record(record).filter(|record| is_late(facts, record));
                 // A record whose completion was reported earlier was judged at that time.
                 if let Some(record) = late.filter(|record| record.done == Some(event.at)) {
@@ -99,9 +99,9 @@ fn is_late(facts: &Facts, record: &RecordFacts) -> bool {
             .saturating_add(SLACK + facts.packing)
     });
     record
-        .taken
+        .accepted
         .zip(limit)
-        .is_some_and(|(taken, limit)| facts.since(taken) > limit)
+        .is_some_and(|(accepted, limit)| facts.since(accepted) > limit)
 }
 
 fn describe(facts: &Facts, record: &RecordFacts) -> String {
@@ -110,7 +110,9 @@ fn describe(facts: &Facts, record: &RecordFacts) -> String {
         "{} for {} was accepted at {:?} and is not complete after delivery.timeout.ms={}",
         record.id,
         record.topic_name,
-        record.taken.map_or(Duration::ZERO, |taken| taken.at),
+        record
+            .accepted
+            .map_or(Duration::ZERO, |accepted| accepted.at),
         limit.map_or(0, |limit| limit.as_millis())
     )
 }
@@ -142,22 +144,22 @@ fn describe(facts: &Facts, record: &RecordFacts) -> String {
 /// records.
 #[derive(Default)]
 pub(super) struct CallTime {
-    open: BTreeMap<CallId, Waiting>,
+    open: BTreeMap<CallId, AwaitedCall>,
     /// Calls that returned before all their records were seen complete, with the time of the return. The next snapshot
     /// decides whether they returned too early.
-    too_early: Vec<(Waiting, Duration)>,
+    too_early: Vec<(AwaitedCall, Duration)>,
     /// Number of batches that each producer has split.
     splits: Vec<u64>,
 }
 
-struct Waiting {
+struct AwaitedCall {
     call: CallFacts,
     /// Longest time that the call may take; `None` for no limit.
     limit: Option<Duration>,
     /// Records for which the call waits and that have not been seen complete.
     records: Vec<RecordId>,
     /// Further records for which the call may have to wait.
-    besides: Vec<RecordId>,
+    possible_records: Vec<RecordId>,
     /// Since when the call has had nothing to wait for.
     free: Option<Moment>,
 }
@@ -168,49 +170,49 @@ const EARLY: &str = "too early";
 
 impl Rule for CallTime {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        match &event.what {
-            What::CallBegins { call, .. } => {
+        match &event.kind {
+            EventKind::CallBegins { call, .. } => {
                 if let Some(call) = facts.open_calls.get(call) {
-                    let waiting = Waiting::of(facts, call.clone());
-                    self.open.insert(call.id, waiting);
+                    let pending = AwaitedCall::of(facts, call.clone());
+                    self.open.insert(call.id, pending);
                 }
             }
-            What::CallEnds { call, returned } => {
-                let Some(mut waiting) = self.open.remove(call) else {
+            EventKind::CallEnds { call, returned } => {
+                let Some(mut pending) = self.open.remove(call) else {
                     return;
                 };
-                waiting.look(facts, event.at, found);
-                waiting.update(facts, None);
+                pending.check_time(facts, event.at, found);
+                pending.update(facts, None);
                 // `DropProducer` is not among them: a dropped handle need not be the last one.
                 let waits_for_all = matches!(
-                    waiting.call.what,
+                    pending.call.operation,
                     Call::Flush { .. }
                         | Call::Close { .. }
                         | Call::Commit { .. }
                         | Call::Abort { .. }
                 );
-                if waits_for_all && *returned == Returned::Ok && !waiting.records.is_empty() {
-                    self.too_early.push((waiting, event.at));
+                if waits_for_all && *returned == Returned::Ok && !pending.records.is_empty() {
+                    self.too_early.push((pending, event.at));
                 }
             }
-            What::CallbackRan { .. } | What::FutureTold { .. } => {
-                for waiting in self.open.values_mut() {
-                    waiting.update(facts, None);
+            EventKind::CallbackRan { .. } | EventKind::FutureReported { .. } => {
+                for pending in self.open.values_mut() {
+                    pending.update(facts, None);
                 }
             }
-            What::Crashed { producer, .. } => {
+            EventKind::Crashed { producer, .. } => {
                 let producer = Some(*producer);
                 self.open
-                    .retain(|_, waiting| waiting.call.producer != producer);
+                    .retain(|_, pending| pending.call.producer != producer);
             }
-            What::SenderEnded => {
+            EventKind::SenderEnded => {
                 let Who::Sender(producer) = event.who else {
                     return;
                 };
                 // The sender ended because the producer is closed, which ends all waits for metadata and memory.
-                for waiting in self.open.values_mut() {
-                    if waiting.call.producer == Some(producer) && !waiting.waits_for_records() {
-                        waiting.free.get_or_insert_with(|| facts.moment());
+                for pending in self.open.values_mut() {
+                    if pending.call.producer == Some(producer) && !pending.waits_for_records() {
+                        pending.free.get_or_insert_with(|| facts.moment());
                     }
                 }
             }
@@ -219,11 +221,11 @@ impl Rule for CallTime {
     }
 
     fn step(&mut self, facts: &Facts, glance: &Glance, found: &mut Found) {
-        for (mut waiting, at) in self.too_early.drain(..) {
-            waiting.update(facts, None);
+        for (mut pending, at) in self.too_early.drain(..) {
+            pending.update(facts, None);
             // An awaited future is reported only when its thread continues.
             let is_awaited = |id: RecordId| {
-                facts.open_calls.values().any(|call| match call.what {
+                facts.open_calls.values().any(|call| match call.operation {
                     Call::Get { record, .. } | Call::Await { record } => record == id,
                     _ => false,
                 })
@@ -236,8 +238,8 @@ impl Rule for CallTime {
                         && !facts.is_of_crashed(record)
                 })
             };
-            if let Some(record) = waiting.records.iter().find(watched) {
-                let text = format!("{} returned before {record} was complete", waiting.name());
+            if let Some(record) = pending.records.iter().find(watched) {
+                let text = format!("{} returned before {record} was complete", pending.name());
                 found.add(EARLY, at, text);
             }
         }
@@ -250,27 +252,27 @@ impl Rule for CallTime {
                 flushes.for_each(|flush| flush.add_all_incomplete_records(facts));
             }
         }
-        self.open.retain(|_, waiting| {
-            waiting.update(facts, Some(glance));
-            !waiting.look(facts, glance.at, found)
+        self.open.retain(|_, pending| {
+            pending.update(facts, Some(glance));
+            !pending.check_time(facts, glance.at, found)
         });
     }
 
     fn end(&mut self, _: &Facts, last: &Glance, found: &mut Found) {
-        for waiting in self.open.values() {
-            let text = format!("{} never ended", waiting.name());
+        for pending in self.open.values() {
+            let text = format!("{} never ended", pending.name());
             found.add(RULE, last.at, text);
         }
     }
 }
 
-impl Waiting {
+impl AwaitedCall {
     fn of(facts: &Facts, call: CallFacts) -> Self {
         let settings = call
             .producer
             .and_then(|producer| facts.producers.get(producer))
             .map(|producer| &producer.settings);
-        let limit = match &call.what {
+        let limit = match &call.operation {
             // A record may close a batch and fill another one, and may do so again after the call has waited for
             // memory.
             Call::Send(_) => {
@@ -294,7 +296,7 @@ impl Waiting {
             Call::DropProducer => Some(DROP_TIMEOUT + SLACK),
             Call::Build | Call::Await { .. } => None,
         };
-        let records = match &call.what {
+        let records = match &call.operation {
             Call::Get { record, .. } | Call::Await { record } => vec![*record],
             Call::Flush { .. }
             | Call::Close { .. }
@@ -303,40 +305,40 @@ impl Waiting {
             | Call::Abort { .. } => {
                 let of_producer = facts.records().filter(|record| {
                     Some(record.producer) == call.producer
-                        && record.taken.is_some()
+                        && record.accepted.is_some()
                         && record.done.is_none()
                 });
                 of_producer.map(|record| record.id).collect()
             }
             _ => Vec::new(),
         };
-        let mut waiting = Self {
+        let mut pending = Self {
             call,
             limit,
             records,
-            besides: Vec::new(),
+            possible_records: Vec::new(),
             free: None,
         };
-        waiting.add_sends_in_progress(facts);
-        waiting.update(facts, None);
-        waiting
+        pending.add_sends_in_progress(facts);
+        pending.update(facts, None);
+        pending
     }
 
     fn name(&self) -> String {
         format!(
             "{} ({:?} by {:?}, started at {:?})",
-            self.call.id, self.call.what, self.call.who, self.call.began.at
+            self.call.id, self.call.operation, self.call.who, self.call.began.at
         )
     }
 
     fn is_flush_of(&self, producer: ProducerIndex) -> bool {
-        self.call.producer == Some(producer) && matches!(self.call.what, Call::Flush { .. })
+        self.call.producer == Some(producer) && matches!(self.call.operation, Call::Flush { .. })
     }
 
     /// Adds the records whose send calls are in progress: they may be in a batch, and their threads may be packing.
     fn add_sends_in_progress(&mut self, facts: &Facts) {
         let waits_for_batches = matches!(
-            self.call.what,
+            self.call.operation,
             Call::Flush { .. } | Call::Close { .. } | Call::DropProducer
         );
         if !waits_for_batches {
@@ -344,24 +346,24 @@ impl Waiting {
         }
         let producer = self.call.producer.into_iter();
         let sends_in_progress = producer.flat_map(|producer| facts.sends_in_progress(producer));
-        self.besides = sends_in_progress.collect();
+        self.possible_records = sends_in_progress.collect();
     }
 
     /// Adds all records that the producer has accepted and not completed.
     fn add_all_incomplete_records(&mut self, facts: &Facts) {
         let open = facts.records().filter(|record| {
             Some(record.producer) == self.call.producer
-                && record.taken.is_some()
+                && record.accepted.is_some()
                 && record.done.is_none()
         });
-        self.besides = open.map(|record| record.id).collect();
+        self.possible_records = open.map(|record| record.id).collect();
         self.free = None;
     }
 
     /// Whether the call returns by itself once its records are complete.
     fn waits_for_records(&self) -> bool {
         matches!(
-            self.call.what,
+            self.call.operation,
             Call::Get { .. }
                 | Call::Await { .. }
                 | Call::Flush { .. }
@@ -379,18 +381,18 @@ impl Waiting {
                 .record(*record)
                 .is_some_and(|record| record.done.is_none() && record.refused.is_none())
         };
-        for records in [&mut self.records, &mut self.besides] {
+        for records in [&mut self.records, &mut self.possible_records] {
             while records.last().is_some_and(|record| !is_open(record)) {
                 records.pop();
             }
         }
         // Closing also ends an open transaction at the coordinator, which takes its own time.
-        let closes = matches!(self.call.what, Call::Close { .. } | Call::DropProducer);
+        let closes = matches!(self.call.operation, Call::Close { .. } | Call::DropProducer);
         let producer = self.call.producer;
         if closes && producer.is_some_and(|it| facts.transactions.id(it).is_some()) {
             return;
         }
-        let are_all_done = self.records.is_empty() && self.besides.is_empty();
+        let are_all_done = self.records.is_empty() && self.possible_records.is_empty();
         if are_all_done || self.producer_has_counted_all(facts, glance) {
             self.free = Some(facts.moment());
         }
@@ -398,7 +400,7 @@ impl Waiting {
 
     fn producer_has_counted_all(&self, facts: &Facts, glance: Option<&Glance>) -> bool {
         let is_of_all = matches!(
-            self.call.what,
+            self.call.operation,
             Call::Flush { .. } | Call::Close { .. } | Call::DropProducer
         );
         let counted = self.call.producer.zip(glance).and_then(|(index, glance)| {
@@ -406,13 +408,13 @@ impl Waiting {
             let counted = snapshot.records_acknowledged + snapshot.records_failed;
             // The count may include records whose `send` has not returned.
             let sends_in_progress = facts.sends_in_progress(index).count() as u64;
-            Some(counted >= facts.producers.get(index)?.taken + sends_in_progress)
+            Some(counted >= facts.producers.get(index)?.accepted + sends_in_progress)
         });
         is_of_all && counted == Some(true)
     }
 
     /// Reports a call that has taken too long, and returns whether it has.
-    fn look(&self, facts: &Facts, at: Duration, found: &mut Found) -> bool {
+    fn check_time(&self, facts: &Facts, at: Duration, found: &mut Found) -> bool {
         let taken = facts.since(self.call.began);
         if let Some(limit) = self.limit.filter(|limit| taken > *limit) {
             let text = format!("{} took {taken:?}, more than {limit:?}", self.name());
@@ -472,7 +474,7 @@ mod tests {
     #[test]
     fn without_polled_futures_late_records_are_found_by_the_producers_count() {
         let mut story = Story::with(DeliveryTime::default(), SHORT, &[]);
-        story.look_away();
+        story.stop_polling_futures();
         story.send(0, "t", 0);
         story.send(1, "t", 0);
         for (counted, expected) in [(2, 0), (1, 1)] {
@@ -536,7 +538,7 @@ mod tests {
                 let id = story.call(call.clone());
                 story.at_ms(1_000 + limit + late);
                 if ends {
-                    story.thread(What::CallEnds {
+                    story.thread(EventKind::CallEnds {
                         call: id,
                         returned: Returned::Error {
                             kind: "TimedOut".into(),
@@ -626,7 +628,7 @@ mod tests {
         story.send(1, "t", 0);
         story.ends(call, Returned::Ok);
         story.glance(&[0]);
-        assert_eq!(story.found(), [""; 0], "told by the next glance");
+        assert_eq!(story.found(), [""; 0], "decided by the next snapshot");
         let get = story.call(Call::Get {
             record: RecordId(1),
             timeout: None,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::facts::Facts;
 use super::{Found, Glance, Rule};
-use crate::events::{Event, ProducerIndex, RecordId, What};
+use crate::events::{Event, EventKind, ProducerIndex, RecordId};
 
 /// `on_acknowledgement` is called as often as `on_send`, and never before it.
 ///
@@ -13,8 +13,7 @@ use crate::events::{Event, ProducerIndex, RecordId, What};
 /// interceptors are not called after their `close`.
 #[derive(Default)]
 pub(super) struct Interceptors {
-    /// By producer: the numbers of calls of `on_send` and of `on_acknowledgement`.
-    heard: BTreeMap<ProducerIndex, (u64, u64)>,
+    calls: BTreeMap<ProducerIndex, (u64, u64)>,
     /// Records that `send` refused after the close of their producer had begun.
     refused_late: BTreeMap<ProducerIndex, u64>,
 }
@@ -23,13 +22,13 @@ const RULE: &str = "interceptors";
 
 impl Rule for Interceptors {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        if let What::RecordRefused { record, .. } = event.what {
+        if let EventKind::RecordRefused { record, .. } = event.kind {
             self.note_refused(facts, record);
         }
-        let What::Intercepted { producer, sent } = event.what else {
+        let EventKind::Intercepted { producer, sent } = event.kind else {
             return;
         };
-        let (sends, ends) = self.heard.entry(producer).or_default();
+        let (sends, ends) = self.calls.entry(producer).or_default();
         if sent {
             *sends += 1;
             return;
@@ -44,7 +43,7 @@ impl Rule for Interceptors {
     }
 
     fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
-        for (producer, (sends, ends)) in &self.heard {
+        for (producer, (sends, ends)) in &self.calls {
             let glance = last.producers.get(*producer);
             let is_crashed = facts
                 .producers
@@ -83,7 +82,7 @@ mod tests {
     fn hears(calls: &[bool]) -> Story {
         let mut story = Story::new(Interceptors::default());
         for sent in calls {
-            story.world(What::Intercepted {
+            story.world(EventKind::Intercepted {
                 producer: 0,
                 sent: *sent,
             });

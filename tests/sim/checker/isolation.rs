@@ -9,7 +9,7 @@ use super::faults::FaultFacts;
 use super::logs::TopicId;
 use super::settings::Settings;
 use super::{Found, Glance, Rule};
-use crate::events::{Event, Failure, Outcome, ProducerIndex, RecordId, What, Who};
+use crate::events::{Event, EventKind, Failure, Outcome, ProducerIndex, RecordId, Who};
 use crate::scenario::{Api, Fault, Scenario};
 
 /// A record is acknowledged if it was accepted for a legal topic that exists from the start, and for a partition that
@@ -105,8 +105,8 @@ fn is_legal(name: &str) -> bool {
 
 impl Rule for Isolation {
     fn see(&mut self, facts: &Facts, event: &Event, _: &mut Found) {
-        match &event.what {
-            What::Appended {
+        match &event.kind {
+            EventKind::Appended {
                 topic, partition, ..
             } => {
                 let (Some(topic), Who::Broker(node)) = (facts.topic_id(topic), event.who) else {
@@ -120,7 +120,8 @@ impl Rule for Isolation {
                     *writer = None;
                 }
             }
-            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome } => {
+            EventKind::FutureReported { record, outcome }
+            | EventKind::CallbackRan { record, outcome } => {
                 let Outcome::Acknowledged { partition, .. } = outcome else {
                     return;
                 };
@@ -129,7 +130,7 @@ impl Rule for Isolation {
                     self.established.insert(place);
                 }
             }
-            What::RecordOffered {
+            EventKind::RecordOffered {
                 record: id,
                 partition: Some(partition),
                 ..
@@ -149,8 +150,8 @@ impl Rule for Isolation {
 
     fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
         let load = self.load(facts);
-        let taken = facts.records().filter(|record| record.taken.is_some());
-        for record in taken.filter(|it| facts.transactions.id(it.producer).is_none()) {
+        let accepted = facts.records().filter(|record| record.accepted.is_some());
+        for record in accepted.filter(|it| facts.transactions.id(it.producer).is_none()) {
             let Some(Outcome::Failed(failure)) = &record.outcome else {
                 continue;
             };
@@ -493,14 +494,13 @@ pub(super) struct ClosedByNobody;
 
 impl Rule for ClosedByNobody {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        let (record, kind) = match &event.what {
-            What::RecordRefused { record, kind, .. } => (*record, kind),
-            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome } => {
-                match outcome {
-                    Outcome::Failed(failure) => (*record, &failure.kind),
-                    Outcome::Acknowledged { .. } => return,
-                }
-            }
+        let (record, kind) = match &event.kind {
+            EventKind::RecordRefused { record, kind, .. } => (*record, kind),
+            EventKind::FutureReported { record, outcome }
+            | EventKind::CallbackRan { record, outcome } => match outcome {
+                Outcome::Failed(failure) => (*record, &failure.kind),
+                Outcome::Acknowledged { .. } => return,
+            },
             _ => return,
         };
         let producer = facts.record(record).map(|record| record.producer);
@@ -540,11 +540,11 @@ mod tests {
     fn without_faults_every_record_is_delivered() {
         let mut story = isolation(&[], &[]);
         story.send(0, "t", 0);
-        story.told(0, acknowledged("t", 0, 0));
+        story.reported(0, acknowledged("t", 0, 0));
         assert_eq!(story.end(), [""; 0]);
         let mut story = isolation(&[], &[]);
         story.send(0, "t", 0);
-        story.told(0, expired());
+        story.reported(0, expired());
         assert_eq!(story.end().len(), 1);
     }
 
@@ -553,7 +553,7 @@ mod tests {
         for (topic, partition) in [("x", 0), ("t", 2), ("not legal", 0)] {
             let mut story = isolation(&[], &[]);
             story.send(0, topic, partition);
-            story.told(0, expired());
+            story.reported(0, expired());
             assert_eq!(story.end(), [""; 0], "{topic}-{partition}");
         }
     }
@@ -583,7 +583,7 @@ mod tests {
             let mut story = isolation(SHORT, std::slice::from_ref(&fault));
             story.begins(0);
             story.send(0, "t", 0);
-            story.told(0, expired());
+            story.reported(0, expired());
             assert_eq!(story.end().len(), expected, "{fault:?}");
         }
     }
@@ -593,7 +593,7 @@ mod tests {
         let rebuild = fault(Fault::Rebuild);
         let mut story = isolation(SHORT, &[rebuild]);
         story.send(0, "t", 0);
-        story.told(0, expired());
+        story.reported(0, expired());
         story.at_ms(1).begins(0);
         assert_eq!(story.end().len(), 1);
         let hurry = [
@@ -602,7 +602,7 @@ mod tests {
         ];
         let mut story = isolation(&hurry, &[]);
         story.send(0, "t", 0);
-        story.told(0, expired());
+        story.reported(0, expired());
         assert_eq!(story.end(), [""; 0]);
     }
 
@@ -613,11 +613,11 @@ mod tests {
             if established {
                 story.send(0, "t", 0);
                 story.append("t", 0, 0, &[0]);
-                story.told(0, acknowledged("t", 0, 0));
+                story.reported(0, acknowledged("t", 0, 0));
             }
             story.begins(0);
             story.send(1, "t", 0);
-            story.told(1, expired());
+            story.reported(1, expired());
             assert_eq!(story.end().len(), expected, "{node} {established}");
         }
     }
@@ -634,10 +634,10 @@ mod tests {
             let mut story = isolation(SHORT, &[fault(what.clone())]);
             story.begins(0);
             if ends {
-                story.at_ms(5).world(What::FaultEnds { fault: 0 });
+                story.at_ms(5).world(EventKind::FaultEnds { fault: 0 });
             }
             story.at_ms(200).send(0, "t", 0);
-            story.told(0, expired());
+            story.reported(0, expired());
             assert_eq!(story.end().len(), expected, "{what:?}");
         }
     }
@@ -648,7 +648,7 @@ mod tests {
             let mut story = isolation(SHORT, &[fault(Fault::Hang { node })]);
             story.begins(0);
             story.send(0, "t", 0);
-            story.told(0, expired());
+            story.reported(0, expired());
             assert_eq!(story.end().len(), expected, "{node}");
         }
     }
@@ -661,14 +661,14 @@ mod tests {
             story.at_ms(sent_ms).send(0, "t", 0);
             story.at_ms(5);
             if sent_ms < 5 {
-                story.world(What::Healed);
+                story.world(EventKind::Healed);
             } else {
                 story = isolation(SHORT, &[fault(Fault::Hang { node: 0 })]);
                 story.begins(0);
-                story.at_ms(5).world(What::Healed);
+                story.at_ms(5).world(EventKind::Healed);
                 story.at_ms(sent_ms).send(0, "t", 0);
             }
-            story.told(0, expired());
+            story.reported(0, expired());
             assert_eq!(story.end().len(), expected, "{sent_ms}");
         }
     }
@@ -682,9 +682,9 @@ mod tests {
             });
             let mut story = isolation(SHORT, &[again]);
             story.begins(0);
-            story.world(What::Healed);
+            story.world(EventKind::Healed);
             story.at_ms(200).send(0, "t", partition);
-            story.told(0, expired());
+            story.reported(0, expired());
             assert_eq!(story.end().len(), expected, "{partition}");
         }
     }
@@ -705,7 +705,7 @@ mod tests {
             if closes {
                 story.call(Call::Close { timeout: None });
             }
-            story.told(0, expired().kind(kind));
+            story.reported(0, expired().kind(kind));
             assert_eq!(story.end().len(), expected, "{kind} {closes}");
         }
     }
@@ -719,7 +719,7 @@ mod tests {
                 story.call(Call::DropProducer);
             }
             story.refuse(1, "t", 0);
-            story.told(0, expired().kind("Closed"));
+            story.reported(0, expired().kind("Closed"));
             assert_eq!(story.found().len(), if closes { 0 } else { 2 });
         }
     }

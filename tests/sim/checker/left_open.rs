@@ -7,7 +7,7 @@ use super::transactions::{
     Transaction, has_held_back, is_beyond_promise, is_late, is_lied_about, is_lost,
 };
 use super::{Found, Glance, Rule};
-use crate::events::{Call, Event, ProducerIndex, What};
+use crate::events::{Call, Event, EventKind, ProducerIndex};
 use crate::scenario::{Api, Fault};
 
 /// When `commit_transaction` or `abort_transaction` has returned success,
@@ -36,7 +36,7 @@ const INVALID_TXN_STATE: i16 = 48;
 
 impl Rule for LeftOpen {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        let What::CallEnds { returned, .. } = &event.what else {
+        let EventKind::CallEnds { returned, .. } = &event.kind else {
             return;
         };
         let Some(call) = facts
@@ -47,7 +47,7 @@ impl Rule for LeftOpen {
             return;
         };
         let (Call::Commit { .. } | Call::Abort { .. }, Some(producer)) =
-            (&call.what, call.producer)
+            (&call.operation, call.producer)
         else {
             return;
         };
@@ -61,7 +61,7 @@ impl Rule for LeftOpen {
         }
         let text = format!(
             "{:?} of producer {producer} returned, and a transaction is open at the coordinator since event {since}",
-            call.what
+            call.operation
         );
         found.add(RULE, event.at, text);
     }
@@ -69,10 +69,10 @@ impl Rule for LeftOpen {
     fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
         for id in facts.transactions.open() {
             let of_it = || facts.transactions.last_with(id);
-            let has_observer = of_it().all(|last| last.ended.is_some());
-            if has_observer && !of_it().any(|last| may_be_open(facts, last.producer)) {
+            let have_all_ended = of_it().all(|last| last.ended.is_some());
+            if have_all_ended && !of_it().any(|last| may_be_open(facts, last.producer)) {
                 let text = format!(
-                    "a transaction of {id} is left open, and all producers were told that theirs have ended"
+                    "a transaction of {id} is left open, although all its producers have ended theirs with success"
                 );
                 found.add(RULE, last.at, text);
             }
@@ -100,7 +100,7 @@ impl Rule for LeftOpen {
 
 /// Whether a transaction may be open that the producer has ended, without the producer being at fault.
 fn may_be_open(facts: &Facts, producer: ProducerIndex) -> bool {
-    let is_told_so = |begun: &FaultFacts| {
+    let refuses_end_txn = |begun: &FaultFacts| {
         matches!(
             begun.fault,
             Fault::Error {
@@ -113,7 +113,7 @@ fn may_be_open(facts: &Facts, producer: ProducerIndex) -> bool {
     let own = facts.producers.get(producer);
     has_held_back(facts, producer, facts.event)
         || own.is_some_and(|own| facts.is_hasty(&own.settings))
-        || facts.faults.begun().any(is_told_so)
+        || facts.faults.begun().any(refuses_end_txn)
 }
 
 fn is_undecided(facts: &Facts, transaction: &Transaction, record: &RecordFacts) -> bool {
@@ -207,16 +207,16 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_opened_after_its_producers_transactions_have_ended_is_caught_at_the_end() {
-        for (has_observer, expected) in [(true, 1), (false, 0)] {
+    fn a_transaction_opened_after_all_were_reported_as_ended_is_caught_at_the_end() {
+        for (have_all_ended, expected) in [(true, 1), (false, 0)] {
             let mut story = Story::transactional(LeftOpen);
             story.begins_transaction();
             story.aborts(None);
-            if !has_observer {
+            if !have_all_ended {
                 story.begins_transaction();
             }
             story.coordinated(Coordinated::Opened);
-            assert_eq!(story.end().len(), expected, "{has_observer}");
+            assert_eq!(story.end().len(), expected, "{have_all_ended}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::facts::{Facts, producer_of};
 use super::storms::Bucket;
 use super::{Found, Rule};
-use crate::events::{Call, Event, ProducerIndex, What};
+use crate::events::{Call, Event, EventKind, ProducerIndex};
 use crate::scenario::Scenario;
 
 /// Limit on log lines of level Info and above, by producer and simulated second: 10 for each of the four rate-limited
@@ -31,10 +31,10 @@ impl Rule for LogLines {
         let Some(producer) = producer_of(event.who) else {
             return;
         };
-        let earned = match event.what {
-            What::UserCode { .. } => 2.0,
-            What::CallBegins { .. } => 1.0,
-            What::LogLine { level, .. } if level <= log::Level::Info => 0.0,
+        let earned = match event.kind {
+            EventKind::UserCode { .. } => 2.0,
+            EventKind::CallBegins { .. } => 1.0,
+            EventKind::LogLine { level, .. } if level <= log::Level::Info => 0.0,
             _ => return,
         };
         let bucket = self
@@ -69,11 +69,11 @@ impl Rule for AlikeLines {
         let Some(producer) = producer_of(event.who) else {
             return;
         };
-        match &event.what {
-            What::UserCode { .. } => *self.earned.entry(producer).or_default() += 1.0,
-            What::CallBegins { what, .. } => {
+        match &event.kind {
+            EventKind::UserCode { .. } => *self.earned.entry(producer).or_default() += 1.0,
+            EventKind::CallBegins { operation, .. } => {
                 let is_of_record = matches!(
-                    what,
+                    operation,
                     Call::Send(_)
                         | Call::TrySend(_)
                         | Call::Get { .. }
@@ -84,7 +84,7 @@ impl Rule for AlikeLines {
                     *self.earned.entry(producer).or_default() += 1.0;
                 }
             }
-            What::LogLine { level, text } if *level <= log::Level::Warn => {
+            EventKind::LogLine { level, text } if *level <= log::Level::Warn => {
                 let kind = without_numbers(text);
                 let earned = self.earned.get(&producer).copied().unwrap_or_default();
                 let given = self.given.entry((producer, kind.clone())).or_default();
@@ -121,15 +121,15 @@ mod tests {
 
     #[test]
     fn a_flood_of_log_lines_is_caught_but_not_one_line_for_each_failing_callback() {
-        let line = || What::LogLine {
+        let line = || EventKind::LogLine {
             level: log::Level::Warn,
             text: "again".into(),
         };
         let mut story = Story::of(LogLines::of(&scenario(&[], &[])), &scenario(&[], &[]));
         for number in 0..2_000 {
             story.at_us(number * 1_000);
-            story.sender(What::UserCode {
-                what: "callback",
+            story.sender(EventKind::UserCode {
+                piece: "callback",
                 act: "Panics".into(),
             });
             story.sender(line());
@@ -151,12 +151,12 @@ mod tests {
             for number in 0..200 {
                 story.at_us(number * pause_us);
                 if user_code {
-                    story.sender(What::UserCode {
-                        what: "callback",
+                    story.sender(EventKind::UserCode {
+                        piece: "callback",
                         act: "Panics".into(),
                     });
                 }
-                story.sender(What::LogLine {
+                story.sender(EventKind::LogLine {
                     level: log::Level::Warn,
                     text: format!("batch {number} again"),
                 });

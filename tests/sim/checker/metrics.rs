@@ -7,7 +7,7 @@ use kafka_producer::ProducerSnapshot;
 
 use super::facts::{Facts, producer_of};
 use super::{Found, Glance, Moment, Rule};
-use crate::events::{Event, ProducerIndex, RecordId, Report, What};
+use crate::events::{Event, EventKind, ProducerIndex, RecordId, Report};
 
 /// A reporter's calls come in order: `context_change`, `init`, metric changes and removals, `close`; the first two and
 /// the last once each. A metric is added once, and removed only if it was added. When the run is idle, the metrics
@@ -16,11 +16,11 @@ use crate::events::{Event, ProducerIndex, RecordId, Report, What};
 /// Excused: producers whose sender has not ended, and applications that crash. In these cases `close` may be missing.
 #[derive(Default)]
 pub(super) struct Reporters {
-    told: BTreeMap<ProducerIndex, Told>,
+    calls: BTreeMap<ProducerIndex, ReporterCalls>,
 }
 
 #[derive(Default)]
-struct Told {
+struct ReporterCalls {
     phase: Phase,
     metrics: BTreeSet<String>,
 }
@@ -39,11 +39,11 @@ const REPORTERS: &str = "reporters";
 /// Prefix of the metrics that exist only while a producer is open.
 const APP_INFO: &str = "app-info:";
 
-impl Told {
+impl ReporterCalls {
     /// The text of the violation; `None` if this call is legal at this time.
-    fn hear(&mut self, what: &Report) -> Option<String> {
+    fn note(&mut self, report: &Report) -> Option<String> {
         let phase = self.phase;
-        let is_right = match what {
+        let is_right = match report {
             Report::Context => {
                 self.phase = Phase::HasContext;
                 phase == Phase::New
@@ -60,33 +60,33 @@ impl Told {
                 phase != Phase::IsClosed && !is_open
             }
         };
-        (!is_right).then(|| format!("{what:?} in phase {phase:?}"))
+        (!is_right).then(|| format!("{report:?} in phase {phase:?}"))
     }
 }
 
 impl Rule for Reporters {
     fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
-        let What::Reported { producer, what } = &event.what else {
+        let EventKind::Reported { producer, report } = &event.kind else {
             return;
         };
-        if let Some(wrong) = self.told.entry(*producer).or_default().hear(what) {
+        if let Some(wrong) = self.calls.entry(*producer).or_default().note(report) {
             let text = format!("a reporter of producer {producer} is called with {wrong}");
             found.add(REPORTERS, event.at, text);
         }
     }
 
     fn step(&mut self, _: &Facts, glance: &Glance, found: &mut Found) {
-        for (producer, told) in &self.told {
+        for (producer, calls) in &self.calls {
             let metrics = glance.producers.get(*producer);
             let Some(metrics) = metrics.and_then(|it| it.metrics.as_ref()) else {
                 continue;
             };
-            let is_open = told.phase == Phase::HasBegun;
-            let mut differ = told.metrics.symmetric_difference(&metrics.names);
+            let is_open = calls.phase == Phase::HasBegun;
+            let mut differ = calls.metrics.symmetric_difference(&metrics.names);
             if let Some(name) = differ.next().filter(|_| is_open) {
                 let text = format!(
-                    "{name} is not both a metric and known to a reporter of producer {producer}: {} reported, {} metrics",
-                    told.metrics.len(),
+                    "{name} is a metric or was reported to a reporter of producer {producer}, but not both: {} reported, {} metrics",
+                    calls.metrics.len(),
                     metrics.names.len()
                 );
                 found.add(REPORTERS, glance.at, text);
@@ -95,12 +95,12 @@ impl Rule for Reporters {
     }
 
     fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
-        for (producer, told) in &self.told {
+        for (producer, calls) in &self.calls {
             let has_ended = last.producers.get(*producer);
             let has_ended = has_ended.is_some_and(|glance| glance.sender_has_ended);
             let own = facts.producers.get(*producer);
             let is_crashed = own.is_some_and(|it| it.crashed.is_some());
-            if has_ended && !is_crashed && told.phase != Phase::IsClosed {
+            if has_ended && !is_crashed && calls.phase != Phase::IsClosed {
                 let text = format!("a reporter of producer {producer} is never closed");
                 found.add(REPORTERS, last.at, text);
             }
@@ -167,9 +167,9 @@ impl Totals {
 
 impl Rule for Totals {
     fn see(&mut self, facts: &Facts, event: &Event, _: &mut Found) {
-        match &event.what {
-            What::RecordRefused { record, kind, .. } => self.note(facts, *record, kind),
-            What::CallBegins { what, .. } if what.is_transactional() => {
+        match &event.kind {
+            EventKind::RecordRefused { record, kind, .. } => self.note(facts, *record, kind),
+            EventKind::CallBegins { operation, .. } if operation.is_transactional() => {
                 self.transactional.extend(producer_of(event.who));
             }
             _ => {}
@@ -221,8 +221,8 @@ impl Rule for Totals {
     }
 }
 
-fn is(told: f64, counted: u64) -> bool {
-    (told - counted as f64).abs() < 0.5
+fn is(reported: f64, counted: u64) -> bool {
+    (reported - counted as f64).abs() < 0.5
 }
 
 /// Tests: the order of calls, and the totals.
@@ -232,11 +232,14 @@ mod tests {
     use crate::checker::MetricsGlance;
     use crate::checker::story::Story;
 
-    fn told(reports: &[Report]) -> Story {
+    fn story_of(reports: &[Report]) -> Story {
         let mut story = Story::new(Reporters::default());
-        for what in reports {
-            let what = what.clone();
-            story.world(What::Reported { producer: 0, what });
+        for report in reports {
+            let report = report.clone();
+            story.world(EventKind::Reported {
+                producer: 0,
+                report,
+            });
         }
         story
     }
@@ -267,7 +270,7 @@ mod tests {
             (vec![Context, Init, change("app-info:x"), Close], 1),
             (vec![Context, Init, Init], 1),
         ] {
-            let mut story = told(&reports);
+            let mut story = story_of(&reports);
             assert_eq!(story.found().len(), expected, "{reports:?}");
         }
     }
@@ -275,7 +278,7 @@ mod tests {
     #[test]
     fn a_reporter_that_is_never_closed_is_caught_when_its_sender_has_ended() {
         for (has_ended, expected) in [(true, 1), (false, 0)] {
-            let mut story = told(&[Report::Context, Report::Init]);
+            let mut story = story_of(&[Report::Context, Report::Init]);
             story.producer(|producer| producer.sender_has_ended = has_ended);
             assert_eq!(story.end().len(), expected);
         }
@@ -284,7 +287,7 @@ mod tests {
     #[test]
     fn metrics_that_were_not_reported_as_added_or_removed_are_caught() {
         for (names, expected) in [(["a", "b"], 0), (["a", "c"], 1)] {
-            let mut story = told(&[Report::Context, Report::Init, change("a"), change("b")]);
+            let mut story = story_of(&[Report::Context, Report::Init, change("a"), change("b")]);
             let metrics = MetricsGlance {
                 names: names.map(str::to_owned).into(),
                 ..MetricsGlance::default()

@@ -192,7 +192,7 @@ mod tests {
 
     use super::story::{acknowledged, fault, scenario};
     use super::*;
-    use crate::events::{Call, CallId, RecordId, Returned, What, Who};
+    use crate::events::{Call, CallId, EventKind, RecordId, Returned, Who};
     use crate::scenario::Fault;
 
     const THREAD: Who = Who::Thread {
@@ -207,22 +207,22 @@ mod tests {
     }
 
     impl GoodRun {
-        fn see(&mut self, who: Who, what: What) {
+        fn see(&mut self, who: Who, kind: EventKind) {
             self.events.push(Event {
                 at: self.now,
                 who,
-                what,
+                kind,
             });
         }
 
-        fn call(&mut self, call: u64, what: Call, within: Option<What>) {
+        fn call(&mut self, call: u64, operation: Call, within: Option<EventKind>) {
             let call = CallId(call);
-            self.see(THREAD, What::CallBegins { call, what });
+            self.see(THREAD, EventKind::CallBegins { call, operation });
             if let Some(within) = within {
                 self.see(THREAD, within);
             }
             let returned = Returned::Ok;
-            self.see(THREAD, What::CallEnds { call, returned });
+            self.see(THREAD, EventKind::CallEnds { call, returned });
         }
 
         fn of(batches: u64) -> Vec<Event> {
@@ -234,7 +234,7 @@ mod tests {
                 let records = batch * 10..batch * 10 + 10;
                 run.now += Duration::from_millis(1);
                 for record in records.clone().map(RecordId) {
-                    let offered = What::RecordOffered {
+                    let offered = EventKind::RecordOffered {
                         record,
                         producer: 0,
                         topic: "t".into(),
@@ -250,25 +250,25 @@ mod tests {
                     run.call(
                         record.0 * 2,
                         Call::Send(record),
-                        Some(What::RecordTaken { record }),
+                        Some(EventKind::RecordAccepted { record }),
                     );
                 }
                 for _ in 0..20 {
                     run.now += Duration::from_micros(500);
-                    let step = What::SenderStep {
+                    let step = EventKind::SenderStep {
                         waits: true,
                         until: None,
                     };
                     run.see(Who::Sender(0), step);
                 }
-                let request = What::Request {
+                let request = EventKind::Request {
                     api: "Produce",
                     version: 9,
                     bytes: 1_000,
                     fate: "NONE".into(),
                 };
                 run.see(Who::Broker(0), request);
-                let appended = What::Appended {
+                let appended = EventKind::Appended {
                     topic: "t".into(),
                     incarnation: 1,
                     partition: 0,
@@ -285,21 +285,21 @@ mod tests {
                 run.see(Who::Broker(0), appended);
                 for record in records.clone().map(RecordId) {
                     let outcome = acknowledged("t", 0, record.0 as i64);
-                    let code = What::UserCode {
-                        what: "callback",
+                    let code = EventKind::UserCode {
+                        piece: "callback",
                         act: String::new(),
                     };
                     run.see(Who::Sender(0), code);
-                    run.see(Who::Sender(0), What::CallbackRan { record, outcome });
+                    run.see(Who::Sender(0), EventKind::CallbackRan { record, outcome });
                 }
                 for record in records.map(RecordId) {
                     let outcome = acknowledged("t", 0, record.0 as i64);
-                    let told = What::FutureTold { record, outcome };
+                    let reported = EventKind::FutureReported { record, outcome };
                     let get = Call::Get {
                         record,
                         timeout: None,
                     };
-                    run.call(record.0 * 2 + 1, get, Some(told));
+                    run.call(record.0 * 2 + 1, get, Some(reported));
                 }
             }
             run.call(u64::MAX, Call::Close { timeout: None }, None);
@@ -349,12 +349,12 @@ mod tests {
             // Reads of a future, sender steps, user code and requests may be missing. A call whose beginning is missing
             // does not exist for the checker.
             let may_be_missing = matches!(
-                events[left_out].what,
-                What::SenderStep { .. }
-                    | What::UserCode { .. }
-                    | What::Request { .. }
-                    | What::CallBegins { .. }
-                    | What::FutureTold { .. }
+                events[left_out].kind,
+                EventKind::SenderStep { .. }
+                    | EventKind::UserCode { .. }
+                    | EventKind::Request { .. }
+                    | EventKind::CallBegins { .. }
+                    | EventKind::FutureReported { .. }
             );
             assert_eq!(is_seen, !may_be_missing, "without {:?}", events[left_out]);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::facts::{Facts, RecordFacts};
 use super::logs::TopicId;
 use super::{Found, Glance, Rule};
-use crate::events::{Call, Event, Outcome, ProducerIndex, Returned, What};
+use crate::events::{Call, Event, EventKind, Outcome, ProducerIndex, Returned};
 
 /// A time-out error comes no earlier than its time-out.
 ///
@@ -18,7 +18,7 @@ use crate::events::{Call, Event, Outcome, ProducerIndex, Returned, What};
 #[derive(Default)]
 pub(super) struct NotEarly {
     /// Whether each producer has split a batch.
-    divides: Vec<bool>,
+    splits: Vec<bool>,
     /// For each producer and topic, the time at which records last failed with a time-out that was found correct.
     checked: BTreeMap<(ProducerIndex, TopicId), Duration>,
 }
@@ -27,8 +27,8 @@ const RULE: &str = "too soon";
 
 impl Rule for NotEarly {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        match &event.what {
-            What::CallEnds {
+        match &event.kind {
+            EventKind::CallEnds {
                 returned: Returned::Error { kind, .. },
                 ..
             } => {
@@ -36,7 +36,7 @@ impl Rule for NotEarly {
                     return;
                 };
                 let is_time = kind.contains("MetadataTimeout") || kind.contains("BufferExhausted");
-                let waits = matches!(call.what, Call::Send(_) | Call::PartitionsFor { .. });
+                let waits = matches!(call.operation, Call::Send(_) | Call::PartitionsFor { .. });
                 let producer = call.producer.and_then(|it| facts.producers.get(it));
                 let Some(producer) = producer.filter(|_| is_time && waits) else {
                     return;
@@ -46,17 +46,17 @@ impl Rule for NotEarly {
                     let text = format!(
                         "{} ({:?}) timed out after {waited:?}, and max.block.ms={}: {kind}",
                         call.id,
-                        call.what,
+                        call.operation,
                         producer.settings.max_block.as_millis()
                     );
                     found.add(RULE, event.at, text);
                 }
             }
-            What::CallbackRan {
+            EventKind::CallbackRan {
                 record,
                 outcome: Outcome::Failed(failure),
             }
-            | What::FutureTold {
+            | EventKind::FutureReported {
                 record,
                 outcome: Outcome::Failed(failure),
             } if failure.kind == "DeliveryTimeout" => {
@@ -69,9 +69,9 @@ impl Rule for NotEarly {
     }
 
     fn step(&mut self, _: &Facts, glance: &Glance, _: &mut Found) {
-        self.divides.resize(glance.producers.len(), false);
-        for (divides, producer) in self.divides.iter_mut().zip(&glance.producers) {
-            *divides |= producer.snapshot.is_some_and(|it| it.batches_split > 0);
+        self.splits.resize(glance.producers.len(), false);
+        for (splits, producer) in self.splits.iter_mut().zip(&glance.producers) {
+            *splits |= producer.snapshot.is_some_and(|it| it.batches_split > 0);
         }
     }
 }
@@ -89,11 +89,11 @@ impl NotEarly {
         if self.checked.get(&place) == Some(&done) {
             return;
         }
-        let divides = self.divides.get(record.producer) == Some(&true);
+        let splits = self.splits.get(record.producer) == Some(&true);
         let is_old = |other: &RecordFacts| {
             let is_fellow = (other.producer, other.topic) == place;
             let is_open =
-                divides || other.done.is_none_or(|other| other >= done) || failed_so(other);
+                splits || other.done.is_none_or(|other| other >= done) || failed_so(other);
             let offered = other.offered.at;
             is_fellow && is_open && done.saturating_sub(offered) + TICK >= settings.delivery_timeout
         };
@@ -161,17 +161,17 @@ mod tests {
             }
             story.at_ms(400).send(0, "t", 0);
             story.at_ms(400 + after_ms).glance(&[0, 1]);
-            story.told(0, failed("t-0: too late", false));
+            story.reported(0, failed("t-0: too late", false));
             assert_eq!(story.found().len(), expected, "{is_older} {after_ms}");
         }
     }
 
     #[test]
     fn an_older_completed_record_shares_the_batch_only_if_it_failed_too_or_the_batch_was_split() {
-        for (fails, divides, expected) in [(false, false, 1), (true, false, 0), (false, true, 0)] {
+        for (fails, splits, expected) in [(false, false, 1), (true, false, 0), (false, true, 0)] {
             let mut story = Story::with(NotEarly::default(), SHORT, &[]);
             story.send(1, "t", 0);
-            if divides {
+            if splits {
                 story.snapshot(|it| it.batches_split = 1);
             }
             story.glance(&[]);
@@ -180,11 +180,13 @@ mod tests {
             } else {
                 acknowledged("t", 0, 0)
             };
-            story.at_ms(1_100).told(1, outcome);
+            story.at_ms(1_100).reported(1, outcome);
             story.found();
             story.at_ms(1_101).send(0, "t", 0);
-            story.at_ms(1_200).told(0, failed("t-0: too late", false));
-            assert_eq!(story.found().len(), expected, "{fails} {divides}");
+            story
+                .at_ms(1_200)
+                .reported(0, failed("t-0: too late", false));
+            assert_eq!(story.found().len(), expected, "{fails} {splits}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, RecordFacts, is_final};
 use super::{Found, Rule};
-use crate::events::{Event, Outcome, What};
+use crate::events::{Event, EventKind, Outcome};
 
 /// The rule is checked when a record is refused or fails, and at each write.
 ///
@@ -14,8 +14,8 @@ const RULE: &str = "not written";
 
 impl Rule for NotWritten {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        match &event.what {
-            What::Appended { records, .. } => {
+        match &event.kind {
+            EventKind::Appended { records, .. } => {
                 for record in records.iter().filter_map(|record| facts.record(*record)) {
                     let is_final =
                         record.refused.is_some() || is_called_so(record.outcome.as_ref());
@@ -26,8 +26,9 @@ impl Rule for NotWritten {
                     }
                 }
             }
-            What::RecordRefused { record, .. } => check(facts, *record, event, found),
-            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome }
+            EventKind::RecordRefused { record, .. } => check(facts, *record, event, found),
+            EventKind::FutureReported { record, outcome }
+            | EventKind::CallbackRan { record, outcome }
                 if is_called_so(Some(outcome)) =>
             {
                 check(facts, *record, event, found);
@@ -73,7 +74,7 @@ mod tests {
         let mut story = Story::new(NotWritten);
         story.send(0, "t", 0);
         story.append("t", 0, 0, &[0]);
-        story.told(0, failed("t-0: refused", false));
+        story.reported(0, failed("t-0: refused", false));
         assert_eq!(story.found().len(), 1);
         let mut story = Story::new(NotWritten);
         story.send(0, "t", 0);
@@ -92,9 +93,9 @@ mod tests {
         let mut story = Story::new(NotWritten);
         story.send(0, "t", 0);
         story.append("t", 0, 0, &[0]);
-        story.told(0, failed("t-0: lost", true));
+        story.reported(0, failed("t-0: lost", true));
         story.send(1, "t", 0);
-        story.told(1, failed("t-0: expired", false));
+        story.reported(1, failed("t-0: expired", false));
         assert_eq!(story.found(), [""; 0]);
     }
 
@@ -112,7 +113,7 @@ mod tests {
             story.begins(0);
             story.send(0, "t", 0);
             story.append("t", 0, 0, &[0]);
-            story.told(0, failed("t-0: refused", false));
+            story.reported(0, failed("t-0: refused", false));
             assert_eq!(story.found().len(), expected, "{topic} {code} {after}");
         }
     }

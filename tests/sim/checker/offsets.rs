@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::facts::Facts;
-use super::transactions::{OffsetsCall, Told, Transaction, is_lied_about, is_lost};
+use super::transactions::{KnownEnd, OffsetsCall, Transaction, is_lied_about, is_lost};
 use super::transactions::{has_held_back, is_beyond_promise, seen};
 use super::{Found, Glance, Rule};
-use crate::events::{Event, What};
+use crate::events::{Event, EventKind};
 
 /// Each call commits an offset of its own, so a committed offset identifies its call.
 ///
@@ -35,7 +35,7 @@ const RULE: &str = "offsets";
 
 impl Rule for OffsetsAgree {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        let What::OffsetsCommitted { group, offsets, .. } = &event.what else {
+        let EventKind::OffsetsCommitted { group, offsets, .. } = &event.kind else {
             return;
         };
         for (topic, partition, offset) in offsets {
@@ -62,10 +62,10 @@ impl Rule for OffsetsAgree {
             if is_beyond_promise(facts, transaction) {
                 continue;
             }
-            let expected = match transaction.told {
-                Told::Committed => Some(true),
-                Told::NotCommitted => Some(false),
-                Told::InDoubt => is_seen(facts, transaction),
+            let expected = match transaction.known_end {
+                KnownEnd::Committed => Some(true),
+                KnownEnd::NotCommitted => Some(false),
+                KnownEnd::InDoubt => is_seen(facts, transaction),
             };
             let Some(expected) = expected else {
                 continue;
@@ -81,8 +81,11 @@ impl Rule for OffsetsAgree {
                         .any(|later| gives(later, call, topic, *partition));
                     let is_wrong = if expected {
                         let replaces =
-                            |it: &Committed| it.event > transaction.begun && is_late(facts, *it);
-                        call.is_taken && is_last && !is_there && !committed.iter().any(replaces)
+                            |it: &Committed| it.event > transaction.began && is_late(facts, *it);
+                        call.has_succeeded
+                            && is_last
+                            && !is_there
+                            && !committed.iter().any(replaces)
                     } else {
                         own.is_some_and(|own| !is_late(facts, *own))
                     };
@@ -122,7 +125,7 @@ fn is_late(facts: &Facts, committed: Committed) -> bool {
     own.is_some_and(|own| {
         known().any(|other| {
             other.producer == own.producer
-                && (own.begun + 1..committed.event).contains(&other.begun)
+                && (own.began + 1..committed.event).contains(&other.began)
         })
     })
 }

@@ -3,7 +3,7 @@
 use super::facts::{Facts, RecordFacts};
 use super::logs::Stored;
 use super::{Found, Rule};
-use crate::events::{Event, What};
+use crate::events::{Event, EventKind};
 
 /// A second copy of a record while the first still exists is a duplicate, in the same log or in any other. The only
 /// exception is a copy in a topic of a cluster that another cluster has replaced.
@@ -24,7 +24,7 @@ const RULE: &str = "once";
 
 impl Rule for Once {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        let What::Appended { records, .. } = &event.what else {
+        let EventKind::Appended { records, .. } = &event.kind else {
             return;
         };
         for record in records.iter().filter_map(|record| facts.record(*record)) {
@@ -88,12 +88,12 @@ pub(super) struct TakenForAnother;
 
 impl Rule for TakenForAnother {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        let What::Duplicate {
+        let EventKind::Duplicate {
             topic,
             partition,
             base_offset,
             records,
-        } = &event.what
+        } = &event.kind
         else {
             return;
         };
@@ -217,7 +217,7 @@ mod tests {
         story.send(0, "t", 0);
         story.send(1, "t", 0);
         story.append("t", 0, 0, &[0]);
-        let duplicate = |record| What::Duplicate {
+        let duplicate = |record| EventKind::Duplicate {
             topic: "t".into(),
             partition: 0,
             base_offset: 0,

@@ -7,7 +7,7 @@ use super::facts::{Facts, RecordFacts};
 use super::logs::LogId;
 use super::settings::Settings;
 use super::{Found, Glance, Rule};
-use crate::events::{Event, Outcome, ProducerIndex, RecordId, What, Who};
+use crate::events::{Event, EventKind, Outcome, ProducerIndex, RecordId, Who};
 use crate::scenario::Fault;
 
 /// The rule applies within one log, to records sent outside of user code: a record that user code sends inside another
@@ -32,7 +32,7 @@ pub(super) struct Order {
     /// Late records whose outcome decides whether they are a violation.
     open: Vec<Late>,
     /// Whether a broker has refused a batch as too large.
-    is_divided: bool,
+    is_split: bool,
 }
 
 /// A record that was written after a record that the same thread sent later.
@@ -46,16 +46,16 @@ const RULE: &str = "order";
 
 impl Rule for Order {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        match &event.what {
-            What::Appended { records, .. } => {
+        match &event.kind {
+            EventKind::Appended { records, .. } => {
                 for record in records.iter().filter_map(|record| facts.record(*record)) {
                     self.written(facts, record, event, found);
                 }
             }
-            What::Request { fate, .. } => {
-                self.is_divided |= fate.contains("MESSAGE_TOO_LARGE");
+            EventKind::Request { fate, .. } => {
+                self.is_split |= fate.contains("MESSAGE_TOO_LARGE");
             }
-            What::Truncated {
+            EventKind::Truncated {
                 topic,
                 incarnation,
                 partition,
@@ -119,10 +119,10 @@ impl Order {
             "{} of {}-{} was written at {} after {last}, which the same thread sent after it",
             record.id, record.topic_name, log.partition, copy.offset
         );
-        let is_divided = self.is_divided && settings.in_flight > 1;
+        let is_split = self.is_split && settings.in_flight > 1;
         match promise(facts, settings) {
             Promise::None => {}
-            Promise::UnlessGivenUp if is_divided => {}
+            Promise::UnlessGivenUp if is_split => {}
             Promise::Always => {
                 let from = record.offered.event;
                 let is_excused =
@@ -305,7 +305,7 @@ mod tests {
         ] {
             let mut story = turned(two(ONE, &[]));
             assert_eq!(story.found().len(), 0);
-            story.told(0, outcome);
+            story.reported(0, outcome);
             assert_eq!(story.end().len(), expected);
         }
     }
@@ -324,11 +324,11 @@ mod tests {
                 story.begins(0);
             }
             let mut story = turned(story);
-            story.told(0, acknowledged("t", 0, 1));
+            story.reported(0, acknowledged("t", 0, 1));
             assert_eq!(story.end().len(), expected, "{begins}");
         }
         let mut story = turned(two(&[("enable.idempotence", "false")], &[]));
-        story.told(0, acknowledged("t", 0, 1));
+        story.reported(0, acknowledged("t", 0, 1));
         assert_eq!(story.end(), [""; 0]);
     }
 

@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, is_final};
 use super::{Found, Glance, Moment, Rule};
-use crate::events::{Event, What};
+use crate::events::{Event, EventKind};
 
 /// Future and callback report the same outcome. At the end all outcomes are reported. Whenever nothing is left to send,
 /// the producer has counted each accepted record as acknowledged or failed; it may also have counted records whose send
@@ -17,8 +17,8 @@ const RULE: &str = "outcomes";
 
 impl Rule for Outcomes {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        let (What::FutureTold { record, outcome } | What::CallbackRan { record, outcome }) =
-            &event.what
+        let (EventKind::FutureReported { record, outcome }
+        | EventKind::CallbackRan { record, outcome }) = &event.kind
         else {
             return;
         };
@@ -50,11 +50,11 @@ impl Rule for Outcomes {
                 continue;
             };
             let counted = snapshot.records_acknowledged + snapshot.records_failed;
-            let most = own.taken + facts.sends_in_progress(index).count() as u64;
-            if !(own.taken..=most).contains(&counted) {
+            let most = own.accepted + facts.sends_in_progress(index).count() as u64;
+            if !(own.accepted..=most).contains(&counted) {
                 let text = format!(
                     "producer {index} accepted {} records and counted {counted} as acknowledged or failed",
-                    own.taken
+                    own.accepted
                 );
                 found.add(RULE, glance.at, text);
             }
@@ -62,18 +62,22 @@ impl Rule for Outcomes {
     }
 
     fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
-        let mut unsaid: Vec<_> = facts.producers.iter().map(|it| it.unsaid).collect();
+        let mut unidentified_reads: Vec<_> = facts
+            .producers
+            .iter()
+            .map(|it| it.unidentified_reads)
+            .collect();
         for record in facts
             .records()
             .filter(|record| !facts.is_of_crashed(record))
         {
-            let is_open = record.taken.is_some() && record.done.is_none();
+            let is_open = record.accepted.is_some() && record.done.is_none();
             if is_open && record.has_observer() {
-                if let Some(unsaid) = unsaid
+                if let Some(unidentified_reads) = unidentified_reads
                     .get_mut(record.producer)
-                    .filter(|unsaid| **unsaid > 0 && !record.has_callback)
+                    .filter(|unidentified_reads| **unidentified_reads > 0 && !record.has_callback)
                 {
-                    *unsaid -= 1;
+                    *unidentified_reads -= 1;
                     continue;
                 }
                 let text = format!(
@@ -82,7 +86,7 @@ impl Rule for Outcomes {
                 );
                 found.add(RULE, last.at, text);
             }
-            if record.taken.is_none() && record.refused.is_none() {
+            if record.accepted.is_none() && record.refused.is_none() {
                 let text = format!("{} was neither accepted nor refused", record.id);
                 found.add(RULE, last.at, text);
             }
@@ -99,9 +103,9 @@ mod tests {
     fn unchanged_outcomes_pass() {
         let mut story = Story::new(Outcomes);
         story.send_calling(0, "t", 0);
-        story.told(0, failed("t-0: not yet", true).kind("Pending"));
+        story.reported(0, failed("t-0: not yet", true).kind("Pending"));
         story.ran(0, acknowledged("t", 0, 0));
-        story.told(0, acknowledged("t", 0, 0));
+        story.reported(0, acknowledged("t", 0, 0));
         story.send(1, "t", 0);
         story.drop_future(1);
         story.refuse(2, "t", 0);
@@ -117,7 +121,7 @@ mod tests {
         let mut story = Story::new(Outcomes);
         story.send_calling(0, "t", 0);
         story.ran(0, acknowledged("t", 0, 0));
-        story.told(0, acknowledged("t", 0, 1));
+        story.reported(0, acknowledged("t", 0, 1));
         assert_eq!(story.found().len(), 1);
         let mut story = Story::new(Outcomes);
         story.send(0, "t", 0);
@@ -133,8 +137,8 @@ mod tests {
             let mut story = Story::new(Outcomes);
             story.send(0, "t", 0);
             story.send(1, "t", 0);
-            story.sender(What::UserCode {
-                what: "callback",
+            story.sender(EventKind::UserCode {
+                piece: "callback",
                 act: act.into(),
             });
             assert_eq!(story.end().len(), expected, "{act}");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::Facts;
 use super::{Found, Rule};
-use crate::events::{Event, RecordId, What};
+use crate::events::{Event, EventKind, RecordId};
 use crate::scenario::{Fault, Scenario};
 
 /// A record with a key and without a partition of its own is in the partition that Kafka's default partitioner chooses:
@@ -63,8 +63,8 @@ impl Placement {
 
 impl Rule for Placement {
     fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
-        match &event.what {
-            What::RecordOffered {
+        match &event.kind {
+            EventKind::RecordOffered {
                 record,
                 producer,
                 partition: None,
@@ -73,7 +73,7 @@ impl Rule for Placement {
             } if self.producers.get(*producer) == Some(&true) => {
                 self.hashes.insert(*record, murmur2(key) & 0x7fff_ffff);
             }
-            What::Appended {
+            EventKind::Appended {
                 topic,
                 partition,
                 records,

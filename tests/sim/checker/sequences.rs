@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::facts::{Facts, RecordFacts};
 use super::logs::{Batch, LogId, TopicId};
 use super::{Found, Glance, Rule};
-use crate::events::{Event, Outcome, What};
+use crate::events::{Event, EventKind, Outcome};
 
 /// The batch that this event has written; `None` if it has no sequence number.
 fn numbered<'f>(facts: &'f Facts, event: &Event) -> Option<&'f Batch> {
-    match event.what {
-        What::Appended { producer_id, .. } if producer_id >= 0 => facts.logs.batches.last(),
+    match event.kind {
+        EventKind::Appended { producer_id, .. } if producer_id >= 0 => facts.logs.batches.last(),
         _ => None,
     }
 }
@@ -38,10 +38,10 @@ pub(super) struct Gapless {
     firsts: Vec<First>,
     /// The next number, and the event that wrote the last one. By topic, partition, producer id and epoch; then by
     /// incarnation of the topic.
-    next: BTreeMap<Line, BTreeMap<u64, (i32, u64)>>,
+    next: BTreeMap<SequenceKey, BTreeMap<u64, (i32, u64)>>,
 }
 
-type Line = (TopicId, i32, i64, i16);
+type SequenceKey = (TopicId, i32, i64, i16);
 
 /// A first number other than 0.
 struct First {
@@ -56,7 +56,7 @@ impl First {
     fn may_follow(&self, facts: &Facts, record: &RecordFacts) -> bool {
         let batch = &facts.logs.batches[self.batch];
         let owner = facts.owners.get(&batch.producer_id).copied().flatten();
-        let is_there = || {
+        let has_copies_elsewhere = || {
             let mut copies = record.copies.iter();
             record.partition.is_none()
                 && !record.copies.is_empty()
@@ -64,8 +64,8 @@ impl First {
                     .any(|copy| facts.logs.batches[copy.batch].log.partition == batch.log.partition)
         };
         let is_elsewhere =
-            record.partition.is_some_and(|it| it != batch.log.partition) || is_there();
-        let is_before = record.taken.is_some() && record.offered.event < batch.written;
+            record.partition.is_some_and(|it| it != batch.log.partition) || has_copies_elsewhere();
+        let is_before = record.accepted.is_some() && record.offered.event < batch.written;
         // Successive producers with one transactional id share their producer id.
         let is_own = owner.is_none_or(|owner| {
             owner == record.producer || facts.transactions.are_of_one_id(owner, record.producer)
@@ -220,7 +220,7 @@ mod tests {
         let mut story = Story::new(Gapless::default());
         story.send(0, "t", 0);
         story.append_as("t", 0, 0, &[1], (7, 0, 1), 0);
-        story.told(0, failed("t-0: lost", true));
+        story.reported(0, failed("t-0: lost", true));
         assert_eq!(story.end(), [""; 0]);
     }
 
@@ -234,7 +234,7 @@ mod tests {
             } else {
                 story.append_as("t", 0, 0, &[1], (7, 0, 1), 0);
             }
-            story.told(0, failed("t-0: refused", false));
+            story.reported(0, failed("t-0: refused", false));
             assert_eq!(story.end().len(), usize::from(!transactional));
         }
     }
@@ -253,7 +253,7 @@ mod tests {
             if let Some(committed) = committed {
                 story.marker("t", 0, 2, committed);
             }
-            story.told(0, failed("t: refused", false));
+            story.reported(0, failed("t: refused", false));
             assert_eq!(story.end().len(), expected, "{partition} {committed:?}");
         }
     }

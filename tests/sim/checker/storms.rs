@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::facts::{Facts, producer_of};
 use super::{Found, Glance, Rule};
-use crate::events::{Event, ProducerIndex, What, Who};
+use crate::events::{Event, EventKind, ProducerIndex, Who};
 use crate::scenario::{Fault, Scenario, TimedFault};
 
 /// Token bucket: a rate per second, and a burst.
@@ -89,12 +89,12 @@ impl Requests {
             } else {
                 settings.in_flight.clamp(2, 50)
             };
-            let divided = if settings.max_request_size < SMALL {
+            let pieces = if settings.max_request_size < SMALL {
                 partitions
             } else {
                 1
             };
-            100 * at_once * divided.max(1)
+            100 * at_once * pieces.max(1)
         });
         let until_healed = |at: u64, lasts: Option<u64>| {
             lasts.unwrap_or_else(|| scenario.heal_at_ms.saturating_sub(at))
@@ -127,9 +127,9 @@ impl Requests {
 
 impl Rule for Requests {
     fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
-        match (&event.what, event.who) {
-            (What::RecordTaken { .. }, _) => self.records += 3.0,
-            (What::Request { api, .. }, Who::Broker(node)) => {
+        match (&event.kind, event.who) {
+            (EventKind::RecordAccepted { .. }, _) => self.records += 3.0,
+            (EventKind::Request { api, .. }, Who::Broker(node)) => {
                 let rate = self.rate(api);
                 let gathers = self.gathers;
                 let new = || (Bucket::new(rate, rate * gathers + 50.0), 0.0);
@@ -216,7 +216,7 @@ impl Rule for Spinning {
             progress: 0,
             bucket: self.new.clone(),
         });
-        let What::SenderStep { waits, until } = event.what else {
+        let EventKind::SenderStep { waits, until } = event.kind else {
             steps.in_row = 0;
             steps.bucket.earn(10.0);
             return;
@@ -266,8 +266,8 @@ mod tests {
     use crate::checker::story::{Story, fault, scenario};
     use crate::scenario::WrongCertificate;
 
-    fn request(api: &'static str) -> What {
-        What::Request {
+    fn request(api: &'static str) -> EventKind {
+        EventKind::Request {
             api,
             version: 1,
             bytes: 10,
@@ -329,8 +329,8 @@ mod tests {
         }
     }
 
-    fn step(waits: bool, until_ms: Option<u64>) -> What {
-        What::SenderStep {
+    fn step(waits: bool, until_ms: Option<u64>) -> EventKind {
+        EventKind::SenderStep {
             waits,
             until: until_ms.map(Duration::from_millis),
         }

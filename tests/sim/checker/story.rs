@@ -8,7 +8,7 @@ use kafka_producer::internals::simulation::Coordinated;
 
 use super::{Checker, Glance, Moment, ProducerGlance, Rule};
 use crate::events::{
-    Call, CallId, Event, Failure, Outcome, ProducerIndex, RecordId, Returned, What, Who,
+    Call, CallId, Event, EventKind, Failure, Outcome, ProducerIndex, RecordId, Returned, Who,
 };
 use crate::scenario::{
     Api, Begins, Behaviour, Brokers, Fault, Network, Plugins, Producer, Scenario, TimedFault, Topic,
@@ -126,7 +126,7 @@ pub(super) struct Story {
     incarnation: u64,
     calls: u64,
     shown: usize,
-    looks: bool,
+    polls_futures: bool,
 }
 
 const THREAD: Who = Who::Thread {
@@ -160,7 +160,7 @@ impl Story {
             incarnation: 1,
             calls: 0,
             shown: 0,
-            looks: true,
+            polls_futures: true,
         }
     }
 
@@ -193,39 +193,39 @@ impl Story {
         self
     }
 
-    pub(super) fn see(&mut self, who: Who, what: What) {
+    pub(super) fn see(&mut self, who: Who, kind: EventKind) {
         self.checker.see(&Event {
             at: self.now,
             who,
-            what,
+            kind,
         });
     }
 
-    pub(super) fn world(&mut self, what: What) {
-        self.see(Who::World, what);
+    pub(super) fn world(&mut self, kind: EventKind) {
+        self.see(Who::World, kind);
     }
 
-    pub(super) fn broker(&mut self, what: What) {
-        self.see(Who::Broker(0), what);
+    pub(super) fn broker(&mut self, kind: EventKind) {
+        self.see(Who::Broker(0), kind);
     }
 
-    pub(super) fn sender(&mut self, what: What) {
-        self.see(Who::Sender(0), what);
+    pub(super) fn sender(&mut self, kind: EventKind) {
+        self.see(Who::Sender(0), kind);
     }
 
-    pub(super) fn thread(&mut self, what: What) {
-        self.see(THREAD, what);
+    pub(super) fn thread(&mut self, kind: EventKind) {
+        self.see(THREAD, kind);
     }
 
     pub(super) fn begins(&mut self, fault: usize) {
-        self.world(What::FaultBegins { fault });
+        self.world(EventKind::FaultBegins { fault });
     }
 
     /// Takes a snapshot in which these records have become complete.
     pub(super) fn glance(&mut self, done: &[u64]) {
         self.glance.at = self.now;
         let done = done.iter().copied().map(RecordId).collect();
-        self.glance.done = self.looks.then_some(done);
+        self.glance.done = self.polls_futures.then_some(done);
         self.checker.step(&self.glance);
         self.glance.done = None;
     }
@@ -245,8 +245,8 @@ impl Story {
     }
 
     /// From here on the snapshots do not report complete futures.
-    pub(super) fn look_away(&mut self) {
-        self.looks = false;
+    pub(super) fn stop_polling_futures(&mut self) {
+        self.polls_futures = false;
     }
 
     pub(super) fn offer(
@@ -261,7 +261,7 @@ impl Story {
             producer,
             thread: 0,
         };
-        let offered = What::RecordOffered {
+        let offered = EventKind::RecordOffered {
             record: RecordId(record),
             producer,
             topic: topic.into(),
@@ -285,7 +285,7 @@ impl Story {
     ) {
         self.see(
             THREAD,
-            What::RecordOffered {
+            EventKind::RecordOffered {
                 record: RecordId(record),
                 producer: 0,
                 topic: topic.into(),
@@ -310,7 +310,7 @@ impl Story {
     ) {
         self.see(
             THREAD,
-            What::RecordOffered {
+            EventKind::RecordOffered {
                 record: RecordId(record),
                 producer: 0,
                 topic: topic.into(),
@@ -327,16 +327,19 @@ impl Story {
     }
 
     /// Writes a batch of records with given contents and timestamps.
-    pub(super) fn append_with(&mut self, topic: &str, partition: i32, told: &[(u64, u64, i64)]) {
+    pub(super) fn append_with(&mut self, topic: &str, partition: i32, stored: &[(u64, u64, i64)]) {
         let incarnation = self.incarnation;
-        self.broker(What::Appended {
+        self.broker(EventKind::Appended {
             topic: topic.into(),
             incarnation,
             partition,
             base_offset: 0,
-            records: told.iter().map(|(record, ..)| RecordId(*record)).collect(),
-            contents: told.iter().map(|(_, contents, _)| *contents).collect(),
-            timestamps: told.iter().map(|(.., timestamp)| *timestamp).collect(),
+            records: stored
+                .iter()
+                .map(|(record, ..)| RecordId(*record))
+                .collect(),
+            contents: stored.iter().map(|(_, contents, _)| *contents).collect(),
+            timestamps: stored.iter().map(|(.., timestamp)| *timestamp).collect(),
             producer_id: -1,
             epoch: -1,
             sequence: -1,
@@ -346,7 +349,7 @@ impl Story {
     }
 
     pub(super) fn take(&mut self, record: u64) {
-        self.thread(What::RecordTaken {
+        self.thread(EventKind::RecordAccepted {
             record: RecordId(record),
         });
     }
@@ -387,7 +390,7 @@ impl Story {
     }
 
     fn refused_as(&mut self, record: u64, kind: &str) {
-        self.thread(What::RecordRefused {
+        self.thread(EventKind::RecordRefused {
             record: RecordId(record),
             kind: kind.into(),
             text: "why".into(),
@@ -399,23 +402,23 @@ impl Story {
         self.refused_as(record, kind);
     }
 
-    pub(super) fn told(&mut self, record: u64, outcome: Outcome) {
-        self.thread(What::FutureTold {
+    pub(super) fn reported(&mut self, record: u64, outcome: Outcome) {
+        self.thread(EventKind::FutureReported {
             record: RecordId(record),
             outcome,
         });
     }
 
     pub(super) fn ran(&mut self, record: u64, outcome: Outcome) {
-        self.sender(What::CallbackRan {
+        self.sender(EventKind::CallbackRan {
             record: RecordId(record),
             outcome,
         });
     }
 
     pub(super) fn user_code_takes(&mut self, millis: u64) {
-        self.sender(What::UserCode {
-            what: "callback",
+        self.sender(EventKind::UserCode {
+            piece: "callback",
             act: format!("TakesMs({millis})"),
         });
         self.now += Duration::from_millis(millis);
@@ -428,15 +431,15 @@ impl Story {
         self.ends(call, Returned::Ok);
     }
 
-    pub(super) fn call(&mut self, what: Call) -> CallId {
+    pub(super) fn call(&mut self, operation: Call) -> CallId {
         let call = CallId(self.calls);
         self.calls += 1;
-        self.thread(What::CallBegins { call, what });
+        self.thread(EventKind::CallBegins { call, operation });
         call
     }
 
     pub(super) fn ends(&mut self, call: CallId, returned: Returned) {
-        self.thread(What::CallEnds { call, returned });
+        self.thread(EventKind::CallEnds { call, returned });
     }
 
     /// Writes a batch without a sequence number.
@@ -454,7 +457,7 @@ impl Story {
         digest: u64,
     ) {
         let incarnation = self.incarnation;
-        self.broker(What::Appended {
+        self.broker(EventKind::Appended {
             topic: topic.into(),
             incarnation,
             partition,
@@ -472,7 +475,7 @@ impl Story {
 
     pub(super) fn truncated(&mut self, topic: &str, partition: i32, from_offset: i64) {
         let incarnation = self.incarnation;
-        self.broker(What::Truncated {
+        self.broker(EventKind::Truncated {
             topic: topic.into(),
             incarnation,
             partition,
@@ -484,7 +487,7 @@ impl Story {
     pub(super) fn gone(&mut self, topic: &str) {
         let incarnation = self.incarnation;
         self.incarnation += 1;
-        self.broker(What::TopicGone {
+        self.broker(EventKind::TopicGone {
             topic: topic.into(),
             incarnation,
         });
@@ -525,7 +528,7 @@ pub(super) trait Transactional {
 
     fn marker(&mut self, topic: &str, partition: i32, offset: i64, committed: bool);
 
-    fn coordinated(&mut self, did: Coordinated);
+    fn coordinated(&mut self, change: Coordinated);
 
     fn coordinator_ends(&mut self);
 
@@ -587,15 +590,15 @@ impl Transactional for Story {
         };
         let call = CallId(self.calls);
         self.calls += 1;
-        let what = Call::InitTransactions { timeout: None };
-        self.see(who, What::CallBegins { call, what });
+        let operation = Call::InitTransactions { timeout: None };
+        self.see(who, EventKind::CallBegins { call, operation });
         let returned = Returned::Ok;
-        self.see(who, What::CallEnds { call, returned });
+        self.see(who, EventKind::CallEnds { call, returned });
     }
 
     fn append_in_transaction(&mut self, topic: &str, partition: i32, base: i64, records: &[u64]) {
         let incarnation = self.incarnation;
-        self.broker(What::Appended {
+        self.broker(EventKind::Appended {
             topic: topic.into(),
             incarnation,
             partition,
@@ -613,7 +616,7 @@ impl Transactional for Story {
 
     fn marker(&mut self, topic: &str, partition: i32, offset: i64, committed: bool) {
         let incarnation = self.incarnation;
-        self.broker(What::Marker {
+        self.broker(EventKind::Marker {
             topic: topic.into(),
             incarnation,
             partition,
@@ -624,12 +627,12 @@ impl Transactional for Story {
         });
     }
 
-    fn coordinated(&mut self, did: Coordinated) {
-        self.broker(What::Coordinated {
+    fn coordinated(&mut self, change: Coordinated) {
+        self.broker(EventKind::Coordinated {
             transactional_id: "x".into(),
             producer_id: 7,
             epoch: 0,
-            did,
+            change,
         });
     }
 
@@ -638,7 +641,7 @@ impl Transactional for Story {
     }
 
     fn offset_committed(&mut self, group: &str, topic: &str, partition: i32, offset: i64) {
-        self.broker(What::OffsetsCommitted {
+        self.broker(EventKind::OffsetsCommitted {
             group: group.into(),
             producer_id: 7,
             offsets: vec![(topic.into(), partition, offset)],

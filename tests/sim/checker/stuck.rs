@@ -2,13 +2,13 @@
 
 use super::facts::Facts;
 use super::{Found, Rule};
-use crate::events::{Event, What};
+use crate::events::{Event, EventKind};
 
 pub(super) struct Stuck;
 
 impl Rule for Stuck {
     fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
-        if let What::Stuck { why } = &event.what {
+        if let EventKind::Stuck { why } = &event.kind {
             found.add("stuck", event.at, format!("the run does not end: {why}"));
         }
     }
@@ -19,7 +19,7 @@ pub(super) struct Panicked;
 
 impl Rule for Panicked {
     fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
-        if let What::LogLine { text, .. } = &event.what {
+        if let EventKind::LogLine { text, .. } = &event.kind {
             if text.contains("the sender panicked") {
                 found.add("panic", event.at, text.clone());
             }
@@ -35,13 +35,13 @@ mod tests {
     #[test]
     fn a_sender_that_panics_is_caught() {
         let mut story = Story::new(Panicked);
-        story.world(What::LogLine {
+        story.world(EventKind::LogLine {
             level: log::Level::Error,
             text: "[Producer clientId=p0] a callback panicked: x".into(),
         });
         assert_eq!(story.found(), [""; 0]);
         let text = "[Producer clientId=p0] the sender panicked: x";
-        story.world(What::LogLine {
+        story.world(EventKind::LogLine {
             level: log::Level::Error,
             text: text.into(),
         });
@@ -52,7 +52,7 @@ mod tests {
     fn a_run_that_never_ends_is_caught() {
         let mut story = Story::new(Stuck);
         assert_eq!(story.found(), [""; 0]);
-        story.world(What::Stuck {
+        story.world(EventKind::Stuck {
             why: "threads wait".into(),
         });
         assert_eq!(story.found(), ["the run does not end: threads wait"]);

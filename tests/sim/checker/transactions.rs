@@ -7,7 +7,7 @@ use kafka_producer::internals::simulation::Coordinated;
 
 use super::facts::{Facts, RecordFacts, producer_of};
 use super::logs::{Batch, Fate, Marker, Stored};
-use crate::events::{Call, CallId, Event, ProducerIndex, Returned, What};
+use crate::events::{Call, CallId, Event, EventKind, ProducerIndex, Returned};
 use crate::scenario::{Fault, Scenario};
 
 /// All transactions of a run, by producer.
@@ -18,7 +18,7 @@ pub(crate) struct Transactions {
     ends: BTreeMap<String, Vec<(u64, Coordinated)>>,
     /// Transactional ids with an open transaction at the coordinator, and the event since which it is open.
     open: BTreeMap<String, u64>,
-    calls: BTreeMap<CallId, Begun>,
+    calls: BTreeMap<CallId, TransactionalCallFacts>,
     /// Whether brokers refuse batches whose partition was not added to the transaction.
     are_verified: bool,
     /// Faults that replace the cluster.
@@ -38,10 +38,10 @@ struct OfProducer {
 }
 
 #[derive(Debug)]
-struct Begun {
+struct TransactionalCallFacts {
     producer: ProducerIndex,
-    what: Call,
-    told_before: Option<Told>,
+    operation: Call,
+    known_before: Option<KnownEnd>,
 }
 
 /// A transaction, from `begin_transaction` to the result of its end.
@@ -49,10 +49,10 @@ struct Begun {
 pub(crate) struct Transaction {
     pub(crate) producer: ProducerIndex,
     /// The event at which `begin_transaction` returned.
-    pub(crate) begun: u64,
+    pub(crate) began: u64,
     /// The event of the first call to end it.
     pub(crate) ending: Option<u64>,
-    pub(crate) told: Told,
+    pub(crate) known_end: KnownEnd,
     /// Whether the end is known: later results do not change `told`.
     is_settled: bool,
     /// The event at which a commit or an abort returned success.
@@ -62,7 +62,7 @@ pub(crate) struct Transaction {
 
 /// The end of a transaction as reported to the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum KnownEnd {
     Committed,
     /// Aborted, refused to be committed, or no commit was requested.
     NotCommitted,
@@ -75,19 +75,19 @@ pub(crate) struct OffsetsCall {
     pub(crate) offset: i64,
     pub(crate) partitions: Vec<(String, i32)>,
     /// Whether the call returned success.
-    pub(crate) is_taken: bool,
+    pub(crate) has_succeeded: bool,
 }
 
 impl Transaction {
     /// Whether a record was certainly sent in this transaction, by a call that began after the transaction's beginning
     /// and returned before its end.
     pub(crate) fn holds(&self, record: &RecordFacts) -> bool {
-        let Some(taken) = record.taken else {
+        let Some(accepted) = record.accepted else {
             return false;
         };
         record.producer == self.producer
-            && record.offered.event > self.begun
-            && self.ending.is_none_or(|ending| taken.event < ending)
+            && record.offered.event > self.began
+            && self.ending.is_none_or(|ending| accepted.event < ending)
     }
 
     pub(crate) fn records<'f>(
@@ -100,7 +100,7 @@ impl Transaction {
     pub(crate) fn name(&self) -> String {
         format!(
             "the transaction of producer {} that began at event {}",
-            self.producer, self.begun
+            self.producer, self.began
         )
     }
 }
@@ -196,28 +196,28 @@ impl Transactions {
     }
 
     pub(super) fn see(&mut self, number: u64, event: &Event) {
-        match &event.what {
-            What::CallBegins { call, what } if what.is_transactional() => {
+        match &event.kind {
+            EventKind::CallBegins { call, operation } if operation.is_transactional() => {
                 if let Some(producer) = producer_of(event.who) {
-                    let told_before = self.begins(number, producer, what);
-                    let begun = Begun {
+                    let known_before = self.begins(number, producer, operation);
+                    let open_call = TransactionalCallFacts {
                         producer,
-                        what: what.clone(),
-                        told_before,
+                        operation: operation.clone(),
+                        known_before,
                     };
-                    self.calls.insert(*call, begun);
+                    self.calls.insert(*call, open_call);
                 }
             }
-            What::CallEnds { call, returned } => {
-                if let Some(begun) = self.calls.remove(call) {
-                    self.ended(number, &begun, returned);
+            EventKind::CallEnds { call, returned } => {
+                if let Some(open_call) = self.calls.remove(call) {
+                    self.ended(number, &open_call, returned);
                 }
             }
-            What::Coordinated {
+            EventKind::Coordinated {
                 transactional_id,
-                did,
+                change,
                 ..
-            } => match did {
+            } => match change {
                 Coordinated::Initialized => {}
                 Coordinated::Opened => {
                     self.open.insert(transactional_id.clone(), number);
@@ -228,31 +228,36 @@ impl Transactions {
                 | Coordinated::Fenced => {
                     self.open.remove(transactional_id);
                     let ends = self.ends.entry(transactional_id.clone()).or_default();
-                    ends.push((number, *did));
+                    ends.push((number, *change));
                 }
             },
-            What::Crashed { producer, .. } => {
+            EventKind::Crashed { producer, .. } => {
                 if let Some(own) = self.producers.get_mut(*producer) {
                     own.crashed = own.crashed.or(Some(number));
                 }
             }
             // The new cluster has no transactions.
-            What::FaultBegins { fault } if self.rebuilds.contains(fault) => self.open.clear(),
+            EventKind::FaultBegins { fault } if self.rebuilds.contains(fault) => self.open.clear(),
             _ => {}
         }
     }
 
-    fn begins(&mut self, number: u64, producer: ProducerIndex, what: &Call) -> Option<Told> {
+    fn begins(
+        &mut self,
+        number: u64,
+        producer: ProducerIndex,
+        operation: &Call,
+    ) -> Option<KnownEnd> {
         let own = self.producers.get_mut(producer)?;
-        if let Call::InitTransactions { .. } = what {
+        if let Call::InitTransactions { .. } = operation {
             own.first_asked = own.first_asked.or(Some(number));
         }
         let open = own.all.last_mut().filter(|last| !last.is_settled)?;
-        let before = open.told;
-        match what {
+        let before = open.known_end;
+        match operation {
             Call::Commit { .. } => {
                 open.ending = open.ending.or(Some(number));
-                open.told = Told::InDoubt;
+                open.known_end = KnownEnd::InDoubt;
             }
             Call::Abort { .. } => open.ending = open.ending.or(Some(number)),
             Call::SendOffsets {
@@ -264,26 +269,26 @@ impl Transactions {
                 group: group.clone(),
                 offset: *offset,
                 partitions: partitions.clone(),
-                is_taken: false,
+                has_succeeded: false,
             }),
             _ => {}
         }
         Some(before)
     }
 
-    fn ended(&mut self, number: u64, begun: &Begun, returned: &Returned) {
-        let Some(own) = self.producers.get_mut(begun.producer) else {
+    fn ended(&mut self, number: u64, call: &TransactionalCallFacts, returned: &Returned) {
+        let Some(own) = self.producers.get_mut(call.producer) else {
             return;
         };
-        match (&begun.what, returned) {
+        match (&call.operation, returned) {
             (Call::InitTransactions { .. }, Returned::Ok) => {
                 own.initialized = own.initialized.or(Some(number));
             }
             (Call::BeginTransaction, Returned::Ok) => own.all.push(Transaction {
-                producer: begun.producer,
-                begun: number,
+                producer: call.producer,
+                began: number,
                 ending: None,
-                told: Told::NotCommitted,
+                known_end: KnownEnd::NotCommitted,
                 is_settled: false,
                 ended: None,
                 offsets: Vec::new(),
@@ -299,20 +304,20 @@ impl Transactions {
             return;
         };
         let kind = returned.kind();
-        match &begun.what {
+        match &call.operation {
             Call::Commit { .. } => match kind {
-                None => (open.told, open.is_settled) = (Told::Committed, true),
+                None => (open.known_end, open.is_settled) = (KnownEnd::Committed, true),
                 Some("TimedOut") => {}
                 Some("WrongState" | "Misuse") => {
-                    if let Some(before) = begun.told_before {
-                        open.told = before;
+                    if let Some(before) = call.known_before {
+                        open.known_end = before;
                     }
                 }
                 Some(_) => {
-                    open.told = if returned.may_be_committed() {
-                        Told::InDoubt
+                    open.known_end = if returned.may_be_committed() {
+                        KnownEnd::InDoubt
                     } else {
-                        Told::NotCommitted
+                        KnownEnd::NotCommitted
                     };
                     open.is_settled = true;
                 }
@@ -321,7 +326,7 @@ impl Transactions {
             Call::SendOffsets { offset, .. } if kind.is_none() => {
                 let calls = open.offsets.iter_mut();
                 for call in calls.filter(|call| call.offset == *offset) {
-                    call.is_taken = true;
+                    call.has_succeeded = true;
                 }
             }
             _ => {}
@@ -379,23 +384,23 @@ pub(crate) fn is_lost(facts: &Facts, record: &RecordFacts) -> bool {
 ///   previous transaction, which was repeated meanwhile, arrived late. Brokers could tell the two transactions apart
 ///   only if each had an epoch of its own (KIP-890, `transaction.version` 2).
 pub(crate) fn is_beyond_promise(facts: &Facts, transaction: &Transaction) -> bool {
-    let is_lost = facts.faults.begun().any(|begun| {
-        let since = begun
+    let is_lost = facts.faults.begun().any(|fault| {
+        let since = fault
             .begun
-            .is_some_and(|(_, event)| event > transaction.begun);
-        matches!(begun.fault, Fault::Rebuild) && since
+            .is_some_and(|(_, event)| event > transaction.began);
+        matches!(fault.fault, Fault::Rebuild) && since
     });
     let known = &facts.transactions;
     let ends = known
         .id(transaction.producer)
         .and_then(|id| known.ends.get(id));
-    let is_unasked = |(event, did): &(u64, Coordinated)| {
-        matches!(did, Coordinated::Committed | Coordinated::Aborted)
-            && *event > transaction.begun
+    let is_unasked = |(event, change): &(u64, Coordinated)| {
+        matches!(change, Coordinated::Committed | Coordinated::Aborted)
+            && *event > transaction.began
             && transaction.ending.is_none_or(|ending| *event < ending)
     };
-    let comes_late = |(event, did): &(u64, Coordinated)| {
-        is_unasked(&(*event, *did)) && has_held_back(facts, transaction.producer, *event)
+    let comes_late = |(event, change): &(u64, Coordinated)| {
+        is_unasked(&(*event, *change)) && has_held_back(facts, transaction.producer, *event)
     };
     is_lost || ends.is_some_and(|ends| ends.iter().any(comes_late))
 }
@@ -455,7 +460,7 @@ pub(crate) fn is_late(facts: &Facts, transaction: &Transaction, batch: &Batch) -
     let id = known
         .id(transaction.producer)
         .filter(|_| !known.are_verified);
-    id.is_some_and(|id| known.ended_between(id, transaction.begun, batch.written))
+    id.is_some_and(|id| known.ended_between(id, transaction.began, batch.written))
 }
 
 /// Whether a fault may have made a broker acknowledge a record that it did not write.

@@ -2,16 +2,16 @@
 
 use super::facts::Facts;
 use super::{Found, Rule};
-use crate::events::{Event, What, Who};
+use crate::events::{Event, EventKind, Who};
 
 /// The broker's certificate has to be valid now, for its host name, and issued by the trusted authority.
 pub(super) struct Trust;
 
 impl Rule for Trust {
     fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
-        if let What::Handshake {
+        if let EventKind::Handshake {
             is_trusted: false, ..
-        } = &event.what
+        } = &event.kind
         {
             let node = match event.who {
                 Who::Broker(node) => node,
@@ -31,7 +31,7 @@ mod tests {
     #[test]
     fn a_handshake_with_an_untrusted_broker_is_caught() {
         let mut story = Story::new(Trust);
-        let handshake = |is_trusted| What::Handshake {
+        let handshake = |is_trusted| EventKind::Handshake {
             is_newest: true,
             is_resumed: false,
             has_certificate: false,

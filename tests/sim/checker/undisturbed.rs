@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::facts::{CallFacts, Facts, Moment, RecordFacts};
 use super::isolation::recovery;
 use super::{Found, Glance, Rule};
-use crate::events::{Call, Event, Outcome, ProducerIndex, What, Who};
+use crate::events::{Call, Event, EventKind, Outcome, ProducerIndex, Who};
 
 /// Transactional calls end only with success, a time-out, or a refusal because of the state, if
 /// - no fault has begun, and the producer does not give up healthy connections;
@@ -49,21 +49,21 @@ pub(super) struct Awake {
 
 impl Rule for Awake {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        match (&event.what, event.who) {
-            (What::CallBegins { call, what }, _) if is_end(what) => {
+        match (&event.kind, event.who) {
+            (EventKind::CallBegins { call, operation }, _) if is_end(operation) => {
                 let call = facts.open_calls.get(call);
                 if let Some(producer) = call.and_then(|call| call.producer) {
                     self.awaited.insert(producer, facts.moment());
                 }
             }
-            (What::SenderStep { .. }, Who::Sender(producer)) => {
-                self.look(facts, producer, event.at, found);
+            (EventKind::SenderStep { .. }, Who::Sender(producer)) => {
+                self.check_sleep(facts, producer, event.at, found);
                 self.steps.insert(producer, facts.moment());
             }
-            (What::CallEnds { .. }, _) => {
-                let ended = ended(facts).filter(|call| is_end(&call.what));
+            (EventKind::CallEnds { .. }, _) => {
+                let ended = ended(facts).filter(|call| is_end(&call.operation));
                 if let Some(producer) = ended.and_then(|call| call.producer) {
-                    self.look(facts, producer, event.at, found);
+                    self.check_sleep(facts, producer, event.at, found);
                     self.awaited.remove(&producer);
                 }
             }
@@ -76,7 +76,7 @@ impl Rule for Awake {
 const LONG_IDLE: Duration = Duration::from_secs(60);
 
 impl Awake {
-    fn look(&self, facts: &Facts, producer: ProducerIndex, at: Duration, found: &mut Found) {
+    fn check_sleep(&self, facts: &Facts, producer: ProducerIndex, at: Duration, found: &mut Found) {
         let since = [self.awaited.get(&producer), self.steps.get(&producer)];
         let [Some(awaited), Some(step)] = since else {
             return;
@@ -118,9 +118,10 @@ fn is_end(call: &Call) -> bool {
 
 impl Rule for Undisturbed {
     fn see(&mut self, facts: &Facts, event: &Event, _: &mut Found) {
-        match &event.what {
-            What::RecordRefused { record, .. } => self.note(facts, *record),
-            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome } => {
+        match &event.kind {
+            EventKind::RecordRefused { record, .. } => self.note(facts, *record),
+            EventKind::FutureReported { record, outcome }
+            | EventKind::CallbackRan { record, outcome } => {
                 // `TransactionAborted` follows from a failed transaction, so it does not explain the failure.
                 let is_reason = matches!(
                     outcome,
@@ -130,14 +131,14 @@ impl Rule for Undisturbed {
                     self.note(facts, *record);
                 }
             }
-            What::CallEnds { returned, .. } => {
+            EventKind::CallEnds { returned, .. } => {
                 let Some(call) = ended(facts) else {
                     return;
                 };
                 let Some(producer) = call.producer else {
                     return;
                 };
-                if call.what == Call::BeginTransaction && returned.kind().is_none() {
+                if call.operation == Call::BeginTransaction && returned.kind().is_none() {
                     self.begun.insert(producer, event.at);
                 }
                 let Some(kind) = returned.kind() else {
@@ -145,9 +146,12 @@ impl Rule for Undisturbed {
                 };
                 let is_failure = matches!(kind, "Abortable" | "Fatal" | "Fenced" | "Closed");
                 if is_failure && self.is_undisturbed(facts, producer, event.at) {
-                    let text = format!("{:?} returned {returned:?} without any fault", call.what);
+                    let text = format!(
+                        "{:?} returned {returned:?} without any fault",
+                        call.operation
+                    );
                     let last = facts.transactions.last_of(producer);
-                    let since = last.map_or(0, |last| last.begun);
+                    let since = last.map_or(0, |last| last.began);
                     self.open.push((producer, since, event.at, text));
                 }
             }
@@ -184,7 +188,7 @@ impl Undisturbed {
         let since = facts
             .transactions
             .last_of(producer)
-            .map_or(0, |last| last.begun);
+            .map_or(0, |last| last.began);
         let has_failed = self
             .failures
             .get(&producer)
@@ -207,7 +211,7 @@ impl Undisturbed {
 
 impl Rule for EndsAfterHealing {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
-        let What::CallEnds { returned, .. } = &event.what else {
+        let EventKind::CallEnds { returned, .. } = &event.kind else {
             return;
         };
         let Some(call) = ended(facts) else {
@@ -238,7 +242,7 @@ impl Rule for EndsAfterHealing {
             .saturating_add(facts.user_time)
             .saturating_add(facts.packing.saturating_mul(4))
             .saturating_add(Duration::from_secs(8));
-        let kind = discriminant(&call.what);
+        let kind = discriminant(&call.operation);
         let asked = self.asked.entry(producer).or_insert((kind, call.began));
         if asked.0 != kind {
             *asked = (kind, call.began);
@@ -247,7 +251,7 @@ impl Rule for EndsAfterHealing {
         if had > needed {
             let text = format!(
                 "{:?} of producer {producer} timed out {had:?} after the first call, after the healing",
-                call.what
+                call.operation
             );
             found.add("ends after healing", event.at, text);
         }
@@ -257,7 +261,7 @@ impl Rule for EndsAfterHealing {
 /// The transactional call that has just returned.
 fn ended(facts: &Facts) -> Option<&CallFacts> {
     let ended = facts.ended_call.as_ref();
-    ended.filter(|call| call.what.is_transactional())
+    ended.filter(|call| call.operation.is_transactional())
 }
 
 #[cfg(test)]
@@ -276,7 +280,7 @@ mod tests {
             let mut story = Story::of(Awake::default(), &scenario);
             story.initializes(0);
             story.begins_transaction();
-            let step = || What::SenderStep {
+            let step = || EventKind::SenderStep {
                 waits: true,
                 until: None,
             };
@@ -309,7 +313,7 @@ mod tests {
                 "fault" => story.begins(0),
                 "record" => {
                     story.send(0, "t", 0);
-                    story.told(0, failed("t-0: lost", true));
+                    story.reported(0, failed("t-0: lost", true));
                 }
                 "time" => {
                     story.at_ms(60_000);
@@ -337,7 +341,7 @@ mod tests {
         {
             let mut story = Story::with(EndsAfterHealing::default(), SHORT, &[]);
             if is_healed {
-                story.world(What::Healed);
+                story.world(EventKind::Healed);
             }
             let call = story.call(Call::Commit { timeout: None });
             let returned = Returned::Error {
@@ -353,7 +357,7 @@ mod tests {
     fn repeated_time_outs_after_the_healing_with_enough_time_together_are_caught() {
         for (between, expected) in [(None, 1), (Some("WrongState"), 1), (Some("Abortable"), 0)] {
             let mut story = Story::with(EndsAfterHealing::default(), SHORT, &[]);
-            story.world(What::Healed);
+            story.world(EventKind::Healed);
             for second in (5..=30).step_by(5) {
                 story.at_ms(second * 1_000 - 4_999);
                 let call = story.call(Call::Abort { timeout: None });

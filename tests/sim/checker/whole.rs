@@ -1,7 +1,7 @@
 //! Rule: a transaction is visible as a whole or not at all.
 
 use super::facts::Facts;
-use super::transactions::{Told, is_beyond_promise, is_late, is_lied_about, is_lost, seen};
+use super::transactions::{KnownEnd, is_beyond_promise, is_late, is_lied_about, is_lost, seen};
 use super::{Found, Glance, Rule};
 
 /// The rule applies to transactions whose commit was requested with an unknown result: a `read_committed` consumer sees
@@ -15,7 +15,7 @@ const RULE: &str = "whole";
 impl Rule for Whole {
     fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
         let in_doubt = facts.transactions.all().filter(|transaction| {
-            transaction.told == Told::InDoubt && !is_beyond_promise(facts, transaction)
+            transaction.known_end == KnownEnd::InDoubt && !is_beyond_promise(facts, transaction)
         });
         for transaction in in_doubt {
             let records = transaction.records(facts);

@@ -47,7 +47,10 @@ fn every_configuration_of_ten_thousand_seeds_is_accepted() {
     }
     let of_scenario = scenario(17).producers.into_iter().map(|one| one.config);
     let alone = configurations(17).into_iter().map(|(config, _)| config);
-    assert!(of_scenario.eq(alone), "others are checked than are drawn");
+    assert!(
+        of_scenario.eq(alone),
+        "configurations drawn alone differ from those of the scenario"
+    );
 }
 
 /// Attempts that cannot succeed are repeated until a time-out ends them, and each attempt takes several events.
@@ -351,7 +354,7 @@ fn expect_all(met: &mut Met) {
         "callback",
         "PLAIN",
         "OAUTHBEARER",
-        "SASL that is asked for again",
+        "SASL re-authentication",
     ] {
         met.expect(what);
     }
@@ -438,7 +441,7 @@ fn see_world(met: &mut Met, scenario: &Scenario) {
     if let Some(sasl) = &brokers.sasl {
         met.see(sasl.mechanism.clone());
         if sasl.session_ms.is_some() {
-            met.see("SASL that is asked for again");
+            met.see("SASL re-authentication");
         }
     }
     if let Some(tls) = &brokers.tls {
@@ -574,7 +577,10 @@ fn see_behaviour(met: &mut Met, actor: &str, behaviour: Option<&Behaviour>) {
         if let (Act::Sends(_) | Act::TrySends(_), false) =
             (&every.act, matches!(actor, "callback" | "logger"))
         {
-            assert!(every.every >= 24, "what is sent sends more and more");
+            assert!(
+                every.every >= 24,
+                "records sent by user code cause ever more records"
+            );
         }
     }
 }

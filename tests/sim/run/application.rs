@@ -16,7 +16,7 @@ use kafka_producer::{FutureRecordMetadata, Header, ProducerRecord};
 
 use super::stage::{Producer, Stage, headers_of, outcome, value_of};
 use super::user_code::{Callback, PANIC, Piece};
-use crate::events::{Call, CallId, ProducerIndex, RecordId, Returned, What};
+use crate::events::{Call, CallId, EventKind, ProducerIndex, RecordId, Returned};
 use crate::scenario::{Burst, How, Op, Thread};
 
 /// One application thread.
@@ -118,16 +118,16 @@ impl ThreadOf {
         self.stage.oldest(self.producer, self.thread)
     }
 
-    pub(super) fn begin(&self, what: Call) -> CallId {
+    pub(super) fn begin(&self, operation: Call) -> CallId {
         let call = self.stage.new_call();
-        self.stage.emit(What::CallBegins { call, what });
+        self.stage.emit(EventKind::CallBegins { call, operation });
         self.call.set(Some(call));
         call
     }
 
     pub(super) fn end(&self, call: CallId, returned: Returned) {
         self.call.set(None);
-        self.stage.emit(What::CallEnds { call, returned });
+        self.stage.emit(EventKind::CallEnds { call, returned });
     }
 
     fn end_with<T, E: std::fmt::Debug + std::fmt::Display>(
@@ -186,7 +186,7 @@ impl ThreadOf {
         let has_callback = piece.is_some() && burst.how == How::Send;
         let headers = headers_of(id, burst.headers);
         let timestamp = burst.stamped.then_some(FIRST_TIMESTAMP + id.0 as i64);
-        self.stage.emit(What::RecordOffered {
+        self.stage.emit(EventKind::RecordOffered {
             record: id,
             producer: self.producer,
             topic: burst.topic.clone(),
@@ -228,7 +228,7 @@ impl ThreadOf {
                 let sent = send(&self.parking, producer, record, callback).await;
                 self.end_with(call, &sent);
                 match sent {
-                    Ok(future) => return self.taken(id, future),
+                    Ok(future) => return self.accepted(id, future),
                     Err(error) => (format!("{error:?}"), error.to_string()),
                 }
             }
@@ -237,7 +237,7 @@ impl ThreadOf {
                 match try_send(&self.parking, producer, record).await {
                     Ok(future) => {
                         self.end(call, Returned::Ok);
-                        return self.taken(id, future);
+                        return self.accepted(id, future);
                     }
                     Err(error) => {
                         let (kind, text) = (format!("{:?}", error.reason()), error.to_string());
@@ -254,15 +254,15 @@ impl ThreadOf {
             }
         };
         let (kind, text) = refused;
-        self.stage.emit(What::RecordRefused {
+        self.stage.emit(EventKind::RecordRefused {
             record: id,
             kind,
             text,
         });
     }
 
-    fn taken(&self, record: RecordId, future: FutureRecordMetadata) {
-        self.stage.emit(What::RecordTaken { record });
+    fn accepted(&self, record: RecordId, future: FutureRecordMetadata) {
+        self.stage.emit(EventKind::RecordAccepted { record });
         self.stage.keep(self.producer, self.thread, record, future);
     }
 
@@ -291,24 +291,24 @@ impl ThreadOf {
         let call = self.begin(Call::PartitionsFor {
             topic: topic.clone(),
         });
-        let told = partitions_for(&self.parking, &producer, &topic).await;
-        self.end_with(call, &told);
+        let result = partitions_for(&self.parking, &producer, &topic).await;
+        self.end_with(call, &result);
     }
 
     async fn get(&self, record: RecordId, future: FutureRecordMetadata, timeout: Option<Duration>) {
         let call = self.begin(Call::Get { record, timeout });
-        let told = get(&self.parking, &future, timeout).await;
+        let result = get(&self.parking, &future, timeout).await;
         let is_pending = matches!(
-            &told,
+            &result,
             Err(error) if *error.kind() == kafka_producer::ProduceErrorKind::Pending
         );
         if !is_pending {
-            self.stage.emit(What::FutureTold {
+            self.stage.emit(EventKind::FutureReported {
                 record,
-                outcome: outcome(told.as_ref()),
+                outcome: outcome(result.as_ref()),
             });
         }
-        self.end_with(call, &told);
+        self.end_with(call, &result);
         if is_pending {
             self.stage.keep(self.producer, self.thread, record, future);
         }
@@ -318,29 +318,29 @@ impl ThreadOf {
         let call = self.begin(Call::Await { record });
         let woken = Arc::new(Flag(AtomicBool::new(false)));
         let waker = Waker::from(Arc::clone(&woken));
-        let told = loop {
+        let result = loop {
             match Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
-                Poll::Ready(told) => break told,
+                Poll::Ready(result) => break result,
                 Poll::Pending => {
                     let is_woken = || woken.0.swap(false, Ordering::SeqCst);
                     self.parking.wait_until("its waker", is_woken).await;
                 }
             }
         };
-        self.stage.emit(What::FutureTold {
+        self.stage.emit(EventKind::FutureReported {
             record,
-            outcome: outcome(told.as_ref()),
+            outcome: outcome(result.as_ref()),
         });
-        self.end_with(call, &told);
+        self.end_with(call, &result);
     }
 
     /// Polls a future once, as a broken async runtime might, with a waker that panics.
     fn poll_once(&self, record: RecordId, mut future: FutureRecordMetadata) {
         let waker = Waker::from(Arc::new(Bomb));
         match Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(told) => self.stage.emit(What::FutureTold {
+            Poll::Ready(result) => self.stage.emit(EventKind::FutureReported {
                 record,
-                outcome: outcome(told.as_ref()),
+                outcome: outcome(result.as_ref()),
             }),
             Poll::Pending => self.stage.keep(self.producer, self.thread, record, future),
         }
@@ -374,9 +374,9 @@ pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: P
         return;
     };
     let call = stage.new_call();
-    stage.emit(What::CallBegins {
+    stage.emit(EventKind::CallBegins {
         call,
-        what: Call::DropProducer,
+        operation: Call::DropProducer,
     });
     let _ = close(parking, &producer, Some(DROP_TIMEOUT)).await;
     // Before the next step the observer gets a snapshot of the closed producer.
@@ -386,7 +386,7 @@ pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: P
     let dropped = stage.producers.borrow_mut()[index].producer.take();
     // Other threads may still be in a call, which then drops the producer at its end.
     drop(dropped);
-    stage.emit(What::CallEnds {
+    stage.emit(EventKind::CallEnds {
         call,
         returned: Returned::Ok,
     });
@@ -415,8 +415,8 @@ fn explode() {
         if stage.is_muted.get() {
             return;
         }
-        stage.emit(What::UserCode {
-            what: "waker",
+        stage.emit(EventKind::UserCode {
+            piece: "waker",
             act: "Panics".into(),
         });
     }

@@ -11,7 +11,7 @@ struct Checked<'r> {
     scenario: &'r Scenario,
     checker: Option<Checker>,
     tallies: Tallies,
-    told: &'r mut dyn FnMut(&Event),
+    observer: &'r mut dyn FnMut(&Event),
     violations: Vec<Violation>,
 }
 
@@ -21,7 +21,7 @@ impl Observer for Checked<'_> {
             checker.see(event);
         }
         self.tallies.see(self.scenario, event);
-        (self.told)(event);
+        (self.observer)(event);
     }
 
     fn glance(&mut self, glance: &Glance) {
@@ -37,12 +37,12 @@ impl Observer for Checked<'_> {
 }
 
 /// Runs a scenario and reports the violations.
-pub(crate) fn checked(scenario: &Scenario, told: &mut dyn FnMut(&Event)) -> RunReport {
+pub(crate) fn checked(scenario: &Scenario, observer: &mut dyn FnMut(&Event)) -> RunReport {
     let mut checked = Checked {
         scenario,
         checker: Some(Checker::new(scenario)),
         tallies: Tallies::new(scenario),
-        told,
+        observer,
         violations: Vec::new(),
     };
     let simulated = run(scenario, &mut checked);

@@ -29,7 +29,7 @@ use self::timeline::Timeline;
 use self::transactions::{Application, Last};
 use self::user_code::{LOGGER, Listener, Piece, Reporter, WithListener};
 use crate::checker::{Glance, MetricsGlance, Moment, ProducerGlance};
-use crate::events::{Call, CallId, Event, ProducerIndex, Returned, What, Who};
+use crate::events::{Call, CallId, Event, EventKind, ProducerIndex, Returned, Who};
 use crate::scenario::{self, Begins, Scenario};
 use crate::surroundings::{login, tokens, world_of};
 
@@ -194,10 +194,10 @@ impl<'r> Run<'r> {
         };
         for Kept { record, future, .. } in kept {
             if future.is_done() {
-                let told = future.get();
-                self.stage.emit(What::FutureTold {
+                let result = future.get();
+                self.stage.emit(EventKind::FutureReported {
                     record,
-                    outcome: outcome(told.as_ref()),
+                    outcome: outcome(result.as_ref()),
                 });
             }
         }
@@ -234,7 +234,7 @@ impl<'r> Run<'r> {
             })
             .collect();
         let why = format!("{why}; {}", waiting.join(", "));
-        self.stage.emit_from(Who::World, What::Stuck { why });
+        self.stage.emit_from(Who::World, EventKind::Stuck { why });
     }
 
     // Building.
@@ -323,7 +323,7 @@ impl<'r> Run<'r> {
         });
         self.stage.emit_from(
             Who::World,
-            What::Crashed {
+            EventKind::Crashed {
                 producer: index,
                 stage,
             },
@@ -354,9 +354,9 @@ impl<'r> Run<'r> {
             thread: 0,
         });
         let call = self.stage.new_call();
-        self.stage.emit(What::CallBegins {
+        self.stage.emit(EventKind::CallBegins {
             call,
-            what: Call::Build,
+            operation: Call::Build,
         });
         let built = self.builder(index).and_then(|builder| {
             let seed = self.random.u64(..);
@@ -373,7 +373,7 @@ impl<'r> Run<'r> {
                 (None, None, returned)
             }
         };
-        self.stage.emit(What::CallEnds { call, returned });
+        self.stage.emit(EventKind::CallEnds { call, returned });
         let is_built = producer.is_some();
         self.stage.producers.borrow_mut()[index].producer = producer;
         self.senders[index].sender = sender;
@@ -408,7 +408,7 @@ impl<'r> Run<'r> {
         if let Some(tokens) = tokens(&self.scenario.brokers) {
             builder = builder.token_provider(tokens);
         }
-        let piece = |what, behaviour| Piece::new(what, index, behaviour);
+        let piece = |name, behaviour| Piece::new(name, index, behaviour);
         let plugins = &plan.plugins;
         if let Some(behaviour) = &plugins.key_serializer {
             builder = builder.key_serializer(piece("key serializer", behaviour));
@@ -560,9 +560,11 @@ impl<'r> Run<'r> {
         let step = sender.step();
         let until = sender.waits_until();
         match step {
-            SenderStep::Ended => self.stage.emit(What::SenderEnded),
-            SenderStep::Waits => self.stage.emit(What::SenderStep { waits: true, until }),
-            SenderStep::Done => self.stage.emit(What::SenderStep {
+            SenderStep::Ended => self.stage.emit(EventKind::SenderEnded),
+            SenderStep::Waits => self
+                .stage
+                .emit(EventKind::SenderStep { waits: true, until }),
+            SenderStep::Done => self.stage.emit(EventKind::SenderStep {
                 waits: false,
                 until: None,
             }),
@@ -591,7 +593,7 @@ impl<'r> Run<'r> {
         if is_over || task.parking.moves() != before {
             self.happened += 1;
             if let (Some(call), Some(_)) = (task.call.get(), task.parking.waits_for()) {
-                self.stage.emit(What::CallWaits {
+                self.stage.emit(EventKind::CallWaits {
                     call,
                     until: task.parking.until(),
                 });
@@ -702,7 +704,7 @@ impl<'r> Run<'r> {
         {
             self.stage.world.grow_topic(&topic.name, topic.partitions);
         }
-        self.stage.emit(What::Healed);
+        self.stage.emit(EventKind::Healed);
     }
 
     /// Starts the final tasks of a producer: one sends and flushes, one closes.
@@ -814,7 +816,7 @@ async fn send_final_records(
         for partition in 0..i32::from(partitions) {
             let record = stage.new_record();
             let value = value_of(record, 12);
-            stage.emit(What::RecordOffered {
+            stage.emit(EventKind::RecordOffered {
                 record,
                 producer: index,
                 topic: topic.clone(),
@@ -827,25 +829,25 @@ async fn send_final_records(
                 inside: false,
             });
             let call = stage.new_call();
-            stage.emit(What::CallBegins {
+            stage.emit(EventKind::CallBegins {
                 call,
-                what: Call::Send(record),
+                operation: Call::Send(record),
             });
             let sent = ProducerRecord::<[u8], [u8]>::new(topic.as_str(), &value[..])
                 .with_partition(partition);
             let sent = send(parking, &producer, sent, None::<fn(Result<&_, &_>)>).await;
-            stage.emit(What::CallEnds {
+            stage.emit(EventKind::CallEnds {
                 call,
                 returned: returned(&sent),
             });
             match sent {
                 Ok(future) => {
-                    stage.emit(What::RecordTaken { record });
+                    stage.emit(EventKind::RecordAccepted { record });
                     stage.keep(index, 0, record, future);
                 }
                 Err(error) => {
                     let (kind, text) = (format!("{error:?}"), error.to_string());
-                    stage.emit(What::RecordRefused { record, kind, text });
+                    stage.emit(EventKind::RecordRefused { record, kind, text });
                 }
             }
         }
@@ -890,14 +892,14 @@ async fn end(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, is_done
         return;
     };
     let call = stage.new_call();
-    stage.emit(What::CallBegins {
+    stage.emit(EventKind::CallBegins {
         call,
-        what: Call::Close {
+        operation: Call::Close {
             timeout: Some(LAST),
         },
     });
     let closed = close(parking, &producer, Some(LAST)).await;
-    stage.emit(What::CallEnds {
+    stage.emit(EventKind::CallEnds {
         call,
         returned: returned(&closed),
     });
@@ -907,14 +909,14 @@ async fn end(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, is_done
 
 async fn last_flush(stage: &Rc<Stage>, parking: &Parking, producer: &Producer) -> bool {
     let call = stage.new_call();
-    stage.emit(What::CallBegins {
+    stage.emit(EventKind::CallBegins {
         call,
-        what: Call::Flush {
+        operation: Call::Flush {
             timeout: Some(LAST),
         },
     });
     let flushed = flush(parking, producer, Some(LAST)).await;
-    stage.emit(What::CallEnds {
+    stage.emit(EventKind::CallEnds {
         call,
         returned: returned(&flushed),
     });

@@ -2,20 +2,20 @@
 
 use kafka_producer::internals::simulation::{BrokerEvent, TlsHandshake, World};
 
-use crate::events::{Event, RecordId, What, Who};
+use crate::events::{Event, EventKind, RecordId, Who};
 
 /// Appends the events since the last call.
 pub(crate) fn take(world: &World, into: &mut Vec<Event>) {
     into.extend(world.take_news().into_iter().map(|news| Event {
         at: news.at,
         who: news.node.map_or(Who::World, Who::Broker),
-        what: what(news.what),
+        kind: event(news.what),
     }));
 }
 
-fn what(deed: BrokerEvent) -> What {
+fn event(broker_event: BrokerEvent) -> EventKind {
     let ids = |records: Vec<u64>| records.into_iter().map(RecordId).collect();
-    match deed {
+    match broker_event {
         BrokerEvent::Appended {
             topic,
             incarnation,
@@ -27,7 +27,7 @@ fn what(deed: BrokerEvent) -> What {
             producer,
             transactional,
             digest,
-        } => What::Appended {
+        } => EventKind::Appended {
             topic,
             incarnation,
             partition,
@@ -49,7 +49,7 @@ fn what(deed: BrokerEvent) -> What {
             producer_id,
             epoch,
             committed,
-        } => What::Marker {
+        } => EventKind::Marker {
             topic,
             incarnation,
             partition,
@@ -62,7 +62,7 @@ fn what(deed: BrokerEvent) -> What {
             group,
             producer_id,
             offsets,
-        } => What::OffsetsCommitted {
+        } => EventKind::OffsetsCommitted {
             group,
             producer_id,
             offsets,
@@ -71,19 +71,19 @@ fn what(deed: BrokerEvent) -> What {
             transactional_id,
             producer_id,
             epoch,
-            did,
-        } => What::Coordinated {
+            change,
+        } => EventKind::Coordinated {
             transactional_id,
             producer_id,
             epoch,
-            did,
+            change,
         },
         BrokerEvent::Duplicate {
             topic,
             partition,
             base_offset,
             records,
-        } => What::Duplicate {
+        } => EventKind::Duplicate {
             topic,
             partition,
             base_offset,
@@ -94,19 +94,21 @@ fn what(deed: BrokerEvent) -> What {
             incarnation,
             partition,
             from_offset,
-        } => What::Truncated {
+        } => EventKind::Truncated {
             topic,
             incarnation,
             partition,
             from_offset,
         },
-        BrokerEvent::TopicGone { topic, incarnation } => What::TopicGone { topic, incarnation },
+        BrokerEvent::TopicGone { topic, incarnation } => {
+            EventKind::TopicGone { topic, incarnation }
+        }
         BrokerEvent::Handshake(TlsHandshake {
             is_newest,
             is_resumed,
             has_certificate,
             is_trusted,
-        }) => What::Handshake {
+        }) => EventKind::Handshake {
             is_newest,
             is_resumed,
             has_certificate,
@@ -117,7 +119,7 @@ fn what(deed: BrokerEvent) -> What {
             version,
             bytes,
             fate,
-        } => What::Request {
+        } => EventKind::Request {
             api,
             version,
             bytes,

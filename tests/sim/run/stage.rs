@@ -15,7 +15,7 @@ use kafka_producer::{FutureRecordMetadata, KafkaProducer, ProduceError, RecordMe
 
 use super::transactions::Application;
 use crate::events::{
-    CallId, Event, Failure, Outcome, ProducerIndex, RecordId, Returned, What, Who,
+    CallId, Event, EventKind, Failure, Outcome, ProducerIndex, RecordId, Returned, Who,
 };
 
 pub(crate) type Producer = KafkaProducer<[u8], [u8]>;
@@ -154,16 +154,16 @@ impl Stage {
     }
 
     /// Records an event with the current source.
-    pub(crate) fn emit(&self, what: What) {
-        self.emit_from(self.who.get(), what);
+    pub(crate) fn emit(&self, kind: EventKind) {
+        self.emit_from(self.who.get(), kind);
     }
 
-    pub(crate) fn emit_from(&self, who: Who, what: What) {
+    pub(crate) fn emit_from(&self, who: Who, kind: EventKind) {
         if self.is_muted.get() {
             return;
         }
         let at = self.now();
-        self.events.borrow_mut().push(Event { at, who, what });
+        self.events.borrow_mut().push(Event { at, who, kind });
     }
 
     pub(crate) fn take_events(&self, into: &mut Vec<Event>) {

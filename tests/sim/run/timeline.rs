@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kafka_producer::internals::simulation::World;
 
-use crate::events::What;
+use crate::events::EventKind;
 use crate::faults::{Ongoing, begin, end, settle};
 use crate::scenario::{Scenario, TimedFault};
 
@@ -43,7 +43,7 @@ impl Timeline {
     }
 
     /// Begins and ends the faults that are due. Returns the events.
-    pub(crate) fn turn(&mut self, now: Duration, world: &World) -> Vec<What> {
+    pub(crate) fn turn(&mut self, now: Duration, world: &World) -> Vec<EventKind> {
         let mut news = Vec::new();
         while self.next().is_some_and(|at| at <= now) {
             let Some((at, turn, fault)) = self.to_come.pop_first() else {
@@ -51,14 +51,14 @@ impl Timeline {
             };
             match turn {
                 Turn::Begin => {
-                    news.push(What::FaultBegins { fault });
+                    news.push(EventKind::FaultBegins { fault });
                     self.begin(fault, at, world);
                 }
                 Turn::End => {
                     if let Some(ongoing) = self.ongoing.remove(&fault) {
                         end(&ongoing, self.ongoing.values(), world);
                         settle(&self.faults[fault].fault, self.ongoing.values(), world);
-                        news.push(What::FaultEnds { fault });
+                        news.push(EventKind::FaultEnds { fault });
                     }
                 }
             }
@@ -76,13 +76,13 @@ impl Timeline {
     }
 
     /// Ends all faults.
-    pub(crate) fn heal(&mut self, world: &World) -> Vec<What> {
+    pub(crate) fn heal(&mut self, world: &World) -> Vec<EventKind> {
         self.to_come.clear();
         let mut news = Vec::new();
         for (fault, ongoing) in std::mem::take(&mut self.ongoing) {
             end(&ongoing, std::iter::empty(), world);
             settle(&self.faults[fault].fault, std::iter::empty(), world);
-            news.push(What::FaultEnds { fault });
+            news.push(EventKind::FaultEnds { fault });
         }
         world.heal();
         news

@@ -12,7 +12,7 @@ use kafka_producer::{
 
 use super::application::ThreadOf;
 use super::stage::{Producer, Stage};
-use crate::events::{Call, CallId, ProducerIndex, Returned, What};
+use crate::events::{Call, CallId, EventKind, ProducerIndex, Returned};
 use crate::scenario::{Crash, TransactionOp, TxnStage};
 
 /// The application's view of its transactions, from the results of its calls.
@@ -105,9 +105,9 @@ impl Application {
     }
 
     /// Updates the view from the result of a call. A call that the state did not allow changes nothing.
-    fn was_told(&mut self, made: &Made, told: &Result<(), TransactionError>) {
+    fn note_result(&mut self, made: &Made, result: &Result<(), TransactionError>) {
         self.is_calling = false;
-        let kind = told.as_ref().err().map(TransactionError::kind);
+        let kind = result.as_ref().err().map(TransactionError::kind);
         match kind {
             Some(TransactionErrorKind::TimedOut) => self.pending = Some(made.clone()),
             Some(TransactionErrorKind::WrongState | TransactionErrorKind::Misuse(_)) => {}
@@ -198,17 +198,17 @@ impl Made {
                 Some(TransactionalCall::SendOffsets(offsets.collect(), group))
             }
         };
-        let told = match call {
+        let result = match call {
             None => producer.begin_transaction(),
             Some(call) => transactional(parking, producer, call, timeout).await,
         };
-        stage.application(index, |it| it.was_told(self, &told));
-        told
+        stage.application(index, |it| it.note_result(self, &result));
+        result
     }
 }
 
-fn returned(told: &Result<(), TransactionError>) -> Returned {
-    match told {
+fn returned(result: &Result<(), TransactionError>) -> Returned {
+    match result {
         Ok(()) => Returned::Ok,
         Err(error) => Returned::Error {
             kind: format!("{:?}", error.kind()),
@@ -217,8 +217,8 @@ fn returned(told: &Result<(), TransactionError>) -> Returned {
     }
 }
 
-fn is_time_out(told: &Result<(), TransactionError>) -> bool {
-    matches!(told, Err(error) if error.is_retriable())
+fn is_time_out(result: &Result<(), TransactionError>) -> bool {
+    matches!(result, Err(error) if error.is_retriable())
 }
 
 /// A call that timed out is repeated within 1 ms; if its time-out was below this limit, within `PAUSE_US` microseconds.
@@ -242,9 +242,9 @@ impl ThreadOf {
             return;
         }
         let timeout = timeout_ms.map(Duration::from_millis);
-        self.until_told(&Made::of(op, &self.stage), timeout).await;
+        self.until_known(&Made::of(op, &self.stage), timeout).await;
         if self.phase() == Phase::MustAbort {
-            self.until_told(&Made::Abort, timeout).await;
+            self.until_known(&Made::Abort, timeout).await;
         }
         if self.phase() == Phase::Over && !self.stage.application(self.producer, |it| it.is_over) {
             self.stage
@@ -259,14 +259,14 @@ impl ThreadOf {
         self.stage.application(self.producer, |it| it.phase)
     }
 
-    async fn until_told(&self, made: &Made, timeout: Option<Duration>) {
+    async fn until_known(&self, made: &Made, timeout: Option<Duration>) {
         loop {
             let Some(producer) = self.producer() else {
                 return;
             };
-            let told = self.make(&producer, made, timeout).await;
+            let result = self.make(&producer, made, timeout).await;
             drop(producer);
-            if !is_time_out(&told) || self.stage.is_closing.get() {
+            if !is_time_out(&result) || self.stage.is_closing.get() {
                 return;
             }
             let gives_up = matches!(made, Made::SendOffsets { .. })
@@ -308,11 +308,11 @@ impl ThreadOf {
         timeout: Option<Duration>,
     ) -> Result<(), TransactionError> {
         let call = self.begin(made.event(timeout));
-        let told = made
+        let result = made
             .make(&self.stage, &self.parking, self.producer, producer, timeout)
             .await;
-        self.end(call, returned(&told));
-        told
+        self.end(call, returned(&result));
+        result
     }
 
     /// Makes a call only if the known state does not allow it.
@@ -338,10 +338,10 @@ impl ThreadOf {
             .application(self.producer, |it| (it.pending.clone(), it.at));
         // This call may fail with the error of the pending call, which is then reported here.
         let before = self.phase();
-        let told = self.make(&producer, made, Some(Duration::ZERO)).await;
+        let result = self.make(&producer, made, Some(Duration::ZERO)).await;
         self.stage.application(self.producer, |it| {
             it.at = at;
-            if told.is_ok() {
+            if result.is_ok() {
                 (it.pending, it.phase) = (pending, before);
             }
         });
@@ -383,8 +383,8 @@ impl Last<'_> {
                 (None, Phase::Open | Phase::MustAbort) => Made::Abort,
                 (None, Phase::Over) => return false,
             };
-            let told = self.call(&next).await;
-            match told {
+            let result = self.call(&next).await;
+            match result {
                 Some(Ok(())) if next == Made::Begin => return true,
                 Some(Ok(())) => {}
                 Some(Err(error)) if error.is_abortable() => {}
@@ -406,17 +406,17 @@ impl Last<'_> {
         let producer = self.stage.producer(self.index)?;
         let call: CallId = self.stage.new_call();
         let timeout = Some(self.timeout);
-        self.stage.emit(What::CallBegins {
+        self.stage.emit(EventKind::CallBegins {
             call,
-            what: made.event(timeout),
+            operation: made.event(timeout),
         });
-        let told = made
+        let result = made
             .make(self.stage, self.parking, self.index, &producer, timeout)
             .await;
-        self.stage.emit(What::CallEnds {
+        self.stage.emit(EventKind::CallEnds {
             call,
-            returned: returned(&told),
+            returned: returned(&result),
         });
-        Some(told)
+        Some(result)
     }
 }

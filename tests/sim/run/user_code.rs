@@ -13,7 +13,7 @@ use kafka_producer::{
 };
 
 use super::stage::{Kept, Producer, Stage, contents_of_value, outcome, returned, value_of};
-use crate::events::{Call, ProducerIndex, RecordId, Report, Returned, What, Who};
+use crate::events::{Call, EventKind, ProducerIndex, RecordId, Report, Returned, Who};
 use crate::scenario::{Act, Behaviour};
 
 pub(crate) const LOGGER: &str = "logger";
@@ -39,7 +39,7 @@ pub(crate) fn suppress_intended_panics() {
 
 /// A piece of user code, which counts its calls.
 pub(crate) struct Piece {
-    what: &'static str,
+    name: &'static str,
     producer: ProducerIndex,
     behaviour: Behaviour,
     calls: AtomicU32,
@@ -48,9 +48,9 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
-    pub(crate) fn new(what: &'static str, producer: ProducerIndex, behaviour: &Behaviour) -> Self {
+    pub(crate) fn new(name: &'static str, producer: ProducerIndex, behaviour: &Behaviour) -> Self {
         Self {
-            what,
+            name,
             producer,
             behaviour: behaviour.clone(),
             calls: AtomicU32::new(0),
@@ -78,16 +78,16 @@ impl Piece {
         let Some(stage) = Stage::current() else {
             return Ok(());
         };
-        if self.what == LOGGER && stage.who() != Who::Sender(self.producer) && act.waits() {
+        if self.name == LOGGER && stage.who() != Who::Sender(self.producer) && act.waits() {
             // On any thread but the sender of that producer the act would really block.
             return Ok(());
         }
-        stage.emit(What::UserCode {
-            what: self.what,
+        stage.emit(EventKind::UserCode {
+            piece: self.name,
             act: format!("{act:?}"),
         });
         match act {
-            Act::Fails => return Err("it does not want to".into()),
+            Act::Fails => return Err("simulated failure of user code".into()),
             Act::Panics => panic!("{PANIC}"),
             Act::TakesMs(ms) => {
                 stage
@@ -124,12 +124,12 @@ impl Piece {
                 };
                 for Kept { record, future, .. } in futures.into_iter().flatten() {
                     let call = stage.new_call();
-                    stage.emit(What::CallBegins {
+                    stage.emit(EventKind::CallBegins {
                         call,
-                        what: Call::DropFuture { record },
+                        operation: Call::DropFuture { record },
                     });
                     drop(future);
-                    stage.emit(What::CallEnds {
+                    stage.emit(EventKind::CallEnds {
                         call,
                         returned: Returned::Ok,
                     });
@@ -145,17 +145,17 @@ impl Piece {
                         record,
                         timeout: None,
                     };
-                    let told = record_call(&stage, call, || future.get());
+                    let result = record_call(&stage, call, || future.get());
                     let is_misuse = matches!(
-                        &told,
+                        &result,
                         Err(error) if *error.kind() == ProduceErrorKind::Misuse
                     );
                     if is_misuse {
                         stage.keep(self.producer, 0, record, future);
                     } else {
-                        stage.emit(What::FutureTold {
+                        stage.emit(EventKind::FutureReported {
                             record,
-                            outcome: outcome(told.as_ref()),
+                            outcome: outcome(result.as_ref()),
                         });
                     }
                 }
@@ -170,7 +170,7 @@ impl Piece {
     fn intercepts(&self, sent: bool) {
         if let Some(stage) = Stage::current() {
             let producer = self.producer;
-            stage.emit(What::Intercepted { producer, sent });
+            stage.emit(EventKind::Intercepted { producer, sent });
         }
     }
 
@@ -178,12 +178,12 @@ impl Piece {
     fn call<T, E: Debug + Display>(
         &self,
         stage: &Stage,
-        what: Call,
+        operation: Call,
         how: impl FnOnce(&Producer) -> Result<T, E>,
     ) {
         if let Some(producer) = stage.producer(self.producer) {
             // The result is recorded as an event.
-            let _ = record_call(stage, what, || how(&producer));
+            let _ = record_call(stage, operation, || how(&producer));
         }
     }
 }
@@ -191,14 +191,14 @@ impl Piece {
 /// Makes a call, and records its beginning and end.
 fn record_call<T, E: Debug + Display>(
     stage: &Stage,
-    what: Call,
+    operation: Call,
     how: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
     let call = stage.new_call();
-    stage.emit(What::CallBegins { call, what });
+    stage.emit(EventKind::CallBegins { call, operation });
     let ended = how();
     let returned = returned(&ended);
-    stage.emit(What::CallEnds { call, returned });
+    stage.emit(EventKind::CallEnds { call, returned });
     ended
 }
 
@@ -219,7 +219,7 @@ fn send_inside(stage: &Stage, index: ProducerIndex, topic: &str, only_tries: boo
     };
     let id = stage.new_record();
     let value = value_of(id, 12);
-    stage.emit(What::RecordOffered {
+    stage.emit(EventKind::RecordOffered {
         record: id,
         producer: index,
         topic: topic.to_owned(),
@@ -234,29 +234,29 @@ fn send_inside(stage: &Stage, index: ProducerIndex, topic: &str, only_tries: boo
     let record = ProducerRecord::new(topic, &value[..]);
     let (kind, text) = if only_tries {
         match producer.try_send(record) {
-            Ok(future) => return taken(stage, index, id, future),
+            Ok(future) => return accepted(stage, index, id, future),
             Err(error) => (format!("{:?}", error.reason()), error.to_string()),
         }
     } else {
         match record_call(stage, Call::Send(id), || producer.send(record)) {
-            Ok(future) => return taken(stage, index, id, future),
+            Ok(future) => return accepted(stage, index, id, future),
             Err(error) => (format!("{error:?}"), error.to_string()),
         }
     };
-    stage.emit(What::RecordRefused {
+    stage.emit(EventKind::RecordRefused {
         record: id,
         kind,
         text,
     });
 }
 
-fn taken(
+fn accepted(
     stage: &Stage,
     producer: ProducerIndex,
     record: RecordId,
     future: kafka_producer::FutureRecordMetadata,
 ) {
-    stage.emit(What::RecordTaken { record });
+    stage.emit(EventKind::RecordAccepted { record });
     stage.keep(producer, 0, record, future);
 }
 
@@ -284,9 +284,9 @@ impl Callback {
             if self.record.0 % 4 == 0 && stage.is_done(self.piece.producer, self.record) {
                 let outcome = outcome(answer);
                 let record = self.record;
-                stage.emit(What::FutureTold { record, outcome });
+                stage.emit(EventKind::FutureReported { record, outcome });
             }
-            stage.emit(What::CallbackRan {
+            stage.emit(EventKind::CallbackRan {
                 record: self.record,
                 outcome: outcome(answer),
             });
@@ -300,7 +300,7 @@ impl Drop for Callback {
     fn drop(&mut self) {
         let stage = Stage::current().filter(|stage| Some(stage.number) == self.piece.run);
         if let Some(stage) = stage.filter(|_| !self.has_run) {
-            stage.emit(What::CallbackDropped {
+            stage.emit(EventKind::CallbackDropped {
                 record: self.record,
             });
         }
@@ -381,12 +381,12 @@ impl ProducerInterceptor<[u8], [u8]> for WithListener {
 pub(crate) struct Reporter(pub(crate) Piece);
 
 impl Reporter {
-    fn says(&self, what: Report) -> Result<(), BoxError> {
+    fn record_call(&self, report: Report) -> Result<(), BoxError> {
         kafka_producer::internals::assert_unlocked();
         let stage = Stage::current().filter(|stage| Some(stage.number) == self.0.run);
         if let Some(stage) = stage {
             let producer = self.0.producer;
-            stage.emit(What::Reported { producer, what });
+            stage.emit(EventKind::Reported { producer, report });
         }
         self.0.run()
     }
@@ -394,26 +394,26 @@ impl Reporter {
 
 impl MetricsReporter for Reporter {
     fn context_change(&self, _: &MetricsContext) -> Result<(), BoxError> {
-        self.says(Report::Context)
+        self.record_call(Report::Context)
     }
 
     fn init(&self, metrics: &[Metric]) -> Result<(), BoxError> {
-        self.says(Report::Init)?;
+        self.record_call(Report::Init)?;
         metrics
             .iter()
             .try_for_each(|metric| self.metric_change(metric))
     }
 
     fn metric_change(&self, metric: &Metric) -> Result<(), BoxError> {
-        self.says(Report::Change(metric.name().to_string()))
+        self.record_call(Report::Change(metric.name().to_string()))
     }
 
     fn metric_removal(&self, metric: &Metric) -> Result<(), BoxError> {
-        self.says(Report::Removal(metric.name().to_string()))
+        self.record_call(Report::Removal(metric.name().to_string()))
     }
 
     fn close(&self) -> Result<(), BoxError> {
-        self.says(Report::Close)
+        self.record_call(Report::Close)
     }
 }
 
@@ -439,7 +439,7 @@ impl log::Log for Logger {
         if stage.is_logging.replace(true) {
             return;
         }
-        stage.emit(What::LogLine {
+        stage.emit(EventKind::LogLine {
             level: line.level(),
             text: line.args().to_string(),
         });

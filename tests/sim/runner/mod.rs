@@ -97,7 +97,7 @@ pub(crate) fn go(plan: &Plan, run: RunOne, out: &mut (dyn Write + Send)) -> io::
                 kinds: BTreeMap::new(),
                 hash: TraceHash::new().value(),
                 began,
-                told: began,
+                reported_at: began,
                 trouble: None,
                 show: &mut show,
             };
@@ -146,7 +146,7 @@ struct Board<'a, 'b> {
     hash: u64,
     began: Instant,
     /// When progress was last printed.
-    told: Instant,
+    reported_at: Instant,
     trouble: Option<io::Error>,
     show: &'a mut Show<'b>,
 }
@@ -196,14 +196,14 @@ impl Board<'_, '_> {
         while let Some(done) = self.ready.remove(&self.shown) {
             let seed = self.shown;
             self.shown = self.shown.wrapping_add(1);
-            if let Err(error) = self.tell(seed, &done) {
+            if let Err(error) = self.report(seed, &done) {
                 self.trouble.get_or_insert(error);
                 self.stops = true;
             }
         }
     }
 
-    fn tell(&mut self, seed: u64, done: &Done) -> io::Result<()> {
+    fn report(&mut self, seed: u64, done: &Done) -> io::Result<()> {
         if self.stops {
             // This seed was still running when another one failed.
             return Ok(());
@@ -220,8 +220,8 @@ impl Board<'_, '_> {
             self.stops = !self.show.plan.keeps_going;
         }
         let pause = Duration::from_secs(if self.show.plan.colour { 1 } else { 15 });
-        if self.told.elapsed() >= pause && !self.show.plan.hashes {
-            self.told = Instant::now();
+        if self.reported_at.elapsed() >= pause && !self.show.plan.hashes {
+            self.reported_at = Instant::now();
             self.show.progress(&self.summary, self.began.elapsed())?;
         }
         Ok(())

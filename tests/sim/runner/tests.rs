@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::events::{Outcome, RecordId, What, Who};
+use crate::events::{EventKind, Outcome, RecordId, Who};
 use crate::scenario::{Act, Fault, Op};
 use crate::trace::records;
 
@@ -26,7 +26,7 @@ fn all_is_well(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
                 producer: 0,
                 thread: 0,
             };
-            let offered = What::RecordOffered {
+            let offered = EventKind::RecordOffered {
                 record,
                 producer: 0,
                 topic: burst.topic.clone(),
@@ -38,7 +38,7 @@ fn all_is_well(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
                 has_callback: burst.callback.is_some(),
                 inside: false,
             };
-            let told = What::FutureTold {
+            let reported = EventKind::FutureReported {
                 record,
                 outcome: Outcome::Acknowledged {
                     topic: burst.topic.clone(),
@@ -47,11 +47,11 @@ fn all_is_well(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
                     timestamp: -1,
                 },
             };
-            for what in [offered, What::RecordTaken { record }, told] {
+            for kind in [offered, EventKind::RecordAccepted { record }, reported] {
                 see(&Event {
                     at: report.simulated,
                     who,
-                    what,
+                    kind,
                 });
             }
             report.records += 1;
@@ -159,14 +159,14 @@ fn a_failing_seed_ends_the_range_and_is_shrunk_and_stored() {
     assert_eq!(records(&stored.scenario), 3);
     assert_eq!(stored.scenario.faults.len(), 1);
     assert!(stored.story.contains("lost: "), "{}", stored.story);
-    for said in [
+    for word in [
         &*format!("SEED={seed} cargo test"),
         &*format!("REPLAY={}", path.display()),
         "shrunk to 3 records and 1 fault from",
         "send #0..#2 to ",
         "lost: 3 records",
     ] {
-        assert!(text.contains(said), "{said} is missing in\n{text}");
+        assert!(text.contains(word), "{word} is missing in\n{text}");
     }
 
     // The stored scenario fails when it is replayed.

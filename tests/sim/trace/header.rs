@@ -176,7 +176,8 @@ fn one_producer(number: usize, producer: &Producer, text: &mut String) {
         Begins::First => {}
         Begins::AtMs(ms) => line(text, "", &format!("is built at {ms} ms")),
         Begins::After { producer, ms } => {
-            let what = format!("is built {ms} ms after producer {producer} has crashed or failed");
+            let what =
+                format!("is built {ms} ms after producer {producer} has crashed, failed or ended");
             line(text, "", &what);
         }
     }

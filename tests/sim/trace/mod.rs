@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use kafka_producer::internals::simulation::Coordinated;
 
-use crate::events::{Call, CallId, Event, RecordId, Returned, What, Who};
+use crate::events::{Call, CallId, Event, EventKind, RecordId, Returned, Who};
 use crate::scenario::Scenario;
 use groups::{Group, Groups};
 pub(crate) use hash::TraceHash;
@@ -63,7 +63,7 @@ pub(crate) struct Trace<'a> {
 }
 
 struct OpenCall {
-    what: Call,
+    operation: Call,
     at: Duration,
     /// Whether a line for the beginning of its wait was printed.
     shown: bool,
@@ -98,7 +98,7 @@ impl<'a> Trace<'a> {
         if self.verbosity == Verbosity::All {
             self.tell_all(event);
         } else {
-            self.tell(event);
+            self.print_event(event);
         }
     }
 
@@ -113,7 +113,13 @@ impl<'a> Trace<'a> {
             .calls
             .values()
             .filter(|call| call.shown)
-            .map(|call| format!("{} since {}", words::call(&call.what), words::ms(call.at)))
+            .map(|call| {
+                format!(
+                    "{} since {}",
+                    words::call(&call.operation),
+                    words::ms(call.at)
+                )
+            })
             .collect();
         for call in waiting {
             self.lines.push(format!("{:>22}{call}: has not ended", ""));
@@ -122,10 +128,12 @@ impl<'a> Trace<'a> {
     }
 
     fn tell_all(&mut self, event: &Event) {
-        let text = match &event.what {
-            What::CallBegins { call, what } => format!("{call}: {}", words::call(what)),
-            What::FaultBegins { .. } | What::FaultEnds { .. } | What::Healed => {
-                self.tell(event);
+        let text = match &event.kind {
+            EventKind::CallBegins { call, operation } => {
+                format!("{call}: {}", words::call(operation))
+            }
+            EventKind::FaultBegins { .. } | EventKind::FaultEnds { .. } | EventKind::Healed => {
+                self.print_event(event);
                 return;
             }
             other => format!("{other:?}"),
@@ -133,21 +141,21 @@ impl<'a> Trace<'a> {
         self.line(event.at, event.who, Look::Plain, &text);
     }
 
-    fn tell(&mut self, event: &Event) {
+    fn print_event(&mut self, event: &Event) {
         let (at, who) = (event.at, event.who);
-        match &event.what {
-            What::CallBegins { call, what } => {
+        match &event.kind {
+            EventKind::CallBegins { call, operation } => {
                 let call_of = OpenCall {
-                    what: what.clone(),
+                    operation: operation.clone(),
                     at,
                     shown: false,
                 };
                 self.calls.insert(*call, call_of);
             }
-            What::CallWaits { call, until } => self.call_waits(event, *call, *until),
-            What::CallEnds { call, returned } => self.call_ends(event, *call, returned),
+            EventKind::CallWaits { call, until } => self.call_waits(event, *call, *until),
+            EventKind::CallEnds { call, returned } => self.call_ends(event, *call, returned),
 
-            What::RecordOffered {
+            EventKind::RecordOffered {
                 record,
                 topic,
                 partition,
@@ -163,39 +171,39 @@ impl<'a> Trace<'a> {
                 }
                 self.offered.insert(*record, place);
             }
-            What::RecordTaken { record } | What::RecordRefused { record, .. }
+            EventKind::RecordAccepted { record } | EventKind::RecordRefused { record, .. }
                 if self.waited.contains(record) => {}
-            What::RecordTaken { record } => {
+            EventKind::RecordAccepted { record } => {
                 let place = self.offered.get(record).cloned().unwrap_or_default();
                 self.group(at, who, Group::sent(place), *record, None);
             }
-            What::RecordRefused { record, kind, text } => {
+            EventKind::RecordRefused { record, kind, text } => {
                 let place = self.offered.get(record).cloned().unwrap_or_default();
                 self.group(at, who, Group::refused(&place, kind, text), *record, None);
             }
-            What::FutureTold { record, outcome } => {
+            EventKind::FutureReported { record, outcome } => {
                 self.last_told = Some(*record);
                 let (group, offset) = Group::outcome("future", outcome);
                 self.group(at, who, group, *record, offset);
             }
-            What::CallbackRan { record, outcome } => {
+            EventKind::CallbackRan { record, outcome } => {
                 let (group, offset) = Group::outcome("callback", outcome);
                 self.group(at, who, group, *record, offset);
             }
-            What::CallbackDropped { record } => {
+            EventKind::CallbackDropped { record } => {
                 self.group(at, who, Group::callback_dropped(), *record, None);
             }
-            What::UserCode { what, act } => {
-                self.count(at, who, Group::user_code(what, act), 0);
+            EventKind::UserCode { piece, act } => {
+                self.count(at, who, Group::user_code(piece, act), 0);
             }
-            What::Request {
+            EventKind::Request {
                 api,
                 version,
                 bytes,
                 fate,
             } => self.count(at, who, Group::request(api, *version, fate), *bytes as u64),
-            What::LogLine { level, text } => self.count(at, who, Group::log(*level, text), 0),
-            What::SenderStep { .. } => {}
+            EventKind::LogLine { level, text } => self.count(at, who, Group::log(*level, text), 0),
+            EventKind::SenderStep { .. } => {}
             other => {
                 let (look, text) = self.single(other);
                 self.line(at, who, look, &text);
@@ -204,9 +212,9 @@ impl<'a> Trace<'a> {
     }
 
     /// Line of an event that is never grouped.
-    fn single(&self, what: &What) -> (Look, String) {
-        match what {
-            What::Appended {
+    fn single(&self, kind: &EventKind) -> (Look, String) {
+        match kind {
+            EventKind::Appended {
                 topic,
                 incarnation,
                 partition,
@@ -236,7 +244,7 @@ impl<'a> Trace<'a> {
                 }
                 (Look::Plain, text)
             }
-            What::Marker {
+            EventKind::Marker {
                 topic,
                 partition,
                 offset,
@@ -252,7 +260,7 @@ impl<'a> Trace<'a> {
                 );
                 (Look::Plain, text)
             }
-            What::OffsetsCommitted {
+            EventKind::OffsetsCommitted {
                 group,
                 producer_id,
                 offsets,
@@ -269,13 +277,13 @@ impl<'a> Trace<'a> {
                 );
                 (Look::Plain, text)
             }
-            What::Coordinated {
+            EventKind::Coordinated {
                 transactional_id,
                 producer_id,
                 epoch,
-                did,
+                change,
             } => {
-                let did = match did {
+                let change = match did {
                     Coordinated::Initialized => "a producer is initialized",
                     Coordinated::Opened => "a transaction is open",
                     Coordinated::Committed => "the transaction is committed",
@@ -284,14 +292,14 @@ impl<'a> Trace<'a> {
                     Coordinated::Fenced => "the transaction is aborted for another producer",
                 };
                 let text =
-                    format!("{transactional_id}: {did}, epoch {epoch}, producer {producer_id}");
+                    format!("{transactional_id}: {change}, epoch {epoch}, producer {producer_id}");
                 (Look::Plain, text)
             }
-            What::Crashed { producer, stage } => (
+            EventKind::Crashed { producer, stage } => (
                 Look::Fault,
                 format!("✗ application {producer} crashes ({stage:?})"),
             ),
-            What::Duplicate {
+            EventKind::Duplicate {
                 topic,
                 partition,
                 base_offset,
@@ -304,7 +312,7 @@ impl<'a> Trace<'a> {
                     words::topic(topic)
                 ),
             ),
-            What::Truncated {
+            EventKind::Truncated {
                 topic,
                 partition,
                 from_offset,
@@ -316,10 +324,10 @@ impl<'a> Trace<'a> {
                     words::topic(topic)
                 ),
             ),
-            What::TopicGone { topic, .. } => {
+            EventKind::TopicGone { topic, .. } => {
                 (Look::Fault, format!("- {} is gone", words::topic(topic)))
             }
-            What::Handshake {
+            EventKind::Handshake {
                 is_newest,
                 is_resumed,
                 has_certificate,
@@ -334,14 +342,14 @@ impl<'a> Trace<'a> {
                 };
                 (Look::Plain, format!("TLS {version}{how}{who}"))
             }
-            What::FaultBegins { fault } => (Look::Fault, self.fault(*fault, true)),
-            What::FaultEnds { fault } => (Look::Fault, self.fault(*fault, false)),
-            What::Healed => (
+            EventKind::FaultBegins { fault } => (Look::Fault, self.fault(*fault, true)),
+            EventKind::FaultEnds { fault } => (Look::Fault, self.fault(*fault, false)),
+            EventKind::Healed => (
                 Look::Fault,
                 format!("▲ healing: all faults end {}", "─".repeat(40)),
             ),
-            What::SenderEnded => (Look::Faint, "has ended".to_owned()),
-            What::Stuck { why } => (Look::Bad, format!("stuck: {why}")),
+            EventKind::SenderEnded => (Look::Faint, "has ended".to_owned()),
+            EventKind::Stuck { why } => (Look::Bad, format!("stuck: {why}")),
             other => (Look::Plain, format!("{other:?}")),
         }
     }
@@ -365,8 +373,8 @@ impl<'a> Trace<'a> {
         if std::mem::replace(&mut open.shown, true) {
             return;
         }
-        let mut text = words::call(&open.what);
-        if let Call::Send(record) = &open.what {
+        let mut text = words::call(&open.operation);
+        if let Call::Send(record) = &open.operation {
             text += &format!(" to {}", self.offered.get(record).map_or("", |place| place));
         }
         text += &match until {
@@ -381,13 +389,13 @@ impl<'a> Trace<'a> {
             return;
         };
         if !open.shown {
-            return self.quick_call(event, &open.what, returned);
+            return self.quick_call(event, &open.operation, returned);
         }
-        if let Call::Send(record) = &open.what {
+        if let Call::Send(record) = &open.operation {
             self.waited.insert(*record);
         }
         let took = words::ms(event.at.saturating_sub(open.at));
-        let call = words::call(&open.what);
+        let call = words::call(&open.operation);
         match returned {
             Returned::Ok => {
                 self.line(

@@ -88,9 +88,9 @@ const APP: Who = Who::Thread {
 /// A burst, its batch and its response; a flush that waits; faults.
 fn events() -> Vec<Event> {
     let mut events = Vec::new();
-    let mut add = |us: u64, who: Who, what: What| {
+    let mut add = |us: u64, who: Who, kind: EventKind| {
         let at = Duration::from_micros(us);
-        events.push(Event { at, who, what });
+        events.push(Event { at, who, kind });
     };
     for id in 12..58 {
         let (record, call) = (RecordId(id), CallId(id));
@@ -98,15 +98,15 @@ fn events() -> Vec<Event> {
         add(
             us,
             APP,
-            What::CallBegins {
+            EventKind::CallBegins {
                 call,
-                what: Call::Send(record),
+                operation: Call::Send(record),
             },
         );
         add(
             us,
             APP,
-            What::RecordOffered {
+            EventKind::RecordOffered {
                 record,
                 producer: 0,
                 topic: "orders".to_owned(),
@@ -119,11 +119,11 @@ fn events() -> Vec<Event> {
                 inside: false,
             },
         );
-        add(us, APP, What::RecordTaken { record });
+        add(us, APP, EventKind::RecordAccepted { record });
         add(
             us,
             APP,
-            What::CallEnds {
+            EventKind::CallEnds {
                 call,
                 returned: Returned::Ok,
             },
@@ -131,7 +131,7 @@ fn events() -> Vec<Event> {
         add(
             us,
             Who::Sender(0),
-            What::SenderStep {
+            EventKind::SenderStep {
                 waits: true,
                 until: None,
             },
@@ -140,7 +140,7 @@ fn events() -> Vec<Event> {
     add(
         13_204,
         Who::Broker(2),
-        What::Request {
+        EventKind::Request {
             api: "Produce",
             version: 9,
             bytes: 4_312,
@@ -150,7 +150,7 @@ fn events() -> Vec<Event> {
     add(
         13_204,
         Who::Broker(2),
-        What::Appended {
+        EventKind::Appended {
             topic: "orders".to_owned(),
             incarnation: 1,
             partition: 3,
@@ -169,7 +169,7 @@ fn events() -> Vec<Event> {
         add(
             14_000,
             Who::Sender(0),
-            What::CallbackRan {
+            EventKind::CallbackRan {
                 record: RecordId(id),
                 outcome: Outcome::Acknowledged {
                     topic: "orders".to_owned(),
@@ -180,14 +180,14 @@ fn events() -> Vec<Event> {
             },
         );
     }
-    add(20_000, Who::World, What::FaultBegins { fault: 0 });
+    add(20_000, Who::World, EventKind::FaultBegins { fault: 0 });
     let flush = CallId(100);
     add(
         20_100,
         APP,
-        What::CallBegins {
+        EventKind::CallBegins {
             call: flush,
-            what: Call::Flush {
+            operation: Call::Flush {
                 timeout: Some(Duration::from_millis(500)),
             },
         },
@@ -195,18 +195,18 @@ fn events() -> Vec<Event> {
     add(
         20_100,
         APP,
-        What::CallWaits {
+        EventKind::CallWaits {
             call: flush,
             until: Some(Duration::from_micros(520_100)),
         },
     );
-    add(25_000, Who::World, What::FaultBegins { fault: 1 });
-    add(26_000, Who::World, What::FaultBegins { fault: 2 });
+    add(25_000, Who::World, EventKind::FaultBegins { fault: 1 });
+    add(26_000, Who::World, EventKind::FaultBegins { fault: 2 });
     for id in [60, 62, 64, 66, 68, 70] {
         add(
             30_000,
             Who::Sender(0),
-            What::FutureTold {
+            EventKind::FutureReported {
                 record: RecordId(id),
                 outcome: Outcome::Failed(Failure {
                     kind: "Broker(CorruptMessage)".to_owned(),
@@ -216,12 +216,12 @@ fn events() -> Vec<Event> {
             },
         );
     }
-    add(320_000, Who::World, What::FaultEnds { fault: 0 });
-    add(400_000, Who::World, What::Healed);
+    add(320_000, Who::World, EventKind::FaultEnds { fault: 0 });
+    add(400_000, Who::World, EventKind::Healed);
     add(
         520_100,
         APP,
-        What::CallEnds {
+        EventKind::CallEnds {
             call: flush,
             returned: Returned::Error {
                 kind: "Timeout".to_owned(),
@@ -232,15 +232,15 @@ fn events() -> Vec<Event> {
     add(
         520_101,
         APP,
-        What::CallBegins {
+        EventKind::CallBegins {
             call: CallId(101),
-            what: Call::Close { timeout: None },
+            operation: Call::Close { timeout: None },
         },
     );
     add(
         520_101,
         APP,
-        What::CallWaits {
+        EventKind::CallWaits {
             call: CallId(101),
             until: None,
         },
@@ -248,7 +248,7 @@ fn events() -> Vec<Event> {
     add(
         600_000,
         Who::Sender(0),
-        What::Stuck {
+        EventKind::Stuck {
             why: "nothing is left to happen".to_owned(),
         },
     );
@@ -293,15 +293,15 @@ fn a_trace_shows_time_source_and_event_in_few_lines() {
 fn the_result_of_a_call_is_printed_once() {
     let scenario = scenario();
     let mut trace = Trace::new(&scenario, Verbosity::Condensed, false);
-    let mut see = |us: u64, what: What| {
+    let mut see = |us: u64, kind: EventKind| {
         let at = Duration::from_micros(us);
-        trace.see(&Event { at, who: APP, what });
+        trace.see(&Event { at, who: APP, kind });
     };
-    let begins = |call: u64, what: Call| What::CallBegins {
+    let begins = |call: u64, operation: Call| EventKind::CallBegins {
         call: CallId(call),
-        what,
+        operation,
     };
-    let ends = |call: u64, returned: Returned| What::CallEnds {
+    let ends = |call: u64, returned: Returned| EventKind::CallEnds {
         call: CallId(call),
         returned,
     };
@@ -310,7 +310,7 @@ fn the_result_of_a_call_is_printed_once() {
     for (us, record) in [(1_000, first), (9_000, second)] {
         see(
             us,
-            What::RecordOffered {
+            EventKind::RecordOffered {
                 record,
                 producer: 0,
                 topic: "orders".to_owned(),
@@ -326,7 +326,7 @@ fn the_result_of_a_call_is_printed_once() {
         see(us, begins(record.0, Call::Send(record)));
         see(
             us,
-            What::CallWaits {
+            EventKind::CallWaits {
                 call: CallId(record.0),
                 until: None,
             },
@@ -337,11 +337,11 @@ fn the_result_of_a_call_is_printed_once() {
         text: "no memory came free".to_owned(),
     };
     see(10_000, ends(1, Returned::Ok));
-    see(10_000, What::RecordTaken { record: first });
+    see(10_000, EventKind::RecordAccepted { record: first });
     see(11_000, ends(2, error));
     see(
         11_000,
-        What::RecordRefused {
+        EventKind::RecordRefused {
             record: second,
             kind: "BufferExhausted".to_owned(),
             text: "no memory came free".to_owned(),
@@ -357,7 +357,7 @@ fn the_result_of_a_call_is_printed_once() {
     see(12_000, begins(3, Call::Await { record: first }));
     see(
         12_000,
-        What::FutureTold {
+        EventKind::FutureReported {
             record: first,
             outcome,
         },
@@ -376,7 +376,7 @@ fn the_result_of_a_call_is_printed_once() {
 fn the_full_trace_has_a_line_for_each_event() {
     let lines = lines(Verbosity::All, false);
     assert_eq!(lines.len(), events().len());
-    assert!(lines[2].contains("RecordTaken"), "{}", lines[2]);
+    assert!(lines[2].contains("RecordAccepted"), "{}", lines[2]);
 }
 
 #[test]
@@ -423,8 +423,8 @@ fn a_long_header_shows_threads_and_user_code() {
         .find(|one| !one.logger.acts.is_empty() && one.producers.len() == 3)
         .unwrap();
     let text = header(&storm);
-    for said in ["producer 2", "  app 2.0", "burst", "logger", "healing"] {
-        assert!(text.contains(said), "{said} is missing in\n{text}");
+    for word in ["producer 2", "  app 2.0", "burst", "logger", "healing"] {
+        assert!(text.contains(word), "{word} is missing in\n{text}");
     }
 }
 

@@ -344,14 +344,14 @@ fn act(act: &Act) -> String {
         Act::Closes => "closes".to_owned(),
         Act::AsksForPartitions(name) => format!("asks for the partitions of {}", topic(name)),
         Act::DropsFutures => "drops futures".to_owned(),
-        Act::Gets => "gets".to_owned(),
+        Act::Gets => "reads a future".to_owned(),
         Act::ReadsMetrics => "reads metrics".to_owned(),
     }
 }
 
 pub(super) fn behaviour(behaviour: &Behaviour) -> String {
     if behaviour.acts.is_empty() {
-        return "nothing but what it is there for".to_owned();
+        return "no acts beyond its purpose".to_owned();
     }
     behaviour
         .acts

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use crate::allocations;
 use crate::client::{Client, Refusal};
-use crate::crew::Crew;
 use crate::payloads::Blocks;
 use crate::protocol::{Allocations, Command, Mode, Produce, Ready, Result as RoundResult, Setup};
+use crate::sending_threads::SendingThreads;
 use crate::share::{Round, Sent};
 use crate::tally::TALLY;
 
@@ -66,7 +66,7 @@ fn say_error(reason: &str) {
 
 struct Driver<C> {
     client: Arc<C>,
-    crew: Crew,
+    threads: SendingThreads,
     callback: bool,
     values: Arc<Blocks>,
     keys: Option<Arc<Blocks>>,
@@ -80,10 +80,11 @@ impl<C: Client> Driver<C> {
         }
         let (client, about) = C::start(setup)?;
         let client = Arc::new(client);
-        let crew = Crew::hire(&client, setup.threads.max(1)).map_err(Refusal::Failed)?;
+        let threads =
+            SendingThreads::start(&client, setup.threads.max(1)).map_err(Refusal::Failed)?;
         let driver = Self {
             client,
-            crew,
+            threads,
             callback: setup.callback,
             values: Arc::new(values),
             keys: keys.map(Arc::new),
@@ -92,14 +93,14 @@ impl<C: Client> Driver<C> {
     }
 
     fn produce(&self, produce: &Produce) -> Result<RoundResult, String> {
-        if !self.crew.wait(Some(Instant::now() + LONGEST_LEFTOVER)) {
-            return Err("threads are still held up in the round before".into());
+        if !self.threads.wait(Some(Instant::now() + LONGEST_LEFTOVER)) {
+            return Err("threads are still blocked in the previous round".into());
         }
         let process = allocations::of_process();
         let round = Arc::new(self.plan(produce)?);
         TALLY.begin(produce.records);
-        self.crew.begin(Arc::clone(&round));
-        let through = self.crew.wait(round.give_up);
+        self.threads.begin(Arc::clone(&round));
+        let through = self.threads.wait(round.give_up);
         if produce.mode != Mode::OneByOne && through {
             self.finish(&round);
         }
@@ -112,7 +113,7 @@ impl<C: Client> Driver<C> {
         let seconds = round.start.elapsed().as_secs_f64();
         let process = process.and_then(|before| Some(allocations::of_process()? - before));
         let counts = TALLY.end();
-        let callers = self.crew.allocations();
+        let callers = self.threads.allocations();
         let counted = callers.is_some() || process.is_some();
         Ok(RoundResult {
             ok: true,
@@ -148,7 +149,7 @@ impl<C: Client> Driver<C> {
         Ok(Round {
             mode: produce.mode,
             records: produce.records,
-            threads: self.crew.size(),
+            threads: self.threads.size(),
             callback: self.callback,
             values: Arc::clone(&self.values),
             keys: self.keys.clone(),
@@ -158,7 +159,7 @@ impl<C: Client> Driver<C> {
             give_up: produce
                 .give_up_ms
                 .map(|after| start + Duration::from_millis(after)),
-            sent: (0..self.crew.size()).map(|_| Sent::default()).collect(),
+            sent: (0..self.threads.size()).map(|_| Sent::default()).collect(),
         })
     }
 
@@ -168,14 +169,14 @@ impl<C: Client> Driver<C> {
         let quiet = round.mode == Mode::Blast && !round.callback;
         match (outcome, quiet) {
             (Ok(()), false) => {}
-            (Err(reason), false) => TALLY.complain(reason),
+            (Err(reason), false) => TALLY.record_error(reason),
             (Ok(()), true) => TALLY.add_acked(TALLY.open(round.sent())),
             (Err(reason), true) => TALLY.add_failed(TALLY.open(round.sent()), || reason),
         }
     }
 
     fn close(self) {
-        self.crew.dismiss();
+        self.threads.stop();
         self.client.close();
     }
 }

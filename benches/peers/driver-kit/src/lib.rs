@@ -27,12 +27,12 @@
 
 mod allocations;
 mod client;
-mod crew;
 mod driver;
 mod payloads;
 mod protocol;
 #[cfg(feature = "tokio")]
 pub mod runtime;
+mod sending_threads;
 mod share;
 mod tally;
 

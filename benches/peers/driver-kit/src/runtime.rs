@@ -213,8 +213,8 @@ mod tests {
     fn failures_without_a_ticket_are_reported_after_all_earlier_deliveries_are_complete() {
         let tokio = Tokio::start().unwrap();
         let deliveries = Deliveries::count_on(&tokio);
-        let (tell, told) = oneshot::channel();
-        deliveries.add(told, None);
+        let (sender, receiver) = oneshot::channel();
+        deliveries.add(receiver, None);
         {
             let ended = deliveries.all_ended();
             let soon = Some(Instant::now() + Duration::from_millis(20));
@@ -223,7 +223,7 @@ mod tests {
                 "one has not ended"
             );
         }
-        tell.send(()).unwrap();
+        sender.send(()).unwrap();
         assert_eq!(tokio.block_on(deliveries.all_ended()), Ok(()));
         for _ in 0..3 {
             // A sender that is dropped counts as a failure.
@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(
             tokio.block_on(deliveries.all_ended()),
             Ok(()),
-            "they are told once"
+            "failures are reported once"
         );
     }
 

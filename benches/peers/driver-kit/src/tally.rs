@@ -132,7 +132,7 @@ impl Tally {
         let acked = self.acked.fetch_add(count, SeqCst) + count;
         // Each thread adds to its counter before it reads the other one, so the last thread reads the whole sum.
         if acked + self.failed.load(SeqCst) >= self.target.load(Relaxed) {
-            self.tell();
+            self.notify();
         }
     }
 
@@ -140,12 +140,12 @@ impl Tally {
         self.rest().first_error.get_or_insert_with(reason);
         let failed = self.failed.fetch_add(count, SeqCst) + count;
         if failed + self.acked.load(SeqCst) >= self.target.load(Relaxed) {
-            self.tell();
+            self.notify();
         }
     }
 
     /// Stores an error without counting a record, if it is the first of the round.
-    pub(crate) fn complain(&self, reason: String) {
+    pub(crate) fn record_error(&self, reason: String) {
         self.rest().first_error.get_or_insert(reason);
     }
 
@@ -198,7 +198,7 @@ impl Tally {
         self.acked.load(SeqCst) + self.failed.load(SeqCst)
     }
 
-    fn tell(&self) {
+    fn notify(&self) {
         // While the lock is held, a waiter has either not read the counters yet, or sleeps on the condition variable.
         drop(self.rest());
         self.reached.notify_all();

@@ -55,8 +55,8 @@ fn run(driver: &Description, log: &Path) -> Result<Build> {
     Ok(match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => {
-            let said = fs::read_to_string(log).unwrap_or_default();
-            let line = last_error(&said).map_or_else(|| status.to_string(), str::to_owned);
+            let text = fs::read_to_string(log).unwrap_or_default();
+            let line = last_error(&text).map_or_else(|| status.to_string(), str::to_owned);
             Err(without_folder(&line, &driver.folder))
         }
         Err(error) => Err(format!("cannot run {}: {error}", driver.build[0])),
@@ -64,8 +64,8 @@ fn run(driver: &Description, log: &Path) -> Result<Build> {
 }
 
 /// The last line that contains an error, or else the last line.
-fn last_error(said: &str) -> Option<&str> {
-    let mut lines = said
+fn last_error(text: &str) -> Option<&str> {
+    let mut lines = text
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty())
@@ -93,10 +93,10 @@ mod tests {
 
     #[test]
     fn the_last_error_of_a_failed_build_is_reported() {
-        let said = "warning: x\nerror[E0425]: cannot find value `a`\n  --> src/main.rs:3:5\n\
+        let text = "warning: x\nerror[E0425]: cannot find value `a`\n  --> src/main.rs:3:5\n\
                     error: could not compile `driver` (bin \"driver\") due to 1 previous error\n";
         assert_eq!(
-            last_error(said),
+            last_error(text),
             Some("error[E0425]: cannot find value `a`")
         );
         assert_eq!(last_error("one\ntwo\n\n"), Some("two"));

@@ -11,7 +11,7 @@ use super::places::{AddressAnswer, PORT, SimNodePlaces};
 use super::{CLUSTER_ID, World};
 use crate::testing::sim::SimNode;
 use crate::testing::sim::log::TopicSettings;
-use crate::testing::sim::names::Astray;
+use crate::testing::sim::names::WrongAddresses;
 use crate::testing::sim::network::Directions;
 #[cfg(feature = "tls-no-provider")]
 use crate::testing::sim::tls::TlsTrouble;
@@ -374,16 +374,16 @@ impl World {
     }
 
     /// Makes names resolve to unreachable addresses, in addition to the right ones or instead of them.
-    pub fn lead_names_astray(&self, instead: bool) {
-        self.names.lead_astray(Some(Astray {
+    pub fn resolve_names_wrongly(&self, instead: bool) {
+        self.names.set_wrong_addresses(Some(WrongAddresses {
             addresses: nobody().into(),
             instead,
         }));
     }
 
     /// Makes names resolve correctly again.
-    pub fn lead_names_right(&self) {
-        self.names.lead_astray(None);
+    pub fn resolve_names_correctly(&self) {
+        self.names.set_wrong_addresses(None);
     }
 }
 
@@ -403,7 +403,7 @@ impl World {
         self.names_fail(false);
         self.load_coordinators_for(0);
         self.delay_markers(0);
-        self.lead_names_right();
+        self.resolve_names_correctly();
         self.epochs_go_back(false);
         self.come_back();
         for node in self.look(SimNodePlaces::nodes) {

@@ -77,7 +77,10 @@ struct Changed {
 
 /// State of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "the simulator takes it apart")]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "the simulation tests match it exhaustively"
+)]
 pub struct TopicPicture {
     /// The topic's name.
     pub name: String,
@@ -89,7 +92,10 @@ pub struct TopicPicture {
 
 /// State of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "the simulator takes it apart")]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "the simulation tests match it exhaustively"
+)]
 pub struct PartitionPicture {
     /// The offset of the next record.
     pub next_offset: i64,

@@ -465,11 +465,11 @@ fn look_ups_fail_or_return_wrong_addresses_until_the_fault_ends() {
     world.names_fail(true);
     assert_eq!(reached(), []);
     world.names_fail(false);
-    world.lead_names_astray(true);
+    world.resolve_names_wrongly(true);
     assert_eq!(reached(), [false, false]);
-    world.lead_names_astray(false);
+    world.resolve_names_wrongly(false);
     assert_eq!(reached(), [false, false, true]);
-    world.lead_names_right();
+    world.resolve_names_correctly();
     assert_eq!(reached(), [true]);
 }
 
@@ -576,7 +576,7 @@ fn after_healing_every_topic_accepts_records_at_its_leader() {
     world.lose_leader("t", 0);
     world.epochs_go_back(true);
     world.names_fail(true);
-    world.lead_names_astray(true);
+    world.resolve_names_wrongly(true);
     world.rebuild();
     world.move_brokers();
     world.move_brokers();

@@ -83,7 +83,10 @@ const ADVICE: &[(ErrorCode, &str)] = &[
         ErrorCode::InvalidRequest,
         "client and broker do not understand each other: report it",
     ),
-    (ErrorCode::PolicyViolation, "ask who runs the cluster"),
+    (
+        ErrorCode::PolicyViolation,
+        "ask the operator of the cluster",
+    ),
     (
         ErrorCode::OutOfOrderSequenceNumber,
         "records before this one are lost to the broker: look at its log, then decide",
@@ -178,7 +181,7 @@ fn plain() -> Setup {
 
 fn table() -> String {
     let mut out = String::from(
-        "| answer | idempotent, acks=all | acks=1, not idempotent | what to do when a record fails with it |\n\
+        "| error code | idempotent, acks=all | acks=1, not idempotent | what to do when a record fails with it |\n\
          |---|---|---|---|\n",
     );
     for (code, advice) in ADVICE {

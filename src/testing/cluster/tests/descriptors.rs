@@ -10,7 +10,7 @@ use super::*;
 use crate::clock::{Clock, Deadline, SystemClock};
 
 const IN_CHILD: &str = "WITHOUT_FILE_DESCRIPTORS";
-const NAME: &str = "without_file_descriptors_a_node_waits_logs_it_once_and_can_be_stopped";
+const TEST: &str = "without_file_descriptors_a_node_backs_off_logs_it_and_can_be_stopped";
 const LONG: Duration = Duration::from_secs(60);
 
 struct Lines(AtomicUsize);
@@ -48,7 +48,7 @@ fn child() {
     let patience = Deadline::after(clock.now(), LONG);
     let until = |reached: &dyn Fn() -> bool| {
         while !reached() {
-            assert!(!patience.is_over(clock.now()), "nothing happens");
+            assert!(!patience.is_over(clock.now()), "the condition never holds");
             std::thread::yield_now();
         }
     };
@@ -77,7 +77,7 @@ fn child() {
 }
 
 #[test]
-fn without_file_descriptors_a_node_waits_logs_it_once_and_can_be_stopped() {
+fn without_file_descriptors_a_node_backs_off_logs_it_and_can_be_stopped() {
     if std::env::var_os(IN_CHILD).is_some() {
         return child();
     }
@@ -88,7 +88,7 @@ fn without_file_descriptors_a_node_waits_logs_it_once_and_can_be_stopped() {
             "ulimit -n 64 && exec \"$0\" --exact \"$1\" --nocapture",
         ])
         .arg(std::env::current_exe().unwrap())
-        .arg(format!("{module}::{NAME}"))
+        .arg(format!("{module}::{TEST}"))
         .env(IN_CHILD, "1")
         .stdout(Stdio::null())
         .spawn()
@@ -101,7 +101,7 @@ fn without_file_descriptors_a_node_waits_logs_it_once_and_can_be_stopped() {
         }
         if patience.is_over(clock.now()) {
             process.kill().unwrap();
-            panic!("it does not end");
+            panic!("the child process does not end");
         }
         std::thread::yield_now();
     };

@@ -108,7 +108,7 @@ fn a_cut_response_has_the_requested_number_of_bytes() {
     closed.read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes.len(), 11);
     let length = i32::from_be_bytes(bytes[..4].try_into().unwrap());
-    assert!(length > 7, "the frame says how long it would have been");
+    assert!(length > 7, "the frame begins with its length");
     assert_eq!(bytes[4..8], 1_i32.to_be_bytes());
 
     let mut silent = connect(&cluster, 0);

@@ -82,11 +82,11 @@ impl SimCluster {
 
 /// Producer id and epoch in the request; `None` if the request has neither. It is an error if it has only one of them.
 fn expected(request: &InitProducerIdRequest) -> Result<Option<ProducerIdAndEpoch>, ErrorCode> {
-    let said = ProducerIdAndEpoch::new(request.producer_id, request.producer_epoch);
+    let given = ProducerIdAndEpoch::new(request.producer_id, request.producer_epoch);
     let none = ProducerIdAndEpoch::NONE;
-    match (said.id == none.id, said.epoch == none.epoch) {
+    match (given.id == none.id, given.epoch == none.epoch) {
         (true, true) => Ok(None),
-        (false, false) => Ok(Some(said)),
+        (false, false) => Ok(Some(given)),
         _ => Err(ErrorCode::InvalidRequest),
     }
 }

@@ -132,11 +132,11 @@ impl SimCluster {
     }
 
     /// Records a coordinator's change of a transactional id in the journal, with the resulting producer id and epoch.
-    pub(super) fn note(&mut self, name: &str, did: Coordinated) {
+    pub(super) fn note(&mut self, name: &str, change: Coordinated) {
         let id = self.transactions.ids.get(name);
         let producer = id.map(TransactionalId::producer);
         if let (Some(journal), Some(producer)) = (&mut self.journal, producer) {
-            journal.coordinated(name, producer, did);
+            journal.coordinated(name, producer, change);
         }
     }
 

@@ -178,9 +178,9 @@ impl SimCluster {
         let decision = self.decide(node, &request);
         let delay = decision.hold_back(api, version);
         let pause = decision.pause(api, version);
-        let answer = decision
-            .instead_of_applying()
-            .unwrap_or_else(|| decision.shape(self.answer(node, &header, request, &decision, now)));
+        let answer = decision.instead_of_applying().unwrap_or_else(|| {
+            decision.apply_cut(self.answer(node, &header, request, &decision, now))
+        });
         Plan {
             delay,
             answer,

@@ -45,9 +45,9 @@ impl SimCluster {
         decision: &Decision,
         now: Timestamp,
     ) -> (Response, bool) {
-        let refused = has_transactional_batch(&request)
-            .filter(|()| request.transactional_id.is_none())
-            .map(|()| ErrorCode::TransactionalIdAuthorizationFailed);
+        let is_unauthorized =
+            has_transactional_batch(&request) && request.transactional_id.is_none();
+        let refused = is_unauthorized.then_some(ErrorCode::TransactionalIdAuthorizationFailed);
         let about = Circumstances {
             node,
             acks: request.acks,
@@ -167,9 +167,9 @@ fn verify(
 }
 
 /// `Some` if any batch is transactional. This is checked before anything else.
-fn has_transactional_batch(request: &ProduceRequest) -> Option<()> {
+fn has_transactional_batch(request: &ProduceRequest) -> bool {
     let mut partitions = request.topics.iter().flat_map(|topic| &topic.partitions);
-    let transactional = partitions.any(|partition| {
+    partitions.any(|partition| {
         let records = partition
             .records
             .as_ref()
@@ -177,8 +177,7 @@ fn has_transactional_batch(request: &ProduceRequest) -> Option<()> {
         records
             .and_then(|mut records| RecordBatch::take(&mut records).ok())
             .is_some_and(|batch| batch.attributes().is_transactional())
-    });
-    transactional.then_some(())
+    })
 }
 
 fn to_response(

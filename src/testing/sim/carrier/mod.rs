@@ -48,7 +48,7 @@ impl Carried {
     fn note(&mut self, node: Option<NodeId>, at: Duration) {
         let news = self
             .cluster
-            .take_deeds()
+            .take_broker_events()
             .map(|what| BrokerNews { at, node, what });
         self.news.extend(news);
     }
@@ -120,7 +120,7 @@ impl Carrier {
     }
 
     /// Records a broker event that the cluster does not see, such as a TLS handshake.
-    fn tell(&self, node: NodeId, what: BrokerEvent) {
+    fn record(&self, node: NodeId, what: BrokerEvent) {
         let at = self.clock.now() - self.start;
         let node = Some(node);
         self.carried.lock().news.push(BrokerNews { at, node, what });
@@ -202,10 +202,10 @@ impl Connection {
         let reply = self.wire.receive(bytes, &mut self.bytes);
         if let Some(handshake) = reply.handshake {
             self.carrier
-                .tell(self.node, BrokerEvent::Handshake(handshake));
+                .record(self.node, BrokerEvent::Handshake(handshake));
         }
-        if !reply.says.is_empty() {
-            actions.send(reply.says, Duration::ZERO);
+        if !reply.bytes.is_empty() {
+            actions.send(reply.bytes, Duration::ZERO);
         }
         match reply.then {
             Then::GoesOn => return,
@@ -271,9 +271,9 @@ impl Connection {
     }
 
     fn close(&mut self, actions: &mut PeerActions, delay: Duration) {
-        let farewell = self.wire.farewell();
-        if !farewell.is_empty() {
-            actions.send(farewell, delay);
+        let alert = self.wire.close_notify();
+        if !alert.is_empty() {
+            actions.send(alert, delay);
         }
         actions.close(delay);
         self.ignore();

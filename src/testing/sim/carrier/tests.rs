@@ -262,7 +262,11 @@ fn a_resumed_node_processes_the_requests_received_meanwhile() {
     rig.write(&mut stream, &[produce(-1, 1), produce(-1, 2)].concat());
     rig.pass(1000);
     rig.network.call_peers(address());
-    assert_eq!(rig.answers(&mut stream), (vec![], false), "it hangs still");
+    assert_eq!(
+        rig.answers(&mut stream),
+        (vec![], false),
+        "the broker must still hang"
+    );
     assert_eq!(rig.written(), 0);
     rig.carrier.with(|cluster| cluster.resume(NODE));
     rig.network.call_peers(address());

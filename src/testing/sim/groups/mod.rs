@@ -34,20 +34,20 @@ pub(crate) struct Membership {
 impl Membership {
     /// # Kafka
     /// `GroupCoordinator#validateOffsetCommit`, `#validateCurrentMember`.
-    fn check(&self, said: &GroupMember) -> Result<(), ErrorCode> {
-        if let Some(instance) = &said.instance_id {
+    fn check(&self, given: &GroupMember) -> Result<(), ErrorCode> {
+        if let Some(instance) = &given.instance_id {
             let mut members = self.members.iter();
             let named = members.find(|(_, name)| name.as_ref() == Some(instance));
             match named {
                 None => return Err(ErrorCode::UnknownMemberId),
-                Some((id, _)) if *id != said.member_id => return Err(ErrorCode::FencedInstanceId),
+                Some((id, _)) if *id != given.member_id => return Err(ErrorCode::FencedInstanceId),
                 Some(_) => {}
             }
         }
-        if !self.members.contains_key(&said.member_id) {
+        if !self.members.contains_key(&given.member_id) {
             return Err(ErrorCode::UnknownMemberId);
         }
-        if said.generation != self.generation {
+        if given.generation != self.generation {
             return Err(ErrorCode::IllegalGeneration);
         }
         Ok(())

@@ -75,7 +75,7 @@ fn a_consumer_that_claims_membership_has_to_be_a_member() {
             .into(),
     };
     groups.set_members(&"g".into(), members);
-    for (said, expected) in [
+    for (given, expected) in [
         (nobody(), Ok(())),
         (member(4, "a", None), Ok(())),
         (member(4, "b", Some("named")), Ok(())),
@@ -92,15 +92,15 @@ fn a_consumer_that_claims_membership_has_to_be_a_member() {
         ),
     ] {
         assert_eq!(
-            commit(&mut groups, PRODUCER, &said, 1),
+            commit(&mut groups, PRODUCER, &given, 1),
             expected,
-            "{said:?}"
+            "{given:?}"
         );
     }
     let offsets = [(partition(), offset(1))];
     let stranger = member(9, "z", None);
     let of_another = groups.commit_in_transaction(&"h".into(), PRODUCER, &stranger, offsets);
-    assert_eq!(of_another[0].1, Ok(()), "a group of which nothing was said");
+    assert_eq!(of_another[0].1, Ok(()), "a group without known members");
 }
 
 #[test]

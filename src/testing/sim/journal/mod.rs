@@ -16,7 +16,10 @@ use crate::types::ProducerIdAndEpoch;
 
 /// An event of a broker or of the cluster, with its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "the simulator takes it apart")]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "the simulation tests match it exhaustively"
+)]
 pub struct BrokerNews {
     /// Time since the beginning.
     pub at: Duration,
@@ -30,7 +33,10 @@ pub struct BrokerNews {
 ///
 /// Records are identified by the number in the first 8 bytes of their value, or by [`NO_RECORD`] if there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "the simulator takes it apart")]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "the simulation tests match it exhaustively"
+)]
 pub enum BrokerEvent {
     /// A batch was written.
     Appended {
@@ -90,7 +96,7 @@ pub enum BrokerEvent {
         /// The epoch after the change.
         epoch: i16,
         /// The change.
-        did: Coordinated,
+        change: Coordinated,
     },
     /// A duplicate batch arrived.
     Duplicate {
@@ -139,7 +145,10 @@ pub enum BrokerEvent {
 
 /// A state change of a transactional id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(clippy::exhaustive_enums, reason = "the simulator takes it apart")]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "the simulation tests match it exhaustively"
+)]
 pub enum Coordinated {
     /// A producer was initialized with a new epoch.
     Initialized,
@@ -160,7 +169,7 @@ pub enum Coordinated {
 #[allow(
     clippy::exhaustive_structs,
     clippy::struct_excessive_bools,
-    reason = "the simulator takes it apart"
+    reason = "the simulation tests match it exhaustively"
 )]
 pub struct TlsHandshake {
     /// True for TLS 1.3, false for TLS 1.2.
@@ -179,7 +188,7 @@ pub const NO_RECORD: u64 = u64::MAX;
 /// Collects the actions of brokers.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
-    deeds: Vec<BrokerEvent>,
+    events: Vec<BrokerEvent>,
     /// Error names in the response to the current request.
     codes: Cow<'static, str>,
 }
@@ -187,7 +196,7 @@ pub(crate) struct Journal {
 impl Journal {
     /// The actions since the last call.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = BrokerEvent> + '_ {
-        self.deeds.drain(..)
+        self.events.drain(..)
     }
 
     pub(crate) fn appended(
@@ -197,7 +206,7 @@ impl Journal {
         partition: i32,
         batch: &StoredBatch,
     ) {
-        self.deeds.push(BrokerEvent::Appended {
+        self.events.push(BrokerEvent::Appended {
             topic: topic.to_owned(),
             incarnation,
             partition,
@@ -221,7 +230,7 @@ impl Journal {
         producer: ProducerIdAndEpoch,
         committed: bool,
     ) {
-        self.deeds.push(BrokerEvent::Marker {
+        self.events.push(BrokerEvent::Marker {
             topic: topic.to_owned(),
             incarnation,
             partition,
@@ -242,7 +251,7 @@ impl Journal {
             let topic = place.topic().to_owned();
             (topic, place.partition(), it.offset)
         });
-        self.deeds.push(BrokerEvent::OffsetsCommitted {
+        self.events.push(BrokerEvent::OffsetsCommitted {
             group: group.to_owned(),
             producer_id: producer.id,
             offsets: offsets.collect(),
@@ -253,13 +262,13 @@ impl Journal {
         &mut self,
         transactional_id: &str,
         producer: ProducerIdAndEpoch,
-        did: Coordinated,
+        change: Coordinated,
     ) {
-        self.deeds.push(BrokerEvent::Coordinated {
+        self.events.push(BrokerEvent::Coordinated {
             transactional_id: transactional_id.to_owned(),
             producer_id: producer.id,
             epoch: producer.epoch,
-            did,
+            change,
         });
     }
 
@@ -275,7 +284,7 @@ impl Journal {
             // A message set has no producer id, so it is never a duplicate.
             Incoming::MessageSet(_) => Vec::new(),
         };
-        self.deeds.push(BrokerEvent::Duplicate {
+        self.events.push(BrokerEvent::Duplicate {
             topic: topic.to_owned(),
             partition,
             base_offset,
@@ -290,7 +299,7 @@ impl Journal {
         partition: i32,
         from_offset: i64,
     ) {
-        self.deeds.push(BrokerEvent::Truncated {
+        self.events.push(BrokerEvent::Truncated {
             topic: topic.to_owned(),
             incarnation,
             partition,
@@ -299,7 +308,7 @@ impl Journal {
     }
 
     pub(crate) fn topic_gone(&mut self, topic: &str, incarnation: u64) {
-        self.deeds.push(BrokerEvent::TopicGone {
+        self.events.push(BrokerEvent::TopicGone {
             topic: topic.to_owned(),
             incarnation,
         });
@@ -327,7 +336,7 @@ impl Journal {
             _ => -1,
         };
         let api = ApiKey::from_code(number(0)).map_or("unknown", ApiKey::name);
-        self.deeds.push(BrokerEvent::Request {
+        self.events.push(BrokerEvent::Request {
             api,
             version: number(2),
             bytes: frame.len(),

@@ -40,12 +40,12 @@ pub(super) struct Pipe {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum PipeEnd {
     #[default]
-    NotInSight,
+    Open,
     /// The writer has closed; its last bytes are not in flight yet.
-    Said,
-    OnTheWay,
+    Closed,
+    InFlight,
     /// The reader can read the end.
-    There,
+    Arrived,
 }
 
 impl Pipe {
@@ -115,13 +115,13 @@ pub(super) struct Link {
     /// Whether the server has stopped reading.
     pub(super) is_peer_gone: bool,
     /// Whether the server knows that the connection is over, or never knew of the connection.
-    pub(super) is_peer_told: bool,
+    pub(super) is_end_reported: bool,
     /// Whether the client has dropped its stream.
     pub(super) is_client_gone: bool,
     /// Additional latency in both directions.
     pub(super) extra_latency: Duration,
     /// Whether a read found nothing since the last "readable" event, so that arriving bytes cause the next event.
-    pub(super) tells_readable: bool,
+    pub(super) is_readable_armed: bool,
 }
 
 impl Link {
@@ -144,10 +144,10 @@ impl Link {
             peer_busy_until: Instant::ORIGIN,
             pending_actions: 0,
             is_peer_gone: false,
-            is_peer_told: false,
+            is_end_reported: false,
             is_client_gone: false,
             extra_latency: Duration::ZERO,
-            tells_readable: true,
+            is_readable_armed: true,
         }
     }
 }

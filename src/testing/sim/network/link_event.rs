@@ -48,7 +48,7 @@ impl PeerActions {
 pub(super) enum LinkEvent {
     /// The connection attempt reaches the server. With `is_told` the client already considers it established.
     Established {
-        is_told: bool,
+        is_immediate: bool,
     },
     /// The connection is refused.
     Refused,
@@ -64,7 +64,7 @@ pub(super) enum LinkEvent {
     /// The client finds the connection reset.
     Breaks,
     /// The server finds the connection closed or reset.
-    PeerIsTold(Over),
+    EndReachesPeer(Over),
 }
 
 /// How a connection ended for its server.
@@ -88,10 +88,12 @@ impl LinkEvent {
     pub(super) fn passes(&self) -> Passes {
         match self {
             // If the client already considers the connection established, the event has to reach only the server.
-            Self::Established { is_told: true } | Self::ReachesPeer | Self::PeerIsTold(_) => {
-                Passes::Up
-            }
-            Self::Established { is_told: false } => Passes::Both,
+            Self::Established { is_immediate: true }
+            | Self::ReachesPeer
+            | Self::EndReachesPeer(_) => Passes::Up,
+            Self::Established {
+                is_immediate: false,
+            } => Passes::Both,
             Self::Refused
             | Self::ReachesClient
             | Self::EndReachesClient

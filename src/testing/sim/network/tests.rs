@@ -395,7 +395,7 @@ fn a_connection_attempt_held_back_by_silence_completes_afterwards() {
     assert!(!stream.finish_connect().unwrap());
     network.speak(address());
     pass(&network, &mut poller, 1000);
-    assert!(!stream.finish_connect().unwrap(), "nobody answers yet");
+    assert!(!stream.finish_connect().unwrap(), "no host answers yet");
     network.answer(address(), Answers::Accepts);
     network.speak(address());
     assert!(pass(&network, &mut poller, 10).writable);

@@ -135,7 +135,7 @@ impl Decision {
     }
 
     /// Shortens or suppresses a response.
-    pub(crate) fn shape(&self, answer: Answer) -> Answer {
+    pub(crate) fn apply_cut(&self, answer: Answer) -> Answer {
         match (self.cut, answer) {
             (None, answer) => answer,
             (Some(Cut { bytes, then, .. }), Answer::Reply(frame)) if bytes > 0 => {
@@ -296,11 +296,11 @@ impl Script {
             if rule.versions.is_some() || !rule.scope.matches(seen) {
                 continue;
             }
-            let says = Says::of(rule, seen, &decision);
-            if (says.is_nothing() && !rule.is_watcher()) || !entry.count.fire() {
+            let effects = Effects::of(rule, seen, &decision);
+            if (effects.is_none() && !rule.is_watcher()) || !entry.count.fire() {
                 continue;
             }
-            says.enter(rule, &mut decision);
+            effects.apply_to(rule, &mut decision);
         }
         decision
     }
@@ -335,14 +335,14 @@ impl Script {
 
 /// The effects of a rule for which no earlier rule has set another value.
 #[derive(Debug, Clone, Copy)]
-struct Says<'r> {
+struct Effects<'r> {
     fate: Option<&'r RequestFate>,
     delay: Option<Duration>,
     throttle: Option<Duration>,
     metadata: Option<&'r MetadataSnapshot>,
 }
 
-impl<'r> Says<'r> {
+impl<'r> Effects<'r> {
     fn of(rule: &'r Rule, seen: &Seen, so_far: &Decision) -> Self {
         let fate = rule.fate.as_ref().filter(|fate| match fate {
             _ if so_far.cut.is_some() => false,
@@ -358,14 +358,14 @@ impl<'r> Says<'r> {
         }
     }
 
-    fn is_nothing(&self) -> bool {
+    fn is_none(&self) -> bool {
         self.fate.is_none()
             && self.delay.is_none()
             && self.throttle.is_none()
             && self.metadata.is_none()
     }
 
-    fn enter(self, rule: &Rule, decision: &mut Decision) {
+    fn apply_to(self, rule: &Rule, decision: &mut Decision) {
         decision.delay = decision.delay.or(self.delay);
         decision.throttle = decision.throttle.or(self.throttle);
         if let Some(then) = self.metadata {

@@ -159,11 +159,11 @@ fn only_the_producer_that_has_the_id_may_add_to_a_transaction_or_end_it() {
         ("t", producer.id, -1, Some(ErrorCode::ProducerFenced)),
         ("t", producer.id, 0, None),
     ] {
-        let said = ProducerIdAndEpoch::new(id, epoch);
-        let added = it.ids.add(name, said, [partition()], START);
-        assert_eq!(added.err(), error, "{name} {said}");
-        let ended = it.ids.end(name, said, true, START);
-        assert_eq!(ended.err(), error, "{name} {said}");
+        let given = ProducerIdAndEpoch::new(id, epoch);
+        let added = it.ids.add(name, given, [partition()], START);
+        assert_eq!(added.err(), error, "{name} {given}");
+        let ended = it.ids.end(name, given, true, START);
+        assert_eq!(ended.err(), error, "{name} {given}");
     }
 }
 
@@ -249,7 +249,7 @@ fn the_next_due_time_is_that_of_a_time_out_or_a_marker() {
     assert_eq!(
         it.ids.next_due(START + delay, delay),
         None,
-        "it waits for somebody"
+        "markers are already being written"
     );
     it.write_markers();
     assert_eq!(due(&it), None);

@@ -149,12 +149,12 @@ fn a_round_ends_when_every_record_is_complete() {
             .contains("per_second")
     );
 
-    a_round_that_is_given_up_leaves_nothing_to_the_next(&driver);
+    check_that_a_cancelled_round_leaves_nothing_behind(&driver);
     driver.close();
     refused_and_lost_records_are_counted();
 }
 
-fn a_round_that_is_given_up_leaves_nothing_to_the_next(driver: &Driver<Made>) {
+fn check_that_a_cancelled_round_leaves_nothing_behind(driver: &Driver<Made>) {
     driver.client.hangs.store(true, SeqCst);
     let given_up = Produce {
         give_up_ms: Some(20),

@@ -113,7 +113,7 @@ fn words(value: &Value) -> Result<Vec<String>, Box<dyn Error>> {
     let words = value
         .as_array()
         .and_then(|words| words.iter().map(word).collect());
-    words.ok_or_else(|| format!("{value} is no list of words").into())
+    words.ok_or_else(|| format!("{value} is no list of strings").into())
 }
 
 /// A running driver. Dropping it ends the process.
@@ -127,7 +127,7 @@ pub struct Driver {
 impl Driver {
     /// Sends a command, and waits for the response.
     pub fn ask(&mut self, command: &Value) -> Result<Value, Box<dyn Error>> {
-        self.tell(command)?;
+        self.send(command)?;
         let line = match self.answers.recv_timeout(PATIENCE) {
             Ok(line) => line,
             Err(RecvTimeoutError::Timeout) => {
@@ -138,7 +138,7 @@ impl Driver {
         serde_json::from_str(&line).map_err(|error| format!("{error} in {line:?}").into())
     }
 
-    fn tell(&mut self, command: &Value) -> Result<(), Box<dyn Error>> {
+    fn send(&mut self, command: &Value) -> Result<(), Box<dyn Error>> {
         writeln!(self.commands, "{command}")?;
         Ok(self.commands.flush()?)
     }
@@ -146,9 +146,9 @@ impl Driver {
     /// Ends the driver with the command `quit`. Any further output is an error.
     pub fn quit(mut self) -> Result<(), Box<dyn Error>> {
         // A driver that rejected its setup may have ended already.
-        let _ = self.tell(&serde_json::json!({"cmd": "quit"}));
+        let _ = self.send(&serde_json::json!({"cmd": "quit"}));
         match self.answers.recv_timeout(PATIENCE) {
-            Ok(line) => return Err(format!("its last word is {line:?}").into()),
+            Ok(line) => return Err(format!("it answered quit with {line:?}").into()),
             Err(RecvTimeoutError::Timeout) => return Err("it does not quit".into()),
             Err(RecvTimeoutError::Disconnected) => {}
         }

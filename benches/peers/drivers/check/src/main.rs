@@ -6,8 +6,8 @@
 //! ```
 
 mod driver;
-mod look;
 mod scenarios;
+mod verify;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -28,18 +28,18 @@ const AUTHORITY: &str = concat!(
 );
 
 const HELP: &str = "\
-Puts drivers through every mode against the embedded broker, and looks at what arrived.
+Puts drivers through every mode against the embedded broker, and checks the records that arrived.
 
   NAME…              which drivers (default: all of producers that have a driver.json)
   --build            build them first
   --records N        records of a round (default: 20000)
-  --figure [N]       only send N records of 100 bytes (default: 2000000), and say what one costs
+  --figure [N]       only send N records of 100 bytes (default: 2000000), and print the cost of one
   --bootstrap H:P    send to this cluster instead, which has a topic `bench` of 12 partitions;
-                     what arrived is not looked at then
+                     the records are not checked then
   --verbose          show what drivers answer";
 
 #[derive(Debug, Default)]
-struct Wishes {
+struct Options {
     names: Vec<String>,
     build: bool,
     records: u64,
@@ -49,31 +49,31 @@ struct Wishes {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Some(wishes) = parse(lexopt::Parser::from_env())? else {
+    let Some(options) = parse(lexopt::Parser::from_env())? else {
         println!("{HELP}");
         return Ok(());
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut drivers = Description::all(&folder)?;
-    if wishes.names.is_empty() {
+    if options.names.is_empty() {
         drivers.retain(Description::is_producer);
     } else {
-        for name in &wishes.names {
+        for name in &options.names {
             if !drivers.iter().any(|driver| driver.name == *name) {
                 return Err(format!("there is no driver {name} in {}", folder.display()).into());
             }
         }
-        drivers.retain(|driver| wishes.names.contains(&driver.name));
+        drivers.retain(|driver| options.names.contains(&driver.name));
     }
     let files = Files::write()?;
     let mut failed = 0;
     for driver in &drivers {
-        if wishes.build {
+        if options.build {
             driver.build()?;
         }
         println!("{}", driver.name);
-        for scenario in chosen(&wishes) {
-            match check(driver, &scenario, &wishes, &files) {
+        for scenario in chosen(&options) {
+            match check(driver, &scenario, &options, &files) {
                 Ok(Seen::Fine(what)) => println!("  ok      {:<20} {what}", scenario.name),
                 Ok(Seen::Unable(why)) => println!("  unable  {:<20} {why}", scenario.name),
                 Err(error) => {
@@ -89,14 +89,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn chosen(wishes: &Wishes) -> Vec<Scenario> {
-    let Some(records) = wishes.figure else {
-        let mut all = scenarios::all(wishes.records);
+fn chosen(options: &Options) -> Vec<Scenario> {
+    let Some(records) = options.figure else {
+        let mut all = scenarios::all(options.records);
         // An external cluster must not be made to hang.
-        all.retain(|scenario| !scenario.hangs || wishes.bootstrap.is_none());
+        all.retain(|scenario| !scenario.hangs || options.bootstrap.is_none());
         // An external cluster does not use this authority.
         all.retain(|scenario| {
-            scenario.changes.get("authority").is_none() || wishes.bootstrap.is_none()
+            scenario.changes.get("authority").is_none() || options.bootstrap.is_none()
         });
         return all;
     };
@@ -113,28 +113,28 @@ fn chosen(wishes: &Wishes) -> Vec<Scenario> {
     ]
 }
 
-fn parse(mut parser: lexopt::Parser) -> Result<Option<Wishes>, Box<dyn Error>> {
-    let mut wishes = Wishes {
+fn parse(mut parser: lexopt::Parser) -> Result<Option<Options>, Box<dyn Error>> {
+    let mut options = Options {
         records: 20_000,
-        ..Wishes::default()
+        ..Options::default()
     };
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("build") => wishes.build = true,
-            Long("verbose") => wishes.verbose = true,
-            Long("records") => wishes.records = parser.value()?.parse()?,
+            Long("build") => options.build = true,
+            Long("verbose") => options.verbose = true,
+            Long("records") => options.records = parser.value()?.parse()?,
             Long("figure") => {
                 let count = parser.optional_value();
                 let count = count.map_or(Ok(2_000_000), |count| count.parse());
-                wishes.figure = Some(count?);
+                options.figure = Some(count?);
             }
-            Long("bootstrap") => wishes.bootstrap = Some(parser.value()?.string()?),
+            Long("bootstrap") => options.bootstrap = Some(parser.value()?.string()?),
             Long("help") | Short('h') => return Ok(None),
-            lexopt::Arg::Value(name) => wishes.names.push(name.string()?),
+            lexopt::Arg::Value(name) => options.names.push(name.string()?),
             other => return Err(other.unexpected().into()),
         }
     }
-    Ok(Some(wishes))
+    Ok(Some(options))
 }
 
 /// Files of values and keys, all different, so that a swapped record is detected.
@@ -154,9 +154,9 @@ impl Files {
             text: folder.join(format!("peer-check-{own}-text")),
             keys: folder.join(format!("peer-check-{own}-keys")),
         };
-        std::fs::write(&files.payloads, look::blocks(1000, PAYLOAD_BYTES))?;
-        std::fs::write(&files.text, look::text(1000, PAYLOAD_BYTES))?;
-        std::fs::write(&files.keys, look::blocks(400, scenarios::KEY_BYTES))?;
+        std::fs::write(&files.payloads, verify::blocks(1000, PAYLOAD_BYTES))?;
+        std::fs::write(&files.text, verify::text(1000, PAYLOAD_BYTES))?;
+        std::fs::write(&files.keys, verify::blocks(400, scenarios::KEY_BYTES))?;
         Ok(files)
     }
 }
@@ -178,13 +178,13 @@ enum Seen {
 fn check(
     driver: &Description,
     scenario: &Scenario,
-    wishes: &Wishes,
+    options: &Options,
     files: &Files,
 ) -> Result<Seen, Box<dyn Error>> {
     let mut builder = TestCluster::builder().topic("bench", PARTITIONS);
     // Compressed records are only counted.
     let is_compressed = scenario.changes.get("compression").is_some();
-    let counts_only = wishes.figure.is_some() || is_compressed;
+    let counts_only = options.figure.is_some() || is_compressed;
     if counts_only {
         builder = builder.sink();
     }
@@ -197,7 +197,7 @@ fn check(
     for (name, value) in scenario.changes.as_object().into_iter().flatten() {
         setup[name] = value.clone();
     }
-    setup["bootstrap"] = json!(match &wishes.bootstrap {
+    setup["bootstrap"] = json!(match &options.bootstrap {
         Some(elsewhere) => elsewhere.clone(),
         None => cluster.bootstrap_servers(),
     });
@@ -215,7 +215,7 @@ fn check(
 
     let mut running = driver.start()?;
     let answer = running.ask(&setup)?;
-    if wishes.verbose {
+    if options.verbose {
         println!("{answer:#}");
     }
     if let Some(why) = answer["unable"].as_str() {
@@ -230,25 +230,25 @@ fn check(
         running.quit()?;
         return Ok(Seen::Fine(String::new()));
     }
-    let mut said = Vec::new();
+    let mut figures = Vec::new();
     let mut records = 0;
     for round in &scenario.rounds {
-        said.push(produce(&mut running, round, wishes.verbose)?);
+        figures.push(produce(&mut running, round, options.verbose)?);
         records += round["records"].as_u64().unwrap_or_default();
     }
     running.quit()?;
-    if wishes.bootstrap.is_none() {
+    if options.bootstrap.is_none() {
         if counts_only {
-            look::count(&cluster, records)?;
+            verify::count(&cluster, records)?;
         } else {
-            look::contents(&cluster, &setup, records)?;
+            verify::contents(&cluster, &setup, records)?;
         }
     }
-    let mut said = said.join("; ");
-    if is_compressed && wishes.bootstrap.is_none() {
-        said.push_str(&look::compressed(&cluster, records)?);
+    let mut figures = figures.join("; ");
+    if is_compressed && options.bootstrap.is_none() {
+        figures.push_str(&verify::compressed(&cluster, records)?);
     }
-    Ok(Seen::Fine(said))
+    Ok(Seen::Fine(figures))
 }
 
 /// Runs a round, and returns its cost as text.
@@ -269,10 +269,10 @@ fn produce(running: &mut Driver, round: &Value, verbose: bool) -> Result<String,
     if !is_complete || seconds <= 0.0 {
         return Err(format!("{records} records were answered with {answer}").into());
     }
-    let mut said = format!("{:.0}/s", records as f64 / seconds);
+    let mut figures = format!("{:.0}/s", records as f64 / seconds);
     if let (Some(before), Some(after)) = (before, after) {
         let micros = (after - before).as_micros() as f64 / records as f64;
-        said.push_str(&format!(" {micros:.2} µs CPU"));
+        figures.push_str(&format!(" {micros:.2} µs CPU"));
     }
     // The number of latencies: one for each record, or for each group; the last group may be smaller.
     let timed = match round["mode"].as_str() {
@@ -281,9 +281,9 @@ fn produce(running: &mut Driver, round: &Value, verbose: bool) -> Result<String,
         _ => Some(records),
     };
     if let Some(timed) = timed {
-        said.push_str(&look::latencies(&answer["latency_ns"], timed)?);
+        figures.push_str(&verify::latencies(&answer["latency_ns"], timed)?);
     }
-    Ok(said)
+    Ok(figures)
 }
 
 /// Runs a round with a broker that hangs; the round must end in time.

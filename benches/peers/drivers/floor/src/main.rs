@@ -204,7 +204,7 @@ fn unable(setup: &Setup) -> Option<&'static str> {
     } else if setup.bootstrap.contains(',') {
         Some("it knows one broker")
     } else if setup.authority.is_some() {
-        Some("it speaks no TLS; see cipher-alone")
+        Some("it does not use TLS; see cipher-alone")
     } else {
         None
     }

@@ -30,7 +30,7 @@ impl SimCluster {
     }
 
     /// The broker actions since the last call; none without a journal.
-    pub(crate) fn take_deeds(&mut self) -> impl Iterator<Item = BrokerEvent> + '_ {
+    pub(crate) fn take_broker_events(&mut self) -> impl Iterator<Item = BrokerEvent> + '_ {
         self.journal.iter_mut().flat_map(Journal::take)
     }
 

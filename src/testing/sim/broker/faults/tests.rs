@@ -53,14 +53,16 @@ fn end(cluster: &SimCluster) -> i64 {
 }
 
 fn appended(cluster: &mut SimCluster) -> Vec<(i64, Vec<u64>)> {
-    let batches = cluster.take_deeds().filter_map(|deed| match deed {
-        BrokerEvent::Appended {
-            base_offset,
-            records,
-            ..
-        } => Some((base_offset, records)),
-        _ => None,
-    });
+    let batches = cluster
+        .take_broker_events()
+        .filter_map(|event| match event {
+            BrokerEvent::Appended {
+                base_offset,
+                records,
+                ..
+            } => Some((base_offset, records)),
+            _ => None,
+        });
     batches.collect()
 }
 
@@ -74,7 +76,7 @@ fn truncation_removes_whole_batches_and_their_producer_state() {
     cluster.truncate("t", 0, 3).unwrap();
     assert_eq!(end(&cluster), 4, "two batches have three records in them");
     assert_eq!(cluster.partition("t", 0).unwrap().role.epoch, epoch + 1);
-    let lost = cluster.take_deeds().last();
+    let lost = cluster.take_broker_events().last();
     let expected = BrokerEvent::Truncated {
         topic: "t".into(),
         incarnation: 1,
@@ -138,13 +140,13 @@ fn a_rebuilt_cluster_has_new_ids_and_empty_topics() {
     let mut cluster = simulated(KafkaRelease::V3_0);
     send(&mut cluster, 0);
     let before = metadata(&mut cluster, None, 11);
-    let _ = cluster.take_deeds().count();
+    let _ = cluster.take_broker_events().count();
     cluster.rebuild("another".into());
     let gone = BrokerEvent::TopicGone {
         topic: "t".into(),
         incarnation: 1,
     };
-    assert_eq!(cluster.take_deeds().collect::<Vec<_>>(), [gone]);
+    assert_eq!(cluster.take_broker_events().collect::<Vec<_>>(), [gone]);
     let after = metadata(&mut cluster, None, 11);
     assert_ne!(after.cluster_id, before.cluster_id);
     assert_ne!(after.topics[0].topic_id, before.topics[0].topic_id);
@@ -155,7 +157,7 @@ fn a_rebuilt_cluster_has_new_ids_and_empty_topics() {
     assert_eq!(
         send(&mut cluster, 2).base_offset,
         0,
-        "nobody knows the producer"
+        "the producer state is lost"
     );
     assert_eq!(appended(&mut cluster), [(0, vec![2, 3])]);
     assert_eq!(cluster.topic("t").unwrap().incarnation, 2);

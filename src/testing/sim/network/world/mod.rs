@@ -50,11 +50,11 @@ impl Client {
 /// A call of a server.
 pub(super) struct PeerCall {
     link: LinkNumber,
-    ask: Ask,
+    kind: PeerCallKind,
     actions: PeerActions,
 }
 
-enum Ask {
+enum PeerCallKind {
     Accept(SocketAddr, Accept, Option<Box<dyn SimPeer>>),
     Receive(Box<dyn SimPeer>, Bytes),
     Call(Box<dyn SimPeer>),
@@ -64,11 +64,11 @@ enum Ask {
 
 impl PeerCall {
     pub(super) fn make(&mut self) {
-        match &mut self.ask {
-            Ask::Accept(_, accept, peer) => *peer = Some(accept()),
-            Ask::Receive(peer, bytes) => peer.receive(bytes, &mut self.actions),
-            Ask::Call(peer) => peer.called(&mut self.actions),
-            Ask::Ended(peer, rest) => {
+        match &mut self.kind {
+            PeerCallKind::Accept(_, accept, peer) => *peer = Some(accept()),
+            PeerCallKind::Receive(peer, bytes) => peer.receive(bytes, &mut self.actions),
+            PeerCallKind::Call(peer) => peer.called(&mut self.actions),
+            PeerCallKind::Ended(peer, rest) => {
                 let how = rest
                     .as_deref()
                     .map_or(ConnectionEnd::Broken, ConnectionEnd::Closed);
@@ -137,7 +137,7 @@ impl NetworkWorld {
         for number in self.links_to(address) {
             if self.links[&number].state == LinkState::Open {
                 self.after_latency(number, LinkEvent::Breaks, now);
-                self.after_latency(number, LinkEvent::PeerIsTold(Over::Broken), now);
+                self.after_latency(number, LinkEvent::EndReachesPeer(Over::Broken), now);
             }
         }
     }
@@ -193,7 +193,7 @@ impl NetworkWorld {
             };
             link.peer = None;
             link.is_peer_gone = true;
-            link.is_peer_told = true;
+            link.is_end_reported = true;
             if link.state == LinkState::Open {
                 self.after_latency(number, LinkEvent::Breaks, now);
             }
@@ -308,7 +308,7 @@ impl NetworkWorld {
 
     /// The events of a wait, and whether the client was woken. Some events may be left for a later wait.
     pub(super) fn take_events(&mut self, client: usize) -> (Vec<(ConnectionId, Readiness)>, bool) {
-        self.make_something_up(client);
+        self.add_spurious_event(client);
         let Some(Client {
             events, is_woken, ..
         }) = self.clients.get_mut(&client)
@@ -321,17 +321,17 @@ impl NetworkWorld {
         } else {
             0
         };
-        let mut told = Vec::new();
+        let mut taken = Vec::new();
         while events.len() > keep {
             let at = self.random.usize(0..events.len());
             if let Some(id) = events.keys().nth(at).copied() {
-                told.extend(events.remove_entry(&id));
+                taken.extend(events.remove_entry(&id));
             }
         }
-        (told, is_woken)
+        (taken, is_woken)
     }
 
-    fn make_something_up(&mut self, client: usize) {
+    fn add_spurious_event(&mut self, client: usize) {
         if self.random.u8(0..100) >= self.profile.spurious_percent {
             return;
         }
@@ -352,7 +352,7 @@ impl NetworkWorld {
         }
     }
 
-    fn tell(&mut self, number: LinkNumber, event: Readiness) {
+    fn notify_client_of(&mut self, number: LinkNumber, event: Readiness) {
         let Some(link) = self.links.get(&number) else {
             return;
         };
@@ -410,8 +410,8 @@ impl NetworkWorld {
         let Some(link) = self.links.get_mut(&number) else {
             return;
         };
-        if link.down.end == PipeEnd::Said && link.down.queued.is_empty() {
-            link.down.end = PipeEnd::OnTheWay;
+        if link.down.end == PipeEnd::Closed && link.down.queued.is_empty() {
+            link.down.end = PipeEnd::InFlight;
             let at = link.down.last_arrival.max(now);
             self.decide(number, LinkEvent::EndReachesClient, at);
         }
@@ -426,11 +426,11 @@ impl NetworkWorld {
                 return None;
             }
             let ((at, _), (number, what)) = first.remove_entry();
-            let ask = self.happens(number, what, at);
-            if let Some(ask) = ask {
+            let kind = self.happens(number, what, at);
+            if let Some(kind) = kind {
                 return Some(PeerCall {
                     link: number,
-                    ask,
+                    kind,
                     actions: PeerActions::default(),
                 });
             }
@@ -438,7 +438,12 @@ impl NetworkWorld {
         None
     }
 
-    fn happens(&mut self, number: LinkNumber, what: LinkEvent, now: Instant) -> Option<Ask> {
+    fn happens(
+        &mut self,
+        number: LinkNumber,
+        what: LinkEvent,
+        now: Instant,
+    ) -> Option<PeerCallKind> {
         let link = self.links.get_mut(&number)?;
         let passes = what.passes();
         for (pipe, direction) in [(&mut link.up, Passes::Up), (&mut link.down, Passes::Down)] {
@@ -448,10 +453,12 @@ impl NetworkWorld {
             }
         }
         match what {
-            LinkEvent::Established { is_told } => return self.established(number, is_told, now),
+            LinkEvent::Established { is_immediate } => {
+                return self.established(number, is_immediate, now);
+            }
             LinkEvent::Refused => {
                 link.state = LinkState::Refused;
-                self.tell(number, ALL);
+                self.notify_client_of(number, ALL);
             }
             LinkEvent::ReachesPeer => {
                 let piece = link.up.arrive()?;
@@ -468,7 +475,7 @@ impl NetworkWorld {
                 }
                 let peer = link.peer.take()?;
                 self.unblock_writer(number, now);
-                return Some(Ask::Receive(peer, piece));
+                return Some(PeerCallKind::Receive(peer, piece));
             }
             LinkEvent::ReachesClient => {
                 let piece = link.down.arrive()?;
@@ -476,25 +483,25 @@ impl NetworkWorld {
                     return None;
                 }
                 link.down.arrived.extend_from_slice(&piece);
-                if std::mem::take(&mut link.tells_readable) {
-                    self.tell(number, READABLE);
+                if std::mem::take(&mut link.is_readable_armed) {
+                    self.notify_client_of(number, READABLE);
                 }
             }
             LinkEvent::EndReachesClient => {
                 if link.state == LinkState::Open {
-                    link.down.end = PipeEnd::There;
+                    link.down.end = PipeEnd::Arrived;
                     let event = Readiness {
                         input_ends: true,
                         ..READABLE
                     };
-                    self.tell(number, event);
+                    self.notify_client_of(number, event);
                 }
             }
-            LinkEvent::RoomForClient => self.tell(number, WRITABLE),
+            LinkEvent::RoomForClient => self.notify_client_of(number, WRITABLE),
             LinkEvent::PeerActs(action) => {
                 link.pending_actions -= 1;
                 if matches!(action, Action::Call) {
-                    return Some(Ask::Call(link.peer.take()?));
+                    return Some(PeerCallKind::Call(link.peer.take()?));
                 }
                 self.peer_acts(number, action, now);
             }
@@ -503,15 +510,15 @@ impl NetworkWorld {
                 if self.random.bool() {
                     link.down.arrived.clear();
                 }
-                self.tell(number, ALL);
+                self.notify_client_of(number, ALL);
             }
-            LinkEvent::PeerIsTold(over) => {
+            LinkEvent::EndReachesPeer(over) => {
                 link.is_peer_gone = true;
-                let was_told = std::mem::replace(&mut link.is_peer_told, true);
-                if let Some(peer) = link.peer.take_if(|_| !was_told) {
+                let was_reported = std::mem::replace(&mut link.is_end_reported, true);
+                if let Some(peer) = link.peer.take_if(|_| !was_reported) {
                     let rest = std::mem::take(&mut link.up.arrived).freeze();
                     let rest = matches!(over, Over::Closed).then_some(rest);
-                    return Some(Ask::Ended(peer, rest));
+                    return Some(PeerCallKind::Ended(peer, rest));
                 }
                 self.remove_if_over(number);
             }
@@ -520,20 +527,25 @@ impl NetworkWorld {
     }
 
     /// A connection attempt reaches the server.
-    fn established(&mut self, number: LinkNumber, is_told: bool, now: Instant) -> Option<Ask> {
+    fn established(
+        &mut self,
+        number: LinkNumber,
+        is_immediate: bool,
+        now: Instant,
+    ) -> Option<PeerCallKind> {
         let link = self.links.get_mut(&number)?;
-        if link.is_client_gone && !is_told {
+        if link.is_client_gone && !is_immediate {
             return None;
         }
         let address = link.address;
         let listener = self.listeners.get_mut(&address);
         match listener.as_ref().map(|listener| listener.answers) {
             Some(Answers::Accepts) => {}
-            Some(Answers::Never) if !is_told => {
-                link.hold_at_missing_host(LinkEvent::Established { is_told });
+            Some(Answers::Never) if !is_immediate => {
+                link.hold_at_missing_host(LinkEvent::Established { is_immediate });
                 return None;
             }
-            _ if is_told => {
+            _ if is_immediate => {
                 self.decide(number, LinkEvent::Breaks, now);
                 return None;
             }
@@ -544,10 +556,10 @@ impl NetworkWorld {
         }
         let accept = listener?.accept.take()?;
         link.state = LinkState::Open;
-        if !is_told {
-            self.tell(number, WRITABLE);
+        if !is_immediate {
+            self.notify_client_of(number, WRITABLE);
         }
-        Some(Ask::Accept(address, accept, None))
+        Some(PeerCallKind::Accept(address, accept, None))
     }
 
     /// Tells a blocked client, after a latency, that the server has read.
@@ -563,7 +575,7 @@ impl NetworkWorld {
     /// Removes a connection once both ends know that it is over.
     fn remove_if_over(&mut self, number: LinkNumber) {
         let link = self.links.get(&number);
-        if link.is_some_and(|it| it.is_client_gone && it.is_peer_told && it.peer.is_none()) {
+        if link.is_some_and(|it| it.is_client_gone && it.is_end_reported && it.peer.is_none()) {
             self.links.remove(&number);
         }
     }
@@ -579,7 +591,7 @@ impl NetworkWorld {
             Action::Call => {}
             Action::Send(bytes) => link.down.queued.extend_from_slice(&bytes),
             Action::Close => {
-                link.down.end = PipeEnd::Said;
+                link.down.end = PipeEnd::Closed;
                 link.is_peer_gone = true;
             }
             Action::Reset => {
@@ -593,17 +605,19 @@ impl NetworkWorld {
     /// Takes a server back after its call, and schedules its actions. Returns another call if one is needed at once.
     pub(super) fn take_peer_back(&mut self, call: PeerCall, now: Instant) -> Option<PeerCall> {
         let number = call.link;
-        let peer = match call.ask {
-            Ask::Accept(address, accept, peer) => {
+        let peer = match call.kind {
+            PeerCallKind::Accept(address, accept, peer) => {
                 if let Some(listener) = self.listeners.get_mut(&address) {
                     listener.accept = Some(accept);
                 }
                 peer
             }
-            Ask::Receive(peer, _) | Ask::Call(peer) | Ask::Ended(peer, _) => Some(peer),
+            PeerCallKind::Receive(peer, _)
+            | PeerCallKind::Call(peer)
+            | PeerCallKind::Ended(peer, _) => Some(peer),
         };
         let link = self.links.get_mut(&number)?;
-        link.peer = peer.filter(|peer| !link.is_peer_told || !peer.is_done());
+        link.peer = peer.filter(|peer| !link.is_end_reported || !peer.is_done());
         for (delay, action) in call.actions.actions {
             let link = self.links.get_mut(&number)?;
             let at = (now + delay).max(link.peer_busy_until);
@@ -616,21 +630,21 @@ impl NetworkWorld {
             }
         }
         self.remove_if_over(number);
-        self.read_on(number, now).map(|ask| PeerCall {
+        self.read_on(number, now).map(|kind| PeerCall {
             link: number,
-            ask,
+            kind,
             actions: PeerActions::default(),
         })
     }
 
     /// Passes waiting bytes to a server that reads again.
-    fn read_on(&mut self, number: LinkNumber, now: Instant) -> Option<Ask> {
+    fn read_on(&mut self, number: LinkNumber, now: Instant) -> Option<PeerCallKind> {
         let link = self.links.get_mut(&number)?;
         let has_some = !link.up.arrived.is_empty() && !link.is_peer_gone;
         let peer = link.peer.take_if(|peer| has_some && peer.reads())?;
         let bytes = link.up.arrived.split().freeze();
         self.unblock_writer(number, now);
-        Some(Ask::Receive(peer, bytes))
+        Some(PeerCallKind::Receive(peer, bytes))
     }
 }
 

@@ -33,22 +33,22 @@ impl NetworkWorld {
         link.extra_latency = extra_latency;
         let takes = micros(self.random.u64(self.profile.connect_us.clone()));
         let at = now + takes + extra_latency;
-        let is_told = self.random.u8(0..100) < self.profile.at_once_percent;
-        let is_told = is_told && answers == Answers::Accepts;
+        let is_immediate = self.random.u8(0..100) < self.profile.at_once_percent;
+        let is_immediate = is_immediate && answers == Answers::Accepts;
         match answers {
-            Answers::Accepts if is_told => {
+            Answers::Accepts if is_immediate => {
                 link.state = LinkState::Open;
-                self.decide(number, LinkEvent::Established { is_told }, now);
+                self.decide(number, LinkEvent::Established { is_immediate }, now);
             }
-            Answers::Accepts => self.decide(number, LinkEvent::Established { is_told }, at),
+            Answers::Accepts => self.decide(number, LinkEvent::Established { is_immediate }, at),
             Answers::Refuses => self.decide(number, LinkEvent::Refused, at),
-            Answers::Never => link.hold_at_missing_host(LinkEvent::Established { is_told }),
+            Answers::Never => link.hold_at_missing_host(LinkEvent::Established { is_immediate }),
         }
         if let Some(client) = self.clients.get_mut(&poller) {
             client.ids.insert(id);
         }
         self.links.insert(number, link);
-        Ok((number, is_told))
+        Ok((number, is_immediate))
     }
 
     fn link(&mut self, number: LinkNumber) -> io::Result<&mut Link> {
@@ -80,8 +80,8 @@ impl NetworkWorld {
             if link.state == LinkState::Broken {
                 return Err(io::ErrorKind::ConnectionReset.into());
             }
-            if link.down.end != PipeEnd::There {
-                link.tells_readable = true;
+            if link.down.end != PipeEnd::Arrived {
+                link.is_readable_armed = true;
                 return Err(io::ErrorKind::WouldBlock.into());
             }
         }
@@ -91,7 +91,7 @@ impl NetworkWorld {
         }
         link.down.take(&mut into[..len]);
         let drained = len > 0 && len == there && len < into.len() && short_read_drains;
-        link.tells_readable |= drained;
+        link.is_readable_armed |= drained;
         self.send_on(number, now);
         Ok(Received { len, drained })
     }
@@ -150,6 +150,6 @@ impl NetworkWorld {
         }
         // The server is notified after everything in flight has arrived.
         let at = link.up.last_arrival.max(now) + micros(1);
-        self.decide(number, LinkEvent::PeerIsTold(Over::Closed), at);
+        self.decide(number, LinkEvent::EndReachesPeer(Over::Closed), at);
     }
 }

@@ -106,7 +106,7 @@ public final class Helper {
                 case "produce": Records.produce(arguments, answer); break;
                 case "fill": Filling.fill(arguments); break;
                 case "dump": Dump.run(arguments, answer); break;
-                case "witness": Witness.see(arguments, answer); break;
+                case "check-connection": ConnectionCheck.run(arguments, answer); break;
                 case "partitions": Partitions.run(arguments, answer); break;
                 case "metrics": Metrics.afterLoad(arguments, answer); break;
                 case "transaction": Transactions.describe(arguments, answer); break;

@@ -141,12 +141,12 @@ final class Transactions {
         try (KafkaProducer<byte[], byte[]> producer = Filling.producer(configs);
                 Admin admin = Topics.admin(configs.get("bootstrap.servers"))) {
             while (arguments.hasMore()) {
-                answer.line(told(producer, admin, configs.get("transactional.id"), topic, arguments.text()));
+                answer.line(result(producer, admin, configs.get("transactional.id"), topic, arguments.text()));
             }
         }
     }
 
-    private static String told(KafkaProducer<byte[], byte[]> producer, Admin admin, String id,
+    private static String result(KafkaProducer<byte[], byte[]> producer, Admin admin, String id,
             String topic, String call) throws Exception {
         try {
             switch (call) {
@@ -170,10 +170,10 @@ final class Transactions {
     }
 
     private static String classes(Throwable failure) {
-        StringBuilder told = new StringBuilder();
+        StringBuilder names = new StringBuilder();
         for (Throwable why = failure; why != null; why = why.getCause()) {
-            told.append(told.length() == 0 ? "" : " of ").append(why.getClass().getSimpleName());
+            names.append(names.length() == 0 ? "" : " of ").append(why.getClass().getSimpleName());
         }
-        return told.toString();
+        return names.toString();
     }
 }

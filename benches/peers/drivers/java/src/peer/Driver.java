@@ -41,7 +41,7 @@ public final class Driver {
         String line;
         while (goesOn && (line = commands.readLine()) != null) {
             try {
-                goesOn = obey(JsonParser.parseString(line).getAsJsonObject());
+                goesOn = execute(JsonParser.parseString(line).getAsJsonObject());
             } catch (Exception e) {
                 e.printStackTrace();
                 answer(refusal("error", e));
@@ -53,11 +53,11 @@ public final class Driver {
     }
 
     /** Executes a command. Returns false if it was the last one. */
-    private boolean obey(JsonObject command) throws Exception {
+    private boolean execute(JsonObject command) throws Exception {
         String name = command.get("cmd").getAsString();
         switch (name) {
             case "setup":
-                return setUp(new Wishes(command, flushes));
+                return setUp(new Setup(command, flushes));
             case "produce":
                 if (session == null) {
                     throw new IllegalStateException("setup comes before produce");
@@ -71,12 +71,12 @@ public final class Driver {
         }
     }
 
-    private boolean setUp(Wishes wishes) throws Exception {
+    private boolean setUp(Setup setup) throws Exception {
         if (session != null) {
             throw new IllegalStateException("setup comes once");
         }
         try {
-            session = new Session(wishes);
+            session = new Session(setup);
         } catch (ConfigException e) {
             // The client rejects these settings.
             answer(refusal("unable", e));

@@ -49,7 +49,7 @@ abstract class Round {
         String mode = command.get("mode").getAsString();
         switch (mode) {
             case "blast":
-                return session.wishes.callback ? new Blast(session, records) : new QuietBlast(session, records);
+                return session.setup.callback ? new Blast(session, records) : new QuietBlast(session, records);
             case "one_by_one":
                 return new OneByOne(session, records);
             case "groups":
@@ -197,7 +197,7 @@ abstract class Round {
 
         @Override
         void send(long i, Share share) {
-            boolean isTransactional = session.wishes.isTransactional;
+            boolean isTransactional = session.setup.isTransactional;
             long place = i % group;
             if (place == 0) {
                 groupStartNanos = System.nanoTime();

@@ -15,27 +15,27 @@ import org.apache.kafka.common.Metric;
 final class Session {
     private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(10);
 
-    final Wishes wishes;
+    final Setup setup;
     final KafkaProducer<byte[], byte[]> producer;
     private final SendingThreads threads;
     /** The version of the client. */
     private final String version;
     private final Metric recordErrors;
 
-    Session(Wishes wishes) {
-        this.wishes = wishes;
-        producer = new KafkaProducer<>(wishes.settings);
-        int partitions = producer.partitionsFor(wishes.topic).size();
-        if (partitions != wishes.partitions) {
+    Session(Setup setup) {
+        this.setup = setup;
+        producer = new KafkaProducer<>(setup.settings);
+        int partitions = producer.partitionsFor(setup.topic).size();
+        if (partitions != setup.partitions) {
             throw new IllegalStateException(String.format(
-                    "topic %s has %d partitions, not %d", wishes.topic, partitions, wishes.partitions));
+                    "topic %s has %d partitions, not %d", setup.topic, partitions, setup.partitions));
         }
-        if (wishes.isTransactional) {
+        if (setup.isTransactional) {
             producer.initTransactions();
         }
         version = (String) metric("app-info", "version").metricValue();
         recordErrors = metric("producer-metrics", "record-error-total");
-        threads = new SendingThreads(wishes.threads);
+        threads = new SendingThreads(setup.threads);
     }
 
     private Metric metric(String group, String name) {
@@ -53,15 +53,15 @@ final class Session {
     }
 
     ProducerRecord<byte[], byte[]> record(long i) {
-        byte[][] keys = wishes.keys;
+        byte[][] keys = setup.keys;
         byte[] key = keys == null ? null : keys[(int) (i % keys.length)];
-        byte[] value = wishes.payloads[(int) (i % wishes.payloads.length)];
-        return new ProducerRecord<>(wishes.topic, wishes.partition, key, value);
+        byte[] value = setup.payloads[(int) (i % setup.payloads.length)];
+        return new ProducerRecord<>(setup.topic, setup.partition, key, value);
     }
 
     JsonObject produce(JsonObject command) throws InterruptedException {
         Round round = Round.of(this, command);
-        Long giveUpMillis = Wishes.isGiven(command, "give_up_ms") ? command.get("give_up_ms").getAsLong() : null;
+        Long giveUpMillis = Setup.isGiven(command, "give_up_ms") ? command.get("give_up_ms").getAsLong() : null;
         threads.run(round, giveUpMillis);
         return round.answer();
     }
@@ -78,10 +78,10 @@ final class Session {
                 "Apache Kafka's Java client %s on Java %s",
                 version, Runtime.version()));
         JsonObject settings = new JsonObject();
-        new TreeMap<>(wishes.settings).forEach((key, value) -> settings.addProperty((String) key, (String) value));
+        new TreeMap<>(setup.settings).forEach((key, value) -> settings.addProperty((String) key, (String) value));
         answer.add("settings", settings);
         JsonArray unequal = new JsonArray();
-        if (wishes.partition == null && wishes.keys == null && !version.startsWith("3.0.")) {
+        if (setup.partition == null && setup.keys == null && !version.startsWith("3.0.")) {
             unequal.add("Without key, this version changes the partition every batch.size bytes and avoids"
                     + " partitions with long queues (KIP-794); 3.0.0 changes it when a batch is full or sent.");
         }
@@ -93,10 +93,10 @@ final class Session {
                         .map(GarbageCollectorMXBean::getName)
                         .collect(Collectors.joining(", "))
                 + "; its CPU time includes collecting and compiling.");
-        notes.add(wishes.callback
+        notes.add(setup.callback
                 ? "Ends are counted in the callback of send."
                 : "No callback: flush waits for all records, and the metric record-error-total tells how many failed.");
-        if (wishes.settings.containsKey("security.protocol")) {
+        if (setup.settings.containsKey("security.protocol")) {
             notes.add("TLS is that of the JDK.");
         }
         answer.add("notes", notes);

@@ -50,9 +50,9 @@ pub(crate) fn flood(mut client: &TcpStream, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// A TLS server.
-pub(crate) struct Speaker(Arc<ServerConfig>);
+pub(crate) struct TlsServer(Arc<ServerConfig>);
 
-impl Speaker {
+impl TlsServer {
     pub(crate) fn new(identity: &Identity, versions: &[&'static SupportedProtocolVersion]) -> Self {
         let chain = CertificateDer::pem_slice_iter(identity.chain.as_bytes());
         let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
@@ -67,12 +67,12 @@ impl Speaker {
         Self(Arc::new(config))
     }
 
-    /// Runs a handshake, and passes each record of the server to `say`, which writes it or something else, and returns
-    /// whether to continue. Returns the session, unless `say` ended it.
+    /// Runs a handshake, and passes each record of the server to `write`, which writes it or something else, and
+    /// returns whether to continue. Returns the session, unless `write` ended it.
     pub(crate) fn shake_hands(
         &self,
         mut client: &TcpStream,
-        mut say: impl FnMut(&[u8]) -> io::Result<bool>,
+        mut write: impl FnMut(&[u8]) -> io::Result<bool>,
     ) -> io::Result<Option<ServerConnection>> {
         let mut tls = ServerConnection::new(Arc::clone(&self.0)).map_err(io::Error::other)?;
         loop {
@@ -83,7 +83,7 @@ impl Speaker {
             let mut rest = &flight[..];
             while let Some(header) = rest.first_chunk::<5>() {
                 let len = 5 + usize::from(u16::from_be_bytes([header[3], header[4]]));
-                if !say(&rest[..len])? {
+                if !write(&rest[..len])? {
                     return Ok(None);
                 }
                 rest = &rest[len..];
@@ -145,7 +145,7 @@ impl Sealer<'_> {
         Ok(sealed.map_err(io::Error::other)?.encode())
     }
 
-    pub(crate) fn say(&mut self, kind: u8, content: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, kind: u8, content: &[u8]) -> io::Result<()> {
         let sealed = self.seal(kind, content)?;
         self.client.write_all(&sealed)
     }

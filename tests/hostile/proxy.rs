@@ -12,11 +12,11 @@ use bytes::Bytes;
 use kafka_producer::testing::TestCluster;
 use kafka_protocol::messages::MetadataResponse;
 
-use crate::exchange::{Api, Exchange, Lie, framed};
+use crate::exchange::{Api, Exchange, Tampering, framed};
 
 /// The treatment of a new connection.
 #[derive(Clone)]
-pub(crate) enum Greeting {
+pub(crate) enum Treatment {
     /// Forwards frames, and replaces the responses that the test scripts.
     Serve,
     /// Forwards the bytes of both sides unchanged.
@@ -28,22 +28,22 @@ pub(crate) enum Greeting {
     /// Reads, and never writes.
     Silence,
     /// Writes these bytes first, then continues as `Serve`.
-    Say(Vec<u8>),
+    SendFirst(Vec<u8>),
 }
 
 /// Handles a connection until it is to be closed.
 pub(crate) type Act = Arc<dyn Fn(&TcpStream) -> io::Result<()> + Send + Sync>;
 
-type Tongue = Arc<dyn Fn(&Exchange) -> Lie + Send + Sync>;
+type Script = Arc<dyn Fn(&Exchange) -> Tampering + Send + Sync>;
 
 struct State {
-    greeting: Greeting,
-    tongue: Tongue,
+    treatment: Treatment,
+    script: Script,
     /// Number of exchanges of each API since the script was changed.
-    told: BTreeMap<Api, usize>,
+    exchanges: BTreeMap<Api, usize>,
     /// Number of first parts that were sent; `halves_released` is the number of second parts that may be sent.
-    halves_said: usize,
-    halves_released: usize,
+    first_parts_sent: usize,
+    second_parts_released: usize,
     connections: usize,
     stopped: bool,
     open: Vec<TcpStream>,
@@ -59,28 +59,28 @@ struct Shared {
 }
 
 /// A proxy between a producer and a broker of a [`TestCluster`].
-pub(crate) struct Liar {
+pub(crate) struct TamperingProxy {
     pub(crate) cluster: Arc<TestCluster>,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
 }
 
-impl Liar {
-    /// Starts an honest proxy in front of a cluster with the topic `t` of one partition.
+impl TamperingProxy {
+    /// Starts a proxy that changes nothing in front of a cluster with the topic `t` of one partition.
     pub(crate) fn start() -> Self {
         let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
-        Self::before(&Arc::new(cluster), 0, Greeting::Serve)
+        Self::before(&Arc::new(cluster), 0, Treatment::Serve)
     }
 
     /// Starts a proxy in front of this broker.
-    pub(crate) fn before(cluster: &Arc<TestCluster>, node: i32, greeting: Greeting) -> Self {
+    pub(crate) fn before(cluster: &Arc<TestCluster>, node: i32, treatment: Treatment) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let state = State {
-            greeting,
-            tongue: Arc::new(|_| Lie::Truth),
-            told: BTreeMap::new(),
-            halves_said: 0,
-            halves_released: 0,
+            treatment,
+            script: Arc::new(|_| Tampering::Nothing),
+            exchanges: BTreeMap::new(),
+            first_parts_sent: 0,
+            second_parts_released: 0,
             connections: 0,
             stopped: false,
             open: Vec::new(),
@@ -115,41 +115,41 @@ impl Liar {
     }
 
     /// Sets the treatment of new connections.
-    pub(crate) fn greet(&self, greeting: Greeting) {
-        self.shared.state.lock().unwrap().greeting = greeting;
+    pub(crate) fn set_treatment(&self, treatment: Treatment) {
+        self.shared.state.lock().unwrap().treatment = treatment;
     }
 
     /// Sets the response to later requests.
-    pub(crate) fn lie(&self, tongue: impl Fn(&Exchange) -> Lie + Send + Sync + 'static) {
+    pub(crate) fn tamper(&self, script: impl Fn(&Exchange) -> Tampering + Send + Sync + 'static) {
         let mut state = self.shared.state.lock().unwrap();
-        state.tongue = Arc::new(tongue);
-        state.told.clear();
+        state.script = Arc::new(script);
+        state.exchanges.clear();
     }
 
     /// Sets the response to later requests of one API; requests of other APIs get the broker's response.
-    pub(crate) fn lie_about(
+    pub(crate) fn tamper_with(
         &self,
         api: Api,
-        tongue: impl Fn(&Exchange) -> Lie + Send + Sync + 'static,
+        script: impl Fn(&Exchange) -> Tampering + Send + Sync + 'static,
     ) {
-        self.lie(move |exchange| {
+        self.tamper(move |exchange| {
             if exchange.api == api {
-                tongue(exchange)
+                script(exchange)
             } else {
-                Lie::Truth
+                Tampering::Nothing
             }
         });
     }
 
     /// Returns to the broker's responses.
-    pub(crate) fn be_honest(&self) {
-        self.greet(Greeting::Serve);
-        self.lie(|_| Lie::Truth);
+    pub(crate) fn stop_tampering(&self) {
+        self.set_treatment(Treatment::Serve);
+        self.tamper(|_| Tampering::Nothing);
         self.release();
     }
 
     /// Closes all open connections.
-    pub(crate) fn hang_up(&self) {
+    pub(crate) fn close_connections(&self) {
         for stream in self.shared.state.lock().unwrap().open.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -161,15 +161,18 @@ impl Liar {
         let waited = self
             .shared
             .changed
-            .wait_timeout_while(state, within, |state| state.halves_said == 0)
+            .wait_timeout_while(state, within, |state| state.first_parts_sent == 0)
             .unwrap();
-        assert!(!waited.1.timed_out(), "no half of an answer was said");
+        assert!(
+            !waited.1.timed_out(),
+            "no first part of a response was sent"
+        );
     }
 
     /// Sends the second part of all responses whose first part was sent.
     pub(crate) fn release(&self) {
         let mut state = self.shared.state.lock().unwrap();
-        state.halves_released = state.halves_said;
+        state.second_parts_released = state.first_parts_sent;
         self.shared.changed.notify_all();
     }
 
@@ -179,13 +182,13 @@ impl Liar {
     }
 
     /// The number of requests of an API since the script was changed.
-    pub(crate) fn told(&self, api: Api) -> usize {
+    pub(crate) fn exchanges_of(&self, api: Api) -> usize {
         let state = self.shared.state.lock().unwrap();
-        state.told.get(&api).copied().unwrap_or_default()
+        state.exchanges.get(&api).copied().unwrap_or_default()
     }
 }
 
-impl Drop for Liar {
+impl Drop for TamperingProxy {
     fn drop(&mut self) {
         let threads = {
             let mut state = self.shared.state.lock().unwrap();
@@ -219,23 +222,23 @@ impl Shared {
             client.set_nodelay(true).unwrap();
             state.connections += 1;
             state.open.push(client.try_clone().unwrap());
-            let (shared, greeting) = (Arc::clone(self), state.greeting.clone());
+            let (shared, treatment) = (Arc::clone(self), state.treatment.clone());
             state.threads.push(thread::spawn(move || {
                 // An error is expected when the producer closes the connection.
-                let _ = shared.serve(&client, &greeting);
+                let _ = shared.serve(&client, &treatment);
                 let _ = client.shutdown(Shutdown::Both);
             }));
         }
     }
 
-    fn serve(&self, mut client: &TcpStream, greeting: &Greeting) -> io::Result<()> {
-        match greeting {
-            Greeting::Serve => {}
-            Greeting::Carry => return carry(client, &TcpStream::connect(self.upstream)?),
-            Greeting::Act(act) => return act(client),
-            Greeting::Close => return Ok(()),
-            Greeting::Silence => return io::copy(&mut client, &mut io::sink()).map(drop),
-            Greeting::Say(bytes) => client.write_all(bytes)?,
+    fn serve(&self, mut client: &TcpStream, treatment: &Treatment) -> io::Result<()> {
+        match treatment {
+            Treatment::Serve => {}
+            Treatment::Carry => return carry(client, &TcpStream::connect(self.upstream)?),
+            Treatment::Act(act) => return act(client),
+            Treatment::Close => return Ok(()),
+            Treatment::Silence => return io::copy(&mut client, &mut io::sink()).map(drop),
+            Treatment::SendFirst(bytes) => client.write_all(bytes)?,
         }
         let mut broker = TcpStream::connect(self.upstream)?;
         broker.set_nodelay(true)?;
@@ -246,7 +249,7 @@ impl Shared {
                 return Ok(());
             };
             let exchange = self.exchange(api, version, correlation_id, answer);
-            if !self.say(client, &exchange)? {
+            if !self.respond(client, &exchange)? {
                 return Ok(());
             }
         }
@@ -257,15 +260,15 @@ impl Shared {
     /// proxy.
     fn exchange(&self, api: Api, version: i16, correlation_id: i32, answer: Bytes) -> Exchange {
         let mut state = self.state.lock().unwrap();
-        let told = state.told.entry(api).or_default();
+        let count = state.exchanges.entry(api).or_default();
         let mut exchange = Exchange {
             api,
             version,
             correlation_id,
-            nth: *told,
+            nth: *count,
             answer,
         };
-        *told += 1;
+        *count += 1;
         self.changed.notify_all();
         if api == Api::Metadata {
             let port = i32::from(self.address.port());
@@ -282,20 +285,20 @@ impl Shared {
     }
 
     /// Sends the scripted response. Returns false if the connection is to be closed.
-    fn say(&self, mut client: &TcpStream, exchange: &Exchange) -> io::Result<bool> {
-        let tongue = Arc::clone(&self.state.lock().unwrap().tongue);
-        match tongue(exchange) {
-            Lie::Truth => client.write_all(&framed(&exchange.answer))?,
-            Lie::Raw(bytes) => client.write_all(&bytes)?,
-            Lie::Silence => return io::copy(&mut client, &mut io::sink()).map(|_| false),
-            Lie::Close => return Ok(false),
-            Lie::Halves(first, second) => {
+    fn respond(&self, mut client: &TcpStream, exchange: &Exchange) -> io::Result<bool> {
+        let script = Arc::clone(&self.state.lock().unwrap().script);
+        match script(exchange) {
+            Tampering::Nothing => client.write_all(&framed(&exchange.answer))?,
+            Tampering::Raw(bytes) => client.write_all(&bytes)?,
+            Tampering::Silence => return io::copy(&mut client, &mut io::sink()).map(|_| false),
+            Tampering::Close => return Ok(false),
+            Tampering::Halves(first, second) => {
                 client.write_all(&first)?;
                 let mut state = self.state.lock().unwrap();
-                state.halves_said += 1;
-                let ours = state.halves_said;
+                state.first_parts_sent += 1;
+                let ours = state.first_parts_sent;
                 self.changed.notify_all();
-                while state.halves_released < ours && !state.stopped {
+                while state.second_parts_released < ours && !state.stopped {
                     state = self.changed.wait(state).unwrap();
                 }
                 drop(state);

@@ -10,7 +10,7 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /** The setup, and the corresponding settings of the client. */
-final class Wishes {
+final class Setup {
     final String topic;
     final int partitions;
     /** The partition of all records; null if the client chooses partitions. */
@@ -25,7 +25,7 @@ final class Wishes {
     final Properties settings = new Properties();
 
     /** With {@code flushes}, groups are flushed instead of committed. */
-    Wishes(JsonObject setup, boolean flushes) throws IOException {
+    Setup(JsonObject setup, boolean flushes) throws IOException {
         topic = setup.get("topic").getAsString();
         partitions = setup.get("partitions").getAsInt();
         partition = isGiven(setup, "partition") ? Integer.valueOf(setup.get("partition").getAsInt()) : null;

@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::share::{Round, Share};
 
 /// The sending threads.
-pub(crate) struct Crew {
+pub(crate) struct SendingThreads {
     board: Arc<Board>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -31,8 +31,8 @@ struct State {
     closed: bool,
 }
 
-impl Crew {
-    pub(crate) fn hire<C: Client>(client: &Arc<C>, threads: usize) -> Result<Self, String> {
+impl SendingThreads {
+    pub(crate) fn start<C: Client>(client: &Arc<C>, threads: usize) -> Result<Self, String> {
         let board = Arc::new(Board {
             state: Mutex::new(State::default()),
             changed: Condvar::new(),
@@ -88,7 +88,7 @@ impl Crew {
     }
 
     /// Ends the threads. Does not wait for them if one is blocked in its client.
-    pub(crate) fn dismiss(self) {
+    pub(crate) fn stop(self) {
         let mut state = self.board.state();
         state.closed = true;
         let idle = state.busy == 0;
@@ -129,7 +129,7 @@ impl Board {
         }
     }
 
-    fn sign_off(&self, allocations: Option<u64>) {
+    fn finish_round(&self, allocations: Option<u64>) {
         let mut state = self.state();
         state.busy -= 1;
         if let Some(count) = allocations {
@@ -146,7 +146,7 @@ fn work<C: Client>(client: &C, board: &Board, thread: usize) {
         seen = number;
         let share = Share { thread, round };
         let allocations = allocations::of_caller(|| client.share(&share));
-        board.sign_off(allocations);
+        board.finish_round(allocations);
     }
 }
 
