@@ -188,13 +188,13 @@ impl<'c> Run<'c> {
         );
         match (what, attempt) {
             (Some("begun"), Some(attempt)) => {
-                drop(self.results.insert(attempt, TransactionResult::Unknown));
+                self.results.insert(attempt, TransactionResult::Unknown);
             }
             (Some("committed"), Some(attempt)) => {
-                drop(self.results.insert(attempt, TransactionResult::Committed));
+                self.results.insert(attempt, TransactionResult::Committed);
             }
             (Some("aborted"), Some(attempt)) => {
-                drop(self.results.insert(attempt, TransactionResult::Aborted));
+                self.results.insert(attempt, TransactionResult::Aborted);
             }
             (Some("failed"), _) => {
                 self.failed += 1;

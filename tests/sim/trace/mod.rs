@@ -283,7 +283,7 @@ impl<'a> Trace<'a> {
                 epoch,
                 change,
             } => {
-                let change = match did {
+                let change = match change {
                     Coordinated::Initialized => "a producer is initialized",
                     Coordinated::Opened => "a transaction is open",
                     Coordinated::Committed => "the transaction is committed",
