@@ -28,7 +28,7 @@ fn told_always(api: Api, lie: impl Fn(&Exchange) -> Lie + Send + Sync + 'static,
         Case::new()
     };
     case.liar.lie_about(api, lie);
-    let parts = [words, "the broker sent a bad answer to"];
+    let parts = [words, "the broker sent an invalid response to"];
     if api == Api::Produce {
         case.undelivered(&parts);
     } else {

@@ -1,5 +1,5 @@
 //! Metrics of connections over real sockets, compared with the bytes that the peer counts.
-#![allow(clippy::float_cmp, reason = "what is counted is whole")]
+#![allow(clippy::float_cmp, reason = "the counted values are whole numbers")]
 
 use super::*;
 use crate::metrics::Metrics;
