@@ -50,7 +50,7 @@ struct MockConnection {
 #[derive(Debug, Default)]
 #[allow(
     clippy::struct_excessive_bools,
-    reason = "switches of a test, each for itself"
+    reason = "independent switches of a test"
 )]
 pub(crate) struct MockSelector {
     connections: BTreeMap<ConnectionId, MockConnection>,

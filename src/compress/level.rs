@@ -19,8 +19,8 @@ const LZ4_QUICK: i32 = 9;
 pub(crate) fn check_level(codec: CompressionType, level: i32) -> Result<(), LevelError> {
     match codec {
         CompressionType::Lz4 if level != LZ4_QUICK => Err(LevelError {
-            problem: "lz4 is compressed at one level here, which Kafka calls 9: the others belong to a \
-                      slower compressor that this library does not have",
+            problem: "this library compresses lz4 only at level 9: all other levels need LZ4 HC, a slower \
+                      compressor that it does not include",
             remedy: "Leave the key out, or set compression.type=zstd for smaller batches",
         }),
         _ => Ok(()),

@@ -101,7 +101,7 @@ fn check_separators(entry: &str) -> Result<(), String> {
         other => format!("{other:?}"),
     };
     Err(format!(
-        "{name} separates its entries, where a comma should"
+        "its entries are separated by {name} instead of a comma"
     ))
 }
 
@@ -206,15 +206,15 @@ mod tests {
             ("my host:9092", "cannot contain ' '"),
             ("://host:9092", "not the name of a protocol"),
             ("a b://host:9092", "not the name of a protocol"),
-            ("a:1 b:2", "a blank separates its entries"),
-            ("a:1;b:2", "a semicolon separates its entries"),
-            ("a:1; b:2", "a semicolon separates its entries"),
-            ("a:1\tb:2 c:3", "a blank separates its entries"),
+            ("a:1 b:2", "separated by a blank instead"),
+            ("a:1;b:2", "separated by a semicolon instead"),
+            ("a:1; b:2", "separated by a semicolon instead"),
+            ("a:1\tb:2 c:3", "separated by a blank instead"),
             (
                 "PLAINTEXT://a:1 PLAINTEXT://b:2",
-                "a blank separates its entries",
+                "separated by a blank instead",
             ),
-            ("a:1|[::1]:2", "'|' separates its entries"),
+            ("a:1|[::1]:2", "separated by '|' instead"),
         ] {
             let error = parsed(entry).expect_err(entry);
             assert_eq!(error.key(), Some("bootstrap.servers"));
@@ -240,10 +240,10 @@ mod tests {
         ] {
             let entries: Vec<_> = servers.split(',').map(str::to_owned).collect();
             let error = parse_bootstrap(&entries).expect_err(servers);
-            let told = format!("{error} {error:?} {:?}", error.value());
+            let text = format!("{error} {error:?} {:?}", error.value());
             assert!(
-                !told.contains("hun") && !told.contains("ter2") && !told.contains("user:"),
-                "{told}"
+                !text.contains("hun") && !text.contains("ter2") && !text.contains("user:"),
+                "{text}"
             );
             let shown = format!("[hidden]@{}", servers.rsplit_once('@').unwrap().1);
             assert_eq!(error.value(), Some(&shown[..]));

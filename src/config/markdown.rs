@@ -179,7 +179,7 @@ mod tests {
         let checked_in = std::fs::read_to_string(path).unwrap_or_default();
         assert!(
             checked_in == rendered,
-            "docs/CONFIGURATION.md is not what the table of keys says; \
+            "docs/CONFIGURATION.md differs from the table of keys; \
              run: UPDATE_DOCS=1 cargo test configuration_doc"
         );
     }

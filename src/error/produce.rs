@@ -139,7 +139,7 @@ impl fmt::Display for WaitCause {
                     "the coordinator had not added the partition to the transaction"
                 )
             }
-            Self::Queued => write!(f, "its turn in the queue had not come"),
+            Self::Queued => write!(f, "it was queued behind other batches"),
         }
     }
 }

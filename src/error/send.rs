@@ -372,8 +372,8 @@ impl fmt::Display for CloseError {
                  listener or the compression of a batch has not returned",
             ),
             Self::TransactionOpen => f.write_str(
-                "the producer was closed with a transaction that has perhaps not ended: its coordinator did not say so \
-                 in time, and aborts what is open when transaction.timeout.ms has passed",
+                "the producer was closed with a transaction that may still be open: its coordinator did not confirm \
+                 the end in time, and aborts an open transaction after transaction.timeout.ms",
             ),
             Self::Plugin(why) => write!(f, "a plug-in failed while being closed: {why}"),
             Self::Misuse(misuse) => misuse.fmt(f),

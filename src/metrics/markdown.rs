@@ -113,7 +113,7 @@ mod tests {
         let checked_in = std::fs::read_to_string(path).unwrap_or_default();
         assert!(
             checked_in == rendered,
-            "docs/METRICS.md is not what the tables of metrics say; run: UPDATE_DOCS=1 cargo test metrics_doc"
+            "docs/METRICS.md differs from the tables of metrics; run: UPDATE_DOCS=1 cargo test metrics_doc"
         );
     }
 

@@ -281,9 +281,9 @@ mod tests {
         MetricsRegistry::for_tests(Arc::new(SystemClock::new()))
     }
 
-    struct Told(Mutex<Vec<String>>);
+    struct RecordingObserver(Mutex<Vec<String>>);
 
-    impl Told {
+    impl RecordingObserver {
         fn note(&self, what: &str, metrics: &[Metric]) {
             let topic = metrics[0]
                 .name()
@@ -295,7 +295,7 @@ mod tests {
         }
     }
 
-    impl MetricsObserver for Told {
+    impl MetricsObserver for RecordingObserver {
         fn metrics_added(&self, metrics: &[Metric]) {
             self.note("added", metrics);
         }
@@ -308,8 +308,8 @@ mod tests {
     #[test]
     fn a_registered_metric_is_found_by_name_and_tags_until_it_is_removed() {
         let registry = registry();
-        let told = Arc::new(Told(Mutex::new(Rank::LEAF, Vec::new())));
-        registry.observe(Arc::clone(&told) as Arc<dyn MetricsObserver>);
+        let observer = Arc::new(RecordingObserver(Mutex::new(Rank::LEAF, Vec::new())));
+        registry.observe(Arc::clone(&observer) as Arc<dyn MetricsObserver>);
         let orders = registry.add::<TopicSensor>(&["orders"]);
         let other = registry.add::<TopicSensor>(&["other"]);
         orders.record(TopicSensor::Records, 3.0, Instant::ORIGIN);
@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(metrics.len(), 9);
         assert_eq!(kept.value(), MetricValue::Number(3.0));
         assert_eq!(
-            *told.0.lock(),
+            *observer.0.lock(),
             [
                 "added 9 of orders",
                 "added 9 of other",
@@ -347,19 +347,19 @@ mod tests {
     fn metrics_registered_quietly_exist_at_once_and_are_reported_later_in_order() {
         let registry = registry();
         let unseen = registry.quietly().add::<TopicSensor>(&["unseen"]);
-        let told = Arc::new(Told(Mutex::new(Rank::LEAF, Vec::new())));
-        registry.observe(Arc::clone(&told) as Arc<dyn MetricsObserver>);
+        let observer = Arc::new(RecordingObserver(Mutex::new(Rank::LEAF, Vec::new())));
+        registry.observe(Arc::clone(&observer) as Arc<dyn MetricsObserver>);
         registry.notify_reporters();
         let orders = registry.quietly().add::<TopicSensor>(&["orders"]);
         registry.quietly().remove(&unseen);
         registry.quietly().remove(&unseen);
         registry.quietly().remove(&orders);
         let other = registry.quietly().add::<TopicSensor>(&["orders"]);
-        assert_eq!((registry.len(), told.0.lock().len()), (9, 0));
+        assert_eq!((registry.len(), observer.0.lock().len()), (9, 0));
         registry.notify_reporters();
         registry.notify_reporters();
         assert_eq!(
-            *told.0.lock(),
+            *observer.0.lock(),
             [
                 "added 9 of orders",
                 "removed 9 of unseen",
@@ -377,11 +377,11 @@ mod tests {
             (0..3).map(|at| Box::new(move |_| MetricValue::Number(f64::from(at))) as ReadGauge);
         registry.add_gauges(MemoryGauge::FAMILY, &[], reads.collect());
         let names = registry.metrics().into_iter();
-        let said: Vec<String> = names
+        let texts: Vec<String> = names
             .map(|metric| format!("{} {}", metric.name(), metric.value()))
             .collect();
         assert_eq!(
-            said,
+            texts,
             [
                 "producer-metrics:waiting-threads:{client-id=test} 0",
                 "producer-metrics:buffer-total-bytes:{client-id=test} 1",

@@ -79,15 +79,19 @@ impl Metrics {
     /// Each producer needs its own `client.id`: producers that share one cannot be distinguished. A producer that is
     /// passed twice is exported once.
     pub fn prometheus_text_of<'a>(producers: impl IntoIterator<Item = &'a Self>) -> String {
-        let mut told: Vec<&Arc<MetricsRegistry>> = Vec::new();
+        let mut registries: Vec<&Arc<MetricsRegistry>> = Vec::new();
         for producer in producers {
             let registry = &producer.registry;
             // The text format forbids the same series twice.
-            if !told.iter().any(|other| Arc::ptr_eq(other, registry)) {
-                told.push(registry);
+            if !registries.iter().any(|other| Arc::ptr_eq(other, registry)) {
+                registries.push(registry);
             }
         }
-        prometheus::text(told.into_iter().flat_map(|registry| registry.groups()))
+        prometheus::text(
+            registries
+                .into_iter()
+                .flat_map(|registry| registry.groups()),
+        )
     }
 
     /// The current value of a numeric metric.

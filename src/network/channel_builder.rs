@@ -122,7 +122,7 @@ impl SecureChannelBuilder {
     }
 
     #[cfg(not(feature = "tls-no-provider"))]
-    #[allow(clippy::unused_self, reason = "with TLS it is looked at")]
+    #[allow(clippy::unused_self, reason = "with TLS it is used")]
     fn has_tls(&self) -> bool {
         false
     }
@@ -145,7 +145,7 @@ impl SecureChannelBuilder {
     #[allow(
         clippy::unnecessary_wraps,
         clippy::unused_self,
-        reason = "with TLS it may fail, and is looked at"
+        reason = "with TLS it may fail, and uses `self`"
     )]
     fn transport<S: Stream + 'static>(
         &self,

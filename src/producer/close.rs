@@ -36,7 +36,7 @@ pub(crate) struct Close<'p> {
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     /// Not started.
-    ToBegin,
+    Initial,
     /// Graceful close: the sender sends the queued batches, then ends.
     Finishing(Stopwatch),
     /// Forced close: the sender aborts queued batches and ends.
@@ -55,7 +55,7 @@ impl<'p> Close<'p> {
             thread,
             timeout,
             plugins,
-            phase: Phase::ToBegin,
+            phase: Phase::Initial,
         }
     }
 
@@ -63,7 +63,7 @@ impl<'p> Close<'p> {
         let core = self.core;
         // New records are refused before the sender is told to end: a record that is accepted after the sender's last
         // check of the queues would be neither sent nor failed.
-        core.close_doors();
+        core.refuse_new_records();
         if planted!(ClosesAfterWaking) {
             core.waker.wake();
             core.control.close();
@@ -143,7 +143,7 @@ impl BlockingCall for Close<'_> {
 
     fn step(&mut self) -> Step<'_, Self::Output> {
         let mut time = match self.phase {
-            Phase::ToBegin => self.begin(),
+            Phase::Initial => self.begin(),
             Phase::Finishing(time) | Phase::Forced(time) => time,
         };
         if self.thread.has_ended() {

@@ -16,7 +16,7 @@ use super::sender::SenderControl;
 use super::sensors::ProducerSensors;
 use super::serializer::{PreparedSerializer, Serialized};
 use super::transaction::Transactions;
-use super::user_code::{Fence, UserCode, let_go};
+use super::user_code::{Fence, UserCode, drop_contained};
 use super::waiting::Driver;
 use super::wake::SenderWaker;
 use crate::clock::Clock;
@@ -166,7 +166,7 @@ impl Core {
     }
 
     /// Refuses new records, and wakes all threads that wait for metadata or memory.
-    pub(super) fn close_doors(&self) {
+    pub(super) fn refuse_new_records(&self) {
         // The accumulator is closed first: a thread that is then woken from its wait can no longer append.
         self.accumulator.close();
         self.metadata.close();
@@ -237,7 +237,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
     }
 
     /// Drops all plug-ins, with panics of their destructors contained.
-    pub(super) fn let_go(self) {
+    pub(super) fn drop_contained(self) {
         // Destructured, so that a new plug-in cannot be forgotten here.
         let Self {
             key_serializer,
@@ -252,19 +252,19 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
         // The reporters contain the panics of their own destructors.
         drop(reporters);
         let dropped = [
-            let_go(
+            drop_contained(
                 UserCode::Plugin(PluginKind::Interceptor, "drop"),
                 interceptors,
             ),
-            let_go(
+            drop_contained(
                 UserCode::Plugin(PluginKind::KeySerializer, "drop"),
                 key_serializer,
             ),
-            let_go(
+            drop_contained(
                 UserCode::Plugin(PluginKind::ValueSerializer, "drop"),
                 value_serializer,
             ),
-            let_go(UserCode::Plugin(PluginKind::Partitioner, "drop"), strategy),
+            drop_contained(UserCode::Plugin(PluginKind::Partitioner, "drop"), strategy),
         ];
         for failure in dropped.into_iter().filter_map(Result::err) {
             warn!(instance.log(), "{failure}");

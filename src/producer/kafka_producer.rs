@@ -14,15 +14,15 @@ use super::close::{Close, ClosePlugins};
 use super::core::{Core, Plugins};
 use super::counters::ProducerSnapshot;
 use super::future::FutureRecordMetadata;
-use super::lifecycle::{LastAct, SenderThread};
+use super::lifecycle::{EndAction, SenderThread};
 use super::partitions_for::PartitionsFor;
 use super::quick_send::send_quickly;
 use super::record::ProducerRecord;
 use super::record_metadata::RecordMetadata;
 use super::send_attempt::{SendAttempt, SendProgress};
 #[cfg(feature = "testing")]
-use super::send_errors::spoil_by_set_error;
-use super::send_errors::spoil_transaction;
+use super::send_errors::make_abortable_by_injected_error;
+use super::send_errors::make_transaction_abortable;
 use super::thunks::{AnyCallback, NoCallback, UntakenCallback};
 use super::try_send::{TrySendError, TrySendReason};
 use super::user_code::check_depth;
@@ -100,7 +100,7 @@ pub struct KafkaProducer<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     plugins_closed: Latch<()>,
     /// Turns the plug-ins into a task that closes them on the sender thread. A function pointer, because only the
     /// builder knows that `K` and `V` are `'static`, as a task for another thread needs.
-    closing: fn(&mut Plugins<K, V>) -> LastAct,
+    closing: fn(&mut Plugins<K, V>) -> EndAction,
 }
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
@@ -123,7 +123,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
                 Box::new(move || {
                     // Errors are logged: no call is left that could return them.
                     let _ = plugins.close();
-                    plugins.let_go();
+                    plugins.drop_contained();
                 })
             },
         }
@@ -295,14 +295,14 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     #[cfg(feature = "testing")]
     fn check_set_error(&self, of: TransactionNumber) -> Result<(), SendError> {
         let checked = self.core.check_call(|set| &set.send);
-        checked.inspect_err(|error| spoil_by_set_error(&self.core, of, error))
+        checked.inspect_err(|error| make_abortable_by_injected_error(&self.core, of, error))
     }
 
     fn check_depth(&self, of: TransactionNumber) -> Result<(), SendError> {
         check_depth().map_err(|misuse| {
             // The refused record was meant for the transaction: a commit would lose the record silently.
             let error = SendError::Misuse(misuse);
-            spoil_transaction(&self.core, of, &error.clone().into());
+            make_transaction_abortable(&self.core, of, &error.clone().into());
             error
         })
     }
@@ -404,7 +404,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         let not_taken = match attempt.advance() {
             Ok(SendProgress::Appended(future)) => return Ok(future),
             Ok(SendProgress::NeedsTopic) => attempt
-                .known_hindrance()
+                .known_topic_error()
                 .ok_or(TrySendReason::TopicNotKnown),
             Ok(SendProgress::NeedsMemory) => Err(TrySendReason::MemoryFull),
             Err(refusal) => Ok(refusal),
@@ -414,13 +414,13 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         let reason = not_taken.map_or_else(
             |not_now| not_now,
             |refusal| {
-                spoil_transaction(&self.core, of, &refusal);
+                make_transaction_abortable(&self.core, of, &refusal);
                 attempt.counted(refusal).into()
             },
         );
         // Leaves the pool's queue before interceptors run: the queue is FIFO, and a ticket that is not polled blocks
         // the tickets behind it.
-        attempt.leave_line();
+        attempt.leave_pool_queue();
         let interceptors = &self.plugins.interceptors;
         if !interceptors.is_empty() {
             let error = reason.as_produce_error(&record.topic);
@@ -655,15 +655,15 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for KafkaProducer<K, V> {
             Err(CloseError::Misuse(Misuse::InsideCallback)) => {
                 warn!(
                     self.core.instance.log(),
-                    "a producer was dropped inside one of its callbacks; what is left is given up"
+                    "a producer was dropped inside one of its callbacks; its remaining records fail"
                 );
                 // `close` was refused before it did anything, so do its non-blocking part here.
-                self.core.close_doors();
+                self.core.refuse_new_records();
                 if self.begins_to_close_plugins() {
                     // The sender thread may still call interceptors for the batches that it aborts. So the sender
                     // thread closes the plug-ins, after the last of these calls.
-                    let act = (self.closing)(&mut self.plugins);
-                    self.thread.at_end(self.core.instance.log(), act);
+                    let action = (self.closing)(&mut self.plugins);
+                    self.thread.at_end(self.core.instance.log(), action);
                 }
                 self.thread.abandon();
             }
@@ -673,7 +673,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for KafkaProducer<K, V> {
             ),
         }
         // Destructors of plug-ins are user code: run here, with panics contained, not as fields of `self`.
-        self.plugins.take().let_go();
+        self.plugins.take().drop_contained();
     }
 }
 

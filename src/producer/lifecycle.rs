@@ -21,13 +21,13 @@ pub(crate) type Spawn =
     Box<dyn FnOnce(Builder, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> + Send>;
 
 /// An action that runs when the sender ends.
-pub(crate) type LastAct = Box<dyn FnOnce() + Send>;
+pub(crate) type EndAction = Box<dyn FnOnce() + Send>;
 
 /// The running sender thread.
 #[derive(Debug)]
 pub(crate) struct SenderThread {
     handle: Mutex<Option<JoinHandle<()>>>,
-    ending: Arc<LastActHolder>,
+    ending: Arc<EndActionHolder>,
     end: Arc<Latch<()>>,
     control: Arc<SenderControl>,
     waker: Arc<SenderWaker>,
@@ -36,74 +36,74 @@ pub(crate) struct SenderThread {
 /// Hands an action over to the sender's thread, which runs it when the sender ends. If the sender has ended already,
 /// the caller keeps the action.
 #[derive(Debug)]
-pub(super) struct LastActHolder(Mutex<LastActState>);
+pub(super) struct EndActionHolder(Mutex<EndActionState>);
 
 /// Whether the sender has ended.
-enum LastActState {
+enum EndActionState {
     /// The sender has not ended. Holds the action to run at its end, if one is registered.
-    ToCome(Option<LastAct>),
+    Running(Option<EndAction>),
     /// The sender has ended.
-    Reached,
+    Ended,
 }
 
-impl LastActHolder {
-    pub(super) fn to_come() -> Self {
-        Self(Mutex::new(Rank::LEAF, LastActState::ToCome(None)))
+impl EndActionHolder {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Rank::LEAF, EndActionState::Running(None)))
     }
 
     /// Marks the sender as ended, and returns the action to run.
-    pub(super) fn reach(&self) -> Option<LastAct> {
-        match std::mem::replace(&mut *self.0.lock(), LastActState::Reached) {
-            LastActState::ToCome(act) => act,
-            LastActState::Reached => None,
+    pub(super) fn end(&self) -> Option<EndAction> {
+        match std::mem::replace(&mut *self.0.lock(), EndActionState::Ended) {
+            EndActionState::Running(action) => action,
+            EndActionState::Ended => None,
         }
     }
 
     /// Registers an action for the end of the sender; returns it if the sender has ended.
-    pub(super) fn leave(&self, act: LastAct) -> Option<LastAct> {
+    pub(super) fn register(&self, action: EndAction) -> Option<EndAction> {
         let mut end = self.0.lock();
         match &mut *end {
-            LastActState::ToCome(to_come) => {
-                debug_assert!(to_come.is_none(), "there is one last act");
+            EndActionState::Running(registered) => {
+                debug_assert!(registered.is_none(), "one end action at most");
                 if planted!(LastActLeftBehind) {
                     drop(end);
-                    *self.0.lock() = LastActState::ToCome(Some(act));
+                    *self.0.lock() = EndActionState::Running(Some(action));
                 } else {
                     // Stored under the lock: the sender cannot end between the check and the store, which would lose
-                    // the act.
-                    *to_come = Some(act);
+                    // the action.
+                    *registered = Some(action);
                 }
                 None
             }
-            LastActState::Reached => Some(act),
+            EndActionState::Ended => Some(action),
         }
     }
 }
 
-impl fmt::Debug for LastActState {
+impl fmt::Debug for EndActionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::ToCome(None) => "ToCome",
-            Self::ToCome(Some(_)) => "ToCome, with a last act",
-            Self::Reached => "Reached",
+            Self::Running(None) => "Running",
+            Self::Running(Some(_)) => "Running, with an end action",
+            Self::Ended => "Ended",
         })
     }
 }
 
-/// The guard of a running sender, in a thread or stepped by hand. On drop it runs the last act and then opens the latch
-/// of the end.
+/// The guard of a running sender, in a thread or stepped by hand. On drop it runs the end action and then opens the
+/// latch of the end.
 #[derive(Debug)]
 pub(crate) struct Running {
     end: Arc<Latch<()>>,
-    ending: Arc<LastActHolder>,
+    ending: Arc<EndActionHolder>,
     log: LogContext,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // In this order: a thread that sees the end relies on the last act having run.
-        if let Some(act) = self.ending.reach() {
-            contain(&self.log, act);
+        // In this order: a thread that sees the end relies on the end action having run.
+        if let Some(action) = self.ending.end() {
+            contain(&self.log, action);
         }
         self.end.set(());
     }
@@ -144,7 +144,7 @@ impl SenderThread {
         waker: Arc<SenderWaker>,
     ) -> (Self, Running) {
         let end = Arc::new(Latch::new());
-        let ending = Arc::new(LastActHolder::to_come());
+        let ending = Arc::new(EndActionHolder::new());
         let running = Running {
             end: Arc::clone(&end),
             ending: Arc::clone(&ending),
@@ -193,17 +193,17 @@ impl SenderThread {
         self.waker.wake();
     }
 
-    /// Runs `act` when the sender ends, on its thread; at once and on this thread if the sender has ended.
-    pub(crate) fn at_end(&self, log: &LogContext, act: LastAct) {
-        if let Some(act) = self.ending.leave(act) {
-            contain(log, act);
+    /// Runs `action` when the sender ends, on its thread; at once and on this thread if the sender has ended.
+    pub(crate) fn at_end(&self, log: &LogContext, action: EndAction) {
+        if let Some(action) = self.ending.register(action) {
+            contain(log, action);
         }
     }
 }
 
-/// Runs `act` and logs its panic, which would be lost at the end of a thread.
-fn contain(log: &LogContext, act: impl FnOnce()) {
-    if let Err(reason) = panic::contain(act) {
+/// Runs `action` and logs its panic, which would be lost at the end of a thread.
+fn contain(log: &LogContext, action: impl FnOnce()) {
+    if let Err(reason) = panic::contain(action) {
         error!(log, "a panic at the end of a producer's thread: {reason}");
     }
 }

@@ -46,9 +46,9 @@ impl<'c> PartitionsFor<'c> {
         self.lookup.ask(topic, None, known)
     }
 
-    fn error(&self, obstacle: TopicLookupError) -> MetadataError {
+    fn error(&self, error: TopicLookupError) -> MetadataError {
         let topic = Arc::clone(&self.topic);
-        match obstacle {
+        match error {
             TopicLookupError::Name(_) | TopicLookupError::Refused(TopicError::Invalid) => {
                 MetadataError::InvalidTopic(topic)
             }
@@ -97,7 +97,7 @@ impl BlockingCall for PartitionsFor<'_> {
                 self.time.start(&*core.clock);
                 Step::Wait(self.lookup.wait(&self.time))
             }
-            Err(obstacle) => Step::Done(Err(self.error(obstacle))),
+            Err(error) => Step::Done(Err(self.error(error))),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::util::log::error;
 
 use super::instance::Instance;
 use super::record_metadata::{RecordFacts, RecordMetadata};
-use super::user_code::{Fence, UserCode, UserCodeFailure, let_go};
+use super::user_code::{Fence, UserCode, UserCodeFailure, drop_contained};
 use super::waiting::{Event, SleepPermit};
 use crate::error::ProduceError;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -233,8 +233,8 @@ impl ProduceRequestResult {
 
     /// Drops a waker that is not to be woken.
     #[cold]
-    fn let_go(&self, waker: Option<Waker>) {
-        if let Err(failure) = let_go(UserCode::Waker, waker) {
+    fn drop_contained(&self, waker: Option<Waker>) {
+        if let Err(failure) = drop_contained(UserCode::Waker, waker) {
             self.report(failure);
         }
     }
@@ -335,18 +335,18 @@ impl ProduceRequestResult {
         let mut tasks = self.tasks.lock();
         if self.is_released() && !planted!(RegistersBlindly) {
             drop(tasks);
-            self.let_go(Some(waker));
+            self.drop_contained(Some(waker));
             return false;
         }
         let before = tasks.insert(index, waker);
         // Relaxed is enough: the handle is dropped by the task that registers, or by one that got the handle from it.
         self.has_tasks.store(true, Ordering::Relaxed);
         if planted!(WakerDroppedUnderLock) && before.is_some() {
-            self.let_go(before);
+            self.drop_contained(before);
             return true;
         }
         drop(tasks);
-        self.let_go(before);
+        self.drop_contained(before);
         true
     }
 
@@ -362,7 +362,7 @@ impl ProduceRequestResult {
     /// code for the cleanup: 20 of the 575 instructions of a `send`.
     #[cold]
     #[inline(never)]
-    #[allow(improper_ctypes_definitions, reason = "nobody else calls it")]
+    #[allow(improper_ctypes_definitions, reason = "no foreign code calls it")]
     pub(crate) extern "C" fn forget_task_of(&self, index: u32) {
         // A task registered before a split was woken, and its waker removed, when the split was released.
         let holder = self.holder(index);
@@ -370,7 +370,7 @@ impl ProduceRequestResult {
             return;
         }
         let waker = holder.result.tasks.lock().remove(&holder.index);
-        self.let_go(waker);
+        self.drop_contained(waker);
     }
 
     /// The number of registered wakers.

@@ -15,7 +15,8 @@ use super::future::{FutureRecordMetadata, RecordInBatch};
 use super::partitioner::{PartitionInput, Strategy};
 use super::record::ProducerRecord;
 use super::send_errors::{
-    RefusedRecord, out_of_range, outside_transaction, panicked, spoil_transaction, too_large,
+    RefusedRecord, make_transaction_abortable, out_of_range, outside_transaction, panicked,
+    too_large,
 };
 use super::send_refusal::{SendRefusal, not_taken};
 use super::serializer::Serialized;
@@ -142,7 +143,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 
     /// Leaves the buffer pool's queue, if queued, and gives the memory gathered so far back to the pool.
-    pub(crate) fn leave_line(&mut self) {
+    pub(crate) fn leave_pool_queue(&mut self) {
         self.memory = None;
     }
 
@@ -183,7 +184,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         match lookup.is_awaited(&self.record.topic, &self.time) {
             Ok(false) => {}
             Ok(true) => return Ok(SendProgress::NeedsTopic),
-            Err(why) => return Err(self.errors().topic_not_had(why)),
+            Err(why) => return Err(self.errors().topic_lookup_error(why)),
         }
         let core = self.core;
         let topics = core.accumulator.topics();
@@ -217,7 +218,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         match self.lookup.ask(&record.topic, record.partition, look) {
             Ok(Some((topics, topic))) => self.append(&topics, &topic),
             Ok(None) => Ok(SendProgress::NeedsTopic),
-            Err(why) => Err(self.errors().topic_not_had(why)),
+            Err(why) => Err(self.errors().topic_lookup_error(why)),
         }
     }
 
@@ -517,9 +518,9 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                     topics.cluster(),
                     UserCode::Plugin(PluginKind::Partitioner, "on_new_batch"),
                 );
-                let tell = || partitioner.on_new_batch(topic.name(), cluster, previous);
-                let told = Fence::of(&self.plugins.instance).call(who, tell);
-                told.map_err(|failure| {
+                let notify = || partitioner.on_new_batch(topic.name(), cluster, previous);
+                let notified = Fence::of(&self.plugins.instance).call(who, notify);
+                notified.map_err(|failure| {
                     panicked(PluginKind::Partitioner, Arc::clone(topic.name()), failure).into()
                 })
             }
@@ -547,9 +548,9 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     /// The error that is already known for the topic, for `try_send`, which does not wait for newer metadata. The topic
     /// is requested again all the same. `None` if no error is known, or if the topic or partition has appeared since
     /// the lookup.
-    pub(crate) fn known_hindrance(&mut self) -> Option<SendRefusal> {
-        match self.lookup.obstacle_so_far(&self.record.topic) {
-            Err(why) => Some(self.errors().topic_not_had(why)),
+    pub(crate) fn known_topic_error(&mut self) -> Option<SendRefusal> {
+        match self.lookup.error_so_far(&self.record.topic) {
+            Err(why) => Some(self.errors().topic_lookup_error(why)),
             Ok(state) => {
                 let is_missing = state.is_missing(self.record.partition);
                 is_missing.then(|| self.errors().topic_not_found(&state, ""))
@@ -588,18 +589,18 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'_, '_, K, V> {
     /// Reports a refused record: to the transaction, the metrics, interceptors and the callback (KP-24 to KP-28).
     #[cold]
     fn refused(&mut self, refusal: SendRefusal) -> Result<FutureRecordMetadata, SendError> {
-        spoil_transaction(self.core, self.of, &refusal);
+        make_transaction_abortable(self.core, self.of, &refusal);
         // Leaves the pool's queue before user code runs: user code may be slow, and other threads wait for memory as
         // well.
-        self.leave_line();
+        self.leave_pool_queue();
         let (plugins, record) = (self.plugins, self.record);
         let (interceptors, topic) = (&plugins.interceptors, &*record.topic);
         match self.counted(refusal) {
             SendRefusal::Call(error) => {
                 if !interceptors.is_empty() {
-                    let told = not_taken(topic, &error);
+                    let produce_error = not_taken(topic, &error);
                     // As in `doSend`: `onSendError` is called for errors that the call throws, too.
-                    interceptors.on_send_error(topic, self.partition(), &told);
+                    interceptors.on_send_error(topic, self.partition(), &produce_error);
                 }
                 Err(error)
             }

@@ -69,7 +69,7 @@ impl RefusedRecord<'_> {
 
     /// The error of a failed metadata wait (KP-40).
     #[cold]
-    pub(super) fn topic_not_had(&self, why: TopicLookupError) -> SendRefusal {
+    pub(super) fn topic_lookup_error(&self, why: TopicLookupError) -> SendRefusal {
         match why {
             // The name is checked only for an unknown topic: the name of a known topic is valid.
             TopicLookupError::Name(fault) => {
@@ -151,33 +151,41 @@ impl RefusedRecord<'_> {
     }
 }
 
-const IDEMPOTENCE_AND_OLD_BROKERS: &str = "a broker of the cluster is older than 0.11 and knows no \
-     idempotent producers; set enable.idempotence=false, or upgrade the broker";
+const IDEMPOTENCE_AND_OLD_BROKERS: &str = "a broker of the cluster is older than 0.11 and does not \
+     support idempotent producers; set enable.idempotence=false, or upgrade the broker";
 
-const ZSTD_AND_OLD_BROKERS: &str = "compression.type=zstd needs brokers of 2.1 or later, and one of the \
+const ZSTD_AND_OLD_BROKERS: &str = "compression.type=zstd needs brokers of 2.1 or later, and a broker of the \
      cluster is older than 0.11; choose another compression.type, or upgrade the broker";
 
 /// Puts the transaction of a refused record into the abortable error state, if it is still open. A later transaction is
 /// not affected.
 #[cold]
-pub(super) fn spoil_transaction(core: &Core, of: TransactionNumber, refusal: &SendRefusal) {
-    spoil_by(core, of, refusal.spoils_transaction());
+pub(super) fn make_transaction_abortable(
+    core: &Core,
+    of: TransactionNumber,
+    refusal: &SendRefusal,
+) {
+    apply_failure(core, of, refusal.transaction_failure());
 }
 
-/// As [`spoil_transaction`], for an injected error of a mock producer.
+/// As [`make_transaction_abortable`], for an injected error of a mock producer.
 #[cfg(feature = "testing")]
-pub(super) fn spoil_by_set_error(core: &Core, of: TransactionNumber, error: &SendError) {
-    spoil_by(core, of, SendRefusal::set_error_spoils(error));
+pub(super) fn make_abortable_by_injected_error(
+    core: &Core,
+    of: TransactionNumber,
+    error: &SendError,
+) {
+    apply_failure(core, of, SendRefusal::injected_failure(error));
 }
 
-fn spoil_by(core: &Core, of: TransactionNumber, failure: Option<TransactionFailure>) {
+fn apply_failure(core: &Core, of: TransactionNumber, failure: Option<TransactionFailure>) {
     let Some(transactions) = &core.transactions else {
         return;
     };
     if let Some(failure) = failure {
         if !planted!(RefusedRecordCommitted) {
             // The sender must stop sending batches of a transaction that can only be aborted.
-            transactions.spoil(of, &failure);
+            transactions.make_abortable(of, &failure);
             core.waker.wake();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::user_code::in_words;
+use super::user_code::error_text;
 use crate::error::{
     Delivery, Misuse, ProduceError, ProduceErrorKind, ProduceErrorParts, SendError,
     TransactionErrorKind, TransactionFailure,
@@ -42,7 +42,7 @@ impl SendRefusal {
     /// # Kafka
     /// `KafkaProducer#doSend`, which calls `maybeTransitionToErrorState` only for an `ApiException`, which goes into
     /// the future. Differs: an error that the call returns makes the transaction fail as well.
-    pub(super) fn spoils_transaction(&self) -> Option<TransactionFailure> {
+    pub(super) fn transaction_failure(&self) -> Option<TransactionFailure> {
         match self {
             Self::Call(
                 SendError::Transaction(_)
@@ -57,7 +57,7 @@ impl SendRefusal {
     /// The failure for a transaction that lacks the record.
     fn as_lost_record(&self) -> TransactionFailure {
         let (message, code) = match self {
-            Self::Call(error) => (in_words(error), None),
+            Self::Call(error) => (error_text(error), None),
             Self::Record(error) => (error.to_string(), error.code()),
         };
         let message = format!("a record was not taken: {message}");
@@ -68,7 +68,7 @@ impl SendRefusal {
     /// after any injected error, so the transaction must fail after `Closed` as well. `None` if the injected error is
     /// `SendError::Transaction`.
     #[cfg(feature = "testing")]
-    pub(super) fn set_error_spoils(error: &SendError) -> Option<TransactionFailure> {
+    pub(super) fn injected_failure(error: &SendError) -> Option<TransactionFailure> {
         let is_outside = matches!(error, SendError::Transaction(_));
         (!is_outside).then(|| Self::Call(error.clone()).as_lost_record())
     }
@@ -83,7 +83,7 @@ impl From<SendError> for SendRefusal {
 /// The error that interceptors get for a record that the call itself refused.
 pub(super) fn not_taken(topic: &str, reason: &dyn fmt::Display) -> ProduceError {
     // The text may come from an error of a serializer or partitioner, and formatting that is user code.
-    let message = in_words(reason);
+    let message = error_text(reason);
     ProduceErrorParts::new(
         ProduceErrorKind::NotTaken,
         Delivery::NotWritten,

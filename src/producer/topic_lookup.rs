@@ -144,7 +144,7 @@ impl<'c> TopicLookup<'c> {
     }
 
     /// The topic's metadata error so far, without waiting. `Ok` with the state of the topic if there is no error.
-    pub(crate) fn obstacle_so_far(&mut self, topic: &str) -> Result<TopicState, TopicLookupError> {
+    pub(crate) fn error_so_far(&mut self, topic: &str) -> Result<TopicState, TopicLookupError> {
         let (core, start) = (self.core, self.start());
         #[cfg(test)]
         held_up::before_state();
@@ -159,9 +159,9 @@ impl<'c> TopicLookup<'c> {
     }
 
     fn timed_out(&mut self, topic: &str) -> TopicLookupError {
-        match self.obstacle_so_far(topic) {
+        match self.error_so_far(topic) {
             Ok(state) => TopicLookupError::TimedOut(state),
-            Err(obstacle) => obstacle,
+            Err(error) => error,
         }
     }
 

@@ -153,9 +153,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
     /// As [`commit`](Self::commit), but accepts that the producer's own methods have ended the transaction, or do so
     /// concurrently.
     fn commit_unless_ended(mut self) -> Result<(), TransactionError> {
-        if let Some(told) = self.ended_by_others() {
+        if let Some(outcome) = self.ended_by_others() {
             self.is_over = true;
-            return told;
+            return outcome;
         }
         // `WrongState`: another thread may have ended the transaction between the check above and this call.
         match self.try_commit() {
@@ -179,7 +179,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
             Ok(None) => return None,
             Ok(Some(TransactionEnd::Committed)) => return Some(Ok(())),
             Ok(Some(TransactionEnd::Aborted)) => TransactionFailure::wrong_state(
-                "the transaction was aborted by a call of the producer's",
+                "the transaction was aborted by a method of the producer, not of this guard",
             ),
             // A later transaction has begun.
             Err(failure) => failure,

@@ -140,8 +140,8 @@ impl BlockingCall for OperationCall<'_> {
             let why = running.and_then(|transactions| transactions.trouble());
             let why = why.map_or_else(String::new, |why| format!(" ({why})"));
             let message = format!(
-                "it took longer than it may (max.block.ms, or the timeout that was given){why}; what it began goes \
-                 on: call it again"
+                "it timed out (max.block.ms, or the timeout that was given){why}; the operation continues: call it \
+                 again to wait for its result"
             );
             let failure = TransactionFailure::new(TransactionErrorKind::TimedOut, None, message);
             // A commit that times out here may still be carried out.

@@ -86,7 +86,7 @@ impl fmt::Display for TrySendReason {
             Self::TopicNotKnown => {
                 write!(
                     f,
-                    "the topic's partitions are not known yet; they have been asked for"
+                    "the topic's partitions are not known yet; they have been requested"
                 )
             }
             Self::MemoryFull => write!(f, "buffer.memory is used up for now"),

@@ -1,11 +1,12 @@
 //! Containment of user code: callbacks, wakers, interceptors, partitioners, serializers, metrics reporters, cluster
 //! listeners.
 //!
-//! User code runs inside a [`Fence`], except destructors ([`let_go`]) and the formatting of errors ([`in_words`]). A
-//! fence does three things. It asserts that no lock of the library is held. It marks the thread as inside the producer,
-//! so that calls that would wait for the sender thread are refused instead of deadlocking. It catches a panic and
-//! returns it as a [`UserCodeFailure`], which names the plug-in. `tests/layers.rs` checks that panics of user code are
-//! caught nowhere else. The logger has a fence of its own, in `util/log.rs`, because a logger belongs to no producer.
+//! User code runs inside a [`Fence`], except destructors ([`drop_contained`]) and the formatting of errors
+//! ([`error_text`]). A fence does three things. It asserts that no lock of the library is held. It marks the thread as
+//! inside the producer, so that calls that would wait for the sender thread are refused instead of deadlocking. It
+//! catches a panic and returns it as a [`UserCodeFailure`], which names the plug-in. `tests/layers.rs` checks that
+//! panics of user code are caught nowhere else. The logger has a fence of its own, in `util/log.rs`, because a logger
+//! belongs to no producer.
 //!
 //! In a program that is built with `panic=abort` no panic can be caught: a panic of user code then ends the process, as
 //! any other panic does.
@@ -87,7 +88,7 @@ impl<'a> Fence<'a> {
         returned.map_err(|error| UserCodeFailure {
             // Formatting and dropping the error are user code, so the error does not leave this function.
             how: "failed",
-            ..UserCodeFailure::panicked(who, in_words(error))
+            ..UserCodeFailure::panicked(who, error_text(error))
         })
     }
 
@@ -118,7 +119,7 @@ impl<'a> Fence<'a> {
 ///
 /// # Errors
 /// When the destructor panicked.
-pub(crate) fn let_go<T>(who: UserCode, value: T) -> Result<(), UserCodeFailure> {
+pub(crate) fn drop_contained<T>(who: UserCode, value: T) -> Result<(), UserCodeFailure> {
     sync::assert_unlocked();
     panic::contain(move || drop(value)).map_err(|words| UserCodeFailure::panicked(who, words))
 }
@@ -136,7 +137,7 @@ pub(crate) fn check_depth() -> Result<(), Misuse> {
 }
 
 /// The text of a user's error. Formatting and dropping it are user code.
-pub(crate) fn in_words(error: impl fmt::Display) -> String {
+pub(crate) fn error_text(error: impl fmt::Display) -> String {
     sync::assert_unlocked();
     panic::into_words(error)
 }
@@ -219,7 +220,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(failure.to_string(), "the callback panicked: true");
         assert!(!inside());
-        let_go(UserCode::Waker, OnDrop(|| assert!(!inside()))).unwrap();
+        drop_contained(UserCode::Waker, OnDrop(|| assert!(!inside()))).unwrap();
     }
 
     struct OnDrop<F: Fn()>(F);

@@ -11,7 +11,7 @@ pub(crate) mod sasl;
 #[cfg(feature = "tls-no-provider")]
 pub(crate) mod tls;
 
-use self::sasl::outside::Outside;
+use self::sasl::dependencies::SaslDependencies;
 use self::sasl::{FetchToken, SaslClient};
 use crate::config::{ProducerConfig, SecurityProtocol};
 use crate::error::ConfigError;
@@ -47,7 +47,7 @@ impl Security {
     pub(crate) fn from_config(
         config: &ProducerConfig,
         parts: SecurityParts,
-        outside: Outside,
+        dependencies: SaslDependencies,
     ) -> Result<Self, ConfigError> {
         let protocol = config.security_protocol();
         #[cfg(feature = "tls-no-provider")]
@@ -55,12 +55,17 @@ impl Security {
             .uses_tls()
             .then(|| {
                 let provider = parts.crypto_provider;
-                tls::TlsClient::from_config(config, provider, &outside.clock, &outside.log)
+                tls::TlsClient::from_config(
+                    config,
+                    provider,
+                    &dependencies.clock,
+                    &dependencies.log,
+                )
             })
             .transpose()?;
         let sasl = protocol
             .uses_sasl()
-            .then(|| SaslClient::from_config(config, parts.tokens, outside))
+            .then(|| SaslClient::from_config(config, parts.tokens, dependencies))
             .transpose()?;
         Ok(Self {
             protocol,

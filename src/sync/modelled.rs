@@ -42,13 +42,13 @@ impl<T> Mutex<T> {
 impl<T> Deref for MutexGuard<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
-        self.0.as_ref().expect("nobody looks inside of a wait")
+        self.0.as_ref().expect("not accessed during a wait")
     }
 }
 
 impl<T> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.0.as_mut().expect("nobody looks inside of a wait")
+        self.0.as_mut().expect("not accessed during a wait")
     }
 }
 

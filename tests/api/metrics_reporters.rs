@@ -338,7 +338,7 @@ fn a_reporter_list_with_an_extra_comma_is_rejected_with_the_remedy() {
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "metric.reporters: has a comma beside which no name stands. Take that comma out."
+            "metric.reporters: has a comma without a name on one side. Remove that comma."
         );
     }
 }

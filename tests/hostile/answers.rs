@@ -37,7 +37,7 @@ fn a_permanently_wrong_correlation_id_is_reported() {
     let address = case.proxy.address();
     let parts = [
         &*address,
-        "bad answer to Metadata",
+        "invalid response to Metadata",
         "correlation id",
         "expected was",
     ];
@@ -46,7 +46,11 @@ fn a_permanently_wrong_correlation_id_is_reported() {
     case.written();
     case.proxy
         .tamper_with(Api::Produce, |exchange| off_by(exchange, -1));
-    let parts = ["bad answer to Produce", "correlation id", "expected was"];
+    let parts = [
+        "invalid response to Produce",
+        "correlation id",
+        "expected was",
+    ];
     case.undelivered(&parts);
     case.finish();
 }

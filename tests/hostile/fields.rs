@@ -32,7 +32,7 @@ fn check_malformed(
         Case::new()
     };
     case.proxy.tamper_with(api, script);
-    let parts = [words, "the broker sent a bad answer to"];
+    let parts = [words, "the broker sent an invalid response to"];
     if api == Api::Produce {
         case.undelivered(&parts);
     } else {

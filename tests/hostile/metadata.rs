@@ -108,7 +108,7 @@ fn a_metadata_response_without_valid_brokers_is_rejected() {
     ];
     for edit in none {
         let case = Case::with_metadata(edit);
-        let parts = ["answer named no broker", "max.block.ms"];
+        let parts = ["response lists no broker", "max.block.ms"];
         case.failed(&ProduceErrorKind::MetadataTimeout, &parts);
         case.finish();
     }

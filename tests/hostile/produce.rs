@@ -58,7 +58,7 @@ fn a_response_without_the_partition_is_no_acknowledgement_and_the_record_arrives
 fn responses_that_always_lack_the_partition_are_reported_and_the_record_may_be_written() {
     let case = Case::warmed();
     case.at_first(usize::MAX, |answer| answer.responses.clear());
-    case.undelivered(&["the answer did not name the partition"]);
+    case.undelivered(&["the response did not name the partition"]);
     case.finish();
 }
 

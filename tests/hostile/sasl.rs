@@ -163,7 +163,7 @@ fn a_broker_that_does_not_prove_to_know_the_password_is_rejected() {
         0 => Tampering::Nothing,
         _ => token(exchange, b"v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
     };
-    refused(forged, &["does not prove"]);
+    refused(forged, &["did not prove"]);
     let error = |exchange: &Exchange| match exchange.nth % 2 {
         0 => Tampering::Nothing,
         _ => token(exchange, b"e=other-error"),

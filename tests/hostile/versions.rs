@@ -59,7 +59,7 @@ fn a_broker_without_versions_or_without_metadata_is_reported_as_unsupported() {
     ];
     for edit in unable {
         let case = Case::speaking(edit);
-        let parts = ["the broker does not know Metadata requests"];
+        let parts = ["the broker does not support Metadata requests"];
         case.failed(&ProduceErrorKind::UnsupportedVersion, &parts);
         case.mend();
         case.finish();

@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn values_have_three_decimals_unless_kafka_has_whole_numbers_or_texts() {
-        for (name, said, text) in [
+        for (name, metric, text) in [
             ("record-send-rate", MetricValue::Number(1.23456), "1.235"),
             ("record-size-avg", MetricValue::Number(f64::NAN), "NaN"),
             ("count", MetricValue::Number(7.0), "7.000"),
@@ -200,7 +200,7 @@ mod tests {
             ("connections", MetricValue::Number(2.0), "2"),
             ("version", MetricValue::Text("0.1.0".into()), "0.1.0"),
         ] {
-            assert_eq!(value(name, &said), text);
+            assert_eq!(value(name, &metric), text);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::stats::Stats;
 use crate::throttle::Throttle;
 
 /// Minimum CPU time for which each part of the tool's own work is measured.
-const LONG_ENOUGH: Duration = Duration::from_millis(250);
+const MEASURING_TIME: Duration = Duration::from_millis(250);
 /// Records between two reads of the clock during the measurement.
 const STRIDE: u64 = 1000;
 
@@ -153,7 +153,7 @@ fn micros_per_record(
         work()?;
         records += STRIDE;
         let passed = cpu_time(ClockId::CLOCK_THREAD_CPUTIME_ID).saturating_sub(began);
-        if passed >= LONG_ENOUGH {
+        if passed >= MEASURING_TIME {
             return Ok(passed.as_secs_f64() * 1e6 / records as f64);
         }
     }
@@ -234,7 +234,7 @@ mod tests {
         let before = Usage::now();
         let own = OwnShare::measure("t", &mut Payloads::open(&source()).unwrap()).unwrap();
         let used = Usage::now().since(&before);
-        assert!(used.sending_thread >= 2 * LONG_ENOUGH, "{used:?}");
+        assert!(used.sending_thread >= 2 * MEASURING_TIME, "{used:?}");
         assert!(used.process >= used.sending_thread, "{used:?}");
         assert!(own.loop_us > 0.0 && own.callback_us > 0.0, "{own:?}");
     }

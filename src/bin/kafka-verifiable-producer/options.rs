@@ -152,7 +152,7 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<VerifiableProducerComm
     }
     if repeating_keys == Some(0) {
         return wrong(format!(
-            "argument --{REPEATING_KEYS}: there is no key among 0; leave it out for none"
+            "argument --{REPEATING_KEYS}: it must be at least 1; leave it out for records without keys"
         ));
     }
     Ok(VerifiableProducerCommand::Run(VerifiableProducerOptions {

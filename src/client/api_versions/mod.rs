@@ -45,14 +45,14 @@ impl NodeApiVersions {
         allowed: &RangeInclusive<i16>,
     ) -> Result<i16, Arc<str>> {
         let Some((min, max)) = self.range(api) else {
-            return Err(format!("the broker does not know {api} requests").into());
+            return Err(format!("the broker does not support {api} requests").into());
         };
         let newest = max.min(*allowed.end());
         if newest >= min.max(*allowed.start()) {
             return Ok(newest);
         }
         Err(format!(
-            "the broker does not know {api} requests of version {} to {}: it knows {min} to {max}",
+            "the broker does not support {api} requests of version {} to {}: it supports {min} to {max}",
             allowed.start(),
             allowed.end()
         )

@@ -32,7 +32,7 @@ fn without_a_common_version_the_error_names_both_ranges() {
     let node = versions(&[(PRODUCE, 1, 2)]);
     for allowed in [3..=4, 0..=0] {
         let error = node.usable_version(ApiKey::Produce, &allowed).unwrap_err();
-        assert!(error.contains("it knows 1 to 2"), "{error}");
+        assert!(error.contains("it supports 1 to 2"), "{error}");
     }
 }
 

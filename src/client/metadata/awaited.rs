@@ -32,7 +32,7 @@ pub(crate) struct Awaited<'a> {
     pub(crate) brokers: &'a [AwaitedBroker],
     pub(crate) now: Instant,
     /// The error text before the list: a broker whose address is in this text is displayed without its address.
-    pub(crate) said: &'a str,
+    pub(crate) preceding: &'a str,
 }
 
 impl fmt::Display for Awaited<'_> {
@@ -53,7 +53,7 @@ impl fmt::Display for Awaited<'_> {
             } = broker;
             let separator = if at == 0 { "" } else { ", " };
             let named = format!("broker {node} ({host}:{port})");
-            if self.said.contains(&named) {
+            if self.preceding.contains(&named) {
                 write!(f, "{separator}broker {node} again: {stage}")?;
             } else {
                 write!(f, "{separator}{named}: {stage}")?;
@@ -87,18 +87,23 @@ mod tests {
             missing: None,
             since,
         };
-        let told = |count, said| {
+        let text = |count, preceding| {
             let brokers: Vec<_> = (1..=count).map(broker).collect();
             let now = since + Duration::from_millis(20);
             let brokers = &brokers;
-            Awaited { brokers, now, said }.to_string()
+            Awaited {
+                brokers,
+                now,
+                preceding,
+            }
+            .to_string()
         };
-        assert_eq!(told(0, ""), "");
+        assert_eq!(text(0, ""), "");
         assert_eq!(
-            told(2, "broker 2 (h:9): refused"),
+            text(2, "broker 2 (h:9): refused"),
             "broker 1 (h:9): connecting for 20 ms, broker 2 again: connecting for 20 ms"
         );
-        assert!(told(5, "").ends_with("broker 5 (h:9): connecting for 20 ms"));
-        assert!(told(6, "").ends_with("broker 5 (h:9): connecting for 20 ms, and others"));
+        assert!(text(5, "").ends_with("broker 5 (h:9): connecting for 20 ms"));
+        assert!(text(6, "").ends_with("broker 5 (h:9): connecting for 20 ms, and others"));
     }
 }

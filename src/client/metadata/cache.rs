@@ -101,9 +101,7 @@ fn node_of(broker: MetadataBroker, news: &mut MetadataNews) -> Option<Node> {
     } = broker;
     let Some(port) = port else {
         news.note(Level::Warn, || {
-            format!(
-                "Ignoring broker {node_id} ({host}:{listed}): no broker has such a number or port"
-            )
+            format!("Ignoring broker {node_id} ({host}:{listed}): its node id or port is invalid")
         });
         return None;
     };
@@ -133,14 +131,14 @@ impl Successor {
     pub(super) fn partition_from_response(
         &self,
         topic: &Arc<str>,
-        said: MetadataPartition,
+        partition: MetadataPartition,
     ) -> PartitionInfo {
         PartitionInfo {
-            topic_partition: TopicPartition::new(Arc::clone(topic), said.index),
-            leader: self.leader(said.leader_id),
-            leader_id: said.leader_id,
-            leader_epoch: said.leader_epoch,
-            replicas: said.replicas,
+            topic_partition: TopicPartition::new(Arc::clone(topic), partition.index),
+            leader: self.leader(partition.leader_id),
+            leader_id: partition.leader_id,
+            leader_epoch: partition.leader_epoch,
+            replicas: partition.replicas,
         }
     }
 

@@ -57,10 +57,10 @@ impl fmt::Display for MetadataFailure {
             ),
             Self::UnusableBrokers(first) => write!(
                 f,
-                "the broker's answer named no broker with a number from 0 on and a port that there is, but {first}: \
-                 look at its advertised.listeners"
+                "the broker's response lists no broker with a valid node id and port, but {first}: check its \
+                 advertised.listeners"
             ),
-            Self::NoBrokers => write!(f, "the broker's answer named no broker"),
+            Self::NoBrokers => write!(f, "the broker's response lists no broker"),
             Self::Authentication(why) => write!(f, "authentication failed: {why}"),
             Self::UnsupportedVersion(why) => write!(f, "{why}"),
         }

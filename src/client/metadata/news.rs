@@ -19,7 +19,7 @@ const LEVELS: usize = Level::Trace as usize + 1;
 
 /// Collected log lines, and the topics and partitions whose state changed.
 #[derive(Debug, Default)]
-#[must_use = "what an update says belongs into the log"]
+#[must_use = "the lines must be written to the log"]
 pub(crate) struct MetadataNews {
     lines: Vec<(Level, String)>,
     /// Number of lines per level, suppressed ones included.

@@ -189,7 +189,7 @@ fn a_new_topic_that_the_in_flight_request_does_not_list_is_requested_without_bac
     let _update = metadata.update(under_way, 11, response(Vec::new()), at(5), &mut |_| true);
     assert_eq!(wait(&metadata, at(5)), 0);
     update(&mut metadata, true, Vec::new(), at(7));
-    assert_eq!(wait(&metadata, at(7)), 998, "nothing is left to ask for");
+    assert_eq!(wait(&metadata, at(7)), 998, "no topic is left to request");
     // Topics that were requested before wait for the back-off.
     metadata.request_update_for_topics();
     assert_eq!(wait(&metadata, at(8)), 99);
@@ -771,7 +771,7 @@ fn all_log_lines_of_an_update_are_returned_as_news() {
 fn lines_that_change_with_each_update_are_rate_limited_and_suppressed_ones_counted() {
     let mut metadata = metadata();
     let mut limit = LogLimit::default();
-    let mut said = Vec::new();
+    let mut logged_at = Vec::new();
     let mut counted = 0;
     for turn in 0..300 {
         let topic = if turn % 2 == 0 {
@@ -787,14 +787,14 @@ fn lines_that_change_with_each_update_are_rate_limited_and_suppressed_ones_count
         news.limit(&mut limit, at(millis));
         let lines = news.lines();
         let summaries = news.failing().len() + news.recovered().len();
-        said.extend(std::iter::repeat_n(millis, lines.len() + summaries));
+        logged_at.extend(std::iter::repeat_n(millis, lines.len() + summaries));
         for line in lines.iter().filter(|line| line.contains("left out")) {
             assert!(line.contains("(19"), "{line}");
             counted += 1;
         }
     }
     for second in 0..3 {
-        let lines = said.iter().filter(|at| **at / 1_000 == second).count();
+        let lines = logged_at.iter().filter(|at| **at / 1_000 == second).count();
         assert_eq!(lines, 10, "in second {second}");
     }
     assert_eq!(counted, 2);
@@ -875,14 +875,14 @@ fn leader(metadata: &Metadata) -> i32 {
 fn leader_epochs_that_decrease_permanently_are_accepted_after_a_while_and_logged_once() {
     let mut metadata = metadata();
     full(&mut metadata, vec![topic("t", vec![partition(0, 1, 10)])]);
-    let mut said = Vec::new();
+    let mut decreases = Vec::new();
     let mut now = at(0);
     let mut answers = 0;
     while now < at(60_000) {
         // Like the client, the test sends the next request when the next update is due.
         now = now.saturating_add(metadata.time_to_next_update(now).remaining(now).unwrap());
         let news = full_answer(&mut metadata, 3 + answers / 5, now);
-        said.extend(
+        decreases.extend(
             news.went_back()
                 .iter()
                 .map(|(_, partition, from, to)| (*partition, *from, *to)),
@@ -899,7 +899,7 @@ fn leader_epochs_that_decrease_permanently_are_accepted_after_a_while_and_logged
         "asked once a second: {answers}"
     );
     assert_eq!(epoch(&metadata, "t"), Some(5));
-    assert_eq!(said, [(0, 10, 5)]);
+    assert_eq!(decreases, [(0, 10, 5)]);
     // From here on the lower epoch is the newest.
     assert_eq!(wait(&metadata, now), MAX_AGE.as_millis());
     let _ = full_answer(&mut metadata, 4, now);

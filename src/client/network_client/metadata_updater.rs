@@ -101,14 +101,14 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     }
 
     /// The broker that a metadata request was sent to, for the error of a caller whose wait times out.
-    fn asked_broker(&self, node: NodeId, now: Instant) -> Option<AwaitedBroker> {
+    fn requested_broker(&self, node: NodeId, now: Instant) -> Option<AwaitedBroker> {
         let (host, port) = self.states.endpoint(node)?;
         Some(AwaitedBroker {
             node,
             host: Arc::clone(host),
             port,
-            stage: "asked for metadata",
-            missing: Some("its answer"),
+            stage: "metadata request sent",
+            missing: Some("the broker's response"),
             since: now,
         })
     }
@@ -182,7 +182,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         ) {
             Ok(()) => {
                 self.is_updating = true;
-                self.report_awaited(self.asked_broker(node, now).into_iter().collect());
+                self.report_awaited(self.requested_broker(node, now).into_iter().collect());
             }
             Err((_, _, Outcome::UnsupportedVersion(why) | Outcome::Unwritable(why))) => {
                 self.metadata_failed(MetadataFailure::UnsupportedVersion(why), now);

@@ -52,8 +52,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         let Some(oldest) = self.in_flight.oldest(id) else {
             // An earlier frame of this poll may have closed the connection and cancelled all its requests.
             if self.states.is_live(id) {
-                let ending =
-                    EndedConnection::fault("the broker sent a frame that answers no request");
+                let ending = EndedConnection::fault(
+                    "the broker sent a frame that is a response to no request",
+                );
                 self.close_connection(id, &ending, now);
             }
             return;
@@ -68,8 +69,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             // After a frame that cannot be decoded, no later one can be trusted. The request is still in flight, so
             // that closing the connection completes it as disconnected: it may have been executed.
             Err(error) => {
-                let error =
-                    format!("the broker sent a bad answer to {api_key} version {version}: {error}");
+                let error = format!(
+                    "the broker sent an invalid response to {api_key} version {version}: {error}"
+                );
                 self.close_connection(id, &EndedConnection::fault(error), now);
                 return;
             }

@@ -74,8 +74,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
     )
     .valid(Validator::AtLeast(0))
     .note_of(
-        "If `reconnect.backoff.ms` is set and this is not, it takes that value: the back-off is constant \
-         then.",
+        "If only `reconnect.backoff.ms` is set, this key takes its value, so the back-off is constant.",
     ),
     row(
         "socket.connection.setup.timeout.ms",
@@ -133,8 +132,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "300000",
         Importance::Low,
         "When metadata was requested without success for this many milliseconds, `bootstrap.servers` are \
-         tried again, even if known brokers can be connected to. It is checked when a metadata request is \
-         due, so a request in flight is waited for. With 0 every request goes to `bootstrap.servers`. No \
+         tried again, even if known brokers can be connected to. It is checked only when a metadata \
+         request is due, so not while one is in flight. With 0 every request goes to `bootstrap.servers`. No \
          effect if `metadata.recovery.strategy` is `none`.",
     )
     .valid(Validator::AtLeast(0))

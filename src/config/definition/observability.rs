@@ -18,7 +18,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         ConfigType::Long,
         "30000",
         "The duration of one sample of a rate or average, in milliseconds. Samples shorter than the interval at which \
-         metrics are read are expired before anybody sees them.",
+         metrics are read expire before they are read.",
     )
     .valid(Validator::AtLeast(0)),
     row(
@@ -29,12 +29,15 @@ pub(super) const KEYS: &[ConfigKey] = &[
          `metrics.sample.window.ms`.",
     )
     .valid(Validator::AtLeast(1))
-    .note_of("At most 100 samples are kept: with more, each window is longer by as much, and a line is logged."),
+    .note_of(
+        "At most 100 samples are kept: with more, each window is longer by the same factor, and a line is \
+         logged.",
+    ),
     row(
         "metrics.recording.level",
         ConfigType::Text,
         "INFO",
-        "The most detailed recording level of metrics that is active: `INFO`, `DEBUG` or `TRACE`.",
+        "The level of detail up to which metrics are recorded: `INFO`, `DEBUG` or `TRACE`.",
     )
     .valid(Validator::OneOf(&["INFO", "DEBUG", "TRACE"]))
     .note_of("Without effect so far: there are no metrics but those of `INFO`, as in Kafka's producer."),

@@ -21,7 +21,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "Sends sequence numbers with batches, by which a broker discards duplicates and keeps the order: a \
          retry neither duplicates nor reorders records. It needs `acks=all`, `retries` above 0 and at most 5 \
          requests in flight. If it is set to true and one of these is not met, the configuration is \
-         rejected; if it is left to the default, it is disabled and that is logged.",
+         rejected; if it is not set, idempotence is disabled, and a line is logged.",
     )
     .note_of(
         "Follows Kafka 3.0.1. In 3.0.0 the default did not take effect, although it was documented.",

@@ -223,8 +223,8 @@ fn unsupported_values_are_rejected_only_where_they_would_change_behaviour() {
     }
     let error = config(&[("config.providers", "file")]).unwrap_err();
     assert!(error.is_not_built(), "{error}");
-    let told = (error.key(), error.value());
-    assert_eq!(told, (Some("config.providers"), Some("file")));
+    let named = (error.key(), error.value());
+    assert_eq!(named, (Some("config.providers"), Some("file")));
     // A name that Kafka does not have either is invalid, not unsupported.
     for (key, value) in [("compression.type", "brotli"), ("security.protocol", "TLS")] {
         assert!(!config(&[(key, value)]).unwrap_err().is_not_built());
@@ -421,17 +421,17 @@ fn a_world_readable_file_with_secrets_causes_a_warning_with_the_key() {
     use std::os::unix::fs::PermissionsExt;
     let path = std::env::temp_dir().join(format!("secrets-{}.properties", std::process::id()));
     fs::write(&path, "sasl.jaas.config=hunter2\nacks=1").unwrap();
-    let told = |mode| {
+    let warning = |mode| {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         open_file::exposed(&path, &properties::read(&path).unwrap())
     };
-    let text = told(0o644).unwrap();
+    let text = warning(0o644).unwrap();
     assert!(
         text.contains("sasl.jaas.config") && !text.contains("hunter2"),
         "{text}"
     );
-    assert_eq!(told(0o640), None);
+    assert_eq!(warning(0o640), None);
     fs::write(&path, "acks=1").unwrap();
-    assert_eq!(told(0o644), None, "no secret");
+    assert_eq!(warning(0o644), None, "no secret");
     fs::remove_file(&path).unwrap();
 }

@@ -105,7 +105,7 @@ impl fmt::Display for ErrorCode {
 
 error_codes! {
     UNKNOWN_SERVER_ERROR UnknownServerError -1 no
-        "The broker failed in a way it has no code for; its log may say more.";
+        "The broker failed for a reason without an error code; its log may show the cause.";
     NONE NoError 0 no
         "No error.";
     OFFSET_OUT_OF_RANGE OffsetOutOfRange 1 no
@@ -157,7 +157,7 @@ error_codes! {
     INVALID_GROUP_ID InvalidGroupId 24 no
         "The group id is not a valid one.";
     UNKNOWN_MEMBER_ID UnknownMemberId 25 no
-        "The coordinator does not know this member of the group.";
+        "The group has no member with this member id.";
     INVALID_SESSION_TIMEOUT InvalidSessionTimeout 26 no
         "The session timeout is outside the broker's bounds.";
     REBALANCE_IN_PROGRESS RebalanceInProgress 27 no
@@ -201,7 +201,7 @@ error_codes! {
     DUPLICATE_SEQUENCE_NUMBER DuplicateSequenceNumber 46 no
         "The broker already has a batch with this sequence.";
     INVALID_PRODUCER_EPOCH InvalidProducerEpoch 47 no
-        "The producer's epoch is older than the one the broker knows.";
+        "The producer's epoch is older than the current one of its producer id.";
     INVALID_TXN_STATE InvalidTxnState 48 no
         "The transaction is not in a state that permits this.";
     INVALID_PRODUCER_ID_MAPPING InvalidProducerIdMapping 49 no
@@ -217,7 +217,7 @@ error_codes! {
     SECURITY_DISABLED SecurityDisabled 54 no
         "The cluster runs without the security features this needs.";
     OPERATION_NOT_ATTEMPTED OperationNotAttempted 55 no
-        "The broker did not get to this part, because another part of the request failed.";
+        "The broker did not attempt this part, because another part of the request failed.";
     KAFKA_STORAGE_ERROR KafkaStorageError 56 refresh
         "The broker cannot read or write the disk that holds the partition.";
     LOG_DIR_NOT_FOUND LogDirNotFound 57 no
@@ -307,7 +307,7 @@ error_codes! {
     POSITION_OUT_OF_RANGE PositionOutOfRange 99 no
         "The snapshot does not reach to the position that was asked for.";
     UNKNOWN_TOPIC_ID UnknownTopicId 100 refresh
-        "The broker knows no topic of this id.";
+        "The broker has no topic with this id.";
     DUPLICATE_BROKER_REGISTRATION DuplicateBrokerRegistration 101 no
         "Another broker is registered under this id.";
     BROKER_ID_NOT_REGISTERED BrokerIdNotRegistered 102 no
@@ -317,7 +317,7 @@ error_codes! {
     INCONSISTENT_CLUSTER_ID InconsistentClusterId 104 no
         "The request is meant for another cluster.";
     TRANSACTIONAL_ID_NOT_FOUND TransactionalIdNotFound 105 no
-        "The coordinator knows no such transactional id.";
+        "The coordinator has no state for this transactional id.";
     TRANSACTION_ABORTABLE TransactionAbortable 120 no
         "The transaction cannot be committed any more; it is to be aborted.";
 }

@@ -51,10 +51,10 @@ fn promtool(text: &str) -> Option<(Option<i32>, String)> {
     stdin.write_all(text.as_bytes()).unwrap();
     drop(stdin);
     let output = child.wait_with_output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
+    let output_text = [output.stdout, output.stderr].concat();
     Some((
         output.status.code(),
-        String::from_utf8_lossy(&said).into_owned(),
+        String::from_utf8_lossy(&output_text).into_owned(),
     ))
 }
 
@@ -66,7 +66,7 @@ fn names_are_unique_and_equal_those_of_the_jmx_exporter() {
             let name = name(family, definition);
             let is_valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
             assert!(name.chars().all(is_valid), "{name}");
-            assert!(names.insert(name.clone()), "{name} is twice");
+            assert!(names.insert(name.clone()), "{name} is defined twice");
         }
     }
     for name in [
@@ -184,15 +184,15 @@ fn promtool_accepts_every_name_and_value() {
         match promtool(&text) {
             None => return,
             Some((Some(0 | 3), _)) => {}
-            Some((code, said)) => panic!("{client_id:?}: {code:?} {said}\n{text}"),
+            Some((code, output_text)) => panic!("{client_id:?}: {code:?} {output_text}\n{text}"),
         }
     }
 }
 
 #[test]
 fn promtool_rejects_malformed_text() {
-    if let Some((code, said)) = promtool("a{b=\"c} 1\n") {
-        assert_eq!(code, Some(1), "{said}");
+    if let Some((code, output_text)) = promtool("a{b=\"c} 1\n") {
+        assert_eq!(code, Some(1), "{output_text}");
     }
 }
 

@@ -83,7 +83,7 @@ mod tests {
         for family in FAMILIES {
             for (_, metric) in family.metrics() {
                 let name = (family.group, metric.name, family.tags);
-                assert!(seen.insert(name), "{name:?} is twice");
+                assert!(seen.insert(name), "{name:?} is defined twice");
                 assert!(metric.description.ends_with('.'), "{name:?}");
             }
         }

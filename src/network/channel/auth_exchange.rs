@@ -27,7 +27,7 @@ pub(super) struct AuthExchange {
 /// State of an exchange after a step of the authenticator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AuthExchangeStep {
-    GoesOn,
+    InProgress,
     /// Authentication succeeded.
     Completed,
 }
@@ -99,7 +99,7 @@ impl AuthExchange {
         let step = step?;
         // Nothing is sent any more, and the channel must not become ready again; a failure was returned above.
         if is_closing {
-            return Ok(AuthExchangeStep::GoesOn);
+            return Ok(AuthExchangeStep::InProgress);
         }
         match step {
             AuthStep::Send(frame) => self.sending = Some(NetworkSend::new(frame)),
@@ -118,6 +118,6 @@ impl AuthExchange {
                 return Ok(AuthExchangeStep::Completed);
             }
         }
-        Ok(AuthExchangeStep::GoesOn)
+        Ok(AuthExchangeStep::InProgress)
     }
 }

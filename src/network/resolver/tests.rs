@@ -10,9 +10,9 @@ use crate::clock::SystemClock;
 
 /// Sends each wake-up over a channel.
 #[derive(Debug)]
-struct Told(Sender<()>);
+struct WakeChannel(Sender<()>);
 
-impl WakeUp for Told {
+impl WakeUp for WakeChannel {
     fn wake(&self) {
         let _ = self.0.send(());
     }
@@ -80,7 +80,7 @@ fn rig() -> Rig {
     let (names, asked, gate) = scripted();
     let (wake, woken) = unbounded();
     Rig {
-        resolver: Resolver::new(NameLookUps::on_threads(names), Arc::new(Told(wake))),
+        resolver: Resolver::new(NameLookUps::on_threads(names), Arc::new(WakeChannel(wake))),
         woken,
         asked,
         gate,
@@ -195,7 +195,7 @@ fn a_nodes_new_request_replaces_its_running_look_up() {
     assert_eq!(rig.answer().result, Ok(vec![v4(1, 2), v4(2, 2)]));
     rig.gate.send(()).unwrap();
     rig.woken.recv_timeout(PATIENCE).unwrap();
-    assert_eq!(rig.resolver.poll(), None, "nobody asks for it any more");
+    assert_eq!(rig.resolver.poll(), None, "it is no longer requested");
     // The same name with another port.
     rig.resolver.request(1, "pair", 3);
     rig.resolver.request(1, "pair", 4);
@@ -266,7 +266,7 @@ fn dropping_the_resolver_does_not_block_and_ends_the_threads() {
 #[test]
 fn the_systems_name_service_resolves_localhost() {
     let (wake, woken) = unbounded();
-    let mut resolver = Resolver::new(NameLookUps::of_system(), Arc::new(Told(wake)));
+    let mut resolver = Resolver::new(NameLookUps::of_system(), Arc::new(WakeChannel(wake)));
     resolver.request(5, "localhost", 9092);
     woken.recv_timeout(PATIENCE).unwrap();
     let answer = resolver.poll().unwrap();
@@ -384,7 +384,7 @@ fn inline_look_ups_have_their_result_at_once() {
     let (names, _asked, _gate) = scripted();
     let look_ups = NameLookUps::at_once(names);
     let (wake, woken) = unbounded();
-    let mut resolver = Resolver::new(look_ups.clone(), Arc::new(Told(wake)));
+    let mut resolver = Resolver::new(look_ups.clone(), Arc::new(WakeChannel(wake)));
     resolver.request(1, "pair", 9092);
     assert_eq!(woken.len(), 1);
     let answer = resolver.poll().unwrap();

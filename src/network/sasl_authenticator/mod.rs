@@ -66,7 +66,7 @@ impl SaslAuthenticators {
             random: self.random.lock().fork(),
             versions: None,
             correlation_id: i32::MAX,
-            state: SaslState::Begins,
+            state: SaslState::Initial,
             mechanism: self.client.start(),
             session: None,
         })
@@ -99,7 +99,7 @@ impl TokenFraming {
 /// State of an exchange, named for the response that it waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SaslState {
-    Begins,
+    Initial,
     Versions,
     Handshake,
     /// The mechanism waits for something other than the broker, described by this text for errors.
@@ -323,8 +323,8 @@ impl SaslClientAuthenticator {
             return self.token(&response.auth_bytes.0, now);
         }
         let why = match &response.error_message {
-            Some(words) => format!("the broker says: {words}"),
-            None => format!("the broker says {error}"),
+            Some(words) => format!("the broker reported: {words}"),
+            None => format!("the broker reported {error}"),
         };
         match error {
             ErrorCode::SaslAuthenticationFailed
@@ -354,7 +354,7 @@ impl SaslClientAuthenticator {
 impl Authenticator for SaslClientAuthenticator {
     fn proceed(&mut self, now: Instant) -> Result<AuthStep, AuthFailure> {
         match self.state {
-            SaslState::Begins | SaslState::Complete => self.begin(),
+            SaslState::Initial | SaslState::Complete => self.begin(),
             SaslState::Paused(_) => {
                 let step = self.mechanism.proceed(now);
                 self.take(step, now)
@@ -386,7 +386,7 @@ impl Authenticator for SaslClientAuthenticator {
             }
             (SaslState::Token, _) => self.token(frame, now),
             // No response is awaited: the broker sent an unsolicited frame.
-            (SaslState::Begins | SaslState::Paused(_) | SaslState::Complete, _) => {
+            (SaslState::Initial | SaslState::Paused(_) | SaslState::Complete, _) => {
                 Err(self.interrupted("the broker sent an unexpected frame"))
             }
         }
@@ -394,7 +394,7 @@ impl Authenticator for SaslClientAuthenticator {
 
     fn waits_for(&self) -> &'static str {
         match self.state {
-            SaslState::Begins | SaslState::Versions => "the broker's response to ApiVersions",
+            SaslState::Initial | SaslState::Versions => "the broker's response to ApiVersions",
             SaslState::Handshake => "the broker's response to SaslHandshake",
             SaslState::Paused(what) => what,
             SaslState::Token | SaslState::Complete => "the broker's response to SaslAuthenticate",

@@ -2,15 +2,15 @@ use super::*;
 use crate::clock::mock::MockClock;
 use crate::config::ProducerConfig;
 use crate::protocol::{ApiVersionRange, RequestHeader};
-use crate::security::sasl::outside::{Outside, Wake, random_of_seed};
+use crate::security::sasl::dependencies::{SaslDependencies, Wake, random_of_seed};
 use crate::security::sasl::{FetchToken, OAuthBearerToken};
 use crate::util::log::LogContext;
 
 /// Start of the clients' clock.
 const NOW: Instant = Instant::from_nanos(3_600_000_000_000);
 
-fn outside() -> Outside {
-    Outside {
+fn dependencies() -> SaslDependencies {
+    SaslDependencies {
         run: Arc::new(|work| {
             work();
             Ok(())
@@ -24,7 +24,7 @@ fn outside() -> Outside {
 }
 
 fn authenticator_of(config: &ProducerConfig, tokens: Option<FetchToken>) -> Box<dyn Authenticator> {
-    let client = SaslClient::from_config(config, tokens, outside()).unwrap();
+    let client = SaslClient::from_config(config, tokens, dependencies()).unwrap();
     SaslAuthenticators::new(client, "me".into()).make()
 }
 
@@ -206,7 +206,7 @@ fn a_refusal_names_the_mechanism_the_brokers_message_and_the_key() {
     ));
     assert_eq!(
         why,
-        "PLAIN authentication: the broker says: Authentication failed: Invalid username \
+        "PLAIN authentication: the broker reported: Authentication failed: Invalid username \
          or password; check username and password in sasl.jaas.config"
     );
     let without = refused(after_token_response(
@@ -351,11 +351,12 @@ fn a_missing_token_pauses_the_exchange_and_a_failed_token_interrupts_it() {
     let config = config.build().unwrap();
     let fetch: FetchToken = Arc::new(|| Err("the endpoint is down".to_owned()));
     for is_run in [false, true] {
-        let mut outside = outside();
+        let mut dependencies = dependencies();
         if !is_run {
-            outside.run = Arc::new(|_| Ok(()));
+            dependencies.run = Arc::new(|_| Ok(()));
         }
-        let client = SaslClient::from_config(&config, Some(Arc::clone(&fetch)), outside).unwrap();
+        let client =
+            SaslClient::from_config(&config, Some(Arc::clone(&fetch)), dependencies).unwrap();
         let mut exchange = SaslAuthenticators::new(client, "me".into()).make();
         let (header, _) = request(exchange.proceed(NOW));
         let (header, _) =

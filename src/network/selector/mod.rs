@@ -209,7 +209,7 @@ impl<P: Poller> Selectable for Selector<P> {
         let built = self.builder.build(&endpoint, stream);
         let parts = built.map_err(|error| match error {
             TransportError::Io(error) => failed(error.to_string()),
-            told => failure(told),
+            other => failure(other),
         })?;
         let now = self.clock.now();
         let max_response = self.options.max_response_bytes;

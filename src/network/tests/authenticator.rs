@@ -26,7 +26,7 @@ pub(super) struct AuthPlan {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    ToBegin,
+    Initial,
     PausedUntil(Instant),
     /// The frame of this round was sent.
     Sending(u8),
@@ -44,7 +44,7 @@ impl TestAuthenticator {
         Self {
             plan,
             probe,
-            state: State::ToBegin,
+            state: State::Initial,
             exchanges: 0,
         }
     }
@@ -63,7 +63,7 @@ impl TestAuthenticator {
     }
 
     fn complete(&mut self, now: Instant) -> AuthStep {
-        self.state = State::ToBegin;
+        self.state = State::Initial;
         self.exchanges += 1;
         let again = self.plan.session;
         AuthStep::Complete {
@@ -75,7 +75,7 @@ impl TestAuthenticator {
 impl Authenticator for TestAuthenticator {
     fn proceed(&mut self, now: Instant) -> Result<AuthStep, AuthFailure> {
         Ok(match self.state {
-            State::ToBegin => match self.plan.pause {
+            State::Initial => match self.plan.pause {
                 Some(pause) => {
                     let until = now.saturating_add(pause);
                     self.state = State::PausedUntil(until);

@@ -56,7 +56,7 @@ struct Connection {
     /// Number of the client's frames that were written in full to the transport of the current connection.
     given: usize,
     /// Whether re-authentication is in progress.
-    talks_again: bool,
+    is_reauthenticating: bool,
     /// Whether the network drops all bytes of the connection, so that no response can arrive.
     is_silent: bool,
 }
@@ -148,7 +148,7 @@ impl Run {
                 writing: None,
                 unanswered: VecDeque::new(),
                 given: 0,
-                talks_again: false,
+                is_reauthenticating: false,
                 is_silent: false,
             });
         }
@@ -221,7 +221,7 @@ impl Run {
         connection.attempts += 1;
         connection.is_silent = answers == Answers::Never;
         connection.given = 0;
-        connection.talks_again = false;
+        connection.is_reauthenticating = false;
         connection.plan = Some(plan.clone());
         self.plans.lock().insert(Arc::clone(&connection.host), plan);
         let endpoint = Endpoint {
@@ -275,14 +275,14 @@ impl Run {
         let connection = &mut self.connections[at];
         self.last_number += 1;
         let number = self.last_number;
-        let deed = match self.random.u8(0..80) {
+        let action = match self.random.u8(0..80) {
             0 => CLOSE,
             1 => RESET,
             _ => ANSWER,
         };
         let body = request(
             number,
-            deed,
+            action,
             self.random.usize(0..connection.largest.max(1)),
         );
         if let Err(refused) = self.selector.send(id, in_pieces(&body, &mut self.random)) {
@@ -296,7 +296,7 @@ impl Run {
         connection.writing = Some(number);
         connection.unanswered.push_back((number, body));
         if self.random.bool() && self.selector.take_completed_send(id) {
-            self.tally.told_at_once += 1;
+            self.tally.sent_at_once += 1;
             self.sent(at)?;
         }
         Ok(())
@@ -311,14 +311,14 @@ impl Run {
     fn withdraw(&mut self, at: usize) -> Checked {
         let untouched = self.is_untouched(at);
         let id = at as ConnectionId;
-        let said = self.selector.is_send_untouched(id);
-        if self.selector.withdraw_send(id) != said {
+        let reported = self.selector.is_send_untouched(id);
+        if self.selector.withdraw_send(id) != reported {
             return Err("an untouched frame was not withdrawn".into());
         }
-        if said != untouched {
-            return Err(format!("untouched: {untouched}, reported as {said}"));
+        if reported != untouched {
+            return Err(format!("untouched: {untouched}, reported as {reported}"));
         }
-        if said {
+        if reported {
             let connection = &mut self.connections[at];
             let number = connection.writing.take();
             self.never_sent.extend(number);
@@ -441,18 +441,18 @@ impl Run {
         }
         for &id in &events.authenticating_again {
             let connection = &mut self.connections[id as usize];
-            if connection.standing != Standing::Up || connection.talks_again {
+            if connection.standing != Standing::Up || connection.is_reauthenticating {
                 return Err(format!(
                     "{id} authenticates again, but is {:?}",
                     connection.standing
                 ));
             }
-            connection.talks_again = true;
-            self.tally.told_again += 1;
+            connection.is_reauthenticating = true;
+            self.tally.reauthenticating += 1;
         }
         for &id in &events.authenticated_again {
             let connection = &mut self.connections[id as usize];
-            if !std::mem::take(&mut connection.talks_again) {
+            if !std::mem::take(&mut connection.is_reauthenticating) {
                 return Err(format!("{id} has not started re-authentication"));
             }
         }
@@ -461,7 +461,7 @@ impl Run {
         }
         for (id, connection) in (0..).zip(&self.connections) {
             let is_up = connection.standing == Standing::Up;
-            if is_up && connection.talks_again && self.selector.is_channel_ready(id) {
+            if is_up && connection.is_reauthenticating && self.selector.is_channel_ready(id) {
                 return Err(format!("{id} is ready, and no event has reported it"));
             }
         }
@@ -491,7 +491,7 @@ impl Run {
         let Some(plan) = &connection.plan else {
             return Err(format!("{at} was never connected"));
         };
-        if !plan.probe.facts().said_goodbye {
+        if !plan.probe.facts().is_shut_down {
             return Err(format!("{at} was not shut down"));
         }
         match &ended.reason {
@@ -524,8 +524,8 @@ impl Run {
             CloseReason::ClosedByPeer | CloseReason::Io(_) => {}
         }
         if ended.last_frame_untouched != untouched {
-            let said = ended.last_frame_untouched;
-            return Err(format!("untouched: {untouched}, reported as {said}"));
+            let reported = ended.last_frame_untouched;
+            return Err(format!("untouched: {untouched}, reported as {reported}"));
         }
         if untouched {
             self.tally.untouched += 1;

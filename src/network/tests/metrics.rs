@@ -269,19 +269,19 @@ fn connections_are_counted_by_cipher_and_unused_ciphers_are_evicted_at_a_hundred
         let gauge = metrics.get("producer-metrics", "connections", &tags);
         gauge.map(|gauge| gauge.value().to_string())
     };
-    let said = |count: usize| Some(count.to_string());
+    let value = |count: usize| Some(count.to_string());
     let twice = [
         selector.count_cipher(name(0)),
         selector.count_cipher(name(0)),
     ];
-    assert_eq!((count(0), count(1)), (said(2), None));
+    assert_eq!((count(0), count(1)), (value(2), None));
     drop(twice);
-    assert_eq!(count(0), said(0), "it stays");
+    assert_eq!(count(0), value(0), "it stays");
     let many: Vec<_> = (1..100).map(|at| selector.count_cipher(name(at))).collect();
     assert!(many.iter().all(Option::is_some));
     let one_more = selector.count_cipher(name(100));
     assert!(one_more.is_some());
-    assert_eq!((count(0), count(100)), (None, said(1)));
+    assert_eq!((count(0), count(100)), (None, value(1)));
     assert!(selector.count_cipher(name(101)).is_none(), "all are in use");
     assert_eq!(count(101), None);
     assert!(selector.count_cipher(name(7)).is_some());

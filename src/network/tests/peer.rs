@@ -15,11 +15,11 @@ use crate::sync::{Mutex, Rank};
 use crate::testing::sim::network::{PeerActions, SimPeer};
 
 /// A request: kind, number, the action of the broker, and bytes derived from the number.
-pub(super) fn request(number: u32, deed: u8, size: usize) -> Bytes {
+pub(super) fn request(number: u32, action: u8, size: usize) -> Bytes {
     let mut body = BytesMut::new();
     body.put_u8(b'R');
     body.put_u32(number);
-    body.put_u8(deed);
+    body.put_u8(action);
     body.extend((0..size).map(|at| (number as usize * 7 + at) as u8));
     body.freeze()
 }
@@ -136,15 +136,15 @@ impl TestPeer {
 
     fn take_request(&mut self, body: &[u8], actions: &mut PeerActions) {
         let number = (&body[1..]).get_u32();
-        let deed = body[5];
-        if body != request(number, deed, body.len() - 6) {
+        let action = body[5];
+        if body != request(number, action, body.len() - 6) {
             let what = format!("request {number} is not what was sent");
             self.log.look(|seen| seen.wrong.push(what));
         }
         let address = self.address;
         self.log
             .look(|seen| seen.requests.entry(address).or_default().push(number));
-        match deed {
+        match action {
             CLOSE => {
                 self.is_over = true;
                 if self.random.bool() {

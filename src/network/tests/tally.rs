@@ -13,8 +13,8 @@ pub(super) struct Tally {
     pub(super) refused_by_authenticator: usize,
     pub(super) refused_again: usize,
     pub(super) authenticated_again: usize,
-    pub(super) told_again: usize,
-    pub(super) told_at_once: usize,
+    pub(super) reauthenticating: usize,
+    pub(super) sent_at_once: usize,
     pub(super) idle_after_fault: usize,
 }
 
@@ -30,8 +30,8 @@ impl Tally {
         self.refused_by_authenticator += other.refused_by_authenticator;
         self.refused_again += other.refused_again;
         self.authenticated_again += other.authenticated_again;
-        self.told_again += other.told_again;
-        self.told_at_once += other.told_at_once;
+        self.reauthenticating += other.reauthenticating;
+        self.sent_at_once += other.sent_at_once;
         self.idle_after_fault += other.idle_after_fault;
     }
 
@@ -48,8 +48,8 @@ impl Tally {
             self.refused_by_authenticator,
             self.refused_again,
             self.authenticated_again,
-            self.told_again,
-            self.told_at_once,
+            self.reauthenticating,
+            self.sent_at_once,
             self.idle_after_fault,
         ];
         assert!(all.iter().all(|count| *count > 0), "{self:?}");

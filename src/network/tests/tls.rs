@@ -199,7 +199,7 @@ impl<T: Transport> Transport for Probed<T> {
 
     fn shutdown(&mut self, ready: &mut Readiness) {
         self.inner.shutdown(ready);
-        self.probe.change(|facts| facts.said_goodbye = true);
+        self.probe.change(|facts| facts.is_shut_down = true);
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Facts {
     sealed: u64,
     taken: u64,
     data_ends: u64,
-    pub(super) said_goodbye: bool,
+    pub(super) is_shut_down: bool,
 }
 
 impl Facts {
@@ -277,6 +277,6 @@ impl<S: Stream> Transport for SealedTransport<S> {
     fn shutdown(&mut self, ready: &mut Readiness) {
         // Writes as many bytes as the stream takes.
         let _ = self.push(ready);
-        self.probe.change(|facts| facts.said_goodbye = true);
+        self.probe.change(|facts| facts.is_shut_down = true);
     }
 }

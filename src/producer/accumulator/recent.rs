@@ -113,7 +113,7 @@ mod tests {
         ))
     }
 
-    fn knows(snapshot: SnapshotId, name: &str) -> bool {
+    fn is_cached(snapshot: SnapshotId, name: &str) -> bool {
         let found = with(snapshot, name, |topic| Some(Arc::clone(topic.name())));
         assert!(found.as_deref().is_none_or(|found| found == name));
         found.is_some()
@@ -121,14 +121,14 @@ mod tests {
 
     #[test]
     fn a_cached_topic_is_found_only_with_its_own_snapshot() {
-        assert!(!knows(SNAPSHOT, "a"));
+        assert!(!is_cached(SNAPSHOT, "a"));
         remember(SNAPSHOT, &topic("a"));
-        assert!(knows(SNAPSHOT, "a"));
-        assert!(!knows(SNAPSHOT + 1, "a"));
+        assert!(is_cached(SNAPSHOT, "a"));
+        assert!(!is_cached(SNAPSHOT + 1, "a"));
         // The same length and last byte, hence the same slot.
         assert_eq!(place_of("xa"), place_of("ya"));
         remember(SNAPSHOT, &topic("xa"));
-        assert!(!knows(SNAPSHOT, "ya"));
+        assert!(!is_cached(SNAPSHOT, "ya"));
     }
 
     #[test]
@@ -137,17 +137,17 @@ mod tests {
         remember(SNAPSHOT, &first);
         for _ in 1..MISSES_PER_CHANGE {
             remember(SNAPSHOT, &second);
-            assert!(knows(SNAPSHOT, "xa"));
+            assert!(is_cached(SNAPSHOT, "xa"));
         }
         remember(SNAPSHOT, &second);
-        assert!(knows(SNAPSHOT, "ya"));
-        assert_eq!(Arc::strong_count(&first), 1, "what is forgotten is let go");
+        assert!(is_cached(SNAPSHOT, "ya"));
+        assert_eq!(Arc::strong_count(&first), 1, "an evicted topic is dropped");
     }
 
     #[test]
     fn no_topic_of_a_closed_producer_is_cached() {
         remember(NO_SNAPSHOT, &topic("a"));
-        assert!(!knows(NO_SNAPSHOT, "a"));
+        assert!(!is_cached(NO_SNAPSHOT, "a"));
     }
 
     #[test]
@@ -155,7 +155,7 @@ mod tests {
         remember(SNAPSHOT, &topic("a"));
         let seen = with(SNAPSHOT, "a", |_| {
             remember(SNAPSHOT, &topic("b"));
-            Some(knows(SNAPSHOT, "b"))
+            Some(is_cached(SNAPSHOT, "b"))
         });
         assert_eq!(seen, Some(false));
     }

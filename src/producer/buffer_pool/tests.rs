@@ -65,7 +65,11 @@ fn the_longest_waiter_is_served_first_and_gathers_returned_memory() {
             "the large one is first"
         );
         assert_eq!(large.poll().unwrap_err(), Denied::Exhausted);
-        assert_eq!(pool.available_bytes(), 0, "what is there is gathered");
+        assert_eq!(
+            pool.available_bytes(),
+            0,
+            "the free memory is reserved for it"
+        );
     }
     drop(leases[2].take());
     let lease = large.poll().unwrap();
@@ -104,22 +108,22 @@ fn an_allocation_may_take_free_memory_although_other_threads_wait() {
 /// returns its ticket, and panics if its sleep times out.
 fn sleeper<'s>(scope: &'s Scope<'s, '_>, ticket: Ticket) -> ScopedJoinHandle<'s, Ticket> {
     let pool = Arc::clone(&ticket.pool);
-    let (say, said) = channel();
+    let (sender, receiver) = channel();
     let thread = scope.spawn(move || {
         let clock = SystemClock::new();
         let pool = Arc::clone(&ticket.pool);
         let mut state = pool.state.lock();
-        say.send(clock.now()).expect("it is waited for");
+        sender.send(clock.now()).expect("the receiver exists");
         SleepPermit::of(SOME).on(&ticket.waiter.changed, &mut state);
         drop(state);
         (ticket, clock.now())
     });
-    let began = said.recv().expect("the thread runs");
+    let began = receiver.recv().expect("the thread runs");
     // The thread holds the lock until it sleeps.
     drop(pool.state.lock());
     scope.spawn(move || {
         let (ticket, woken) = thread.join().expect("it only sleeps");
-        assert!(woken - began < SOME, "nobody woke it");
+        assert!(woken - began < SOME, "it was not woken");
         ticket
     })
 }
@@ -134,10 +138,12 @@ fn free_memory_the_drop_of_an_earlier_ticket_and_a_close_each_wake_a_waiter() {
         drop(held);
         let first = first.join().expect("memory wakes it");
         drop(first);
-        let mut second = second.join().expect("who leaves the line wakes it");
+        let mut second = second
+            .join()
+            .expect("the drop of an earlier ticket wakes it");
         let held = second.poll().expect("it is its turn");
         pool.close();
-        let mut third = third.join().expect("the end wakes it");
+        let mut third = third.join().expect("close wakes it");
         assert_eq!(third.poll().unwrap_err(), Denied::Closed);
         drop(held);
     });

@@ -28,7 +28,7 @@ use crate::producer::lifecycle::{Running, SenderThread};
 use crate::producer::sender::Sender;
 use crate::producer::sender::{Completion, SenderControl, SteppedSender};
 use crate::producer::transaction::Transactions;
-use crate::security::sasl::outside::random_of_seed;
+use crate::security::sasl::dependencies::random_of_seed;
 
 /// Injected dependencies of a producer whose sender is stepped by the caller.
 pub(crate) struct HandSeams<C> {

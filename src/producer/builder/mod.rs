@@ -19,7 +19,7 @@ pub(crate) use self::by_hand::{HandSeams, SteppedProducer};
 #[cfg(all(feature = "testing", feature = "_internals"))]
 pub(crate) use self::by_hand::{HandSender, SenderOn, SteppedSeams};
 use self::plugins::{
-    Chain, Factory, SerializerSource, Stock, close_strategy, close_unheard, make_interceptors,
+    Chain, Factory, SerializerSource, Stock, close_and_log, close_strategy, make_interceptors,
     make_serializer, make_strategy,
 };
 use self::reporters::GivenReporters;
@@ -41,7 +41,7 @@ use crate::config::ProducerConfig;
 use crate::error::{ConstructError, PluginKind};
 use crate::network::resolver::NameLookUps;
 use crate::security::SecurityParts;
-use crate::security::sasl::outside::random_of_system;
+use crate::security::sasl::dependencies::random_of_system;
 use crate::security::sasl::{FetchToken, TokenProvider};
 
 /// Builder of a [`KafkaProducer`], for plug-ins of your own.
@@ -395,7 +395,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         let value_serializer = match value_serializer.inspect_err(give_up) {
             Ok(serializer) => serializer,
             Err(error) => {
-                close_unheard(fence, PluginKind::KeySerializer, || key_serializer.close());
+                close_and_log(fence, PluginKind::KeySerializer, || key_serializer.close());
                 close_strategy(&strategy, fence);
                 return Err(error);
             }

@@ -86,7 +86,7 @@ pub(super) fn make_serializer<T: ?Sized>(
         serializer.configure(source.view, source.is_key)
     })
     // Closed, since it may have opened resources before `configure` failed (KP-2).
-    .inspect_err(|_| close_unheard(fence, kind, || serializer.close()))?;
+    .inspect_err(|_| close_and_log(fence, kind, || serializer.close()))?;
     Ok(serializer)
 }
 
@@ -114,7 +114,7 @@ pub(super) fn make_strategy<K: ?Sized, V: ?Sized>(
         partitioner.configure(view)
     })
     .inspect_err(|_| {
-        close_unheard(fence, PluginKind::Partitioner, || partitioner.close());
+        close_and_log(fence, PluginKind::Partitioner, || partitioner.close());
     })?;
     Ok(Strategy::Custom(partitioner))
 }
@@ -141,7 +141,7 @@ pub(super) fn make_interceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     (chain, failure)
 }
 
-const EMPTY_ITEM: &str = "has a comma beside which no name stands";
+const EMPTY_ITEM: &str = "has a comma without a name on one side";
 
 /// Constructs the plug-ins of a list of class names. On failure returns those constructed so far, with the error.
 pub(super) fn make_listed<'c, T: ?Sized>(
@@ -159,7 +159,7 @@ pub(super) fn make_listed<'c, T: ?Sized>(
             // An empty name usually comes from a trailing comma: a message about an unknown class would not help.
             if class.is_empty() {
                 let key = error.key().unwrap_or_default().to_owned();
-                error = ConfigError::invalid(key, None, EMPTY_ITEM, "Take that comma out");
+                error = ConfigError::invalid(key, None, EMPTY_ITEM, "Remove that comma");
             }
             return (made, Some(error.into()));
         };
@@ -179,13 +179,13 @@ pub(super) fn make_listed<'c, T: ?Sized>(
 
 pub(super) fn close_strategy<K: ?Sized, V: ?Sized>(strategy: &Strategy<K, V>, fence: Fence<'_>) {
     if let Strategy::Custom(partitioner) = strategy {
-        close_unheard(fence, PluginKind::Partitioner, || partitioner.close());
+        close_and_log(fence, PluginKind::Partitioner, || partitioner.close());
     }
 }
 
 /// Closes a plug-in after a failed construction. An error of `close` is only logged: the caller gets the cause of the
 /// failed construction.
-pub(super) fn close_unheard(
+pub(super) fn close_and_log(
     fence: Fence<'_>,
     kind: PluginKind,
     close: impl FnOnce() -> Result<(), BoxError>,

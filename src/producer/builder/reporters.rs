@@ -128,25 +128,25 @@ fn context(view: &PluginConfig) -> MetricsContext {
 fn log_ineffective_jmx_settings(
     config: &ProducerConfig,
     view: &PluginConfig,
-    stands_in: bool,
+    has_jmx_substitute: bool,
     instance: &Instance,
 ) {
     let unused = config.unused_keys();
-    let mut without_meaning: Vec<&str> = unused.into_iter().filter(|key| is_of_jmx(key)).collect();
-    for key in &without_meaning {
+    let mut without_effect: Vec<&str> = unused.into_iter().filter(|key| is_of_jmx(key)).collect();
+    for key in &without_effect {
         // Marked as used: the warning about unused keys must not name the key again.
         view.get(key);
     }
     let mut named = config.metric_reporters().iter();
-    if !stands_in && named.any(|class| class == JMX_REPORTER) {
-        without_meaning.insert(0, JMX_REPORTER);
+    if !has_jmx_substitute && named.any(|class| class == JMX_REPORTER) {
+        without_effect.insert(0, JMX_REPORTER);
     }
-    if !without_meaning.is_empty() {
+    if !without_effect.is_empty() {
         info!(
             instance.log(),
-            "there is no JMX here, so this has no meaning: {}. Metrics are to be had from KafkaProducer::metrics, and \
-             by a MetricsReporter",
-            without_meaning.join(", ")
+            "there is no JMX in this library, so these settings have no effect: {}. Read the metrics with \
+             KafkaProducer::metrics or a MetricsReporter",
+            without_effect.join(", ")
         );
     }
 }

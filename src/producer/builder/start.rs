@@ -41,7 +41,7 @@ use crate::producer::sensors::ProducerSensors;
 use crate::producer::transaction::{TransactionManager, TransactionOptions};
 use crate::producer::user_code::{Fence, UserCode, UserCodeFailure};
 use crate::producer::wake::SenderWaker;
-use crate::security::sasl::outside::{Outside, RandomBytes};
+use crate::security::sasl::dependencies::{RandomBytes, SaslDependencies};
 use crate::security::{Security, SecurityParts};
 use crate::types::{Node, UsableMagic};
 use crate::util::process::RecentlyAsked;
@@ -93,7 +93,8 @@ pub(super) fn registry(config: &ProducerConfig, instance: &Instance) -> Arc<Metr
     if samples > MOST_SAMPLES {
         warn!(
             instance.log(),
-            "metrics.num.samples={samples}: {MOST_SAMPLES} are kept, each of a metrics.sample.window.ms that is as much longer"
+            "metrics.num.samples={samples}: only {MOST_SAMPLES} are kept, and metrics.sample.window.ms is longer by \
+             the same factor"
         );
     }
     Arc::new(MetricsRegistry::new(MetricsOptions {
@@ -266,7 +267,7 @@ fn security(
     instance: &Instance,
     surroundings: Surroundings,
 ) -> Result<Security, ConfigError> {
-    let outside = Outside {
+    let dependencies = SaslDependencies {
         run: surroundings.names.run,
         wake: Arc::default(),
         random: surroundings.random,
@@ -274,7 +275,7 @@ fn security(
         log: instance.log().clone(),
         seed: surroundings.seed,
     };
-    Security::from_config(config, surroundings.security, outside)
+    Security::from_config(config, surroundings.security, dependencies)
 }
 
 /// The compressor of `compression.type`; `None` without compression.

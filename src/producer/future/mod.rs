@@ -187,7 +187,7 @@ impl Get<'_> {
 impl BlockingCall for Get<'_> {
     type Output = RecordResult;
 
-    const CHECK: Check = Check::BeforeWaitingLong;
+    const CHECK: Check = Check::BeforeLongWait;
 
     fn step(&mut self) -> Step<'_, RecordResult> {
         let record = match &self.future.0 {

@@ -205,7 +205,7 @@ fn a_task_in_a_forked_process_gets_an_error_instead_of_waiting_for_ever() {
         assert_eq!(*error.kind(), ProduceErrorKind::Misuse);
         assert_eq!(error, record(&result, 1).get().unwrap_err());
     }
-    assert_eq!(result.waiting_tasks(), 0, "nobody would let go of the task");
+    assert_eq!(result.waiting_tasks(), 0, "nothing would drop the task");
     // A result that was known before the fork is still returned.
     done(&result, WRITTEN);
     let Poll::Ready(answer) = future.as_mut().poll(&mut context) else {

@@ -22,7 +22,7 @@ const LONG: Duration = Duration::from_secs(60);
 #[derive(Default)]
 struct Observer {
     uses_all: AtomicBool,
-    pictures: Leaf<Vec<Option<usize>>>,
+    partition_counts: Leaf<Vec<Option<usize>>>,
 }
 
 /// A lock that the observer may take while the metadata lock is held.
@@ -40,7 +40,10 @@ impl ClusterObserver for Observer {
     }
 
     fn on_cluster(&self, cluster: &Arc<Cluster>, _changed: &ChangedTopics) {
-        self.pictures.0.lock().push(cluster.partition_count("t"));
+        self.partition_counts
+            .0
+            .lock()
+            .push(cluster.partition_count("t"));
     }
 }
 
@@ -278,18 +281,18 @@ fn an_authentication_failure_ends_all_current_waits_and_no_later_ones() {
     let refusal = || {
         metadata.handle_failure(harness.now(), MetadataFailure::Authentication("no".into()));
     };
-    let told = UpdateCheck::Fatal(FatalMetadataError::Authentication("no".into()));
+    let failure = UpdateCheck::Fatal(FatalMetadataError::Authentication("no".into()));
     let starts = [metadata.begin_wait(); 20];
     let waited = while_waiting(|| await_update(metadata, 0, starts[0], LONG), refusal);
-    assert_eq!(waited, told);
+    assert_eq!(waited, failure);
     for start in starts {
-        assert_eq!(await_update(metadata, 0, start, Duration::ZERO), told);
+        assert_eq!(await_update(metadata, 0, start, Duration::ZERO), failure);
     }
     let later = metadata.begin_wait();
     let timed_out = UpdateCheck::Same;
     assert_eq!(await_update(metadata, 0, later, Duration::ZERO), timed_out);
     refusal();
-    assert_eq!(await_update(metadata, 0, later, Duration::ZERO), told);
+    assert_eq!(await_update(metadata, 0, later, Duration::ZERO), failure);
     // After an update the error no longer ends waits.
     let version = metadata.update_version();
     harness.update();
@@ -435,8 +438,8 @@ fn the_error_of_a_topic_is_returned_to_all_its_waiters_and_later_calls_request_i
     // The error remains after a response for other topics.
     harness.update();
     for _ in 0..20 {
-        let told = metadata.topic_error("t", start);
-        assert_eq!(told, Some(TopicError::Unauthorized));
+        let failure = metadata.topic_error("t", start);
+        assert_eq!(failure, Some(TopicError::Unauthorized));
     }
     let later = metadata.begin_wait();
     assert_eq!(metadata.topic_error("t", later), None);
@@ -498,13 +501,13 @@ fn the_state_of_a_topic_names_the_missing_metadata() {
 /// A cluster listener that checks that no lock is held, and stores the cluster id of each notification.
 #[derive(Default)]
 struct Listener {
-    told: Leaf<Vec<Option<String>>>,
+    cluster_ids: Leaf<Vec<Option<String>>>,
 }
 
 impl ClusterResourceListener for Listener {
     fn on_update(&self, cluster_id: Option<&str>) {
         assert_unlocked();
-        self.told.0.lock().push(cluster_id.map(Into::into));
+        self.cluster_ids.0.lock().push(cluster_id.map(Into::into));
     }
 }
 
@@ -524,10 +527,13 @@ fn listeners_are_notified_of_each_update_even_if_one_of_them_panics() {
     harness.metadata.notify_listeners(&*harness.clock);
     for updates in 1..3 {
         harness.update();
-        assert_eq!(listener.told.0.lock().len(), updates - 1);
+        assert_eq!(listener.cluster_ids.0.lock().len(), updates - 1);
         harness.metadata.notify_listeners(&*harness.clock);
         harness.metadata.notify_listeners(&*harness.clock);
-        assert_eq!(*listener.told.0.lock(), vec![Some("c".into()); updates]);
+        assert_eq!(
+            *listener.cluster_ids.0.lock(),
+            vec![Some("c".into()); updates]
+        );
     }
 }
 
@@ -552,7 +558,7 @@ fn no_listener_is_called_after_the_listeners_are_closed() {
         harness.update();
         harness.metadata.notify_listeners(&*harness.clock);
     }
-    assert!(listener.told.0.lock().is_empty());
+    assert!(listener.cluster_ids.0.lock().is_empty());
 }
 
 /// A listener that takes twice the maximum age of metadata for each update.
@@ -601,7 +607,7 @@ fn the_observer_is_notified_of_each_snapshot() {
     assert_eq!(harness.metadata.update_version(), 1);
     harness.add("t");
     harness.update();
-    assert_eq!(*harness.observer.pictures.0.lock(), [None, Some(1)]);
+    assert_eq!(*harness.observer.partition_counts.0.lock(), [None, Some(1)]);
     assert_eq!(harness.metadata.update_version(), 2);
 }
 
@@ -629,7 +635,7 @@ fn a_topic_that_does_not_exist_is_requested_only_when_a_call_needs_it() {
     assert!(harness.is_due(), "a new one is asked for at once");
     assert_eq!(ask(), (true, vec!["missing".into()]));
     harness.clock.advance(BACKOFF);
-    assert!(!harness.is_due(), "nobody waits for it");
+    assert!(!harness.is_due(), "no call waits for it");
     for _ in 0..3 {
         // Several calls before the response cause one request.
         for _ in 0..5 {
@@ -679,7 +685,7 @@ fn a_topic_that_does_not_exist_is_distinguished_from_an_unknown_one() {
     let start = metadata.begin_wait();
     let state = |start| metadata.topic_state("t", start, harness.now());
     let is_missing = |start, wanted| state(start).is_missing(wanted);
-    assert!(!is_missing(start, None), "nobody has answered");
+    assert!(!is_missing(start, None), "no broker has responded");
     let planned = PlannedUpdate {
         is_partial: true,
         request_version: 1,

@@ -90,7 +90,7 @@ impl fmt::Display for TopicState {
         let awaited = Awaited {
             brokers: &self.awaited,
             now: self.at,
-            said: failure.as_deref().unwrap_or_default(),
+            preceding: failure.as_deref().unwrap_or_default(),
         };
         write!(f, "; metadata is waited for from {awaited}")
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use super::instance::Instance;
 use super::metrics_reporter::MetricsReporter;
-use super::user_code::{Fence, UserCode, UserCodeFailure, let_go};
+use super::user_code::{Fence, UserCode, UserCodeFailure, drop_contained};
 use crate::clock::log_limit::LogLimit;
 use crate::config::PluginConfig;
 use crate::error::{BoxError, PluginKind, ReconfigureError};
@@ -283,7 +283,7 @@ impl Drop for MetricsReporters {
     fn drop(&mut self) {
         // Dropped one by one: a destructor that panics must not keep the others from running.
         for reporter in std::mem::take(&mut self.reporters) {
-            if let Err(failure) = let_go(user_code("drop"), reporter) {
+            if let Err(failure) = drop_contained(user_code("drop"), reporter) {
                 warn!(self.instance.log(), "{failure}");
             }
         }
@@ -310,10 +310,10 @@ impl Drop for ReconfigureGuard<'_> {
 struct RegisteredReporters(Weak<MetricsReporters>);
 
 impl RegisteredReporters {
-    fn with(&self, tell: impl FnOnce(&MetricsReporters)) {
+    fn with(&self, notify: impl FnOnce(&MetricsReporters)) {
         // If the producer is dropped meanwhile, the reporters are dropped here.
         if let Some(reporters) = self.0.upgrade() {
-            tell(&reporters);
+            notify(&reporters);
         }
     }
 }

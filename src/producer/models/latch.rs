@@ -1,4 +1,4 @@
-//! Latches, whose value is set once, and the holder of the last act, which runs once.
+//! Latches, whose value is set once, and the holder of the end action, which runs once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use loom::thread;
 
 use super::check;
 use crate::planted::Defect;
-use crate::producer::lifecycle::LastActHolder;
+use crate::producer::lifecycle::EndActionHolder;
 use crate::producer::waiting::{Event, Latch, SleepPermit};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
@@ -56,19 +56,19 @@ fn the_first_value_of_a_latch_stays() {
 fn the_last_act_runs_once_whichever_thread_comes_first() {
     check(4, &[Defect::LastActLeftBehind], || {
         let done = Arc::new(AtomicUsize::new(0));
-        let ending = Arc::new(LastActHolder::to_come());
+        let ending = Arc::new(EndActionHolder::new());
         let sender = Arc::clone(&ending);
         let sender = thread::spawn(move || {
-            if let Some(act) = sender.reach() {
-                act();
+            if let Some(action) = sender.end() {
+                action();
             }
         });
         let counted = Arc::clone(&done);
         let count = move || {
             counted.fetch_add(1, Ordering::Relaxed);
         };
-        if let Some(act) = ending.leave(Box::new(count)) {
-            act();
+        if let Some(action) = ending.register(Box::new(count)) {
+            action();
         }
         sender.join().unwrap();
         assert_eq!(done.load(Ordering::Relaxed), 1);

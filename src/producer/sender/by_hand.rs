@@ -74,7 +74,7 @@ impl<C: KafkaClient<Completion>> SteppedSender<C> {
         if stepped == Stepped::Ended {
             sender.close_client();
             let gone = panic::contain(|| self.sender = None);
-            debug_assert!(gone.is_ok(), "what the user's drop does is contained");
+            debug_assert!(gone.is_ok(), "panics of the user's drop are contained");
         }
         drop(scope);
         stepped

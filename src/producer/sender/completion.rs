@@ -30,7 +30,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         } = response;
         trace!(
             self.options.log,
-            "node {node}: a request of version {version} came to its end after {:?}",
+            "node {node}: a request of version {version} completed after {:?}",
             received - created
         );
         // Requests that were lost with their connection have no latency, as in Java.
@@ -58,7 +58,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 // The broker has received the request, so the batches may be written: a retry must keep their sequence
                 // numbers.
                 let reason: Arc<str> =
-                    format!("the answer was not a Produce response: {other:?}").into();
+                    format!("the response was not a Produce response: {other:?}").into();
                 self.settle_all(batches, now, || Attempt::Lost {
                     handed_over: true,
                     reason: Arc::clone(&reason),
@@ -153,7 +153,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                     "node {node} did not answer for one of the request's partitions{left_out}",
                 );
             }
-            let reason = "the answer did not name the partition".into();
+            let reason = "the response did not name the partition".into();
             self.settle_batch(
                 produced,
                 Attempt::Lost {
@@ -200,7 +200,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// Handles the result of an attempt to send one batch, which is in flight or has expired already (SE-13).
     pub(super) fn settle_batch(&mut self, produced: Produced, attempt: Attempt, now: Instant) {
         let Some(tracked) = self.in_flight.take(produced.id) else {
-            debug_assert!(false, "an answer for a batch that is not under way");
+            debug_assert!(false, "a response for a batch that is not in flight");
             return;
         };
         let code = attempt.code();
@@ -372,8 +372,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if let Some(left_out) = self.log_limit.admit(now) {
             warn!(
                 self.options.log,
-                "node {node} calls a batch of {records} records and {size} bytes too large: splitting it \
-                 in {}; batch.size is above the topic's max.message.bytes{left_out}",
+                "node {node} refused a batch of {records} records and {size} bytes as too large: splitting it \
+                 into {}; batch.size is above the topic's max.message.bytes{left_out}",
                 split.pieces().len()
             );
         }

@@ -10,11 +10,11 @@ use crate::producer::batch::SealedBatch;
 pub(super) fn no_other_number(delivery: Delivery) -> &'static str {
     match delivery {
         Delivery::MaybeWritten => {
-            "the broker does not take the batch under its number, because records before it are missing, and \
-             under another it could be written twice: an earlier attempt of it may be in the log"
+            "the broker refuses the batch with its sequence number, because records before it are missing; with \
+             another number it could be written twice, because an earlier attempt may be in the log"
         }
         Delivery::NotWritten => {
-            "the broker has lost what it knew of this producer, and has taken later batches of the \
+            "the broker has lost its state of this producer, and has written later batches of the \
              partition: this one would come after them"
         }
     }

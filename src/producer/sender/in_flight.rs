@@ -78,7 +78,7 @@ impl InFlightBatches {
         );
         debug_assert!(
             !matches!(before, Some(UnansweredBatch::Live(_))),
-            "a batch is under way once"
+            "a batch is in flight at most once"
         );
         self.count();
     }

@@ -79,7 +79,7 @@ pub(super) fn refusal(
     );
     let rest = error(
         ProduceErrorKind::Broker(ErrorCode::InvalidRecord),
-        "the record was in a batch with one that the broker refused; send it again without that one"
+        "the broker refused another record of the same batch; send this record again without that one"
             .to_owned(),
         message,
     );

@@ -55,8 +55,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.shared.control.leave_transaction();
             warn!(
                 self.options.log,
-                "the producer is closed and a transaction of it is left to its coordinator, which did not say that it is \
-                 ended: what is open is aborted when transaction.timeout.ms has passed"
+                "the producer is closed with a transaction whose end its coordinator did not confirm: if it is still \
+                 open, the coordinator aborts it after transaction.timeout.ms"
             );
         }
     }

@@ -4,12 +4,12 @@
 //! first callback are stored unboxed in one vector: they need no allocations of their own, which another thread would
 //! free. From the first callback of another type on, callbacks are boxed.
 
-mod places;
+mod sparse_index;
 
 use std::any::Any;
 use std::fmt;
 
-use self::places::{PlaceIter, SparseIndex};
+use self::sparse_index::{SparseIndex, SparseIndexIter};
 use super::interceptor::AcknowledgementListener;
 use super::produce_request_result::BatchOutcome;
 use super::record_metadata::{RecordFacts, RecordMetadata};
@@ -40,7 +40,7 @@ pub(crate) trait UntakenCallback {
     fn move_to(&mut self, thunks: &mut Thunks, index: u32, record: &RecordParts<'_>);
 
     /// Calls the callback at once.
-    fn call(&mut self, told: RecordResultRef<'_>);
+    fn call(&mut self, result: RecordResultRef<'_>);
 }
 
 /// A callback of any type, borrowed from its `send` call.
@@ -57,9 +57,9 @@ impl<F: Callback> UntakenCallback for Option<F> {
         }
     }
 
-    fn call(&mut self, told: RecordResultRef<'_>) {
+    fn call(&mut self, result: RecordResultRef<'_>) {
         if let Some(callback) = self.take() {
-            callback(told);
+            callback(result);
         }
     }
 }
@@ -101,7 +101,7 @@ struct Rare {
     /// All thunks from the first one of another type on.
     others: Vec<AnyThunk>,
     /// The gaps: records without thunks, between those that have one.
-    places: SparseIndex,
+    indexes: SparseIndex,
 }
 
 /// Upper bound of the initial capacity, in thunks, however small a batch's first record is.
@@ -154,7 +154,7 @@ impl Thunks {
         if left_out > 0 || !is_like_first {
             let rare = self.rare.get_or_insert_default();
             let position = first.len() + rare.others.len();
-            rare.places.leave_out(position, left_out);
+            rare.indexes.leave_out(position, left_out);
         }
         let facts = RecordFacts::new(record);
         let alike = first.as_any().downcast_mut::<Vec<Thunk<F>>>();
@@ -174,7 +174,7 @@ impl Thunks {
                 alike.push(Thunk { facts, callback });
             }
             (None, Some(others)) => others.push(AnyThunk::any(facts, callback)),
-            (None, None) => debug_assert!(false, "what is unlike the first one is rare"),
+            (None, None) => debug_assert!(false, "`rare` is set for a callback of another type"),
         }
     }
 
@@ -184,12 +184,12 @@ impl Thunks {
     pub(crate) fn take_front(&mut self, records: u32) -> Self {
         let alike = self.alike.as_ref().map_or(0, |alike| alike.len());
         let rare = self.rare.get_or_insert_default();
-        let (count, places) = rare.places.take_front(alike + rare.others.len(), records);
+        let (count, indexes) = rare.indexes.take_front(alike + rare.others.len(), records);
         let of_alike = count.min(alike);
         let others = take_front(&mut rare.others, count - of_alike);
         Self {
             alike: self.alike.as_mut().map(|list| list.take_front(of_alike)),
-            rare: Some(Box::new(Rare { others, places })),
+            rare: Some(Box::new(Rare { others, indexes })),
             ..Self::default()
         }
     }
@@ -199,12 +199,12 @@ impl Thunks {
     ///
     /// Runs user code: must be called without a lock held.
     pub(crate) fn run(self, end: CompletedBatch<'_>) {
-        let Rare { others, places } = self.rare.map_or_else(Rare::default, |rare| *rare);
-        let mut places = places.iter();
+        let Rare { others, indexes } = self.rare.map_or_else(Rare::default, |rare| *rare);
+        let mut indexes = indexes.iter();
         if let Some(alike) = self.alike {
-            alike.run(&mut places, end);
+            alike.run(&mut indexes, end);
         }
-        run_in_order(others, &mut places, end);
+        run_in_order(others, &mut indexes, end);
     }
 }
 
@@ -247,11 +247,11 @@ impl<'a> RecordMetadataCursor<'a> {
 
     /// Moves to the record at that index, and returns its error if it failed.
     #[inline]
-    fn move_on(&mut self, place: u32, facts: RecordFacts) -> Option<&'a ProduceError> {
-        match self.outcome.for_record(place) {
+    fn move_on(&mut self, index: u32, facts: RecordFacts) -> Option<&'a ProduceError> {
+        match self.outcome.for_record(index) {
             Ok((base_offset, log_append_time_ms)) => {
                 let facts = facts.at(log_append_time_ms);
-                self.metadata.move_on(base_offset, place, facts);
+                self.metadata.move_on(base_offset, index, facts);
                 None
             }
             // Either all records of a batch have failed or none, so the metadata remain a placeholder throughout.
@@ -274,7 +274,7 @@ trait ThunksAlike: Send {
     /// Takes the first `count` thunks.
     fn take_front(&mut self, count: usize) -> Box<dyn ThunksAlike>;
 
-    fn run(self: Box<Self>, places: &mut PlaceIter<'_>, end: CompletedBatch<'_>);
+    fn run(self: Box<Self>, indexes: &mut SparseIndexIter<'_>, end: CompletedBatch<'_>);
 }
 
 impl<F: Callback> ThunksAlike for Vec<Thunk<F>> {
@@ -290,25 +290,25 @@ impl<F: Callback> ThunksAlike for Vec<Thunk<F>> {
         Box::new(take_front(self, count))
     }
 
-    fn run(self: Box<Self>, places: &mut PlaceIter<'_>, end: CompletedBatch<'_>) {
-        run_in_order(*self, places, end);
+    fn run(self: Box<Self>, indexes: &mut SparseIndexIter<'_>, end: CompletedBatch<'_>) {
+        run_in_order(*self, indexes, end);
     }
 }
 
 fn run_in_order<F: Callback>(
     thunks: Vec<Thunk<F>>,
-    places: &mut PlaceIter<'_>,
+    indexes: &mut SparseIndexIter<'_>,
     end: CompletedBatch<'_>,
 ) {
     let mut thunks = thunks.into_iter();
     let mut next = || {
         let thunk = thunks.next()?;
-        places.next().map(|place| (place, thunk))
+        indexes.next().map(|index| (index, thunk))
     };
     if let Some(listener) = end.listener {
         let mut records = RecordMetadataCursor::of(&end);
-        while let Some((place, Thunk { facts, callback })) = next() {
-            let error = records.move_on(place, facts);
+        while let Some((index, Thunk { facts, callback })) = next() {
+            let error = records.move_on(index, facts);
             // Interceptors run before the record's callback, as in Kafka.
             listener.on_acknowledgement(&records.metadata, error);
             if planted!(AcknowledgedTwice) {
@@ -325,8 +325,8 @@ fn run_in_order<F: Callback>(
     // `call_all` calls the closure again, which continues with the next callback.
     let run_rest = || {
         let mut records = RecordMetadataCursor::of(&end);
-        while let Some((place, Thunk { facts, callback })) = next() {
-            let error = records.move_on(place, facts);
+        while let Some((index, Thunk { facts, callback })) = next() {
+            let error = records.move_on(index, facts);
             callback(records.result(error));
         }
     };

@@ -39,7 +39,7 @@ impl Fixture {
         let calls = Arc::clone(&self.calls);
         move |answer: RecordResultRef<'_>| {
             let offset = answer.unwrap().offset();
-            assert_ne!(Some(offset), panic_at, "told to");
+            assert_ne!(Some(offset), panic_at, "the test's panic");
             calls.lock().push(offset);
         }
     }
@@ -108,8 +108,8 @@ fn callbacks_of_one_type_each_get_the_sizes_and_timestamp_of_their_own_record() 
     let mut thunks = Thunks::default();
     for (index, (key, timestamp_ms)) in (0..).zip(records) {
         let facts = Arc::clone(&facts);
-        let callback = move |told: RecordResultRef<'_>| {
-            let written = told.unwrap();
+        let callback = move |result: RecordResultRef<'_>| {
+            let written = result.unwrap();
             let timestamp_ms = written.timestamp();
             facts
                 .lock()

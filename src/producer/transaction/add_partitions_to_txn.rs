@@ -37,7 +37,7 @@ pub(super) struct AddPartitionsToTxn {
 const CONCURRENT_TRANSACTIONS_BACKOFF: Duration = Duration::from_millis(20);
 
 /// The maximum number of topics that an error message names.
-const TOPICS_TOLD: usize = 10;
+const MAX_TOPICS_NAMED: usize = 10;
 
 impl AddPartitionsToTxn {
     pub(super) fn new(coordinator: CoordinatorKey) -> Self {
@@ -215,16 +215,16 @@ impl AddPartitionsToTxn {
             .map(|(name, _)| &***name)
             .collect();
         let (code, message) = if unauthorized.is_empty() {
-            let told: BTreeSet<String> = refused
+            let errors: BTreeSet<String> = refused
                 .iter()
                 .map(|(topic, code)| format!("{} for topic {topic}", code.name()))
                 .collect();
-            let told: Vec<String> = told.into_iter().take(TOPICS_TOLD).collect();
+            let errors: Vec<String> = errors.into_iter().take(MAX_TOPICS_NAMED).collect();
             (
                 refused[0].1,
                 format!(
                     "the coordinator did not add partitions to the transaction: {}",
-                    told.join(", ")
+                    errors.join(", ")
                 ),
             )
         } else {

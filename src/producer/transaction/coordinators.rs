@@ -104,7 +104,7 @@ impl FindCoordinator {
     /// The one coordinator in the response, if it is for the requested key.
     fn read(&self, response: Response) -> Result<Coordinator, String> {
         let Response::FindCoordinator(response) = response else {
-            return Err(format!("{response:?} is no answer to FindCoordinator"));
+            return Err(format!("{response:?} is not a FindCoordinator response"));
         };
         match <[Coordinator; 1]>::try_from(response.coordinators) {
             // FindCoordinator before version 4 has no key in the response.
@@ -145,7 +145,7 @@ impl RequestHandler for FindCoordinator {
             Err(wrong) => {
                 warn!(
                     manager.options.log,
-                    "the answer to who coordinates {:?} cannot be used, asking again: {wrong}",
+                    "the FindCoordinator response for {:?} cannot be used, retrying: {wrong}",
                     self.of.key
                 );
                 return retry;

@@ -136,7 +136,10 @@ impl RequestHandler for InitProducerId {
             // After a fatal error, which occurred while the request was in flight, the response is ignored.
             _ if manager.id_state != IdState::Initializing => RequestVerdict::Done,
             Response::InitProducerId(response) => self.handle_answer(&response, manager, now),
-            _ => manager.retry_id("the answer was not an InitProducerId response".into(), now),
+            _ => manager.retry_id(
+                "the response was not an InitProducerId response".into(),
+                now,
+            ),
         }
     }
 

@@ -26,13 +26,13 @@ enum RequestEnd {
 
 /// A guard around a handler's call, while its request is out of the queue. If the handler panics, the drop puts the
 /// request back, to be given up with the other requests.
-struct Telling<'m> {
+struct HandlerGuard<'m> {
     manager: &'m mut TransactionManager,
     pending: Option<PendingRequest>,
 }
 
-impl Telling<'_> {
-    fn tell(&mut self, end: RequestEnd, now: Instant) -> Option<(PendingRequest, RequestVerdict)> {
+impl HandlerGuard<'_> {
+    fn call(&mut self, end: RequestEnd, now: Instant) -> Option<(PendingRequest, RequestVerdict)> {
         let (handler, manager) = (&mut self.pending.as_mut()?.handler, &mut *self.manager);
         let verdict = match end {
             RequestEnd::Answered(response) => handler.handle_response(response, manager, now),
@@ -46,7 +46,7 @@ impl Telling<'_> {
     }
 }
 
-impl Drop for Telling<'_> {
+impl Drop for HandlerGuard<'_> {
     fn drop(&mut self) {
         if let Some(pending) = self.pending.take() {
             self.manager.requests.put_back(pending);
@@ -131,7 +131,7 @@ impl TransactionManager {
             }
             Outcome::Sent => {
                 debug_assert!(false, "each of these requests is answered");
-                RequestEnd::Failed(RequestFailure::Disconnected("there was no answer".into()))
+                RequestEnd::Failed(RequestFailure::Disconnected("there was no response".into()))
             }
         };
         self.finish(pending, end, now);
@@ -195,13 +195,13 @@ impl TransactionManager {
     }
 
     fn finish(&mut self, pending: PendingRequest, end: RequestEnd, now: Instant) {
-        let mut telling = Telling {
+        let mut guard = HandlerGuard {
             manager: self,
             pending: Some(pending),
         };
-        let told = telling.tell(end, now);
-        drop(telling);
-        let Some((mut pending, verdict)) = told else {
+        let outcome = guard.call(end, now);
+        drop(guard);
+        let Some((mut pending, verdict)) = outcome else {
             return;
         };
         let fatal = self.fatal_error().map(|fatal| Arc::clone(&fatal.message));

@@ -168,7 +168,7 @@ impl RequestQueue {
         let is_it = self.in_flight.as_ref().is_some_and(|(it, _)| *it == id);
         debug_assert!(
             is_it || self.in_flight.is_none(),
-            "an answer to a request that is not under way"
+            "a response to a request that is not in flight"
         );
         self.in_flight
             .take_if(|_| is_it)

@@ -249,7 +249,10 @@ impl PartitionSequences {
         self.is_known = false;
         let next = &mut self.next;
         self.in_flight.retain(|tracked| {
-            debug_assert!(!tracked.is_under_way(), "its answer is for the old number");
+            debug_assert!(
+                !tracked.is_under_way(),
+                "its response is for the old number"
+            );
             // A batch that may be in the log fails: under a new epoch the broker could not detect the duplicate.
             let may_be_written =
                 tracked.fate != BatchFate::NotWritten && !planted!(MaybeWrittenRenumbered);

@@ -323,7 +323,7 @@ fn a_fatal_error_contains_the_original_message() {
     let mut manager = manager(0);
     let batch = number(&mut manager, 0, 0, 1);
     let code = Some(ErrorCode::UnsupportedVersion);
-    let why = "the broker does not know Produce requests";
+    let why = "the broker does not support Produce requests";
     manager.handle_failed(0, &batch, code, Some(why));
     let message = manager
         .fatal_error()

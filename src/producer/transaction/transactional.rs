@@ -297,7 +297,7 @@ impl TransactionManager {
             // TM-23: an unknown producer id is an abortable error if the coordinator can bump epochs, else a fatal one.
             ErrorCode::UnknownProducerId | ErrorCode::InvalidProducerIdMapping => {
                 let message = format!(
-                    "the coordinator did not {doing} {what}: it does not know the producer any more ({})",
+                    "the coordinator did not {doing} {what}: it has no state of the producer any more ({})",
                     describe(code)
                 );
                 if self.can_bump_epoch() {
@@ -355,7 +355,7 @@ impl TransactionManager {
     pub(super) fn not_an_answer(&self, response: &Response) -> RequestVerdict {
         warn!(
             self.options.log,
-            "a coordinator answered something else than was asked, asking again: {response:?}"
+            "a coordinator's response is not of the type of its request, retrying: {response:?}"
         );
         RequestVerdict::FindCoordinator {
             wait: self.retry_backoff(),

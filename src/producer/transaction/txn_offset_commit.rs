@@ -76,8 +76,8 @@ impl TxnOffsetCommit {
                     | ErrorCode::IllegalGeneration
                     | ErrorCode::FencedInstanceId) => {
                         let message = format!(
-                            "group {group} has left behind the consumer that the offsets are from, and its \
-                             partitions are read by others: {}",
+                            "the consumer that the offsets are from is no longer a member of group {group}, and its \
+                             partitions may be read by others: {}",
                             super::identity::describe(code)
                         );
                         manager.fail_transaction(Some(code), message);
@@ -88,8 +88,8 @@ impl TxnOffsetCommit {
                     code @ (ErrorCode::OffsetMetadataTooLarge
                     | ErrorCode::InvalidCommitOffsetSize) => {
                         let message = format!(
-                            "the coordinator of group {group} does not keep as much as the offset of {name} is to be \
-                             committed with (offset.metadata.max.bytes of the brokers): {}",
+                            "the metadata of the offset of {name} is larger than the coordinator of group {group} \
+                             accepts (offset.metadata.max.bytes of the brokers): {}",
                             super::identity::describe(code)
                         );
                         manager.fail_transaction(Some(code), message);

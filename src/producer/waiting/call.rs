@@ -34,7 +34,7 @@ pub(crate) enum Check {
     BeforeWaiting,
     /// When it has to wait. The fork check, which is a system call, runs only if the wait takes long: such a wait may
     /// happen for every record.
-    BeforeWaitingLong,
+    BeforeLongWait,
 }
 
 /// The result of a step.
@@ -65,7 +65,7 @@ impl Wait<'_> {
 struct Nothing;
 
 impl Event for Nothing {
-    fn sleep(&self, _nap: SleepPermit) {}
+    fn sleep(&self, _permit: SleepPermit) {}
 
     #[cfg(all(feature = "testing", feature = "_internals"))]
     fn watched(&self) -> Option<(&'static str, &Condvar)> {

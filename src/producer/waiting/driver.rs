@@ -49,7 +49,7 @@ impl<'a> Driver<'a> {
                         return call.refuse(why);
                     }
                     match check {
-                        Check::BeforeWaitingLong => Deadline::after(now, USUAL_WAIT),
+                        Check::BeforeLongWait => Deadline::after(now, USUAL_WAIT),
                         _ => Deadline::At(now),
                     }
                 }

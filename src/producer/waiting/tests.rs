@@ -17,13 +17,13 @@ const MS: fn(u64) -> Duration = Duration::from_millis;
 struct Sleeper<'a> {
     clock: &'a MockClock,
     each: Duration,
-    naps: Cell<u32>,
+    sleeps: Cell<u32>,
 }
 
 impl Event for Sleeper<'_> {
-    fn sleep(&self, _nap: SleepPermit) {
+    fn sleep(&self, _permit: SleepPermit) {
         self.clock.advance(self.each);
-        self.naps.set(self.naps.get() + 1);
+        self.sleeps.set(self.sleeps.get() + 1);
     }
 
     #[cfg(all(feature = "testing", feature = "_internals"))]
@@ -38,7 +38,7 @@ struct Idle<'a, const CHECK: u8> {
     time: Stopwatch,
 }
 
-const CHECKS: [Check; 3] = [Check::First, Check::BeforeWaiting, Check::BeforeWaitingLong];
+const CHECKS: [Check; 3] = [Check::First, Check::BeforeWaiting, Check::BeforeLongWait];
 
 impl<'a, const CHECK: u8> Idle<'a, CHECK> {
     fn new(clock: &'a MockClock, timeout: Option<Duration>) -> Self {
@@ -46,7 +46,7 @@ impl<'a, const CHECK: u8> Idle<'a, CHECK> {
             event: Sleeper {
                 clock,
                 each: MS(1),
-                naps: Cell::new(0),
+                sleeps: Cell::new(0),
             },
             time: Stopwatch::new(timeout),
         }
@@ -82,7 +82,7 @@ fn run<const CHECK: u8>(
     let clock = MockClock::new();
     let mut call = Idle::<CHECK>::new(&clock, timeout);
     let outcome = Driver::new(&clock, producer).run(&mut call);
-    (call.event.naps.get(), outcome)
+    (call.event.sleeps.get(), outcome)
 }
 
 #[test]

@@ -9,16 +9,16 @@
 //! | `plain`, `scram`, `oauthbearer` | the mechanisms |
 //! | `token`, `unsecured` | tokens of a provider, and Kafka's unsecured tokens for development |
 //! | `login` | the cached token, and its refresh before it expires |
-//! | `outside` | dependencies: the helper thread, the waker, the clock, random bytes |
+//! | `dependencies` | the helper thread, the waker, the clock and random bytes, which tests replace |
 
 mod base64;
 mod client;
+pub(crate) mod dependencies;
 pub(crate) mod jaas;
 mod login;
 mod login_module;
 pub(crate) mod mechanism;
 mod oauthbearer;
-pub(crate) mod outside;
 mod plain;
 #[cfg(feature = "sasl-scram")]
 pub(crate) mod scram;

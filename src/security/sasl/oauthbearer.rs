@@ -16,7 +16,7 @@ const WAITS_FOR: &str = "a token, for which the TokenProvider was asked";
 const MAX_ERROR_BYTES: usize = 256;
 
 enum OAuthBearerState {
-    Begins,
+    Initial,
     /// The token was sent.
     Sent,
     /// The broker responded with an error.
@@ -37,7 +37,7 @@ impl OAuthBearerMechanism {
     pub(crate) fn new(login: Arc<Login>) -> Self {
         Self {
             login,
-            state: OAuthBearerState::Begins,
+            state: OAuthBearerState::Initial,
             used: None,
         }
     }
@@ -75,7 +75,7 @@ impl SaslMechanism for OAuthBearerMechanism {
             OAuthBearerState::Refused(why) => Err(MechanismFailure::Refused(format!(
                 "the broker does not accept the token: {why}"
             ))),
-            OAuthBearerState::Begins | OAuthBearerState::Complete => Err(
+            OAuthBearerState::Initial | OAuthBearerState::Complete => Err(
                 MechanismFailure::Interrupted("the broker sent an unexpected message".to_owned()),
             ),
         }

@@ -87,7 +87,7 @@ impl UnsecuredToken {
             .is_none_or(|name| name.trim().is_empty())
         {
             return Err(format!(
-                "it does not say who the client is: set {STRING_CLAIM}{principal_claim}"
+                "it does not name the client: set {STRING_CLAIM}{principal_claim}"
             ));
         }
         // Validates the extensions once: tokens differ only in their times.
@@ -250,7 +250,7 @@ mod tests {
         assert!(
             UnsecuredToken::of(&only_extension)
                 .unwrap_err()
-                .contains("who the client is")
+                .contains("does not name the client")
         );
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn choose(
     provider: &mut CryptoProvider,
 ) -> Result<Choices, ConfigError> {
     let mut warnings = Vec::new();
-    refuse_what_is_javas(config)?;
+    refuse_java_keys(config)?;
     let versions = versions(config, &mut warnings)?;
     suites(config, provider, &versions, &mut warnings)?;
     let checks_name = checks_name(config)?;
@@ -47,13 +47,13 @@ pub(super) fn choose(
 }
 
 /// Rejects keys that name parts of a Java virtual machine.
-fn refuse_what_is_javas(config: &ProducerConfig) -> Result<(), ConfigError> {
+fn refuse_java_keys(config: &ProducerConfig) -> Result<(), ConfigError> {
     let providers = "Leave the key out; to choose the cryptography provider, use ProducerBuilder::tls_crypto_provider";
     let refuse = |key: &str, value: &str, problem: &str, remedy: &str| {
         Err(ConfigError::not_built(key, Some(value), problem, remedy))
     };
     if let Some(class) = config.text("ssl.engine.factory.class") {
-        let remedy = "Leave the key out, and say with the other ssl.* keys what is trusted and who this client is";
+        let remedy = "Leave the key out, and configure the trust store and the key store with the other ssl.* keys";
         return refuse(
             "ssl.engine.factory.class",
             class,

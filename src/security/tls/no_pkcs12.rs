@@ -6,9 +6,9 @@ use crate::error::ConfigError;
 
 /// The error of every call: this build cannot open stores and encrypted keys.
 #[derive(Debug)]
-pub(super) struct Closed;
+pub(super) struct OpenError;
 
-impl Closed {
+impl OpenError {
     /// Converts to a configuration error of `key`.
     #[allow(
         clippy::unused_self,
@@ -25,22 +25,22 @@ impl Closed {
     }
 }
 
-type Opened<T> = Result<T, Closed>;
+type Opened<T> = Result<T, OpenError>;
 
 pub(super) fn certificates(
     _store: &[u8],
     _password: Option<&str>,
 ) -> Opened<Vec<CertificateDer<'static>>> {
-    Err(Closed)
+    Err(OpenError)
 }
 
 pub(super) fn key_and_chain(
     _store: &[u8],
     _password: Option<&str>,
 ) -> Opened<(PrivateKeyDer<'static>, Vec<CertificateDer<'static>>)> {
-    Err(Closed)
+    Err(OpenError)
 }
 
 pub(super) fn decrypted(_key: &[u8], _password: &str) -> Opened<PrivateKeyDer<'static>> {
-    Err(Closed)
+    Err(OpenError)
 }

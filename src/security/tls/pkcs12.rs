@@ -10,7 +10,7 @@ use crate::error::ConfigError;
 
 /// Why a store or key could not be opened.
 #[derive(Debug)]
-pub(super) enum Closed {
+pub(super) enum OpenError {
     /// The password is wrong.
     Password,
     /// The password is not set.
@@ -23,7 +23,7 @@ pub(super) enum Closed {
     Missing(&'static str),
 }
 
-impl Closed {
+impl OpenError {
     /// Converts to a configuration error of `key`; `password` is the configuration key of the password.
     pub(super) fn of(self, key: &'static str, password: &'static str, path: &str) -> ConfigError {
         let path = Some(path).filter(|path| !path.is_empty());
@@ -56,8 +56,8 @@ impl Closed {
                 key,
                 path,
                 why,
-                "Write it anew with fewer: 10,000 are usual (`openssl pkcs12 -export -iter 10000`, `openssl pkcs8 -topk8 \
-                 -iter 10000`, `keytool -importkeystore`)",
+                "Write it again with fewer: 10,000 are usual (`openssl pkcs12 -export -iter 10000`, `openssl pkcs8 \
+                 -topk8 -iter 10000`, `keytool -importkeystore`)",
             ),
             Self::Missing(what) => {
                 ConfigError::invalid(key, path, format!("{what} is in it"), check)
@@ -66,7 +66,7 @@ impl Closed {
     }
 }
 
-impl From<Error> for Closed {
+impl From<Error> for OpenError {
     fn from(error: Error) -> Self {
         match error {
             // A wrong password shows as a wrong MAC, or in a store without a MAC as invalid padding or content.
@@ -76,10 +76,10 @@ impl From<Error> for Closed {
     }
 }
 
-type Opened<T> = Result<T, Closed>;
+type Opened<T> = Result<T, OpenError>;
 
 fn open(store: &[u8], password: &str) -> Opened<Pkcs12Archive> {
-    key_derivation::check(store).map_err(Closed::Slow)?;
+    key_derivation::check(store).map_err(OpenError::Slow)?;
     Ok(Pkcs12Archive::from_pkcs12(store, password)?)
 }
 
@@ -93,7 +93,7 @@ pub(super) fn certificates(
     // If no password is set, the empty password was tried, which opens a store without encryption and MAC. If the
     // store does not open, the password is missing rather than wrong.
     let archive = archive.map_err(|why| match (why, password) {
-        (Closed::Password, None) => Closed::NoPassword,
+        (OpenError::Password, None) => OpenError::NoPassword,
         (closed, _) => closed,
     })?;
     let bags = archive.certs;
@@ -101,7 +101,7 @@ pub(super) fn certificates(
     let trusted = bags.iter().filter(|bag| bag.trusted || !are_marked);
     let certificates: Vec<_> = trusted.map(certificate).collect();
     if certificates.is_empty() {
-        return Err(Closed::Missing("no certificate"));
+        return Err(OpenError::Missing("no certificate"));
     }
     Ok(certificates)
 }
@@ -113,14 +113,14 @@ pub(super) fn key_and_chain(
 ) -> Opened<(PrivateKeyDer<'static>, Vec<CertificateDer<'static>>)> {
     let archive = open(store, password.unwrap_or_default())?;
     if archive.keys.is_empty() {
-        return Err(Closed::Missing("no private key"));
+        return Err(OpenError::Missing("no private key"));
     }
     let mut pairs = archive.keys.iter().filter_map(|key| {
         let leaf = leaf_of(key, &archive)?;
         Some((key, leaf))
     });
     let Some((key, leaf)) = pairs.next() else {
-        return Err(Closed::Missing("no certificate for the private key"));
+        return Err(OpenError::Missing("no certificate for the private key"));
     };
     let chain = chain_from(leaf, &archive.certs);
     Ok((
@@ -139,7 +139,7 @@ pub(super) fn decrypted(key: &[u8], password: &str) -> Opened<PrivateKeyDer<'sta
     let keys = open(&store_of(key), password)?.keys;
     keys.first()
         .map(private_key)
-        .ok_or(Closed::Missing("no private key"))
+        .ok_or(OpenError::Missing("no private key"))
 }
 
 fn certificate(bag: &CertificateBag) -> CertificateDer<'static> {

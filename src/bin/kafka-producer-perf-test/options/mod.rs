@@ -57,7 +57,7 @@ const TRANSACTION_DURATION: &str = "transaction-duration-ms";
 const HELP: &str = "help";
 
 /// The options of Kafka's tool.
-const KAFKAS: [&str; 12] = [
+const KAFKA_OPTIONS: [&str; 12] = [
     TOPIC,
     RECORDS,
     SIZE,
@@ -143,7 +143,7 @@ fn option_called(given: &str) -> Result<&'static str> {
     if given == RESOURCES {
         return Ok(RESOURCES);
     }
-    arguments::option_called(given, &KAFKAS)
+    arguments::option_called(given, &KAFKA_OPTIONS)
 }
 
 impl Given {

@@ -5,7 +5,7 @@ use crate::client::metadata::FatalMetadataError;
 
 const WHY: &str = "Invalid username or password";
 /// The error that waiters get, prefixed with the broker.
-const TOLD: &str = "broker 1 (broker-1:9092): Invalid username or password";
+const FAILURE_TEXT: &str = "broker 1 (broker-1:9092): Invalid username or password";
 
 fn refused() -> CloseReason {
     CloseReason::AuthenticationFailed(WHY.into())
@@ -42,14 +42,14 @@ fn an_authentication_failure_fails_the_waiters_for_metadata_with_its_message() {
     let now = harness.now();
     assert_eq!(
         *harness.metadata.failures.lock(),
-        [MetadataFailure::Authentication(TOLD.into())]
+        [MetadataFailure::Authentication(FAILURE_TEXT.into())]
     );
     assert_eq!(
         harness.metadata.inner.lock().fatal_error(0),
-        Some(&FatalMetadataError::Authentication(TOLD.into()))
+        Some(&FatalMetadataError::Authentication(FAILURE_TEXT.into()))
     );
     let reason = harness.client.not_ready_reason(1, now);
-    assert_eq!(reason, Some(NotReady::Authentication(TOLD.into())));
+    assert_eq!(reason, Some(NotReady::Authentication(FAILURE_TEXT.into())));
     assert!(harness.client.describe(now).contains(WHY));
     // Another attempt is made after the back-off: the credentials may have been added to the broker.
     assert!(!harness.client.states.can_connect(1, now));
@@ -66,7 +66,7 @@ fn a_request_to_a_node_that_refuses_the_client_fails_for_that_reason() {
     harness.poll();
     let response = harness.take_one();
     assert!(
-        matches!(&response.outcome, Outcome::Authentication(why) if &**why == TOLD),
+        matches!(&response.outcome, Outcome::Authentication(why) if &**why == FAILURE_TEXT),
         "{response:?}"
     );
 }
@@ -83,7 +83,7 @@ fn an_authentication_failure_is_reported_when_every_known_node_has_failed() {
     harness.client.selector.disconnect(2, refused());
     harness.poll();
     let failure = harness.client.authentication_failure();
-    assert_eq!(failure.as_deref(), Some(&*TOLD.replace('1', "2")));
+    assert_eq!(failure.as_deref(), Some(&*FAILURE_TEXT.replace('1', "2")));
     harness.advance(MS(61));
     let now = harness.now();
     harness.client.ready(&node(1), now);
@@ -109,7 +109,7 @@ fn a_refused_reauthentication_fails_unwritten_requests_and_disconnects_written_o
         outcomes,
         [
             format!("7 Disconnected {{ handed_over: true, reason: {WHY:?} }}"),
-            format!("8 Authentication({TOLD:?})"),
+            format!("8 Authentication({FAILURE_TEXT:?})"),
         ]
     );
 }

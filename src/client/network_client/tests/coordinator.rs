@@ -42,7 +42,7 @@ fn a_connection_has_failed_from_its_disconnect_until_the_next_attempt() {
     assert!(!harness.client.ready(&node(7), now));
     assert!(
         harness.client.connection_failed(7),
-        "the backoff does not let another begin"
+        "no new attempt during the back-off"
     );
     harness.advance(MS(100));
     let now = harness.now();

@@ -61,7 +61,7 @@ fn the_first_polls_replace_the_bootstrap_servers_by_the_cluster() {
     assert!(!cluster.is_bootstrap());
     assert!(
         harness.responses.is_empty(),
-        "none of it is the sender's business"
+        "the sender gets no metadata response"
     );
     assert!(!harness.client.is_metadata_due(harness.now()));
 }
@@ -357,9 +357,9 @@ fn an_invalid_advertised_port_is_named_in_the_error() {
         .selector
         .respond(asked, &Response::Metadata(answer));
     harness.poll();
-    let said = harness.metadata.failures.lock()[0].to_string();
-    assert!(said.contains("broker 1 at broker-1:70000"), "{said}");
-    assert!(said.contains("advertised.listeners"), "{said}");
+    let text = harness.metadata.failures.lock()[0].to_string();
+    assert!(text.contains("broker 1 at broker-1:70000"), "{text}");
+    assert!(text.contains("advertised.listeners"), "{text}");
 }
 
 /// No configuration causes a busy loop.
@@ -456,7 +456,7 @@ fn the_awaited_brokers_are_reported_with_their_current_step() {
     assert_eq!(
         harness.awaited(),
         [""; 0],
-        "nobody, until another attempt may begin"
+        "no broker, until the next attempt may start"
     );
 }
 
@@ -468,7 +468,7 @@ fn the_awaited_broker_is_the_one_with_the_metadata_request_in_flight() {
     harness.advance(MS(7));
     assert_eq!(
         harness.awaited(),
-        ["-1 broker-1:9092 asked for metadata, its answer, 7"]
+        ["-1 broker-1:9092 metadata request sent, the broker's response, 7"]
     );
     harness
         .client

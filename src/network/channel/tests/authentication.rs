@@ -113,7 +113,7 @@ fn rig(proceeds: impl IntoIterator<Item = Step>, receives: impl IntoIterator<Ite
 }
 
 /// A channel that has just started re-authentication, before a frame that stays queued.
-fn talking_again(second: Step, then: Vec<Step>, receives: Vec<Step>) -> Rig {
+fn reauthenticating(second: Step, then: Vec<Step>, receives: Vec<Step>) -> Rig {
     let first = [Ok(complete(Deadline::At(Instant::ORIGIN))), second];
     let mut rig = rig(first.into_iter().chain(then), receives);
     assert_eq!(rig.turn(), ChannelTurn::Wait);
@@ -136,9 +136,9 @@ fn frames_are_delivered_before_a_failed_reauthentication_closes_the_connection()
     ] {
         // The failure occurs during a pause, or in a response that another frame follows.
         let pause = Ok(AuthStep::Pause(Deadline::Never));
-        let paused = talking_again(pause, vec![Err(failure.clone())], Vec::new());
+        let paused = reauthenticating(pause, vec![Err(failure.clone())], Vec::new());
         let asking = Ok(AuthStep::Receive);
-        let answered = talking_again(asking, Vec::new(), vec![Err(failure)]);
+        let answered = reauthenticating(asking, Vec::new(), vec![Err(failure)]);
         for (mut rig, stream) in [
             (paused, framed(b"one")),
             (answered, [framed(b"a"), framed(b"one")].concat()),
@@ -204,7 +204,7 @@ fn a_response_before_the_request_is_written_in_full_closes_the_connection_and_no
 #[test]
 fn an_early_response_in_a_reauthentication_closes_the_connection_after_earlier_frames_are_delivered()
  {
-    let mut rig = talking_again(Ok(question()), Vec::new(), Vec::new());
+    let mut rig = reauthenticating(Ok(question()), Vec::new(), Vec::new());
     let stream = [framed(b"one"), framed(b"a")].concat();
     rig.script(|script| script.reads.push_back(Ok(stream)));
     rig.channel.note(READABLE);
@@ -222,8 +222,8 @@ fn an_early_response_in_a_reauthentication_closes_the_connection_after_earlier_f
 fn a_reauthentication_is_reported_when_it_starts_and_when_it_completes() {
     let asking = Ok(AuthStep::Receive);
     let answer = Ok(complete(Deadline::Never));
-    let mut rig = talking_again(asking, Vec::new(), vec![answer]);
-    assert!(rig.channel.has_work(), "no event will tell");
+    let mut rig = reauthenticating(asking, Vec::new(), vec![answer]);
+    assert!(rig.channel.has_work(), "no I/O event reports it");
     assert_eq!(rig.turn(), ChannelTurn::Wait);
     assert_eq!(rig.events.authenticating_again, [1]);
     assert!(!rig.channel.is_ready());

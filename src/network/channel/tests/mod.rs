@@ -190,11 +190,14 @@ fn a_frame_that_fits_into_the_socket_buffer_is_written_by_send_with_one_call() {
     rig.script(|script| script.writes.push_back(Ok(100)));
     rig.send(frame(&[b"hello"])).unwrap();
     rig.script(|script| assert_eq!(script.write_calls, 1));
-    assert!(rig.channel.has_work(), "the completion is to be told");
+    assert!(
+        rig.channel.has_work(),
+        "the completion must still be reported"
+    );
     assert_eq!(
         rig.send(frame(&[b"more"])),
         Err(SendRefused::Busy),
-        "not told yet"
+        "its completion is not reported yet"
     );
     assert_eq!(rig.turn(), ChannelTurn::Wait);
     assert_eq!(rig.events.completed_sends, [1]);

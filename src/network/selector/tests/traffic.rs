@@ -145,7 +145,7 @@ fn a_completed_send_that_was_taken_is_not_reported_by_a_poll_and_does_not_keep_i
     for body in [&b"one"[..], b"two"] {
         rig.send(0, body);
         assert!(rig.selector.take_completed_send(0));
-        assert!(!rig.selector.take_completed_send(0), "told before");
+        assert!(!rig.selector.take_completed_send(0), "reported before");
         assert_eq!(peer.read_frame().unwrap(), body);
     }
     assert_ne!(rig.selector.wait_limit(None), Duration::ZERO);
@@ -300,7 +300,7 @@ fn an_invalid_length_ends_the_connection() {
         });
         let mut peer = rig.connect(0);
         peer.write(&framed(&[1; 1024]));
-        assert_eq!(rig.receive(0).len(), 1024, "as large as may be");
+        assert_eq!(rig.receive(0).len(), 1024, "the maximum size");
         peer.write(&len.to_be_bytes());
         let ended = rig.disconnected();
         assert!(

@@ -374,7 +374,10 @@ impl PartitionQueue {
             .filled
             .iter_mut()
             .find(|queued| matches!(queued, Queued::Away(away) if *away == id));
-        debug_assert!(place.is_some(), "nothing passes a batch that is away");
+        debug_assert!(
+            place.is_some(),
+            "a batch that is being packed keeps its position"
+        );
         if let Some(place) = place {
             *place = Queued::Here(batch);
         }

@@ -50,12 +50,12 @@ fn a_queue_admits_a_record_only_during_the_records_own_transaction() {
         entry.try_append(of, &record, record.payload_len(), none, &mut false)
     };
     let entry = entry(0);
-    for (number, is_let_in) in [(first, [true, false]), (second, [false, true])] {
+    for (number, expected) in [(first, [true, false]), (second, [false, true])] {
         assert!(entry.enter_transaction(number));
         let ends = [first, second].map(|of| append(&entry, of));
         // An admitted record needs a batch, since the queue has none.
-        let let_in = ends.map(|end| matches!(end, Append::NeedsBatch));
-        assert_eq!(let_in, is_let_in);
+        let admitted = ends.map(|end| matches!(end, Append::NeedsBatch));
+        assert_eq!(admitted, expected);
         entry.leave_transaction();
         for of in [first, second] {
             assert!(matches!(append(&entry, of), Append::OutsideTransaction));

@@ -148,7 +148,7 @@ fn a_batch_takes_records_until_one_does_not_fit() {
     assert_eq!(
         inbox.len(),
         1,
-        "a partition is signalled once until it is looked at"
+        "a partition is signalled once until the sender reads it"
     );
     assert!(inbox[0].head().unwrap().is_full);
 }
@@ -204,13 +204,13 @@ fn a_flush_makes_all_batches_due_and_counts_the_incomplete_ones() {
     let accumulator = &fixture.accumulator;
     assert!(
         accumulator.sends_everything(),
-        "what it left is sent all the same"
+        "the batches of a flush that timed out stay due"
     );
     let _younger = append(&fixture, 1, &"c".repeat(995));
     accumulator.forget(BatchId::new(0));
     assert!(accumulator.sends_everything());
     accumulator.forget(BatchId::new(1));
-    assert!(!accumulator.sends_everything(), "younger ones linger");
+    assert!(!accumulator.sends_everything(), "later batches linger");
     let mut none = accumulator.flush(Some(MS(0)));
     assert_eq!(none.stepped(), Some(Err(1)));
     drop(none);
@@ -281,9 +281,9 @@ fn a_partition_keeps_its_entry_when_its_topic_is_deleted_and_recreated() {
         });
         known.collect::<Vec<_>>()
     };
-    for (partition, pictures) in [(0, 5), (1, 4), (2, 3), (3, 2), (4, 0), (-1, 0)] {
+    for (partition, snapshots) in [(0, 5), (1, 4), (2, 3), (3, 2), (4, 0), (-1, 0)] {
         let entries = in_each(partition);
-        assert_eq!(entries.len(), pictures, "partition {partition}");
+        assert_eq!(entries.len(), snapshots, "partition {partition}");
         assert!(entries.windows(2).all(|two| two[0] == two[1]));
     }
     assert_eq!(accumulator.all_entries().len(), 4);

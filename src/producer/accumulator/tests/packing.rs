@@ -113,7 +113,7 @@ fn memory_beyond_the_first_lease_is_counted_and_returned() {
     let batch = pop(&entry).unwrap();
     assert_eq!(values(&batch).len(), 100);
     let leased = total - fixture.accumulator.pool().available_bytes();
-    assert_eq!(leased, 2000, "what is compressed keeps one");
+    assert_eq!(leased, 2000, "a compressed batch keeps one step");
     drop(batch);
     assert_eq!(fixture.accumulator.pool().available_bytes(), total);
 }
@@ -185,7 +185,7 @@ fn the_sender_sees_no_batch_behind_one_that_is_being_packed() {
     assert!(fixture.accumulator.is_packing());
     let _behind = append(&fixture, 0, "behind");
     assert!(entry.head().is_none());
-    assert!(pop(&entry).is_none(), "nothing passes it");
+    assert!(pop(&entry).is_none(), "no batch overtakes it");
     assert!(entry.pop_older(Instant::from_nanos(u64::MAX)).is_none());
     let (batch, counted) = away;
     entry.put_back(batch.packed());

@@ -88,5 +88,5 @@ impl SealedBatch {
 
 /// The error text for a batch with sequence numbers whose broker does not support idempotence. An unsupported version
 /// is fatal for a transactional producer (TM-32).
-const NO_IDEMPOTENCE: &str = "a broker of the cluster is older than 0.11 and knows no idempotent producers; \
+const NO_IDEMPOTENCE: &str = "a broker of the cluster is older than 0.11 and does not support idempotent producers; \
      set enable.idempotence=false";

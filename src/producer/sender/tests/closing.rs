@@ -218,8 +218,8 @@ fn a_panic_in_the_loop_fails_every_pending_record_and_the_producer() {
     );
     let called = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&called);
-    let mut callback = Some(move |told: RecordResultRef<'_>| {
-        assert!(told.is_err());
+    let mut callback = Some(move |result: RecordResultRef<'_>| {
+        assert!(result.is_err());
         count.fetch_add(1, Ordering::SeqCst);
     });
     let sent = rig.send_calling(0, "b", Some(&mut callback));

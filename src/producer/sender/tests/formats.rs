@@ -189,7 +189,7 @@ fn a_batch_with_sequence_numbers_is_not_converted_but_fails_with_the_remedy() {
 #[test]
 fn zstd_that_the_broker_does_not_support_is_an_error_of_its_own_kind() {
     let mut rig = setup(CompressionType::Zstd, Magic::V2).start();
-    let unsupported = Outcome::UnsupportedVersion("it knows Produce 0 to 5".into());
+    let unsupported = Outcome::UnsupportedVersion("it supports Produce 0 to 5".into());
     rig.client().prepare(None, None, unsupported);
     let future = rig.send(0, WORDS);
     rig.run();

@@ -79,7 +79,7 @@ fn a_refused_producer_id_fails_queued_batches_and_is_requested_again_for_later_o
     rig.assert_memory_is_back();
     rig.advance(BACKOFF);
     rig.run();
-    assert_eq!(rig.client().requests().len(), 0, "nobody waits for an id");
+    assert_eq!(rig.client().requests().len(), 0, "no batch waits for an id");
     let later = rig.send(0, "v");
     rig.client()
         .prepare_response(init_response(ErrorCode::NoError, PRODUCER_ID, 0));
@@ -105,7 +105,7 @@ fn brokers_without_producer_ids_fail_the_waiting_batches_and_later_batches_reque
         assert!(error.to_string().contains("enable.idempotence=false"));
         rig.advance(BACKOFF);
         rig.run();
-        assert_eq!(rig.waiting(), 0, "nobody waits for an id");
+        assert_eq!(rig.waiting(), 0, "no batch waits for an id");
     }
     assert_eq!(rig.sent().len(), 0);
     let later = rig.send(0, "v");
@@ -454,7 +454,7 @@ fn a_refusal_after_a_lost_attempt_does_not_renumber_batches_that_may_be_written(
     assert_eq!(
         rig.waiting(),
         1,
-        "the third waits for what comes of the others"
+        "the third waits for the results of the others"
     );
     // The broker has the batch already: both were written.
     rig.respond(ErrorCode::DuplicateSequenceNumber, 1);
@@ -537,7 +537,7 @@ fn a_batch_that_may_be_written_keeps_its_number_when_a_later_batch_is_refused_fo
         assert_eq!(
             rig.last_sent(),
             on_wire(0, 1, 0),
-            "what stands behind begins a new epoch"
+            "the batches behind it begin a new epoch"
         );
         rig.respond(ErrorCode::NoError, 1);
         assert_eq!(offset(&third), Some(1));

@@ -73,7 +73,11 @@ fn each_request_records_its_batches_its_records_and_its_topics() {
     futures.push(append_to(&rig.shared, "u", 0, VALUE, None));
     rig.advance(MS(10));
     rig.run();
-    assert_eq!(rig.waiting(), 1, "one request: what is not due goes along");
+    assert_eq!(
+        rig.waiting(),
+        1,
+        "one request: batches that are not due are included"
+    );
     // A record takes 7 bytes besides its value.
     let (two, one) = (61.0 + 13.0 + 8.0, 61.0 + 13.0);
     rig.assert_metrics([
@@ -275,7 +279,7 @@ fn the_metrics_of_an_expired_topic_are_removed_and_begin_again_at_zero() {
     assert_eq!(
         kept.unwrap().value().to_string(),
         "1",
-        "who keeps one may read it"
+        "a kept metric is still readable"
     );
     rig.shared.metadata.add_topic(&"u".into(), rig.now());
     rig.show(both());

@@ -32,10 +32,10 @@ fn a_wait_for_a_record_ends_after_its_callback_has_run() {
     let mut rig = Setup::default().start();
     let handle = Arc::new(std::sync::OnceLock::<FutureRecordMetadata>::new());
     let was_done = Arc::new(std::sync::OnceLock::new());
-    let (of_record, told) = (Arc::clone(&handle), Arc::clone(&was_done));
+    let (of_record, set_done) = (Arc::clone(&handle), Arc::clone(&was_done));
     let mut callback = Some(move |_: RecordResultRef<'_>| {
         let is_done = of_record.get().map(FutureRecordMetadata::is_done);
-        told.set(is_done).expect("a callback runs once");
+        set_done.set(is_done).expect("a callback runs once");
     });
     let future = rig.send_calling(0, "v", Some(&mut callback));
     assert!(handle.set(future).is_ok());
@@ -89,13 +89,13 @@ fn a_batch_of_which_no_byte_was_given_to_a_socket_is_not_written() {
         rig.advance(MS(5));
         rig.lose(0, handed_over);
         let error = error(&future);
-        let told = (error.delivery(), error.attempts(), error.in_flight());
+        let figures = (error.delivery(), error.attempts(), error.in_flight());
         let expected = if handed_over {
             (delivery, 1, MS(5))
         } else {
             (delivery, 0, MS(0))
         };
-        assert_eq!(told, expected);
+        assert_eq!(figures, expected);
         assert_eq!(error.queued() + error.in_flight(), MS(5));
     }
 }
@@ -358,7 +358,7 @@ fn the_error_of_a_timeout_contains_the_error_of_the_last_attempt() {
     rig.run();
     let error = error(&future);
     assert_eq!(*error.kind(), ProduceErrorKind::DeliveryTimeout);
-    let words = "the answer did not name the partition";
+    let words = "the response did not name the partition";
     assert_eq!(error.last_failure(), Some(words));
     assert!(error.to_string().contains(words), "{error}");
 }

@@ -125,7 +125,7 @@ const REPLICAS: &str =
 
 /// The reaction of one kind of producer to an error code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Does {
+enum Reaction {
     Written,
     /// The batch is retried. If no retry is left, its error has this delivery.
     Retries(Delivery),
@@ -134,7 +134,7 @@ enum Does {
     Ends(Delivery),
 }
 
-fn find_out(code: ErrorCode, setup: impl Fn() -> Setup) -> Does {
+fn find_out(code: ErrorCode, setup: impl Fn() -> Setup) -> Reaction {
     let mut rig = setup().start();
     let future = rig.launch(0, "v");
     rig.respond(code, -1);
@@ -145,29 +145,29 @@ fn find_out(code: ErrorCode, setup: impl Fn() -> Setup) -> Does {
         let mut last = setup().with(|o| o.retries = 0).start();
         let future = last.launch(0, "v");
         last.respond(code, -1);
-        return Does::Retries(error(&future).delivery());
+        return Reaction::Retries(error(&future).delivery());
     }
     let Err(error) = future.get() else {
-        return Does::Written;
+        return Reaction::Written;
     };
     let transactions = rig.sender.transactions.as_ref();
     if transactions.is_some_and(|transactions| transactions.fatal_error().is_some()) {
-        Does::Ends(error.delivery())
+        Reaction::Ends(error.delivery())
     } else {
-        Does::Fails(error.delivery())
+        Reaction::Fails(error.delivery())
     }
 }
 
-fn words(does: Does) -> String {
+fn words(reaction: Reaction) -> String {
     let then = |delivery| match delivery {
         Delivery::NotWritten => "not written",
         Delivery::MaybeWritten => "maybe written",
     };
-    match does {
-        Does::Written => "written".to_owned(),
-        Does::Retries(delivery) => format!("retried; else {}", then(delivery)),
-        Does::Fails(delivery) => then(delivery).to_owned(),
-        Does::Ends(delivery) => format!("{}; the producer ends", then(delivery)),
+    match reaction {
+        Reaction::Written => "written".to_owned(),
+        Reaction::Retries(delivery) => format!("retried; else {}", then(delivery)),
+        Reaction::Fails(delivery) => then(delivery).to_owned(),
+        Reaction::Ends(delivery) => format!("{}; the producer ends", then(delivery)),
     }
 }
 
@@ -229,8 +229,8 @@ fn exactly_the_retriable_codes_are_retried() {
         ErrorCode::UnknownProducerId,
     ];
     for code in ErrorCode::ALL.iter().filter(|code| !special.contains(code)) {
-        let does = find_out(*code, plain);
-        let retried = matches!(does, Does::Retries(_));
-        assert_eq!(retried, code.is_retriable(), "{code:?}: {does:?}");
+        let reaction = find_out(*code, plain);
+        let retried = matches!(reaction, Reaction::Retries(_));
+        assert_eq!(retried, code.is_retriable(), "{code:?}: {reaction:?}");
     }
 }

@@ -37,14 +37,14 @@ struct Faults {
     refuses_after_append: u32,
     refuses_for_good: u32,
     loses_connection: u32,
-    forgets: u32,
-    makes_topics_again: u32,
+    loses_producers: u32,
+    recreates_topics: u32,
     lowers_limit: u32,
     comes_back_to_old_requests: u32,
     /// Whether the response to a duplicate is an error, instead of the offset of the first batch.
-    tells_of_duplicates: bool,
+    reports_duplicates: bool,
     /// Whether an unknown producer is refused if its first sequence number is not 0.
-    tells_of_unknown_producers: bool,
+    reports_unknown_producers: bool,
 }
 
 struct Sent {
@@ -90,12 +90,12 @@ impl Run {
             refuses_after_append: rate(300),
             refuses_for_good: rate(150),
             loses_connection: rate(150),
-            forgets: rate(500),
-            makes_topics_again: rate(60),
+            loses_producers: rate(500),
+            recreates_topics: rate(60),
             lowers_limit: rate(150),
             comes_back_to_old_requests: rate(500),
-            tells_of_duplicates: rate(2) > 0,
-            tells_of_unknown_producers: rate(4) == 0,
+            reports_duplicates: rate(2) > 0,
+            reports_unknown_producers: rate(4) == 0,
         };
         let in_flight = one_of(&mut random, &[1, 2, 5, 5]);
         let mut rig = Setup {
@@ -285,7 +285,7 @@ impl Run {
         let known = partition.producers.get(&batch.producer_id());
         let verdict = known.cloned().unwrap_or_default().check(batch);
         // Brokers before 2.5 refuse an unknown producer whose first sequence number is not 0.
-        if self.faults.tells_of_unknown_producers && known.is_none() && batch.base_sequence() != 0 {
+        if self.faults.reports_unknown_producers && known.is_none() && batch.base_sequence() != 0 {
             let code = ErrorCode::UnknownProducerId;
             return PartitionProduceResponse {
                 log_start_offset: log_end,
@@ -294,7 +294,7 @@ impl Run {
         }
         let base_offset = match verdict {
             Verdict::Refuse(code) => return partition_response(index, code, -1),
-            Verdict::Duplicate(_) if self.faults.tells_of_duplicates => {
+            Verdict::Duplicate(_) if self.faults.reports_duplicates => {
                 return partition_response(index, ErrorCode::DuplicateSequenceNumber, -1);
             }
             Verdict::Duplicate(known) => known.base_offset,
@@ -348,7 +348,7 @@ impl Run {
         let requests = self.rig.sender.client.requests();
         if is_idle && !requests.iter().any(|it| it.node as usize == partition) {
             node.left_behind.clear();
-            self.trace(|| format!("{partition} forgets"));
+            self.trace(|| format!("{partition} loses its producers"));
             self.partitions[partition].producers.clear();
         }
     }
@@ -410,10 +410,10 @@ impl Run {
         if self.happens(self.faults.comes_back_to_old_requests) {
             self.come_back(node);
         }
-        if self.happens(self.faults.forgets) {
+        if self.happens(self.faults.loses_producers) {
             self.forget(node as usize);
         }
-        if self.happens(self.faults.makes_topics_again / 10) {
+        if self.happens(self.faults.recreates_topics / 10) {
             self.make_again(node as usize);
         }
     }
@@ -422,8 +422,8 @@ impl Run {
     fn must_deliver_all(&self) -> bool {
         let options = &self.rig.sender.options;
         self.faults.refuses_for_good == 0
-            && !self.faults.tells_of_unknown_producers
-            && self.faults.makes_topics_again == 0
+            && !self.faults.reports_unknown_producers
+            && self.faults.recreates_topics == 0
             && self.faults.lowers_limit == 0
             && options.retries == u32::MAX
             && options.delivery_timeout == DELIVERY_TIMEOUT
@@ -471,10 +471,10 @@ impl Run {
                             sent.value
                         );
                         // The offset of a record in the deleted topic is not compared.
-                        let told = Some(metadata.offset()).filter(|at| *at >= 0 && !is_gone);
+                        let offset = Some(metadata.offset()).filter(|at| *at >= 0 && !is_gone);
                         assert!(
-                            told.is_none_or(|told| Some(told as usize) == place),
-                            "SEED={seed}: {} is at {place:?}, not {told:?}",
+                            offset.is_none_or(|offset| Some(offset as usize) == place),
+                            "SEED={seed}: {} is at {place:?}, not {offset:?}",
                             sent.value
                         );
                         last = place;

@@ -263,8 +263,8 @@ fn callbacks_of_a_split_batch_run_once_each_with_their_records_offset() {
         let seen = Arc::clone(&seen);
         // Some records have no callback, which shows that each callback stays with its record.
         let mut callback = (at % 2 == 1).then_some({
-            move |told: Result<&RecordMetadata, &ProduceError>| {
-                let offset = told.map(RecordMetadata::offset).ok();
+            move |result: Result<&RecordMetadata, &ProduceError>| {
+                let offset = result.map(RecordMetadata::offset).ok();
                 seen.lock().push((at, offset));
             }
         });

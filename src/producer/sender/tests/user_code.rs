@@ -9,14 +9,14 @@ const LONG: Duration = Duration::from_secs(10);
 /// A slow metrics reporter, which records its calls.
 struct Slow {
     clock: Arc<MockClock>,
-    told: Mutex<Vec<String>>,
+    calls: Mutex<Vec<String>>,
 }
 
 impl Slow {
     fn of(rig: &Rig) -> Arc<Self> {
         let slow = Arc::new(Self {
             clock: Arc::clone(&rig.clock),
-            told: Mutex::new(Rank::LEAF, Vec::new()),
+            calls: Mutex::new(Rank::LEAF, Vec::new()),
         });
         rig.shared.metrics.observe(Arc::clone(&slow) as _);
         slow
@@ -26,11 +26,11 @@ impl Slow {
         self.clock.advance(LONG);
         let name = metrics[0].name();
         let topic = name.tag("topic").unwrap_or_default();
-        self.told.lock().push(format!("{what} {topic}"));
+        self.calls.lock().push(format!("{what} {topic}"));
     }
 
-    fn take_told(&self) -> Vec<String> {
-        std::mem::take(&mut *self.told.lock())
+    fn take_calls(&self) -> Vec<String> {
+        std::mem::take(&mut *self.calls.lock())
     }
 }
 
@@ -62,12 +62,12 @@ fn slow_reporters_of_topic_metrics_do_not_shorten_the_timeout_of_a_request() {
     let futures = [rig.send(0, "v"), append_to(&rig.shared, "u", 0, "v", None)];
     let began = rig.now();
     rig.run();
-    assert_eq!(slow.take_told(), ["added t", "added u"]);
+    assert_eq!(slow.take_calls(), ["added t", "added u"]);
     assert_eq!(rig.now(), began + 2 * LONG);
     assert_eq!(
         rig.made(),
         [began, began],
-        "and reporters were told afterwards"
+        "and reporters were notified afterwards"
     );
     // The time-out of a request starts when it is sent; no reporter is called meanwhile.
     let _third = rig.launch(1, "v");
@@ -85,13 +85,13 @@ fn a_batch_that_expires_while_reporters_run_is_not_sent() {
     rig.show(vec![topic(TOPIC, &[0, 0]), topic("u", &[0])]);
     let slow = Slow::of(&rig);
     let sent = rig.launch(0, "v");
-    assert_eq!(slow.take_told(), ["added t"]);
+    assert_eq!(slow.take_calls(), ["added t"]);
     let now = rig.now();
     let late = append_to(&rig.shared, "u", 0, "v", None);
     rig.run();
     // The metrics of the topic are reported after the request was sent.
     assert_eq!(rig.made().last(), Some(&now));
-    assert_eq!(slow.take_told(), ["added u"]);
+    assert_eq!(slow.take_calls(), ["added u"]);
     rig.run();
     for future in [&sent, &late] {
         let error = error(future);
@@ -131,11 +131,11 @@ fn slow_callbacks_do_not_shorten_the_timeout_of_requests_sent_in_the_same_step()
 #[test]
 fn callbacks_run_in_the_order_in_which_their_batches_completed() {
     let mut rig = Setup::default().start();
-    let told = Arc::new(Mutex::new(Rank::LEAF, Vec::new()));
+    let called = Arc::new(Mutex::new(Rank::LEAF, Vec::new()));
     let futures = ["a", "b", "c"].map(|value| {
-        let told = Arc::clone(&told);
+        let called = Arc::clone(&called);
         let mut callback = Some(move |result: RecordResultRef<'_>| {
-            told.lock().push((value, result.is_ok()));
+            called.lock().push((value, result.is_ok()));
         });
         rig.send_calling(0, value, Some(&mut callback))
     });
@@ -152,7 +152,7 @@ fn callbacks_run_in_the_order_in_which_their_batches_completed() {
         rig.client().respond(answer(0, code, offset), now);
     }
     rig.run();
-    assert_eq!(*told.lock(), [("a", true), ("b", false), ("c", true)]);
+    assert_eq!(*called.lock(), [("a", true), ("b", false), ("c", true)]);
     assert!(futures.iter().all(FutureRecordMetadata::is_done));
     rig.assert_memory_is_back();
 }
@@ -188,7 +188,7 @@ fn the_removal_of_a_topics_metrics_is_reported_after_the_step_has_sent_its_reque
     let began = rig.now();
     rig.run();
     assert_eq!(rig.made(), [began]);
-    assert_eq!(slow.take_told(), ["removed u", "added t"]);
+    assert_eq!(slow.take_calls(), ["removed u", "added t"]);
 }
 
 /// The record of `other` waits for its response. Meanwhile, the callback of another record has run for

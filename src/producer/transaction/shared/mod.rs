@@ -343,7 +343,7 @@ impl Transactions {
 
     /// Fails the transaction with an abortable error, because one of its records could not be sent. No effect if the
     /// transaction is no longer open: the record is then not part of it.
-    pub(crate) fn spoil(&self, of: TransactionNumber, failure: &TransactionFailure) {
+    pub(crate) fn make_abortable(&self, of: TransactionNumber, failure: &TransactionFailure) {
         let mut shared = self.lock();
         if shared.check_record(of).is_ok() {
             let failure = Some(failure.clone());
@@ -551,12 +551,12 @@ impl SharedTransactionState {
                 return self.committed.is_some_and(|committed| of <= committed);
             }
         }
-        let untold = self.pending.as_ref().filter(|_| self.is_pending_commit());
-        let may_be_untold = untold.is_some_and(|commit| match commit.result.get() {
+        let pending_commit = self.pending.as_ref().filter(|_| self.is_pending_commit());
+        let may_commit = pending_commit.is_some_and(|commit| match commit.result.get() {
             None | Some(Ok(())) => true,
             Some(Err(failure)) => failure.may_be_committed,
         });
-        may_be_untold || self.commit_in_doubt || self.state == TransactionManagerState::Committing
+        may_commit || self.commit_in_doubt || self.state == TransactionManagerState::Committing
     }
 
     fn is_pending_commit(&self) -> bool {
@@ -634,7 +634,7 @@ impl SharedTransactionState {
         Err(self.wrong_state(
             of,
             format!(
-                "{} was called before, and how that ends is not known yet: wait for it, or call that again first",
+                "{} was called before, and its result is not known yet: wait for it, or call that method again first",
                 pending.operation.call()
             ),
         ))

@@ -55,8 +55,8 @@ fn a_delayed_call_of_one_transaction_does_not_affect_the_next() {
             it.enter(of, &PartitionEntry::for_test(name)).map(drop)
         }),
         ("end", |it, of| it.end_of(of).map(drop)),
-        ("spoil", |it, of| {
-            it.spoil(of, &TransactionFailure::new(Abortable, None, "late"));
+        ("make_abortable", |it, of| {
+            it.make_abortable(of, &TransactionFailure::new(Abortable, None, "late"));
             it.check_send(of)
         }),
     ];
@@ -92,14 +92,14 @@ fn a_guard_does_not_resume_a_call_of_the_next_transaction() {
 fn a_refused_record_fails_its_transaction_only_while_that_is_open() {
     let failure = TransactionFailure::new(Abortable, None, "a record was not taken");
     let (transactions, number) = begun();
-    transactions.spoil(number, &failure);
+    transactions.make_abortable(number, &failure);
     assert_eq!(
         transactions.state(),
         TransactionManagerState::AbortableError
     );
     let (transactions, number) = begun();
     let commit = ask(&transactions, None, Operation::Commit).expect("it is open");
-    transactions.spoil(number, &failure);
+    transactions.make_abortable(number, &failure);
     assert_eq!(transactions.state(), TransactionManagerState::Committing);
     transactions.ended(false);
     assert_eq!(commit.get(), Some(&Ok(())));
@@ -135,8 +135,8 @@ fn a_transaction_begun_after_the_last_commit_is_not_reported_as_committed() {
     assert!(is_said_to_be_committed(&transactions, committed));
     assert!(!is_said_to_be_committed(&transactions, aborted));
     let failure = TransactionFailure::new(Abortable, None, "a record was not taken");
-    transactions.spoil(open, &failure);
-    let refused = ask(&transactions, Some(open), Operation::Commit).expect_err("it is spoilt");
+    transactions.make_abortable(open, &failure);
+    let refused = ask(&transactions, Some(open), Operation::Commit).expect_err("it is abortable");
     assert!(!refused.may_be_committed);
 }
 

@@ -77,7 +77,7 @@ impl fmt::Display for ConvertError {
             ),
             Self::Compress(error) => error.fmt(f),
             Self::Zstd => f.write_str(
-                "zstd needs brokers of Kafka 2.1 or later, and one of these is older than 0.11: set \
+                "zstd needs brokers of Kafka 2.1 or later, and a broker is older than 0.11: set \
                  compression.type to gzip, snappy, lz4 or none",
             ),
             Self::Staged(error) => write!(f, "the batch's own records cannot be read: {error:?}"),

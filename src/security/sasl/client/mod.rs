@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::dependencies::SaslDependencies;
 use super::jaas;
 use super::login::{FetchToken, Login, RefreshTimes};
 use super::login_module::{self, KEY, LoginOptions};
 use super::mechanism::SaslMechanism;
 use super::oauthbearer::OAuthBearerMechanism;
-use super::outside::Outside;
 use super::plain::{Credentials, PlainMechanism};
 #[cfg(feature = "sasl-scram")]
 use super::scram::{ScramClient, ScramHash};
@@ -96,8 +96,8 @@ const OWN_LOGINS: &[&str] = &[
 fn check_classes(config: &ProducerConfig, has_tokens: bool) -> Result<(), ConfigError> {
     let tokens = "Leave the key out. Tokens come from a TokenProvider: give one to \
                   ProducerBuilder::token_provider, and set sasl.mechanism=OAUTHBEARER";
-    let secrets = "Leave the key out. Names and passwords stand in sasl.jaas.config, and may be put there by \
-                   ProducerConfigBuilder::sasl_plain and its like when the configuration is built";
+    let secrets = "Leave the key out. Names and passwords come from sasl.jaas.config, which \
+                   ProducerConfigBuilder::sasl_plain and sasl_scram_sha_512 set when the configuration is built";
     for (key, class, own, remedy) in [
         (
             "sasl.client.callback.handler.class",
@@ -148,7 +148,7 @@ enum SaslClientKind {
 pub(crate) struct SaslClient {
     mechanism: Mechanism,
     kind: SaslClientKind,
-    outside: Outside,
+    dependencies: SaslDependencies,
 }
 
 impl SaslClient {
@@ -159,27 +159,29 @@ impl SaslClient {
     pub(crate) fn from_config(
         config: &ProducerConfig,
         tokens: Option<FetchToken>,
-        outside: Outside,
+        dependencies: SaslDependencies,
     ) -> Result<Self, ConfigError> {
         let mechanism = Mechanism::of(config)?;
         check_classes(config, tokens.is_some())?;
         let kind = match (mechanism, tokens) {
-            (Mechanism::OAuthBearer, Some(fetch)) => SaslClientKind::token(fetch, config, &outside),
+            (Mechanism::OAuthBearer, Some(fetch)) => {
+                SaslClientKind::token(fetch, config, &dependencies)
+            }
             (mechanism, _) => {
                 let options = login_options(config, mechanism)?;
-                SaslClientKind::of(mechanism, options, config, &outside)?
+                SaslClientKind::of(mechanism, options, config, &dependencies)?
             }
         };
         Ok(Self {
             mechanism,
             kind,
-            outside,
+            dependencies,
         })
     }
 
     /// Sets the function that wakes the poller when the SCRAM keys or the token that a connection waits for are ready.
     pub(crate) fn attach(&self, wake: impl Fn() + Send + Sync + 'static) {
-        self.outside.wake.attach(wake);
+        self.dependencies.wake.attach(wake);
     }
 
     pub(crate) fn mechanism(&self) -> Mechanism {
@@ -188,7 +190,7 @@ impl SaslClient {
 
     /// A seed for random choices.
     pub(crate) fn seed(&self) -> u64 {
-        self.outside.seed
+        self.dependencies.seed
     }
 
     /// Starts the exchange of one connection.
@@ -214,15 +216,19 @@ impl SaslClient {
 }
 
 impl SaslClientKind {
-    fn token(fetch: FetchToken, config: &ProducerConfig, outside: &Outside) -> Self {
-        Self::OAuthBearer(Login::new(fetch, RefreshTimes::of(config), outside.clone()))
+    fn token(fetch: FetchToken, config: &ProducerConfig, dependencies: &SaslDependencies) -> Self {
+        Self::OAuthBearer(Login::new(
+            fetch,
+            RefreshTimes::of(config),
+            dependencies.clone(),
+        ))
     }
 
     fn of(
         mechanism: Mechanism,
         options: LoginOptions,
         config: &ProducerConfig,
-        outside: &Outside,
+        dependencies: &SaslDependencies,
     ) -> Result<Self, ConfigError> {
         Ok(match (mechanism, options) {
             #[cfg(feature = "sasl-scram")]
@@ -237,20 +243,20 @@ impl SaslClientKind {
                     Mechanism::ScramSha256 => ScramHash::Sha256,
                     _ => ScramHash::Sha512,
                 };
-                let outside = outside.clone();
-                Self::Scram(ScramClient::new(hash, &credentials, is_token, outside))
+                let dependencies = dependencies.clone();
+                Self::Scram(ScramClient::new(hash, &credentials, is_token, dependencies))
             }
             (_, LoginOptions::Password { credentials, .. }) => Self::Plain(credentials),
             (_, LoginOptions::Token(Some(unsecured))) => {
-                let clock = Arc::clone(&outside.clock);
+                let clock = Arc::clone(&dependencies.clock);
                 let fetch = move || Ok(UnsecuredToken::at(&unsecured, clock.timestamp()));
-                Self::token(Arc::new(fetch), config, outside)
+                Self::token(Arc::new(fetch), config, dependencies)
             }
             (_, LoginOptions::Token(None)) => {
                 return Err(ConfigError::invalid(
                     KEY,
                     None,
-                    "it says nothing of a token, and the producer was given no TokenProvider",
+                    "it configures no token, and the producer has no TokenProvider",
                     "Give one to ProducerBuilder::token_provider; where tokens need no signature, set \
                      the option unsecuredLoginStringClaim_sub instead",
                 ));
@@ -275,7 +281,7 @@ fn login_options(
                 "Give ProducerBuilder::token_provider a TokenProvider, or set the key".to_owned()
             } else {
                 format!(
-                    "Write {}, or use ProducerConfigBuilder::sasl_plain or its like; what a file for \
+                    "Write {}, or use ProducerConfigBuilder::sasl_plain or sasl_scram_sha_512; what a file for \
                      java.security.auth.login.config has between its braces goes into the key, the file is not read",
                     login_module::recipe(mechanism)
                 )

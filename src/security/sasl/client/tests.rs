@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
+use super::super::dependencies::{Wake, random_of_seed};
 use super::super::mechanism::MechanismStep;
-use super::super::outside::{Wake, random_of_seed};
 use super::super::token::OAuthBearerToken;
 use super::*;
 use crate::clock::Clock;
@@ -13,8 +13,8 @@ const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";
 const OAUTH: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
 const LOGIN: &str = "required username=\"alice\" password=\"hunter2\"";
 
-fn outside() -> Outside {
-    Outside {
+fn dependencies() -> SaslDependencies {
+    SaslDependencies {
         run: Arc::new(|work| {
             work();
             Ok(())
@@ -35,7 +35,7 @@ fn client_with(
     let builder = entries
         .iter()
         .fold(builder, |builder, (key, value)| builder.set(*key, *value));
-    SaslClient::from_config(&builder.build().unwrap(), tokens, outside())
+    SaslClient::from_config(&builder.build().unwrap(), tokens, dependencies())
 }
 
 fn client(mechanism: &str, jaas: &str) -> Result<SaslClient, ConfigError> {
@@ -47,7 +47,7 @@ fn client(mechanism: &str, jaas: &str) -> Result<SaslClient, ConfigError> {
 
 /// The first token of an exchange.
 fn first(client: &SaslClient) -> String {
-    // The same time as on the clock of `outside`, which the lifetimes of tokens are measured with.
+    // The same time as on the clock of `dependencies`, which the lifetimes of tokens are measured with.
     match client.start().proceed(MockClock::new().now()) {
         Ok(MechanismStep::Send(token)) => String::from_utf8_lossy(token.expose()).into_owned(),
         other => panic!("{other:?}"),
@@ -78,12 +78,16 @@ fn each_mechanism_has_its_login_module() {
             "tokenauth=TRUE"
         };
         let scram = client(mechanism, &format!("{SCRAM} {LOGIN} {token};")).unwrap();
-        let said = first(&scram);
+        let message = first(&scram);
         assert!(
-            said.starts_with("n,,n=alice,r=") && said.ends_with(extension),
-            "{said}"
+            message.starts_with("n,,n=alice,r=") && message.ends_with(extension),
+            "{message}"
         );
-        assert_ne!(first(&scram), said, "each exchange has a nonce of its own");
+        assert_ne!(
+            first(&scram),
+            message,
+            "each exchange has a nonce of its own"
+        );
     }
     let jaas = format!("{OAUTH} required unsecuredLoginStringClaim_sub=alice;");
     let token = client("OAUTHBEARER", &jaas).unwrap();

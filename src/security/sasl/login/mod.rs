@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::outside::Outside;
+use super::dependencies::SaslDependencies;
 use super::token::OAuthBearerToken;
 use crate::clock::{Deadline, Instant};
 use crate::config::ProducerConfig;
@@ -98,24 +98,28 @@ struct LoginState {
 pub(crate) struct Login {
     fetch: FetchToken,
     times: RefreshTimes,
-    outside: Outside,
+    dependencies: SaslDependencies,
     state: Mutex<LoginState>,
 }
 
 impl Login {
-    pub(crate) fn new(fetch: FetchToken, times: RefreshTimes, outside: Outside) -> Arc<Self> {
+    pub(crate) fn new(
+        fetch: FetchToken,
+        times: RefreshTimes,
+        dependencies: SaslDependencies,
+    ) -> Arc<Self> {
         let state = LoginState {
             token: None,
             requested: Instant::ORIGIN,
             failure: None,
             refresh: Deadline::At(Instant::ORIGIN),
             is_fetching: false,
-            random: fastrand::Rng::with_seed(outside.seed),
+            random: fastrand::Rng::with_seed(dependencies.seed),
         };
         Arc::new(Self {
             fetch,
             times,
-            outside,
+            dependencies,
             state: Mutex::new(Rank::LEAF, state),
         })
     }
@@ -187,14 +191,14 @@ impl Login {
         begins
     }
 
-    /// Runs a fetch. No lock is held: `outside.run` may run it on this thread, and the provider is user code.
+    /// Runs a fetch. No lock is held: `dependencies.run` may run it on this thread, and the provider is user code.
     fn run(self: &Arc<Self>) {
         let login = Arc::clone(self);
         let work = move || {
             let fetched = (login.fetch)().and_then(|token| token.check().map(|()| token));
             login.finish(fetched);
         };
-        if let Err(error) = (self.outside.run)(Box::new(work)) {
+        if let Err(error) = (self.dependencies.run)(Box::new(work)) {
             self.finish(Err(format!(
                 "no thread could be started to fetch a token: {error}"
             )));
@@ -202,7 +206,7 @@ impl Login {
     }
 
     fn finish(&self, fetched: Result<OAuthBearerToken, String>) {
-        let now = self.outside.clock.now();
+        let now = self.dependencies.clock.now();
         let news = {
             let mut state = self.state.lock();
             state.is_fetching = false;
@@ -212,7 +216,7 @@ impl Login {
                 // The provider may have taken long: a token that has expired meanwhile is useless.
                 if Deadline::after(requested, valid_for).is_over(now) {
                     return Err(format!(
-                        "it was valid for {valid_for:?} from when it was asked for, and came after {:?}",
+                        "it had expired: it was valid for {valid_for:?} after its request, and arrived after {:?}",
                         now - requested
                     ));
                 }
@@ -245,13 +249,13 @@ impl Login {
         // Logged without the lock: a logger is user code.
         if let Some((why, pause)) = news {
             log::warn!(
-                self.outside.log,
+                self.dependencies.log,
                 "no token for OAUTHBEARER: {why}; tried again after {} s, until there is one",
                 pause.as_secs()
             );
         }
         if !planted!(TokenWakesNobody) {
-            self.outside.wake.wake();
+            self.dependencies.wake.wake();
         }
     }
 }

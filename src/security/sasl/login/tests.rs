@@ -4,7 +4,7 @@ use std::io;
 use super::*;
 use crate::clock::Clock;
 use crate::clock::mock::MockClock;
-use crate::security::sasl::outside::{Wake, Work};
+use crate::security::sasl::dependencies::{Wake, Work};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::util::log::LogContext;
 
@@ -40,7 +40,7 @@ impl Rig {
             count.fetch_add(1, Ordering::Relaxed);
         });
         let (queue, given) = (Arc::clone(&work), Arc::clone(&answers));
-        let outside = Outside {
+        let dependencies = SaslDependencies {
             run: Arc::new(move |work| {
                 queue.lock().push_back(work);
                 Ok(())
@@ -54,7 +54,7 @@ impl Rig {
         let fetch: FetchToken =
             Arc::new(move || given.lock().pop_front().expect("a token is asked for once"));
         Self {
-            login: Login::new(fetch, TIMES, outside),
+            login: Login::new(fetch, TIMES, dependencies),
             clock,
             work,
             answers,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::hash::{ScramHash, ScramKeys};
 use crate::config::Password;
-use crate::security::sasl::outside::Outside;
+use crate::security::sasl::dependencies::SaslDependencies;
 use crate::sync::{Mutex, Rank};
 
 /// Capacity of the cache: one entry for a cluster, or a few if its brokers disagree.
@@ -33,16 +33,20 @@ struct KeyCacheState {
 pub(crate) struct KeyCache {
     hash: ScramHash,
     password: Password,
-    outside: Outside,
+    dependencies: SaslDependencies,
     state: Mutex<KeyCacheState>,
 }
 
 impl KeyCache {
-    pub(crate) fn new(hash: ScramHash, password: Password, outside: Outside) -> Arc<Self> {
+    pub(crate) fn new(
+        hash: ScramHash,
+        password: Password,
+        dependencies: SaslDependencies,
+    ) -> Arc<Self> {
         Arc::new(Self {
             hash,
             password,
-            outside,
+            dependencies,
             state: Mutex::new(Rank::LEAF, KeyCacheState::default()),
         })
     }
@@ -69,7 +73,7 @@ impl KeyCache {
         }
         let (cache, derivation) = (Arc::clone(self), wanted.clone());
         let work = move || cache.derive(derivation);
-        if let Err(error) = (self.outside.run)(Box::new(work)) {
+        if let Err(error) = (self.dependencies.run)(Box::new(work)) {
             // The work was not started, so nothing else would remove the entry.
             self.state
                 .lock()
@@ -97,7 +101,7 @@ impl KeyCache {
             }
             state.cached.push_back((derivation, Arc::new(keys)));
         }
-        self.outside.wake.wake();
+        self.dependencies.wake.wake();
     }
 }
 

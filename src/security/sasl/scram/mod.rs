@@ -15,8 +15,8 @@ use self::messages::{ServerFinal, read_server_final, read_server_first, sasl_nam
 #[cfg(feature = "testing")]
 pub(crate) use self::server::ServerScram;
 use super::base64;
+use super::dependencies::SaslDependencies;
 use super::mechanism::{MechanismFailure, MechanismStep, SaslMechanism};
-use super::outside::Outside;
 use super::plain::Credentials;
 use crate::clock::Instant;
 use crate::util::wipe::SecretBytes;
@@ -43,7 +43,7 @@ pub(crate) struct ScramClient {
     /// True if the user is a delegation token (KIP-48): the client then sends the extension `tokenauth=true`.
     is_token: bool,
     keys: Arc<KeyCache>,
-    outside: Outside,
+    dependencies: SaslDependencies,
 }
 
 impl ScramClient {
@@ -51,14 +51,14 @@ impl ScramClient {
         hash: ScramHash,
         credentials: &Credentials,
         is_token: bool,
-        outside: Outside,
+        dependencies: SaslDependencies,
     ) -> Self {
         Self {
             hash,
             username: credentials.username.as_str().into(),
             is_token,
-            keys: KeyCache::new(hash, credentials.password.clone(), outside.clone()),
-            outside,
+            keys: KeyCache::new(hash, credentials.password.clone(), dependencies.clone()),
+            dependencies,
         }
     }
 
@@ -113,7 +113,7 @@ fn refused(why: impl Into<String>) -> MechanismFailure {
 impl ScramMechanism {
     fn begin(&mut self) -> Result<MechanismStep, MechanismFailure> {
         let mut random = [0; NONCE_BYTES];
-        (self.client.outside.random)(&mut random).map_err(|error| {
+        (self.client.dependencies.random)(&mut random).map_err(|error| {
             MechanismFailure::Interrupted(format!(
                 "the operating system has no random numbers: {error}"
             ))
@@ -171,9 +171,9 @@ impl ScramMechanism {
         let server_first = std::str::from_utf8(token).unwrap_or_default();
         // No channel binding: `c=` is the base64 of the GS2 header.
         let binding = base64::encode(GS2_HEADER.as_bytes());
-        let said = format!("{bare},{server_first},");
-        let auth_message = format!("{said}c={binding},r={}", first.nonce);
-        let final_at = said.len();
+        let auth_prefix = format!("{bare},{server_first},");
+        let auth_message = format!("{auth_prefix}c={binding},r={}", first.nonce);
+        let final_at = auth_prefix.len();
         self.state = ScramState::Derives {
             wanted: Derivation {
                 salt: first.salt,
@@ -230,7 +230,7 @@ impl ScramMechanism {
                 Ok(MechanismStep::Complete)
             }
             ServerFinal::Signature(_) => Err(refused(
-                "the broker does not prove that it knows the password: somebody else answers in its place",
+                "the broker did not prove that it knows the password: it may be an impostor",
             )),
         }
     }
@@ -280,7 +280,7 @@ pub(crate) fn talk_with(messages: &[u8]) {
             "{signature:?}"
         );
     }
-    let outside = Outside {
+    let dependencies = SaslDependencies {
         // Keys are not derived: the fuzz target covers the code before and after the derivation.
         run: Arc::new(|_| Ok(())),
         wake: Arc::default(),
@@ -296,7 +296,8 @@ pub(crate) fn talk_with(messages: &[u8]) {
         username: "user".to_owned(),
         password: crate::config::Password::new("never guessed"),
     };
-    let mut mechanism = ScramClient::new(ScramHash::Sha256, &credentials, false, outside).start();
+    let mut mechanism =
+        ScramClient::new(ScramHash::Sha256, &credentials, false, dependencies).start();
     let now = Instant::ORIGIN;
     if mechanism.proceed(now).is_ok() && mechanism.evaluate(first, now).is_ok() {
         assert!(

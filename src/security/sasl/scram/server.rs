@@ -49,8 +49,8 @@ impl ServerScram {
             None => self
                 .client_first(message, keys)
                 .map(|answer| (answer, false)),
-            Some((keys, said, nonce)) => {
-                let answer = self.client_final(message, &keys, &said, &nonce)?;
+            Some((keys, auth_prefix, nonce)) => {
+                let answer = self.client_final(message, &keys, &auth_prefix, &nonce)?;
                 Some((answer, true))
             }
         }
@@ -76,14 +76,14 @@ impl ServerScram {
         &self,
         message: &str,
         keys: &ScramKeys,
-        said: &str,
+        auth_prefix: &str,
         nonce: &str,
     ) -> Option<Vec<u8>> {
         let (without_proof, proof) = message.rsplit_once(",p=")?;
         if without_proof != format!("c=biws,r={nonce}") {
             return None;
         }
-        let auth_message = format!("{said}{without_proof}");
+        let auth_message = format!("{auth_prefix}{without_proof}");
         let proof = base64::decode(proof)?;
         let signature = keys.check(self.hash, auth_message.as_bytes(), &proof)?;
         Some(format!("v={}", base64::encode(&signature)).into_bytes())

@@ -4,7 +4,7 @@ use std::io;
 use super::*;
 use crate::clock::mock::MockClock;
 use crate::config::Password;
-use crate::security::sasl::outside::{Wake, Work};
+use crate::security::sasl::dependencies::{Wake, Work};
 use crate::sync::{Mutex, Rank};
 use crate::util::log::LogContext;
 
@@ -12,9 +12,9 @@ const NOW: Instant = Instant::ORIGIN;
 
 /// The work of the helper thread, queued until the test runs it.
 #[derive(Clone)]
-struct Elsewhere(Arc<Mutex<VecDeque<Work>>>);
+struct DeferredWork(Arc<Mutex<VecDeque<Work>>>);
 
-impl Elsewhere {
+impl DeferredWork {
     fn new() -> Self {
         Self(Arc::new(Mutex::new(Rank::LEAF, VecDeque::new())))
     }
@@ -25,9 +25,9 @@ impl Elsewhere {
     }
 }
 
-fn outside(elsewhere: &Elsewhere, nonce: &'static [u8; NONCE_BYTES]) -> Outside {
-    let queue = elsewhere.clone();
-    Outside {
+fn dependencies(deferred: &DeferredWork, nonce: &'static [u8; NONCE_BYTES]) -> SaslDependencies {
+    let queue = deferred.clone();
+    SaslDependencies {
         run: Arc::new(move |work| {
             queue.0.lock().push_back(work);
             Ok(())
@@ -43,7 +43,7 @@ fn outside(elsewhere: &Elsewhere, nonce: &'static [u8; NONCE_BYTES]) -> Outside 
     }
 }
 
-fn client(hash: ScramHash, elsewhere: &Elsewhere) -> ScramClient {
+fn client(hash: ScramHash, deferred: &DeferredWork) -> ScramClient {
     let credentials = Credentials {
         username: "user".to_owned(),
         password: Password::new("pencil"),
@@ -52,7 +52,7 @@ fn client(hash: ScramHash, elsewhere: &Elsewhere) -> ScramClient {
         hash,
         &credentials,
         false,
-        outside(elsewhere, &[0; NONCE_BYTES]),
+        dependencies(deferred, &[0; NONCE_BYTES]),
     )
 }
 
@@ -74,8 +74,8 @@ fn refusal(step: Result<MechanismStep, MechanismFailure>) -> String {
 const NONCE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// A mechanism that has sent the client's first message.
-fn begun(elsewhere: &Elsewhere) -> ScramMechanism {
-    let mut mechanism = client(ScramHash::Sha256, elsewhere).start();
+fn begun(deferred: &DeferredWork) -> ScramMechanism {
+    let mut mechanism = client(ScramHash::Sha256, deferred).start();
     let first = sent(mechanism.proceed(NOW));
     assert_eq!(first, format!("n,,n=user,r={NONCE}"));
     mechanism
@@ -85,9 +85,9 @@ fn begun(elsewhere: &Elsewhere) -> ScramMechanism {
 /// the example is unlike those that this client generates.
 #[test]
 fn the_example_of_the_rfc_matches() {
-    let elsewhere = Elsewhere::new();
+    let deferred = DeferredWork::new();
     let nonce = "rOprNGfwEbeRWgbNEkqO";
-    let mut mechanism = client(ScramHash::Sha256, &elsewhere).start();
+    let mut mechanism = client(ScramHash::Sha256, &deferred).start();
     mechanism.state = ScramState::First {
         bare: format!("n=user,r={nonce}"),
         nonce: nonce.to_owned(),
@@ -97,7 +97,7 @@ fn the_example_of_the_rfc_matches() {
     let step = mechanism.evaluate(first.as_bytes(), NOW);
     assert!(matches!(step, Ok(MechanismStep::Wait(_))), "{step:?}");
     assert!(matches!(mechanism.proceed(NOW), Ok(MechanismStep::Wait(_))));
-    assert!(elsewhere.run_one() && !elsewhere.run_one());
+    assert!(deferred.run_one() && !deferred.run_one());
     assert_eq!(
         sent(mechanism.proceed(NOW)),
         "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
@@ -112,12 +112,12 @@ fn the_example_of_the_rfc_matches() {
 #[test]
 fn client_and_server_authenticate_each_other_with_both_hash_functions() {
     for hash in [ScramHash::Sha256, ScramHash::Sha512] {
-        let elsewhere = Elsewhere::new();
-        let mut mechanism = client(hash, &elsewhere).start();
+        let deferred = DeferredWork::new();
+        let mut mechanism = client(hash, &deferred).start();
         let first = sent(mechanism.proceed(NOW));
         let server_first = format!("r={NONCE}xyz,s={},i=5000", base64::encode(b"salt"));
         let _ = mechanism.evaluate(server_first.as_bytes(), NOW);
-        assert!(elsewhere.run_one());
+        assert!(deferred.run_one());
         let last = sent(mechanism.proceed(NOW));
         let (without_proof, proof) = last.rsplit_once(",p=").unwrap();
         let message = format!("{},{server_first},{without_proof}", &first[3..]);
@@ -135,8 +135,8 @@ fn client_and_server_authenticate_each_other_with_both_hash_functions() {
 
 #[test]
 fn keys_are_derived_once_for_all_brokers_and_again_for_another_salt() {
-    let elsewhere = Elsewhere::new();
-    let client = client(ScramHash::Sha256, &elsewhere);
+    let deferred = DeferredWork::new();
+    let client = client(ScramHash::Sha256, &deferred);
     let reach = |salt: &[u8]| {
         let mut mechanism = client.start();
         sent(mechanism.proceed(NOW));
@@ -152,21 +152,21 @@ fn keys_are_derived_once_for_all_brokers_and_again_for_another_salt() {
     assert!(waits);
     let (mut late, waits) = reach(b"c");
     assert!(waits);
-    assert!(elsewhere.run_one());
+    assert!(deferred.run_one());
     sent(one.proceed(NOW));
     sent(other.proceed(NOW));
-    assert!(elsewhere.run_one() && !elsewhere.run_one(), "two at once");
+    assert!(deferred.run_one() && !deferred.run_one(), "two at once");
     assert!(matches!(late.proceed(NOW), Ok(MechanismStep::Wait(_))));
-    assert!(elsewhere.run_one());
+    assert!(deferred.run_one());
     sent(late.proceed(NOW));
     let (_, waits) = reach(b"a");
-    assert!(!waits && !elsewhere.run_one());
+    assert!(!waits && !deferred.run_one());
 }
 
 /// Java: `ScramSaslClient`, `MIN_ITERATIONS`
 #[test]
 fn iterations_have_a_lower_and_an_upper_bound() {
-    let elsewhere = Elsewhere::new();
+    let deferred = DeferredWork::new();
     for (iterations, expected) in [
         ("4095", "fewer than 4096"),
         ("0", "fewer than 4096"),
@@ -175,36 +175,36 @@ fn iterations_have_a_lower_and_an_upper_bound() {
         ("99999999999999999999", "no more than 1000000"),
     ] {
         let first = format!("r={NONCE}x,s=Zm9v,i={iterations}");
-        let why = refusal(begun(&elsewhere).evaluate(first.as_bytes(), NOW));
+        let why = refusal(begun(&deferred).evaluate(first.as_bytes(), NOW));
         assert!(why.contains(expected), "{why}");
     }
-    assert!(!elsewhere.run_one(), "nothing was begun");
+    assert!(!deferred.run_one(), "nothing was begun");
 }
 
 #[test]
 fn a_first_message_with_another_nonce_a_long_salt_or_a_wrong_form_is_rejected() {
-    let elsewhere = Elsewhere::new();
+    let deferred = DeferredWork::new();
     for nonce in ["x", "AAAA", NONCE, &NONCE.to_lowercase()] {
         let first = format!("r={nonce},s=Zm9v,i=4096");
-        let why = refusal(begun(&elsewhere).evaluate(first.as_bytes(), NOW));
+        let why = refusal(begun(&deferred).evaluate(first.as_bytes(), NOW));
         assert!(why.contains("nonce"), "{nonce}: {why}");
     }
     let salt = base64::encode(&[7; MAX_SALT_BYTES + 1]);
     let first = format!("r={NONCE}x,s={salt},i=4096");
-    let why = refusal(begun(&elsewhere).evaluate(first.as_bytes(), NOW));
+    let why = refusal(begun(&deferred).evaluate(first.as_bytes(), NOW));
     assert!(why.contains("salt"), "{why}");
     for token in [&b""[..], b"v=Zm9v", b"\xff\xfe"] {
-        let why = refusal(begun(&elsewhere).evaluate(token, NOW));
+        let why = refusal(begun(&deferred).evaluate(token, NOW));
         assert!(why.contains("first message"), "{why}");
     }
 }
 
 /// A mechanism that has sent the proof.
-fn proved(elsewhere: &Elsewhere) -> ScramMechanism {
-    let mut mechanism = begun(elsewhere);
+fn proved(deferred: &DeferredWork) -> ScramMechanism {
+    let mut mechanism = begun(deferred);
     let first = format!("r={NONCE}x,s=Zm9v,i=4096");
     let _ = mechanism.evaluate(first.as_bytes(), NOW);
-    while elsewhere.run_one() {}
+    while deferred.run_one() {}
     sent(mechanism.proceed(NOW));
     mechanism
 }
@@ -212,22 +212,22 @@ fn proved(elsewhere: &Elsewhere) -> ScramMechanism {
 /// Java: `ScramSaslClient`, "Invalid server signature"
 #[test]
 fn a_broker_that_does_not_know_the_password_is_refused() {
-    let elsewhere = Elsewhere::new();
+    let deferred = DeferredWork::new();
     let forged = format!("v={}", base64::encode(&[7; 32]));
-    let why = refusal(proved(&elsewhere).evaluate(forged.as_bytes(), NOW));
-    assert!(why.contains("does not prove"), "{why}");
-    let why = refusal(proved(&elsewhere).evaluate(b"v=", NOW));
-    assert!(why.contains("does not prove"), "{why}");
-    let why = refusal(proved(&elsewhere).evaluate(b"e=invalid-proof", NOW));
+    let why = refusal(proved(&deferred).evaluate(forged.as_bytes(), NOW));
+    assert!(why.contains("did not prove"), "{why}");
+    let why = refusal(proved(&deferred).evaluate(b"v=", NOW));
+    assert!(why.contains("did not prove"), "{why}");
+    let why = refusal(proved(&deferred).evaluate(b"e=invalid-proof", NOW));
     assert!(why.ends_with("invalid-proof"), "{why}");
-    let why = refusal(proved(&elsewhere).evaluate(b"", NOW));
+    let why = refusal(proved(&deferred).evaluate(b"", NOW));
     assert!(why.contains("final message"), "{why}");
 }
 
 #[test]
 fn an_unexpected_message_is_rejected() {
-    let elsewhere = Elsewhere::new();
-    let mut waits = begun(&elsewhere);
+    let deferred = DeferredWork::new();
+    let mut waits = begun(&deferred);
     let first = format!("r={NONCE}x,s=Zm9v,i=4096");
     let _ = waits.evaluate(first.as_bytes(), NOW);
     let again = waits.evaluate(first.as_bytes(), NOW);
@@ -243,23 +243,23 @@ fn a_delegation_token_sends_tokenauth_and_names_are_escaped() {
         username: "a=b,c".to_owned(),
         password: Password::new("x"),
     };
-    let outside = outside(&Elsewhere::new(), &[0; NONCE_BYTES]);
-    let client = ScramClient::new(ScramHash::Sha512, &credentials, true, outside);
+    let dependencies = dependencies(&DeferredWork::new(), &[0; NONCE_BYTES]);
+    let client = ScramClient::new(ScramHash::Sha512, &credentials, true, dependencies);
     let first = sent(client.start().proceed(NOW));
     assert_eq!(first, format!("n,,n=a=3Db=2Cc,r={NONCE},tokenauth=true"));
 }
 
 #[test]
 fn a_lack_of_random_numbers_or_threads_is_a_transient_failure() {
-    let elsewhere = Elsewhere::new();
-    let mut client = client(ScramHash::Sha256, &elsewhere);
-    client.outside.random = Arc::new(|_| Err(io::ErrorKind::Other.into()));
+    let deferred = DeferredWork::new();
+    let mut client = client(ScramHash::Sha256, &deferred);
+    client.dependencies.random = Arc::new(|_| Err(io::ErrorKind::Other.into()));
     let step = client.start().proceed(NOW);
     assert!(
         matches!(step, Err(MechanismFailure::Interrupted(_))),
         "{step:?}"
     );
-    let mut without_threads = outside(&elsewhere, &[0; NONCE_BYTES]);
+    let mut without_threads = dependencies(&deferred, &[0; NONCE_BYTES]);
     without_threads.run = Arc::new(|_| Err(io::ErrorKind::OutOfMemory.into()));
     let credentials = Credentials {
         username: "user".to_owned(),

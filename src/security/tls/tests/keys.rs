@@ -682,7 +682,7 @@ mod with_passwords {
                 return;
             };
             match pkcs12::decrypted(&key, "x") {
-                Err(pkcs12::Closed::Slow(why)) => assert!(why.contains(words), "{why}"),
+                Err(pkcs12::OpenError::Slow(why)) => assert!(why.contains(words), "{why}"),
                 other => panic!("{ways:?}: {:?}", other.map(drop)),
             }
         }

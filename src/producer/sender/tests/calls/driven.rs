@@ -17,22 +17,22 @@ fn until_time_is_up<T: Send>(clock: &MockClock, call: impl FnOnce() -> T + Send)
 /// Regression: the thread slept in real time, but its time-out was measured on the producer's clock, which stood still.
 #[test]
 fn a_wait_for_memory_times_out_by_the_producers_clock() {
-    let mut hand = Hand::short_of_memory();
-    let _first = hand.producer.send(record(TOPIC)).unwrap();
-    hand.rig.run();
-    let began = hand.rig.now();
-    let failed = until_time_is_up(&hand.rig.clock, || hand.producer.send(record(TOPIC)));
+    let mut stepped = ProducerRig::short_of_memory();
+    let _first = stepped.producer.send(record(TOPIC)).unwrap();
+    stepped.rig.run();
+    let began = stepped.rig.now();
+    let failed = until_time_is_up(&stepped.rig.clock, || stepped.producer.send(record(TOPIC)));
     assert_eq!(
         *error(&failed.unwrap()).kind(),
         ProduceErrorKind::BufferExhausted
     );
-    assert!(hand.rig.now() - began >= MAX_BLOCK);
+    assert!(stepped.rig.now() - began >= MAX_BLOCK);
 }
 
 #[test]
 fn all_other_waits_time_out_by_the_producers_clock() {
-    let hand = Hand::start(Setup::default());
-    let (producer, clock) = (&hand.producer, &*hand.rig.clock);
+    let stepped = ProducerRig::start(Setup::default());
+    let (producer, clock) = (&stepped.producer, &*stepped.rig.clock);
     let future = producer.send(record(TOPIC)).unwrap();
     let pending = until_time_is_up(clock, || future.get_timeout(MS(200)));
     assert_eq!(*pending.unwrap_err().kind(), ProduceErrorKind::Pending);
@@ -46,30 +46,30 @@ fn all_other_waits_time_out_by_the_producers_clock() {
     // The close is forced after its time-out, and gives up after a grace period of 10 s.
     let error = until_time_is_up(clock, || producer.close_timeout(MS(200))).unwrap_err();
     assert!(error.to_string().contains("did not end"), "{error}");
-    drop(hand.running);
+    drop(stepped.running);
 }
 
 /// A wait without a time-out does not depend on the clock.
 #[test]
 fn a_thread_that_waits_without_a_timeout_is_woken_by_its_event() {
-    let mut hand = Hand::start(Setup::default());
-    let future = hand.producer.send(record(TOPIC)).unwrap();
-    let producer = &hand.producer;
+    let mut stepped = ProducerRig::start(Setup::default());
+    let future = stepped.producer.send(record(TOPIC)).unwrap();
+    let producer = &stepped.producer;
     std::thread::scope(|scope| {
         let flush = scope.spawn(|| producer.flush());
         let get = scope.spawn(|| future.get());
-        while !hand.rig.shared.accumulator.sends_everything() {
+        while !stepped.rig.shared.accumulator.sends_everything() {
             std::thread::yield_now();
         }
-        hand.rig.run();
-        acknowledge(&mut hand.rig, 9);
+        stepped.rig.run();
+        acknowledge(&mut stepped.rig, 9);
         assert!(flush.join().expect("no panic").is_ok());
         assert_eq!(get.join().expect("no panic").unwrap().offset(), 9);
         let close = scope.spawn(|| producer.close());
-        while hand.rig.shared.control.is_running() {
+        while stepped.rig.shared.control.is_running() {
             std::thread::yield_now();
         }
-        end(hand.rig, hand.running);
+        end(stepped.rig, stepped.running);
         assert!(close.join().expect("no panic").is_ok());
     });
 }

@@ -48,9 +48,9 @@ fn one_of<T: Copy>(random: &mut fastrand::Rng, choices: &[T]) -> T {
 
 fn open<'p, C: BlockingCall + 'p>(
     mut call: C,
-    tell: impl Fn(C::Output) -> String + 'p,
+    describe: impl Fn(C::Output) -> String + 'p,
 ) -> Open<'p> {
-    Box::new(move || step(&mut call).map(&tell))
+    Box::new(move || step(&mut call).map(&describe))
 }
 
 /// The name of an error's kind, without its fields.
@@ -75,12 +75,12 @@ impl Run<'_> {
         let call = self.producer.send_call(record, Headers::new(), None);
         self.open.push(open(call, |outcome| match outcome {
             Ok(future) => {
-                let told = match poll_failed(&future) {
+                let text = match poll_failed(&future) {
                     Some(error) => format!("send failed {}", kind(error.kind())),
                     None => "send taken".to_owned(),
                 };
                 place.set(future).expect("a record is sent once");
-                told
+                text
             }
             Err(error) => format!("send refused {}", kind(&error)),
         }));
@@ -267,7 +267,7 @@ fn run(seed: u64) -> Vec<String> {
         options.delivery_timeout = MS(500);
     })
     .start();
-    let (producer, running) = face_of(&rig, strings());
+    let (producer, running) = producer_on(&rig, strings());
     let records: Vec<_> = (0..RECORDS)
         .map(|_| {
             ProducerRecord::new(

@@ -29,7 +29,7 @@ pub(super) type Producer = KafkaProducer<str, str>;
 pub(super) const MAX_BLOCK: Duration = Duration::from_millis(500);
 
 /// A producer that uses the sender of a rig, and the token that marks this sender as running.
-pub(super) fn face_of(rig: &Rig, values: Box<dyn Serializer<str>>) -> (Producer, Running) {
+pub(super) fn producer_on(rig: &Rig, values: Box<dyn Serializer<str>>) -> (Producer, Running) {
     let shared = &rig.shared;
     let transactions = rig.sender.transactions.as_ref();
     let core = Core {
@@ -76,20 +76,20 @@ pub(super) fn strings() -> Box<dyn Serializer<str>> {
 }
 
 /// A producer whose sender is stepped by hand.
-pub(super) struct Hand {
+pub(super) struct ProducerRig {
     /// Dropped first: the drop of a producer waits until its sender has ended.
     pub(super) running: Running,
     pub(super) rig: Rig,
     pub(super) producer: Producer,
 }
 
-impl Hand {
+impl ProducerRig {
     fn start(setup: Setup) -> Self {
         Self::of(setup.start())
     }
 
     pub(super) fn of(rig: Rig) -> Self {
-        let (producer, running) = face_of(&rig, strings());
+        let (producer, running) = producer_on(&rig, strings());
         Self {
             running,
             rig,
@@ -138,36 +138,36 @@ fn acknowledge(rig: &mut Rig, base_offset: i64) {
 
 #[test]
 fn a_send_that_waits_for_a_topic_goes_on_when_the_topic_is_known() {
-    let hand = Hand::start(Setup::default());
+    let stepped = ProducerRig::start(Setup::default());
     let record = record("new");
-    let mut send = hand.producer.send_call(&record, Headers::new(), None);
+    let mut send = stepped.producer.send_call(&record, Headers::new(), None);
     assert!(step(&mut send).is_none());
-    assert!(hand.rig.wants_metadata());
-    hand.rig.advance(MS(499));
+    assert!(stepped.rig.wants_metadata());
+    stepped.rig.advance(MS(499));
     assert!(step(&mut send).is_none());
-    hand.rig.show(vec![topic("new", &[0])]);
+    stepped.rig.show(vec![topic("new", &[0])]);
     let future = step(&mut send).expect("it is over").expect("it was taken");
     assert!(!future.is_done());
 }
 
 #[test]
 fn send_and_partitions_for_time_out_if_the_topic_stays_unknown() {
-    let hand = Hand::start(Setup::default());
+    let stepped = ProducerRig::start(Setup::default());
     let record = record("new");
-    let mut send = hand.producer.send_call(&record, Headers::new(), None);
-    let mut ask = hand.producer.partitions_for_call("new");
-    let until = Deadline::At(hand.rig.now() + MAX_BLOCK);
+    let mut send = stepped.producer.send_call(&record, Headers::new(), None);
+    let mut ask = stepped.producer.partitions_for_call("new");
+    let until = Deadline::At(stepped.rig.now() + MAX_BLOCK);
     assert_eq!(
         (waits_until(&mut send), waits_until(&mut ask)),
         (until, until)
     );
-    hand.rig.advance(MAX_BLOCK);
+    stepped.rig.advance(MAX_BLOCK);
     let failed = step(&mut send)
         .expect("it is over")
         .expect("it has a future");
     assert_eq!(*error(&failed).kind(), ProduceErrorKind::MetadataTimeout);
     let Some(Err(MetadataError::TimedOut { waited, .. })) = step(&mut ask) else {
-        panic!("it was not told of the time")
+        panic!("it did not fail with the timeout")
     };
     assert_eq!(waited, MAX_BLOCK);
 }
@@ -175,24 +175,24 @@ fn send_and_partitions_for_time_out_if_the_topic_stays_unknown() {
 /// The error says that the brokers refuse the topic, or that the topic's name is invalid.
 #[test]
 fn partitions_for_returns_known_partitions_or_the_refusal() {
-    let hand = Hand::start(Setup::default());
-    let mut known = hand.producer.partitions_for_call(TOPIC);
+    let stepped = ProducerRig::start(Setup::default());
+    let mut known = stepped.producer.partitions_for_call(TOPIC);
     assert_eq!(step(&mut known).expect("it is known").unwrap().len(), 2);
-    let mut new = hand.producer.partitions_for_call("new");
-    let mut refused = hand.producer.partitions_for_call("secret");
+    let mut new = stepped.producer.partitions_for_call("new");
+    let mut refused = stepped.producer.partitions_for_call("secret");
     assert!(step(&mut new).is_none() && step(&mut refused).is_none());
     let secret = MetadataTopic {
         error: ErrorCode::TopicAuthorizationFailed,
         ..topic("secret", &[])
     };
-    hand.rig.show(vec![topic("new", &[0, 1, 0]), secret]);
+    stepped.rig.show(vec![topic("new", &[0, 1, 0]), secret]);
     assert_eq!(step(&mut new).expect("it is known").unwrap().len(), 3);
     let refusal = step(&mut refused).expect("it is over").unwrap_err();
     assert!(
         matches!(refusal, MetadataError::TopicAuthorization(_)),
         "{refusal}"
     );
-    let mut nameless = hand.producer.partitions_for_call("no/name");
+    let mut nameless = stepped.producer.partitions_for_call("no/name");
     let refusal = step(&mut nameless).expect("it is over").unwrap_err();
     assert!(
         matches!(refusal, MetadataError::InvalidTopic(_)),
@@ -202,45 +202,47 @@ fn partitions_for_returns_known_partitions_or_the_refusal() {
 
 #[test]
 fn a_send_that_waits_for_memory_goes_on_when_a_batch_has_ended() {
-    let mut hand = Hand::short_of_memory();
+    let mut stepped = ProducerRig::short_of_memory();
     let records = [record(TOPIC), record(TOPIC)];
-    let _first = hand.producer.send(records[0].clone()).unwrap();
-    hand.rig.run();
-    let mut send = hand.producer.send_call(&records[1], Headers::new(), None);
+    let _first = stepped.producer.send(records[0].clone()).unwrap();
+    stepped.rig.run();
+    let mut send = stepped
+        .producer
+        .send_call(&records[1], Headers::new(), None);
     assert!(step(&mut send).is_none());
     assert!(step(&mut send).is_none());
-    assert_eq!(hand.rig.pool.waiting(), 1);
-    acknowledge(&mut hand.rig, 0);
+    assert_eq!(stepped.rig.pool.waiting(), 1);
+    acknowledge(&mut stepped.rig, 0);
     assert!(step(&mut send).expect("it is over").is_ok());
-    assert_eq!(hand.rig.pool.waiting(), 0);
+    assert_eq!(stepped.rig.pool.waiting(), 0);
 }
 
 #[test]
 fn a_send_that_gets_no_memory_in_time_leaves_the_wait_queue_before_its_callback_runs() {
-    let mut hand = Hand::short_of_memory();
+    let mut stepped = ProducerRig::short_of_memory();
     let records = [record(TOPIC), record(TOPIC)];
-    let _first = hand.producer.send(records[0].clone()).unwrap();
-    hand.rig.run();
-    let pool = Arc::clone(&hand.rig.pool);
-    let told = Arc::new(Mutex::new(Rank::LEAF, None));
-    let tell = Arc::clone(&told);
+    let _first = stepped.producer.send(records[0].clone()).unwrap();
+    stepped.rig.run();
+    let pool = Arc::clone(&stepped.rig.pool);
+    let reported = Arc::new(Mutex::new(Rank::LEAF, None));
+    let report = Arc::clone(&reported);
     let mut callback = Some(move |answer: Result<&RecordMetadata, &ProduceError>| {
         let waiting = pool.waiting();
-        *tell.lock() = Some((answer.unwrap_err().kind().clone(), waiting));
+        *report.lock() = Some((answer.unwrap_err().kind().clone(), waiting));
     });
-    let mut send = hand
+    let mut send = stepped
         .producer
         .send_call(&records[1], Headers::new(), Some(&mut callback));
     assert!(step(&mut send).is_none());
-    hand.rig.advance(MS(499));
+    stepped.rig.advance(MS(499));
     assert!(step(&mut send).is_none());
-    hand.rig.advance(MS(1));
+    stepped.rig.advance(MS(1));
     let failed = step(&mut send)
         .expect("it is over")
         .expect("it has a future");
     let exhausted = ProduceErrorKind::BufferExhausted;
     assert_eq!(*error(&failed).kind(), exhausted);
-    assert_eq!(*told.lock(), Some((exhausted, 0)));
+    assert_eq!(*reported.lock(), Some((exhausted, 0)));
 }
 
 /// A slow serializer.
@@ -273,7 +275,7 @@ fn the_time_of_a_serializer_does_not_count_towards_max_block() {
         clock: Arc::clone(&rig.clock),
         takes: MAX_BLOCK * 2,
     };
-    let (producer, _running) = face_of(&rig, Box::new(slow));
+    let (producer, _running) = producer_on(&rig, Box::new(slow));
     let records = [record(TOPIC), record("new")];
     let _first = producer.send(records[0].clone()).unwrap();
     rig.run();
@@ -285,7 +287,7 @@ fn the_time_of_a_serializer_does_not_count_towards_max_block() {
     assert_eq!(
         waits_until(&mut send),
         Deadline::At(rig.now() + MS(10)),
-        "what is left"
+        "the rest of max.block.ms"
     );
     rig.advance(MS(10));
     let failed = step(&mut send)
@@ -296,44 +298,50 @@ fn the_time_of_a_serializer_does_not_count_towards_max_block() {
 
 #[test]
 fn a_flush_ends_with_the_last_batch_that_was_there_when_it_began() {
-    let mut hand = Hand::start(Setup {
+    let mut stepped = ProducerRig::start(Setup {
         batch_size: 1000,
         ..Setup::default().with(|options| options.linger = MS(10_000))
     });
-    let _before = [0, 1].map(|p| hand.producer.send(record(TOPIC).with_partition(p)).unwrap());
-    hand.rig.run();
-    assert_eq!(hand.rig.waiting(), 0, "they linger");
-    let mut flush = hand.producer.flush_call(None);
+    let _before = [0, 1].map(|p| {
+        stepped
+            .producer
+            .send(record(TOPIC).with_partition(p))
+            .unwrap()
+    });
+    stepped.rig.run();
+    assert_eq!(stepped.rig.waiting(), 0, "they linger");
+    let mut flush = stepped.producer.flush_call(None);
     assert!(step(&mut flush).is_none());
-    hand.rig.run();
-    let _after = hand.producer.send(record(TOPIC)).unwrap();
-    assert_eq!(hand.rig.waiting(), 1);
+    stepped.rig.run();
+    let _after = stepped.producer.send(record(TOPIC)).unwrap();
+    assert_eq!(stepped.rig.waiting(), 1);
     assert!(step(&mut flush).is_none());
-    let now = hand.rig.now();
+    let now = stepped.rig.now();
     let written = [0, 1].map(|index| partition_response(index, ErrorCode::NoError, 0));
-    hand.rig
+    stepped
+        .rig
         .client()
         .respond(produce_response(written.into()), now);
-    hand.rig.run();
+    stepped.rig.run();
     assert!(step(&mut flush).expect("it is over").is_ok());
 }
 
 #[test]
 fn a_get_returns_when_its_record_is_done_or_its_time_is_up_and_can_be_repeated() {
-    let mut hand = Hand::start(Setup::default());
-    let future = hand.producer.send(record(TOPIC)).unwrap();
+    let mut stepped = ProducerRig::start(Setup::default());
+    let future = stepped.producer.send(record(TOPIC)).unwrap();
     let (mut get, mut impatient) = (future.get_call(None), future.get_call(Some(MS(5))));
     assert_eq!(waits_until(&mut get), Deadline::Never);
     assert_eq!(
         waits_until(&mut impatient),
-        Deadline::At(hand.rig.now() + MS(5))
+        Deadline::At(stepped.rig.now() + MS(5))
     );
-    hand.rig.run();
-    hand.rig.advance(MS(5));
+    stepped.rig.run();
+    stepped.rig.advance(MS(5));
     let pending = step(&mut impatient).expect("its time is up").unwrap_err();
     assert_eq!(*pending.kind(), ProduceErrorKind::Pending);
     assert!(step(&mut get).is_none());
-    acknowledge(&mut hand.rig, 7);
+    acknowledge(&mut stepped.rig, 7);
     assert_eq!(step(&mut get).expect("it is over").unwrap().offset(), 7);
     let mut again = future.get_call(Some(MS(5)));
     assert_eq!(step(&mut again).expect("it is over").unwrap().offset(), 7);
@@ -341,54 +349,58 @@ fn a_get_returns_when_its_record_is_done_or_its_time_is_up_and_can_be_repeated()
 
 #[test]
 fn calls_with_a_timeout_of_zero_inside_a_callback_are_misuse_and_not_timeouts() {
-    let hand = Hand::start(Setup::default());
-    let future = hand.producer.send(record(TOPIC)).unwrap();
-    let _scope = callback_scope::enter(hand.rig.instance.id());
+    let stepped = ProducerRig::start(Setup::default());
+    let future = stepped.producer.send(record(TOPIC)).unwrap();
+    let _scope = callback_scope::enter(stepped.rig.instance.id());
     let kind = future.get_timeout(Duration::ZERO).unwrap_err();
     assert_eq!(*kind.kind(), ProduceErrorKind::Misuse);
-    let refused = hand.producer.send(record("new")).unwrap_err();
+    let refused = stepped.producer.send(record("new")).unwrap_err();
     assert!(matches!(refused, SendError::Misuse(_)), "{refused}");
-    let refused = hand.producer.partitions_for("new").unwrap_err();
+    let refused = stepped.producer.partitions_for("new").unwrap_err();
     assert!(matches!(refused, MetadataError::Misuse(_)), "{refused}");
-    assert!(hand.producer.flush_timeout(Duration::ZERO).is_err());
-    let refused = hand.producer.close_timeout(Duration::ZERO).unwrap_err();
+    assert!(stepped.producer.flush_timeout(Duration::ZERO).is_err());
+    let refused = stepped.producer.close_timeout(Duration::ZERO).unwrap_err();
     assert!(matches!(refused, CloseError::Misuse(_)), "{refused}");
-    assert!(hand.rig.shared.control.is_running(), "it was closed");
+    assert!(stepped.rig.shared.control.is_running(), "it was closed");
 }
 
 #[test]
 fn several_closes_wait_for_the_sender_and_return_when_it_has_ended() {
-    let mut hand = Hand::start(Setup::default());
-    let future = hand.producer.send(record(TOPIC)).unwrap();
-    let mut closes = [None, Some(MS(1000))].map(|timeout| hand.producer.close_call(timeout));
-    assert!(hand.rig.shared.control.is_running(), "none has begun");
+    let mut stepped = ProducerRig::start(Setup::default());
+    let future = stepped.producer.send(record(TOPIC)).unwrap();
+    let mut closes = [None, Some(MS(1000))].map(|timeout| stepped.producer.close_call(timeout));
+    assert!(stepped.rig.shared.control.is_running(), "none has begun");
     for close in &mut closes {
         assert!(step(close).is_none());
     }
-    assert!(hand.producer.send(record(TOPIC)).is_err());
-    hand.rig.run();
-    assert!(!hand.rig.sender.is_finished());
-    acknowledge(&mut hand.rig, 3);
-    assert!(hand.rig.sender.is_finished());
+    assert!(stepped.producer.send(record(TOPIC)).is_err());
+    stepped.rig.run();
+    assert!(!stepped.rig.sender.is_finished());
+    acknowledge(&mut stepped.rig, 3);
+    assert!(stepped.rig.sender.is_finished());
     assert!(closes.iter_mut().all(|close| step(close).is_none()));
-    end(hand.rig, hand.running);
+    end(stepped.rig, stepped.running);
     for close in &mut closes {
         assert!(step(close).expect("it is over").is_ok());
     }
     assert_eq!(future.get().unwrap().offset(), 3);
-    assert!(step(&mut hand.producer.close_call(None)).unwrap().is_ok());
+    assert!(
+        step(&mut stepped.producer.close_call(None))
+            .unwrap()
+            .is_ok()
+    );
     drop(closes);
 }
 
 #[test]
 fn a_close_wakes_the_sender() {
-    let hand = Hand::start(Setup::default());
-    let waker = Arc::clone(&hand.rig.shared.waker);
+    let stepped = ProducerRig::start(Setup::default());
+    let waker = Arc::clone(&stepped.rig.shared.waker);
     waker.wake_up();
-    let mut close = hand.producer.close_call(None);
+    let mut close = stepped.producer.close_call(None);
     assert!(step(&mut close).is_none());
-    assert!(!waker.fall_asleep(Deadline::Never), "it was not told");
-    end(hand.rig, hand.running);
+    assert!(!waker.fall_asleep(Deadline::Never), "it was not woken");
+    end(stepped.rig, stepped.running);
     assert!(step(&mut close).expect("it is over").is_ok());
     drop(close);
 }
@@ -396,18 +408,18 @@ fn a_close_wakes_the_sender() {
 #[test]
 fn a_close_that_times_out_forces_the_sender_to_end_and_returns_the_number_of_undelivered_records() {
     for timeout in [MS(0), MS(20)] {
-        let mut hand = Hand::start(Setup::default());
-        let future = hand.producer.send(record(TOPIC)).unwrap();
-        hand.rig.run();
-        let mut close = hand.producer.close_call(Some(timeout));
+        let mut stepped = ProducerRig::start(Setup::default());
+        let future = stepped.producer.send(record(TOPIC)).unwrap();
+        stepped.rig.run();
+        let mut close = stepped.producer.close_call(Some(timeout));
         assert!(step(&mut close).is_none());
         if timeout > MS(0) {
-            assert!(!hand.rig.shared.control.is_forced());
-            hand.rig.advance(timeout);
+            assert!(!stepped.rig.shared.control.is_forced());
+            stepped.rig.advance(timeout);
             assert!(step(&mut close).is_none());
         }
-        assert!(hand.rig.shared.control.is_forced());
-        end(hand.rig, hand.running);
+        assert!(stepped.rig.shared.control.is_forced());
+        end(stepped.rig, stepped.running);
         let error = step(&mut close).expect("it is over").unwrap_err();
         assert!(
             matches!(error, CloseError::Undelivered { records: 1 }),
@@ -439,7 +451,7 @@ fn a_close_ends_even_if_the_sender_does_not_end_and_closes_the_plug_ins_once() {
         }
     }
     let rig = Setup::default().start();
-    let (producer, running) = face_of(&rig, Box::new(Closing));
+    let (producer, running) = producer_on(&rig, Box::new(Closing));
     let mut close = producer.close_call(Some(MS(0)));
     let Deadline::At(given_up) = waits_until(&mut close) else {
         panic!("it waits for ever")
@@ -459,12 +471,12 @@ fn a_close_ends_even_if_the_sender_does_not_end_and_closes_the_plug_ins_once() {
 #[cfg(debug_assertions)]
 #[should_panic(expected = "a call that is over is not stepped again")]
 fn a_send_that_is_over_is_not_stepped_again_because_its_record_would_be_written_twice() {
-    let hand = Hand::start(Setup {
+    let stepped = ProducerRig::start(Setup {
         batch_size: 1000,
         ..Setup::default()
     });
     let record = record(TOPIC);
-    let mut send = hand.producer.send_call(&record, Headers::new(), None);
+    let mut send = stepped.producer.send_call(&record, Headers::new(), None);
     let future = step(&mut send).expect("it is over").expect("it was taken");
     assert!(!future.is_done());
     step(&mut send);

@@ -22,27 +22,27 @@ const CONCURRENT_WAIT: Duration = Duration::from_millis(20);
 
 /// A recorded call of a handler, with the kind of its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Told {
+enum HandlerCall {
     Code(ApiKey, ErrorCode),
     Failed(ApiKey, RequestFailure),
     GivenUp(ApiKey, Arc<str>),
 }
 
-type Diary = Arc<Mutex<Vec<Told>>>;
+type CallLog = Arc<Mutex<Vec<HandlerCall>>>;
 
-fn diary() -> Diary {
+fn call_log() -> CallLog {
     Arc::new(Mutex::new(Rank::LEAF, Vec::new()))
 }
 
-fn read(diary: &Diary) -> Vec<Told> {
-    diary.lock().clone()
+fn read(calls: &CallLog) -> Vec<HandlerCall> {
+    calls.lock().clone()
 }
 
 /// A handler that records its calls. Like the real handlers, it decides by the error code of a response.
 #[derive(Debug)]
 struct Asked {
     request: Request,
-    diary: Diary,
+    calls: CallLog,
     is_awaited: bool,
 }
 
@@ -51,16 +51,16 @@ struct Asked {
 struct Usual(Asked);
 
 impl Asked {
-    fn new(request: Request, diary: &Diary) -> Self {
+    fn new(request: Request, calls: &CallLog) -> Self {
         Self {
             request,
-            diary: Arc::clone(diary),
+            calls: Arc::clone(calls),
             is_awaited: false,
         }
     }
 
-    fn note(&self, told: Told) {
-        self.diary.lock().push(told);
+    fn note(&self, recorded: HandlerCall) {
+        self.calls.lock().push(recorded);
     }
 
     fn kind(&self) -> ApiKey {
@@ -123,7 +123,7 @@ impl RequestHandler for Asked {
         _now: Instant,
     ) -> RequestVerdict {
         let code = code_of(&response);
-        self.note(Told::Code(self.kind(), code));
+        self.note(HandlerCall::Code(self.kind(), code));
         let wait = manager.retry_backoff();
         match code {
             ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {
@@ -143,7 +143,7 @@ impl RequestHandler for Asked {
         manager: &mut TransactionManager,
         _now: Instant,
     ) -> RequestVerdict {
-        self.note(Told::Failed(self.kind(), failure.clone()));
+        self.note(HandlerCall::Failed(self.kind(), failure.clone()));
         match failure {
             RequestFailure::Disconnected(_) => RequestVerdict::FindCoordinator {
                 wait: manager.retry_backoff(),
@@ -153,7 +153,7 @@ impl RequestHandler for Asked {
     }
 
     fn give_up(&mut self, why: &Arc<str>, _manager: &mut TransactionManager) {
-        self.note(Told::GivenUp(self.kind(), Arc::clone(why)));
+        self.note(HandlerCall::GivenUp(self.kind(), Arc::clone(why)));
     }
 }
 
@@ -274,8 +274,8 @@ fn found(coordinators: Vec<Coordinator>) -> Response {
 }
 
 impl Rig {
-    fn ask(&mut self, request: Request, diary: &Diary) {
-        let handler = Box::new(Asked::new(request, diary));
+    fn ask(&mut self, request: Request, calls: &CallLog) {
+        let handler = Box::new(Asked::new(request, calls));
         self.transactions().push_request(handler);
     }
 
@@ -363,13 +363,13 @@ const GROUP: CoordinatorType = CoordinatorType::GROUP;
 const OK: ErrorCode = ErrorCode::NoError;
 
 /// A rig that has found the coordinator of the producer's transactions.
-fn knowing_the_coordinator(diary: &Diary) -> Rig {
+fn knowing_the_coordinator(calls: &CallLog) -> Rig {
     let mut rig = Setup::idempotent().start();
-    rig.ask(add_partitions(), diary);
+    rig.ask(add_partitions(), calls);
     rig.run();
     rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
     rig.answer(ApiKey::AddPartitionsToTxn, TRANSACTION_COORDINATOR, OK);
-    diary.lock().clear();
+    calls.lock().clear();
     rig
 }
 
@@ -379,7 +379,7 @@ fn knowing_the_coordinator(diary: &Diary) -> Rig {
 #[test]
 fn each_kind_of_request_is_sent_to_its_coordinator_once_found_and_gets_the_response() {
     let mut rig = Setup::idempotent().start();
-    let diary = diary();
+    let calls = call_log();
     let batch = rig.launch(0, "v");
     for request in [
         end(),
@@ -387,7 +387,7 @@ fn each_kind_of_request_is_sent_to_its_coordinator_once_found_and_gets_the_respo
         add_offsets(),
         commit_offsets("group"),
     ] {
-        rig.ask(request, &diary);
+        rig.ask(request, &calls);
     }
     rig.run();
     rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
@@ -405,15 +405,15 @@ fn each_kind_of_request_is_sent_to_its_coordinator_once_found_and_gets_the_respo
         TRANSACTION_COORDINATOR,
         ErrorCode::ProducerFenced,
     );
-    let told = [
+    let recorded = [
         (ApiKey::AddPartitionsToTxn, OK),
         (ApiKey::AddOffsetsToTxn, OK),
         (ApiKey::TxnOffsetCommit, OK),
         (ApiKey::EndTxn, ErrorCode::ProducerFenced),
     ];
     assert_eq!(
-        read(&diary),
-        told.map(|(kind, code)| Told::Code(kind, code))
+        read(&calls),
+        recorded.map(|(kind, code)| HandlerCall::Code(kind, code))
     );
     assert_eq!(rig.transactional(), None);
     rig.assert_memory_is_back();
@@ -436,8 +436,8 @@ fn a_coordinator_that_is_lost_is_looked_up_again_after_the_backoff_while_batches
             },
         ];
         let mut rig = Setup::idempotent().start();
-        let diary = diary();
-        rig.ask(request, &diary);
+        let calls = call_log();
+        rig.ask(request, &calls);
         rig.run();
         rig.find(kind, key, TRANSACTION_COORDINATOR);
         for (node, outcome) in (10..).zip(outcomes) {
@@ -451,8 +451,8 @@ fn a_coordinator_that_is_lost_is_looked_up_again_after_the_backoff_while_batches
             rig.assert_asked(api, Some(node));
         }
         rig.answer(api, 12, OK);
-        assert_eq!(read(&diary).last(), Some(&Told::Code(api, OK)));
-        assert_eq!(read(&diary).len(), 4);
+        assert_eq!(read(&calls).last(), Some(&HandlerCall::Code(api, OK)));
+        assert_eq!(read(&calls).len(), 4);
         assert_eq!(rig.transactional(), None);
     }
 }
@@ -460,11 +460,11 @@ fn a_coordinator_that_is_lost_is_looked_up_again_after_the_backoff_while_batches
 /// The coordinator stays the same (TM-15).
 #[test]
 fn a_request_is_sent_again_when_its_own_wait_is_over_and_no_other_request_overtakes_it() {
-    let diary = diary();
-    let mut rig = knowing_the_coordinator(&diary);
-    rig.ask(add_partitions(), &diary);
+    let calls = call_log();
+    let mut rig = knowing_the_coordinator(&calls);
+    rig.ask(add_partitions(), &calls);
     rig.run();
-    rig.ask(add_offsets(), &diary);
+    rig.ask(add_offsets(), &calls);
     for (code, wait) in [
         (ErrorCode::ConcurrentTransactions, CONCURRENT_WAIT),
         (ErrorCode::CoordinatorLoadInProgress, BACKOFF),
@@ -475,7 +475,7 @@ fn a_request_is_sent_again_when_its_own_wait_is_over_and_no_other_request_overta
     }
     rig.answer(ApiKey::AddPartitionsToTxn, TRANSACTION_COORDINATOR, OK);
     rig.answer(ApiKey::AddOffsetsToTxn, TRANSACTION_COORDINATOR, OK);
-    assert_eq!(read(&diary).len(), 4);
+    assert_eq!(read(&calls).len(), 4);
 }
 
 /// In Java the sender thread waits here for up to `request.timeout.ms` (SE-27).
@@ -483,9 +483,9 @@ fn a_request_is_sent_again_when_its_own_wait_is_over_and_no_other_request_overta
 /// Java: SenderTest#testNodeNotReady
 #[test]
 fn a_connecting_coordinator_blocks_no_other_request_and_an_unreachable_one_is_looked_up_again() {
-    let diary = diary();
+    let calls = call_log();
     let mut rig = Setup::idempotent().start();
-    rig.ask(add_partitions(), &diary);
+    rig.ask(add_partitions(), &calls);
     rig.run();
     rig.client().delay_connection(TRANSACTION_COORDINATOR, true);
     rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
@@ -494,7 +494,7 @@ fn a_connecting_coordinator_blocks_no_other_request_and_an_unreachable_one_is_lo
         assert_eq!(rig.transactional(), None);
         rig.advance(BACKOFF);
     }
-    assert_eq!(read(&diary), []);
+    assert_eq!(read(&calls), []);
     // The connection attempt fails.
     rig.client()
         .delay_connection(TRANSACTION_COORDINATOR, false);
@@ -502,8 +502,8 @@ fn a_connecting_coordinator_blocks_no_other_request_and_an_unreachable_one_is_lo
     rig.client().set_unreachable(TRANSACTION_COORDINATOR, long);
     rig.run();
     assert!(matches!(
-        &read(&diary)[..],
-        [Told::Failed(
+        &read(&calls)[..],
+        [HandlerCall::Failed(
             ApiKey::AddPartitionsToTxn,
             RequestFailure::Disconnected(_)
         )]
@@ -514,27 +514,27 @@ fn a_connecting_coordinator_blocks_no_other_request_and_an_unreachable_one_is_lo
     rig.assert_waits(BACKOFF);
     rig.find(TRANSACTION, "tx", 1);
     rig.answer(ApiKey::AddPartitionsToTxn, 1, OK);
-    assert_eq!(read(&diary).len(), 3);
+    assert_eq!(read(&calls).len(), 3);
 }
 
 #[test]
 fn a_coordinator_that_throttles_or_is_busy_stays_the_coordinator() {
-    let diary = diary();
-    let mut rig = knowing_the_coordinator(&diary);
+    let calls = call_log();
+    let mut rig = knowing_the_coordinator(&calls);
     let pause = rig.now() + MS(300);
     rig.client().throttle(TRANSACTION_COORDINATOR, pause);
-    rig.ask(add_partitions(), &diary);
+    rig.ask(add_partitions(), &calls);
     rig.assert_waits(MS(300));
     rig.answer(ApiKey::AddPartitionsToTxn, TRANSACTION_COORDINATOR, OK);
     // The coordinator has as many requests in flight as are allowed. The next free slot is for the transactional
     // request, not for another batch.
     rig.client().set_max_in_flight(1);
-    rig.ask(commit_offsets("group"), &diary);
+    rig.ask(commit_offsets("group"), &calls);
     rig.run();
     rig.find(GROUP, "group", 0);
     rig.answer(ApiKey::TxnOffsetCommit, 0, OK);
     let futures = [rig.launch(0, "a"), rig.send(0, "b")];
-    rig.ask(commit_offsets("group"), &diary);
+    rig.ask(commit_offsets("group"), &calls);
     rig.run();
     assert_eq!(rig.transactional(), None);
     rig.respond(ErrorCode::NoError, 0);
@@ -542,12 +542,12 @@ fn a_coordinator_that_throttles_or_is_busy_stays_the_coordinator() {
     rig.answer(ApiKey::TxnOffsetCommit, 0, OK);
     rig.respond(ErrorCode::NoError, 1);
     assert_eq!(futures.map(|it| offset(&it)), [Some(0), Some(1)]);
-    let told = [
-        Told::Code(ApiKey::AddPartitionsToTxn, OK),
-        Told::Code(ApiKey::TxnOffsetCommit, OK),
-        Told::Code(ApiKey::TxnOffsetCommit, OK),
+    let recorded = [
+        HandlerCall::Code(ApiKey::AddPartitionsToTxn, OK),
+        HandlerCall::Code(ApiKey::TxnOffsetCommit, OK),
+        HandlerCall::Code(ApiKey::TxnOffsetCommit, OK),
     ];
-    assert_eq!(read(&diary), told);
+    assert_eq!(read(&calls), recorded);
 }
 
 /// A coordinator lookup may be sent to any node (TM-16).
@@ -570,9 +570,9 @@ fn a_look_up_response_without_a_usable_coordinator_repeats_the_look_up() {
         broken(|it| it.host = "".into()),
         answer_to(ApiKey::EndTxn, ErrorCode::NoError),
     ] {
-        let diary = diary();
+        let calls = call_log();
         let mut rig = Setup::idempotent().start();
-        rig.ask(add_partitions(), &diary);
+        rig.ask(add_partitions(), &calls);
         rig.run();
         let at = rig.assert_asked(ApiKey::FindCoordinator, None);
         rig.finish(at, Outcome::Response(response));
@@ -582,7 +582,10 @@ fn a_look_up_response_without_a_usable_coordinator_repeats_the_look_up() {
         rig.assert_waits(BACKOFF);
         rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
         rig.answer(ApiKey::AddPartitionsToTxn, TRANSACTION_COORDINATOR, OK);
-        assert_eq!(read(&diary), [Told::Code(ApiKey::AddPartitionsToTxn, OK)]);
+        assert_eq!(
+            read(&calls),
+            [HandlerCall::Code(ApiKey::AddPartitionsToTxn, OK)]
+        );
     }
 }
 
@@ -603,64 +606,66 @@ impl Rig {
 /// abortable, a missing transaction coordinator is fatal.
 #[test]
 fn a_missing_coordinator_fails_only_the_requests_that_need_it() {
-    let diary = diary();
-    let mut rig = knowing_the_coordinator(&diary);
+    let calls = call_log();
+    let mut rig = knowing_the_coordinator(&calls);
     for request in [
         commit_offsets("group"),
         commit_offsets("group"),
         add_offsets(),
     ] {
-        rig.ask(request, &diary);
+        rig.ask(request, &calls);
     }
     rig.run();
     rig.find_with(vec![coordinator(-1, ErrorCode::GroupAuthorizationFailed)]);
     rig.answer(ApiKey::AddOffsetsToTxn, TRANSACTION_COORDINATOR, OK);
-    let told = read(&diary);
-    assert_eq!(told.len(), 3);
-    for told in &told[..2] {
+    let recorded = read(&calls);
+    assert_eq!(recorded.len(), 3);
+    for recorded in &recorded[..2] {
         assert!(
-            matches!(told, Told::Failed(ApiKey::TxnOffsetCommit, RequestFailure::NoCoordinator { code, message })
-                if *code == ErrorCode::GroupAuthorizationFailed && message.contains("\"group\"")),
-            "{told:?}"
+            matches!(recorded, HandlerCall::Failed(
+                ApiKey::TxnOffsetCommit,
+                RequestFailure::NoCoordinator { code, message },
+            ) if *code == ErrorCode::GroupAuthorizationFailed && message.contains("\"group\"")),
+            "{recorded:?}"
         );
     }
-    assert_eq!(told[2], Told::Code(ApiKey::AddOffsetsToTxn, OK));
+    assert_eq!(recorded[2], HandlerCall::Code(ApiKey::AddOffsetsToTxn, OK));
     rig.assert_batches_go_on("afterwards");
 }
 
 /// Java would send the offsets to the coordinator of the previous group.
 #[test]
 fn the_coordinator_of_another_group_is_looked_up() {
-    let diary = diary();
+    let calls = call_log();
     let mut rig = Setup::idempotent().start();
     for (group, node) in [("a", 7), ("b", 8), ("a", 7)] {
-        rig.ask(commit_offsets(group), &diary);
+        rig.ask(commit_offsets(group), &calls);
         rig.run();
         rig.find(GROUP, group, node);
         rig.answer(ApiKey::TxnOffsetCommit, node, OK);
     }
-    assert_eq!(read(&diary).len(), 3);
+    assert_eq!(read(&calls).len(), 3);
 }
 
 #[test]
 fn a_coordinator_that_is_too_old_or_refuses_the_client_is_reported_by_kind() {
-    let diary = diary();
-    let mut rig = knowing_the_coordinator(&diary);
+    let calls = call_log();
+    let mut rig = knowing_the_coordinator(&calls);
     rig.client().set_version(ApiKey::AddOffsetsToTxn, None);
-    rig.ask(add_offsets(), &diary);
+    rig.ask(add_offsets(), &calls);
     rig.run();
     rig.run();
     rig.client()
         .refuse_credentials(TRANSACTION_COORDINATOR, "no");
-    rig.ask(end(), &diary);
+    rig.ask(end(), &calls);
     rig.run();
-    let told = read(&diary);
+    let recorded = read(&calls);
     assert!(
-        matches!(&told[..], [
-            Told::Failed(ApiKey::AddOffsetsToTxn, RequestFailure::UnsupportedVersion(why)),
-            Told::Failed(ApiKey::EndTxn, RequestFailure::Unauthenticated(no)),
+        matches!(&recorded[..], [
+            HandlerCall::Failed(ApiKey::AddOffsetsToTxn, RequestFailure::UnsupportedVersion(why)),
+            HandlerCall::Failed(ApiKey::EndTxn, RequestFailure::Unauthenticated(no)),
         ] if why.contains("AddOffsetsToTxn") && &**no == "no"),
-        "{told:?}"
+        "{recorded:?}"
     );
     rig.assert_batches_go_on("afterwards");
 }
@@ -678,16 +683,16 @@ fn by_default_an_unsupported_version_or_refused_credentials_are_fatal() {
             ErrorCode::SaslAuthenticationFailed,
         ),
     ] {
-        let diary = diary();
-        let mut rig = knowing_the_coordinator(&diary);
+        let calls = call_log();
+        let mut rig = knowing_the_coordinator(&calls);
         // By default, a request that loses its connection is retried after a lookup of its coordinator.
-        let usual = Box::new(Usual(Asked::new(add_offsets(), &diary)));
+        let usual = Box::new(Usual(Asked::new(add_offsets(), &calls)));
         rig.transactions().push_request(usual);
         rig.run();
         rig.lose_transactional();
         rig.assert_waits(BACKOFF);
         rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
-        rig.ask(add_partitions(), &diary);
+        rig.ask(add_partitions(), &calls);
         rig.client()
             .set_unreachable(0, Instant::from_nanos(u64::MAX));
         let batch = rig.send(0, "v");
@@ -699,8 +704,8 @@ fn by_default_an_unsupported_version_or_refused_credentials_are_fatal() {
         };
         assert_eq!(is, code);
         assert_eq!(
-            read(&diary),
-            [Told::GivenUp(ApiKey::AddPartitionsToTxn, message)]
+            read(&calls),
+            [HandlerCall::GivenUp(ApiKey::AddPartitionsToTxn, message)]
         );
         assert!(error(&batch).kind() != &ProduceErrorKind::DeliveryTimeout);
         rig.run();
@@ -711,46 +716,46 @@ fn by_default_an_unsupported_version_or_refused_credentials_are_fatal() {
 /// A graceful close ends the open transaction; a forced close fails the waiting calls.
 #[test]
 fn a_close_waits_for_awaited_requests_unless_it_is_forced() {
-    let diary = diary();
-    let mut rig = knowing_the_coordinator(&diary);
-    rig.ask(add_offsets(), &diary);
-    assert!(!rig.sender.has_work(), "nobody waits for it");
+    let calls = call_log();
+    let mut rig = knowing_the_coordinator(&calls);
+    rig.ask(add_offsets(), &calls);
+    assert!(!rig.sender.has_work(), "no call waits for it");
     let awaited = Asked {
         is_awaited: true,
-        ..Asked::new(end(), &diary)
+        ..Asked::new(end(), &calls)
     };
     rig.transactions().push_request(Box::new(awaited));
     assert!(rig.sender.has_work());
     rig.run();
     rig.answer(ApiKey::AddOffsetsToTxn, TRANSACTION_COORDINATOR, OK);
     rig.assert_asked(ApiKey::EndTxn, Some(TRANSACTION_COORDINATOR));
-    rig.ask(commit_offsets("group"), &diary);
+    rig.ask(commit_offsets("group"), &calls);
     assert!(rig.sender.has_work(), "also while it is under way");
-    diary.lock().clear();
+    calls.lock().clear();
     rig.sender.abort_everything();
     assert!(!rig.sender.has_work());
-    let told = read(&diary);
+    let recorded = read(&calls);
     assert!(
         matches!(
-            &told[..],
+            &recorded[..],
             [
-                Told::GivenUp(ApiKey::EndTxn, _),
-                Told::GivenUp(ApiKey::TxnOffsetCommit, _)
+                HandlerCall::GivenUp(ApiKey::EndTxn, _),
+                HandlerCall::GivenUp(ApiKey::TxnOffsetCommit, _)
             ]
         ),
-        "{told:?}"
+        "{recorded:?}"
     );
 }
 
 #[test]
 fn a_look_up_without_a_reachable_node_waits_without_blocking_the_sender() {
-    let diary = diary();
+    let calls = call_log();
     let mut rig = Setup::idempotent().start();
     let until = rig.now() + BACKOFF;
     for node in [0, 1] {
         rig.client().set_unreachable(node, until);
     }
-    rig.ask(add_partitions(), &diary);
+    rig.ask(add_partitions(), &calls);
     rig.assert_waits(BACKOFF);
     rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
     rig.assert_asked(ApiKey::AddPartitionsToTxn, Some(TRANSACTION_COORDINATOR));
@@ -762,14 +767,14 @@ fn a_look_up_without_a_reachable_node_waits_without_blocking_the_sender() {
 fn in_any_order_of_faults_each_request_ends_once_and_soon_after_the_last_fault() {
     for seed in 0..300 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let diary = diary();
+        let calls = call_log();
         let mut rig = Setup::idempotent().start();
         let mut asked = 0;
         for step in 0..200 {
             let is_healed = step >= 100;
             if !is_healed && random.u8(..4) == 0 {
                 let kinds = [add_partitions, add_offsets, end, || commit_offsets("group")];
-                rig.ask(kinds[random.usize(..4)](), &diary);
+                rig.ask(kinds[random.usize(..4)](), &calls);
                 asked += 1;
             }
             let node = random.i32(0..4);
@@ -812,13 +817,13 @@ fn in_any_order_of_faults_each_request_ends_once_and_soon_after_the_last_fault()
                 rig.assert_batches_go_on("whatever happens to requests");
             }
         }
-        let told = read(&diary);
-        let ended = told.iter().filter(|told| match told {
-            Told::Code(_, code) => *code == OK,
-            Told::Failed(_, failure) => !matches!(failure, RequestFailure::Disconnected(_)),
-            Told::GivenUp(..) => unreachable!("the producer goes on"),
+        let recorded = read(&calls);
+        let ended = recorded.iter().filter(|recorded| match recorded {
+            HandlerCall::Code(_, code) => *code == OK,
+            HandlerCall::Failed(_, failure) => !matches!(failure, RequestFailure::Disconnected(_)),
+            HandlerCall::GivenUp(..) => unreachable!("the producer goes on"),
         });
-        assert_eq!(ended.count(), asked, "seed {seed}: {told:?}");
+        assert_eq!(ended.count(), asked, "seed {seed}: {recorded:?}");
         assert_eq!(rig.transactional(), None, "seed {seed}");
     }
 }

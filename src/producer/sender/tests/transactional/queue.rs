@@ -6,7 +6,7 @@ use crate::util::backoff::SHORTEST_BACKOFF;
 
 /// The way in which a test's handler differs from other handlers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
+enum Deviation {
     /// The request is retried after this time when it has failed.
     RetriesAfter(Duration),
     /// The handler panics when its request is answered.
@@ -18,9 +18,9 @@ enum Manner {
 }
 
 #[derive(Debug)]
-struct Mannered(Asked, Manner);
+struct DeviatingHandler(Asked, Deviation);
 
-impl RequestHandler for Mannered {
+impl RequestHandler for DeviatingHandler {
     fn destination(&self) -> Destination {
         self.0.destination()
     }
@@ -30,7 +30,7 @@ impl RequestHandler for Mannered {
     }
 
     fn is_needed(&self, manager: &TransactionManager) -> bool {
-        self.1 != Manner::NeedsAnId || manager.has_producer_id()
+        self.1 != Deviation::NeedsAnId || manager.has_producer_id()
     }
 
     fn handle_unneeded(&mut self, manager: &mut TransactionManager, _now: Instant) {
@@ -52,7 +52,7 @@ impl RequestHandler for Mannered {
         now: Instant,
     ) -> RequestVerdict {
         match self.1 {
-            Manner::PanicsWhenAnswered | Manner::PanicsAlways => panic!("a defect"),
+            Deviation::PanicsWhenAnswered | Deviation::PanicsAlways => panic!("a defect"),
             _ => self.0.handle_response(response, manager, now),
         }
     }
@@ -65,27 +65,27 @@ impl RequestHandler for Mannered {
     ) -> RequestVerdict {
         let verdict = self.0.handle_failure(failure, manager, now);
         match self.1 {
-            Manner::RetriesAfter(wait) => RequestVerdict::Retry { wait },
+            Deviation::RetriesAfter(wait) => RequestVerdict::Retry { wait },
             _ => verdict,
         }
     }
 
     fn give_up(&mut self, why: &Arc<str>, manager: &mut TransactionManager) {
         self.0.give_up(why, manager);
-        assert!(self.1 != Manner::PanicsAlways, "another defect");
+        assert!(self.1 != Deviation::PanicsAlways, "another defect");
     }
 }
 
 impl Rig {
-    fn ask_mannered(&mut self, request: Request, manner: Manner, diary: &Diary) {
-        let handler = Mannered(Asked::new(request, diary), manner);
+    fn ask_deviating(&mut self, request: Request, deviation: Deviation, calls: &CallLog) {
+        let handler = DeviatingHandler(Asked::new(request, calls), deviation);
         self.transactions().push_request(Box::new(handler));
     }
 
-    fn ask_awaited(&mut self, request: Request, diary: &Diary) {
+    fn ask_awaited(&mut self, request: Request, calls: &CallLog) {
         let awaited = Asked {
             is_awaited: true,
-            ..Asked::new(request, diary)
+            ..Asked::new(request, calls)
         };
         self.transactions().push_request(Box::new(awaited));
     }
@@ -100,48 +100,48 @@ impl Rig {
 /// When credentials are refused, all transactional requests fail for good (SE-3).
 #[test]
 fn a_request_without_a_coordinator_fails_if_every_broker_refuses_the_client() {
-    let diary = diary();
+    let calls = call_log();
     let mut rig = Setup::idempotent().start();
     rig.client().refuse_credentials(0, "no");
-    rig.ask(add_partitions(), &diary);
+    rig.ask(add_partitions(), &calls);
     rig.run();
-    assert_eq!(read(&diary), [], "the other broker may accept it");
+    assert_eq!(read(&calls), [], "the other broker may accept it");
     rig.lose_transactional();
     rig.client().refuse_credentials(1, "no");
     rig.advance(BACKOFF);
     rig.run();
     let why = "no".into();
-    let failed = Told::Failed(
+    let failed = HandlerCall::Failed(
         ApiKey::AddPartitionsToTxn,
         RequestFailure::Unauthenticated(why),
     );
-    assert_eq!(read(&diary), [failed]);
+    assert_eq!(read(&calls), [failed]);
 }
 
 /// After a fatal error, failures of batches have no further effect (TM-44).
 #[test]
 fn a_request_pushed_after_a_fatal_error_is_given_up_at_once_and_delays_no_close() {
-    let diary = diary();
-    let mut rig = knowing_the_coordinator(&diary);
+    let calls = call_log();
+    let mut rig = knowing_the_coordinator(&calls);
     let batch = rig.launch(0, "v");
     rig.respond(ErrorCode::ProducerFenced, -1);
     let _ = error(&batch);
     let fatal = rig.transactions().fatal_error().cloned();
-    rig.ask_awaited(end(), &diary);
+    rig.ask_awaited(end(), &calls);
     let why = fatal.expect("it is at its end").message;
-    assert_eq!(read(&diary), [Told::GivenUp(ApiKey::EndTxn, why)]);
+    assert_eq!(read(&calls), [HandlerCall::GivenUp(ApiKey::EndTxn, why)]);
     assert!(!rig.sender.has_work());
 }
 
 /// The batch fails without being sent, after the step has already checked the request queue (TM-11).
 #[test]
 fn a_request_that_waits_for_batches_is_sent_in_the_step_that_fails_the_last_batch() {
-    let diary = diary();
-    let mut rig = knowing_the_coordinator(&diary);
+    let calls = call_log();
+    let mut rig = knowing_the_coordinator(&calls);
     let pause = rig.now() + MS(100);
     rig.client().throttle(0, pause);
     let batch = rig.send(0, "v");
-    rig.ask(end(), &diary);
+    rig.ask(end(), &calls);
     rig.run();
     rig.run();
     assert!(!batch.is_done());
@@ -154,15 +154,15 @@ fn a_request_that_waits_for_batches_is_sent_in_the_step_that_fails_the_last_batc
 
 #[test]
 fn a_retry_after_a_wait_of_zero_waits_for_the_shortest_backoff() {
-    let diary = diary();
-    let mut rig = knowing_the_coordinator(&diary);
+    let calls = call_log();
+    let mut rig = knowing_the_coordinator(&calls);
     let long = rig.now() + Duration::from_secs(1000);
     rig.client().set_unreachable(TRANSACTION_COORDINATOR, long);
-    let eager = Manner::RetriesAfter(Duration::ZERO);
-    rig.ask_mannered(add_partitions(), eager, &diary);
-    for told in 1..4 {
+    let eager = Deviation::RetriesAfter(Duration::ZERO);
+    rig.ask_deviating(add_partitions(), eager, &calls);
+    for count in 1..4 {
         rig.run();
-        assert_eq!(read(&diary).len(), told);
+        assert_eq!(read(&calls).len(), count);
         assert_eq!(rig.sleeps(), SHORTEST_BACKOFF);
         rig.advance(SHORTEST_BACKOFF);
     }
@@ -171,17 +171,17 @@ fn a_retry_after_a_wait_of_zero_waits_for_the_shortest_backoff() {
 /// A refused producer id is requested again only when batches wait.
 #[test]
 fn a_request_that_waits_for_batches_to_arrive_does_not_block_others() {
-    let diary = diary();
+    let calls = call_log();
     let mut rig = Setup::idempotent().build();
     let refused = init_response(ErrorCode::ClusterAuthorizationFailed, -1, -1);
     rig.client().prepare_response(refused);
     rig.run();
     rig.run();
-    rig.ask_awaited(add_offsets(), &diary);
+    rig.ask_awaited(add_offsets(), &calls);
     rig.run();
     rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
     rig.answer(ApiKey::AddOffsetsToTxn, TRANSACTION_COORDINATOR, OK);
-    assert_eq!(read(&diary).len(), 1);
+    assert_eq!(read(&calls).len(), 1);
     let _batch = rig.send(0, "v");
     rig.advance(BACKOFF);
     rig.run();
@@ -191,11 +191,11 @@ fn a_request_that_waits_for_batches_to_arrive_does_not_block_others() {
 /// No call may wait for ever after a panic.
 #[test]
 fn all_requests_fail_when_the_handler_of_one_panics() {
-    for manner in [Manner::PanicsWhenAnswered, Manner::PanicsAlways] {
-        let diary = diary();
-        let mut rig = knowing_the_coordinator(&diary);
-        rig.ask_mannered(add_partitions(), manner, &diary);
-        rig.ask(add_offsets(), &diary);
+    for deviation in [Deviation::PanicsWhenAnswered, Deviation::PanicsAlways] {
+        let calls = call_log();
+        let mut rig = knowing_the_coordinator(&calls);
+        rig.ask_deviating(add_partitions(), deviation, &calls);
+        rig.ask(add_offsets(), &calls);
         rig.run();
         let at = rig.assert_asked(ApiKey::AddPartitionsToTxn, None);
         let now = rig.now();
@@ -203,13 +203,13 @@ fn all_requests_fail_when_the_handler_of_one_panics() {
         rig.client().finish(at, answer, now);
         let Rig { sender, .. } = rig;
         sender.run();
-        let told = read(&diary);
+        let recorded = read(&calls);
         assert!(
-            matches!(&told[..], [
-                Told::GivenUp(ApiKey::AddPartitionsToTxn, why),
-                Told::GivenUp(ApiKey::AddOffsetsToTxn, _),
+            matches!(&recorded[..], [
+                HandlerCall::GivenUp(ApiKey::AddPartitionsToTxn, why),
+                HandlerCall::GivenUp(ApiKey::AddOffsetsToTxn, _),
             ] if why.contains("a defect")),
-            "{told:?}"
+            "{recorded:?}"
         );
     }
 }
@@ -219,30 +219,30 @@ fn all_requests_fail_when_the_handler_of_one_panics() {
 /// Java: TransactionManagerTest#testCanBumpEpochDuringCoordinatorDisconnect
 #[test]
 fn the_coordinators_supported_versions_are_kept_while_it_stays_the_coordinator() {
-    let diary = diary();
-    let mut rig = knowing_the_coordinator(&diary);
+    let calls = call_log();
+    let mut rig = knowing_the_coordinator(&calls);
     assert!(rig.transactions().can_bump_epoch());
     let soon = rig.now() + MS(1);
     rig.client().set_unreachable(TRANSACTION_COORDINATOR, soon);
-    rig.ask_mannered(add_partitions(), Manner::RetriesAfter(BACKOFF), &diary);
+    rig.ask_deviating(add_partitions(), Deviation::RetriesAfter(BACKOFF), &calls);
     rig.run();
-    assert_eq!(read(&diary).len(), 1);
+    assert_eq!(read(&calls).len(), 1);
     assert!(rig.transactions().can_bump_epoch());
 }
 
 #[test]
 fn an_unneeded_request_is_not_sent_and_needs_no_coordinator() {
-    let diary = diary();
+    let calls = call_log();
     let mut rig = Setup::idempotent().build();
-    rig.ask_mannered(end(), Manner::NeedsAnId, &diary);
-    rig.ask_mannered(add_offsets(), Manner::NeedsAnId, &diary);
+    rig.ask_deviating(end(), Deviation::NeedsAnId, &calls);
+    rig.ask_deviating(add_offsets(), Deviation::NeedsAnId, &calls);
     let refused = init_response(ErrorCode::ClusterAuthorizationFailed, -1, -1);
     rig.client().prepare_response(refused);
     rig.run();
     rig.run();
-    let unneeded = |kind| Told::GivenUp(kind, "unneeded".into());
+    let unneeded = |kind| HandlerCall::GivenUp(kind, "unneeded".into());
     assert_eq!(
-        read(&diary),
+        read(&calls),
         [ApiKey::AddOffsetsToTxn, ApiKey::EndTxn].map(unneeded)
     );
     assert_eq!(rig.transactional(), None);
@@ -251,17 +251,17 @@ fn an_unneeded_request_is_not_sent_and_needs_no_coordinator() {
 
 #[test]
 fn some_queued_requests_can_be_given_up_without_the_others() {
-    let diary = diary();
-    let mut rig = knowing_the_coordinator(&diary);
+    let calls = call_log();
+    let mut rig = knowing_the_coordinator(&calls);
     for request in [add_partitions(), add_offsets(), end()] {
-        rig.ask(request, &diary);
+        rig.ask(request, &calls);
     }
     let aborted = "the transaction is aborted".into();
     let which = |it: &dyn RequestHandler| it.priority() == Priority::AddPartitionsOrOffsets;
     rig.transactions().give_up_waiting(&aborted, which);
-    let given_up = |kind| Told::GivenUp(kind, Arc::clone(&aborted));
+    let given_up = |kind| HandlerCall::GivenUp(kind, Arc::clone(&aborted));
     assert_eq!(
-        read(&diary),
+        read(&calls),
         [ApiKey::AddPartitionsToTxn, ApiKey::AddOffsetsToTxn].map(given_up)
     );
     rig.run();
@@ -314,7 +314,7 @@ impl RequestHandler for ForACall {
 
 #[test]
 fn a_request_of_an_application_thread_wakes_the_sender_and_always_ends() {
-    let diary = diary();
+    let calls = call_log();
     let mut rig = Setup {
         transactional_id: Some("tx".into()),
         ..Setup::idempotent()
@@ -330,7 +330,7 @@ fn a_request_of_an_application_thread_wakes_the_sender_and_always_ends() {
     let ask = || {
         let result = Arc::new(Latch::new());
         let handler = ForACall {
-            asked: Asked::new(add_offsets(), &diary),
+            asked: Asked::new(add_offsets(), &calls),
             result: Arc::clone(&result),
         };
         let taken = inbox.push(Box::new(handler), &waker);
@@ -343,7 +343,7 @@ fn a_request_of_an_application_thread_wakes_the_sender_and_always_ends() {
         assert_eq!(
             rig.sleeps(),
             Duration::ZERO,
-            "it is told that there is something"
+            "the sender is woken for the new request"
         );
         rig.answer(ApiKey::AddOffsetsToTxn, TRANSACTION_COORDINATOR, OK);
         result.sleep(SleepPermit::of(DELIVERY_TIMEOUT));
@@ -357,5 +357,5 @@ fn a_request_of_an_application_thread_wakes_the_sender_and_always_ends() {
     sender.run();
     assert!(matches!(result.get(), Some(Err(_))));
     let (is_taken, _) = ask();
-    assert!(!is_taken, "nobody would make it");
+    assert!(!is_taken, "no sender would send it");
 }

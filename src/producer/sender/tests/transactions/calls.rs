@@ -1,6 +1,6 @@
 //! The requests of each call, the states in which it is allowed, and the outcome of calls that time out.
 
-use super::super::calls::{face_of, strings};
+use super::super::calls::{producer_on, strings};
 use super::*;
 use crate::error::Misuse;
 use crate::producer::waiting::BlockingCall;
@@ -49,7 +49,10 @@ fn a_commit_sends_lingering_batches_and_waits_for_them() {
         setup.batch_size = 1000;
     })
     .initialized();
-    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.stepped
+        .producer
+        .begin_transaction()
+        .expect("it is ready");
     let record = tx.send(0, "v").expect("taken");
     let committed = tx.try_call(Operation::Commit, |tx| {
         tx.answer(ApiKey::AddPartitionsToTxn, OK);
@@ -62,7 +65,10 @@ fn a_commit_sends_lingering_batches_and_waits_for_them() {
     assert_eq!(committed, Some(Ok(())));
     assert_eq!(offset(&record), Some(0));
     // A batch of the next transaction lingers again.
-    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.stepped
+        .producer
+        .begin_transaction()
+        .expect("it is ready");
     tx.put(0, "next");
     tx.answer(ApiKey::AddPartitionsToTxn, OK);
     tx.rig().run();
@@ -87,7 +93,10 @@ fn a_record_is_accepted_only_while_a_transaction_is_open() {
     assert_eq!(refused(&tx).kind(), TransactionErrorKind::WrongState);
     tx = tx.initialized();
     assert_eq!(refused(&tx).kind(), TransactionErrorKind::WrongState);
-    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.stepped
+        .producer
+        .begin_transaction()
+        .expect("it is ready");
     tx.put(0, "v");
     let committed = tx.try_call(Operation::Commit, |tx| {
         assert_eq!(refused(tx).kind(), TransactionErrorKind::WrongState);
@@ -161,7 +170,10 @@ fn partitions_used_together_are_added_in_one_request_and_later_ones_in_the_next(
     };
     assert_eq!(added(tx.kinds()), 1, "it is added");
     assert_eq!(tx.run_call(Operation::Commit), Ok(()));
-    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.stepped
+        .producer
+        .begin_transaction()
+        .expect("it is ready");
     tx.put(0, "next");
     tx.settle();
     assert_eq!(added(tx.kinds()), 2, "to the next transaction, too");
@@ -181,9 +193,12 @@ fn a_call_repeated_after_a_timeout_resumes_the_first_one() {
         (Operation::Commit, ApiKey::EndTxn),
     ] {
         let timed_out = {
-            let mut call = tx.hand.producer.transaction_call(operation.clone(), None);
+            let mut call = tx
+                .stepped
+                .producer
+                .transaction_call(operation.clone(), None);
             assert!(step(&mut call).is_none());
-            tx.hand.rig.clock.advance(MAX_BLOCK);
+            tx.stepped.rig.clock.advance(MAX_BLOCK);
             step(&mut call).expect("its time is up")
         };
         let timed_out = timed_out.expect_err("its time is up");
@@ -193,18 +208,26 @@ fn a_call_repeated_after_a_timeout_resumes_the_first_one() {
         );
         assert_eq!(timed_out.may_be_committed(), operation == Operation::Commit);
         let other = tx
-            .hand
+            .stepped
             .producer
             .begin_transaction()
             .expect_err("another call");
         assert_eq!(other.kind(), TransactionErrorKind::WrongState, "{other}");
         tx.settle();
-        let again = step(&mut tx.hand.producer.transaction_call(operation.clone(), None));
+        let again = step(
+            &mut tx
+                .stepped
+                .producer
+                .transaction_call(operation.clone(), None),
+        );
         assert_eq!(again, Some(Ok(())), "{operation:?}");
         let asked = tx.kinds().into_iter().filter(|it| *it == kind).count();
         assert_eq!(asked, 1, "{kind}");
         if operation == Operation::Init {
-            tx.hand.producer.begin_transaction().expect("it is ready");
+            tx.stepped
+                .producer
+                .begin_transaction()
+                .expect("it is ready");
             tx.put(0, "v");
         }
     }
@@ -250,7 +273,7 @@ fn a_call_in_a_wrong_state_is_refused_and_changes_nothing() {
             assert!(error.to_string().contains(&before.to_string()), "{error}");
             assert_eq!(tx.state(), before);
         }
-        let begun = tx.hand.producer.begin_transaction();
+        let begun = tx.stepped.producer.begin_transaction();
         assert_eq!(begun.is_ok(), before == TransactionManagerState::Ready);
     }
 }
@@ -259,7 +282,7 @@ fn a_call_in_a_wrong_state_is_refused_and_changes_nothing() {
 #[test]
 fn offsets_of_no_partition_need_no_request_and_invalid_offsets_are_refused() {
     let tx = Tx::begun();
-    let producer = &tx.hand.producer;
+    let producer = &tx.stepped.producer;
     let name = || TopicPartition::new("input", 0);
     assert_eq!(producer.send_offsets_to_transaction([], "group"), Ok(()));
     let odd = [
@@ -280,8 +303,8 @@ fn offsets_of_no_partition_need_no_request_and_invalid_offsets_are_refused() {
 
 #[test]
 fn begin_transaction_without_a_transactional_id_fails_with_an_error_that_names_the_key() {
-    let hand = Hand::of(Setup::idempotent().start());
-    let error = hand.producer.begin_transaction().expect_err("no id");
+    let stepped = ProducerRig::of(Setup::idempotent().start());
+    let error = stepped.producer.begin_transaction().expect_err("no id");
     assert_eq!(error.kind(), TransactionErrorKind::WrongState);
     assert!(error.to_string().contains("transactional.id"), "{error}");
 }
@@ -292,8 +315,8 @@ fn a_producer_that_is_closed_aborts_the_transaction_that_is_open() {
     let mut tx = Tx::begun();
     tx.put(0, "v");
     tx.settle();
-    tx.hand.rig.client().forget_sent();
-    tx.hand.rig.shared.control.close();
+    tx.stepped.rig.client().forget_sent();
+    tx.stepped.rig.shared.control.close();
     while tx.rig().sender.goes_on() {
         if let Some((_, _, at)) = tx.asked() {
             tx.answer_at(at, OK);
@@ -318,7 +341,7 @@ fn a_partition_of_the_previous_transaction_waits_until_it_is_added_to_the_next()
         assert_eq!(tx.produces(), [0; 0]);
         tx.settle();
         assert_eq!(tx.run_call(Operation::Commit), Ok(()));
-        assert_eq!(tx.hand.producer.begin_transaction(), Ok(()));
+        assert_eq!(tx.stepped.producer.begin_transaction(), Ok(()));
     }
 }
 
@@ -332,14 +355,14 @@ fn a_repeated_commit_of_a_closing_producer_returns_the_outcome_of_the_first() {
         let no_time = Some(Duration::ZERO);
         step(
             &mut tx
-                .hand
+                .stepped
                 .producer
                 .transaction_call(Operation::Commit, no_time),
         )
         .expect("at once")
     };
     let first = commit(&tx).expect_err("there is no time");
-    tx.hand.rig.shared.control.close();
+    tx.stepped.rig.shared.control.close();
     let again = commit(&tx).expect_err("there is no time");
     for error in [first, again] {
         assert_eq!(error.kind(), TransactionErrorKind::TimedOut);
@@ -352,7 +375,7 @@ fn a_repeated_commit_of_a_closing_producer_returns_the_outcome_of_the_first() {
         tx.rig().run();
     }
     assert_eq!(commit(&tx), Ok(()));
-    let error = commit(&tx).expect_err("it was told");
+    let error = commit(&tx).expect_err("it has ended");
     assert_eq!(error.kind(), TransactionErrorKind::Closed);
 }
 
@@ -369,15 +392,15 @@ fn a_call_that_waits_for_the_end_of_a_transaction_fails_when_the_producer_is_clo
         }
         let error = tx.try_call(Operation::Commit, |tx| {
             tx.until_asked(asked);
-            tx.hand.rig.sender.abort_everything();
-            tx.hand.rig.shared.control.close();
+            tx.stepped.rig.sender.abort_everything();
+            tx.stepped.rig.shared.control.close();
         });
-        let told = error.expect("told").expect_err("it is closed");
+        let waiting = error.expect("it has ended").expect_err("it is closed");
         let later = [Operation::Commit, Operation::Abort].map(|it| tx.refused(it));
-        let begin = tx.hand.producer.begin_transaction();
+        let begin = tx.stepped.producer.begin_transaction();
         // No EndTxn is sent while the transaction waits for its first partition to be added.
         let may_be_committed = asked == ApiKey::EndTxn;
-        for error in [told, begin.expect_err("it is closed")]
+        for error in [waiting, begin.expect_err("it is closed")]
             .iter()
             .chain(&later)
         {
@@ -400,11 +423,11 @@ fn every_error_reports_the_doubt_while_a_commit_is_in_doubt() {
     tx.settle();
     let no_time = Some(Duration::ZERO);
     let mut call = tx
-        .hand
+        .stepped
         .producer
         .transaction_call(Operation::Commit, no_time);
     let commit = step(&mut call).expect("at once");
-    let producer = &tx.hand.producer;
+    let producer = &tx.stepped.producer;
     let bad = (TopicPartition::new("input", 0), (-1).into());
     let mut errors = vec![
         commit.expect_err("there is no time"),
@@ -431,8 +454,8 @@ fn every_error_reports_the_doubt_while_a_commit_is_in_doubt() {
     assert!(unaware.may_be_committed(), "{unaware}");
     assert_eq!(tx.run_call(Operation::Commit), Ok(()));
     // After a call has returned the result, a later call is not about this transaction.
-    let told = tx.refused(Operation::Abort);
-    assert!(!told.may_be_committed(), "{told}");
+    let aware = tx.refused(Operation::Abort);
+    assert!(!aware.may_be_committed(), "{aware}");
 }
 
 /// The abort has not ended, so the transaction may still be committed.
@@ -447,10 +470,13 @@ fn an_abort_that_times_out_after_a_commit_in_doubt_reports_the_doubt() {
     });
     outcome.expect("it has ended").expect_err("refused");
     let no_time = Some(Duration::ZERO);
-    let mut call = tx.hand.producer.transaction_call(Operation::Abort, no_time);
+    let mut call = tx
+        .stepped
+        .producer
+        .transaction_call(Operation::Abort, no_time);
     let timed_out = step(&mut call).expect("at once").expect_err("no time");
     let begin = tx
-        .hand
+        .stepped
         .producer
         .begin_transaction()
         .expect_err("it is open");
@@ -469,8 +495,8 @@ fn an_abort_that_times_out_after_a_commit_in_doubt_reports_the_doubt() {
 #[test]
 fn offsets_that_are_sent_while_others_are_in_flight_are_committed_after_them() {
     let mut tx = Tx::begun();
-    let (another, _running) = face_of(&tx.hand.rig, strings());
-    let mut first = tx.hand.producer.transaction_call(offsets(1), None);
+    let (another, _running) = producer_on(&tx.stepped.rig, strings());
+    let mut first = tx.stepped.producer.transaction_call(offsets(1), None);
     let mut second = another.transaction_call(offsets(2), None);
     assert!(step(&mut first).is_none());
     assert!(step(&mut second).is_none());

@@ -88,7 +88,7 @@ fn an_abort_waits_for_a_batch_being_packed_even_if_the_coordinator_has_no_partit
         setup.batch_size = 500;
     })
     .initialized();
-    assert_eq!(tx.hand.producer.begin_transaction(), Ok(()));
+    assert_eq!(tx.stepped.producer.begin_transaction(), Ok(()));
     let first = tx.send(0, "first").expect("taken");
     let accumulator = Arc::clone(&tx.rig().shared.accumulator);
     let (is_packing, packs) = mpsc::channel();
@@ -260,7 +260,7 @@ fn a_commit_that_was_called_before_the_producer_is_closed_is_executed() {
     let mut tx = Tx::begun();
     let record = tx.send(0, "v").expect("taken");
     let committed = tx.try_call(Operation::Commit, |tx| {
-        tx.hand.rig.shared.control.close();
+        tx.stepped.rig.shared.control.close();
         while tx.rig().sender.goes_on() {
             if let Some((_, _, at)) = tx.asked() {
                 tx.answer_at(at, OK);
@@ -298,7 +298,7 @@ fn an_abort_without_a_coordinator_request_ends_after_the_callbacks_of_its_record
     let ended = tx.try_call(Operation::Abort, |tx| {
         assert!(!record.is_done());
         tx.rig().run();
-        assert!(record.is_done(), "told in the step that gives it up");
+        assert!(record.is_done(), "completed in the step that gives it up");
     });
     assert_eq!(ended, Some(Ok(())), "and the call with it");
 }

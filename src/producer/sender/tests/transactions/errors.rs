@@ -109,11 +109,11 @@ fn each_error_of_each_request_is_retriable_abortable_fencing_or_fatal() {
                 assert!(is, "{kind} {code}: {error}");
                 let in_doubt = kind == ApiKey::EndTxn && code == Code::UnknownServerError;
                 assert_eq!(error.may_be_committed(), in_doubt, "{kind} {code}: {error}");
-                let told = match means {
+                let reported = match means {
                     Fenced => Code::ProducerFenced,
                     _ => code,
                 };
-                assert_eq!(error.code(), Some(told), "{kind} {code}: {error}");
+                assert_eq!(error.code(), Some(reported), "{kind} {code}: {error}");
             }
             if means == Abortable {
                 assert_eq!(tx.run_call(Operation::Abort), Ok(()), "{kind} {code}");
@@ -196,21 +196,21 @@ fn a_record_that_failed_keeps_the_transaction_from_being_committed_until_it_is_a
     let commit = tx.refused(Operation::Commit);
     assert!(commit.is_abortable() && commit.code() == Some(ErrorCode::InvalidRecord));
     let begin = tx
-        .hand
+        .stepped
         .producer
         .begin_transaction()
         .expect_err("it has failed");
     assert!(begin.is_abortable());
     assert!(matches!(tx.send(1, "v"), Err(SendError::Transaction(e)) if e.is_abortable()));
     assert_eq!(tx.run_call(Operation::Abort), Ok(()));
-    tx.hand.producer.begin_transaction().expect("it goes on");
+    tx.stepped.producer.begin_transaction().expect("it goes on");
 }
 
 #[test]
 fn a_record_that_was_not_accepted_keeps_the_transaction_from_being_committed() {
     let tx = Tx::begun();
     let huge = "v".repeat(2 << 20);
-    let refused = tx.send(0, &huge).expect("the future tells");
+    let refused = tx.send(0, &huge).expect("the future has the error");
     let kind = error(&refused).kind().clone();
     assert!(matches!(kind, ProduceErrorKind::RecordTooLarge { .. }));
     let commit = tx.refused(Operation::Commit);
@@ -230,7 +230,7 @@ fn a_record_that_send_or_try_send_refuses_keeps_the_transaction_from_being_commi
     for record in refused {
         for tries in [false, true] {
             let mut tx = Tx::begun();
-            let producer = &tx.hand.producer;
+            let producer = &tx.stepped.producer;
             if tries {
                 let error = producer.try_send(record.clone()).expect_err("refused");
                 assert!(!error.reason().would_block(), "{error}");
@@ -252,14 +252,17 @@ fn a_record_that_try_send_returns_for_a_retry_does_not_affect_the_transaction() 
         setup.memory = 100;
     })
     .initialized();
-    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.stepped
+        .producer
+        .begin_transaction()
+        .expect("it is ready");
     tx.put(0, "v");
     let later = [
         ProducerRecord::new("new", "v"),
         ProducerRecord::new(TOPIC, "v").with_partition(1),
     ];
     for record in later {
-        let error = tx.hand.producer.try_send(record).expect_err("not now");
+        let error = tx.stepped.producer.try_send(record).expect_err("not now");
         assert!(error.reason().would_block(), "{error}");
     }
     assert_eq!(tx.run_call(Operation::Commit), Ok(()));
@@ -269,7 +272,7 @@ fn a_record_that_try_send_returns_for_a_retry_does_not_affect_the_transaction() 
 /// the error.
 #[test]
 fn a_record_that_is_refused_inside_a_callback_keeps_the_transaction_from_being_committed() {
-    for (misuse, spoils) in [
+    for (misuse, is_abortable) in [
         (Misuse::InsideCallback, true),
         (Misuse::NestedTooDeep, true),
         // The transaction belongs to the parent process.
@@ -277,7 +280,7 @@ fn a_record_that_is_refused_inside_a_callback_keeps_the_transaction_from_being_c
     ] {
         let mut tx = Tx::begun();
         let record = ProducerRecord::new("new", "v");
-        let mut send = tx.hand.producer.send_call(&record, Headers::new(), None);
+        let mut send = tx.stepped.producer.send_call(&record, Headers::new(), None);
         assert!(step(&mut send).is_none());
         let refused = send.refuse(misuse);
         assert!(matches!(refused, Err(SendError::Misuse(is)) if is == misuse));
@@ -285,7 +288,7 @@ fn a_record_that_is_refused_inside_a_callback_keeps_the_transaction_from_being_c
         let commit = tx.run_call(Operation::Commit);
         assert_eq!(
             commit.is_err_and(|it| it.is_abortable()),
-            spoils,
+            is_abortable,
             "{misuse}"
         );
     }
@@ -345,7 +348,7 @@ fn a_producer_fenced_by_a_coordinator_fails_in_every_call_and_with_every_queued_
                 let error = tx.refused(operation);
                 assert!(error.is_fenced(), "{kind}: {error}");
             }
-            let begun = tx.hand.producer.begin_transaction();
+            let begun = tx.stepped.producer.begin_transaction();
             assert!(begun.is_err_and(|error| error.is_fenced()), "{kind}");
             let sent = tx.send(0, "late");
             let is_fenced = matches!(sent, Err(SendError::Transaction(e)) if e.is_fenced());
@@ -391,7 +394,7 @@ fn a_commit_without_a_response_that_is_refused_on_its_retry_may_have_been_execut
     let error = outcome.expect("it has ended").expect_err("refused");
     assert!(error.is_fenced() && error.may_be_committed(), "{error}");
     // Every later call reports that the outcome is unknown.
-    let begin = tx.hand.producer.begin_transaction().expect_err("fenced");
+    let begin = tx.stepped.producer.begin_transaction().expect_err("fenced");
     let later = [Operation::Commit, Operation::Abort, offsets(1)].map(|it| tx.refused(it));
     for error in later.iter().chain([&begin]) {
         assert!(error.is_fenced() && error.may_be_committed(), "{error}");
@@ -412,14 +415,14 @@ fn a_commit_without_a_response_that_must_be_aborted_may_have_been_executed() {
     let error = outcome.expect("it has ended").expect_err("refused");
     assert!(error.is_abortable() && error.may_be_committed(), "{error}");
     let begin = tx
-        .hand
+        .stepped
         .producer
         .begin_transaction()
         .expect_err("it is open");
     assert!(begin.is_abortable() && begin.may_be_committed(), "{begin}");
     // A coordinator that executes the abort has not committed the transaction.
     assert_eq!(tx.run_call(Operation::Abort), Ok(()));
-    tx.hand.producer.begin_transaction().expect("it goes on");
+    tx.stepped.producer.begin_transaction().expect("it goes on");
     let huge = "v".repeat(2 << 20);
     drop(tx.send(0, &huge));
     let commit = tx.refused(Operation::Commit);
@@ -538,7 +541,12 @@ fn a_transaction_that_fails_while_its_first_partition_is_added_is_ended_at_the_c
     tx.put(0, "v");
     let at = tx.until_asked(ApiKey::AddPartitionsToTxn);
     let huge = "v".repeat(2 << 20);
-    assert!(tx.send(0, &huge).expect("the future tells").get().is_err());
+    assert!(
+        tx.send(0, &huge)
+            .expect("the future has the error")
+            .get()
+            .is_err()
+    );
     tx.rig().run();
     assert_eq!(tx.state(), TransactionManagerState::AbortableError);
     tx.answer_at(at, OK);
@@ -567,7 +575,12 @@ fn a_transaction_that_a_coordinator_may_have_begun_is_ended_there() {
             };
             tx.answer(kind, code);
             let huge = "v".repeat(2 << 20);
-            assert!(tx.send(0, &huge).expect("the future tells").get().is_err());
+            assert!(
+                tx.send(0, &huge)
+                    .expect("the future has the error")
+                    .get()
+                    .is_err()
+            );
             assert_eq!(tx.run_call(Operation::Abort), Ok(()), "{kind} {code}");
             let is_ended = tx.kinds().contains(&ApiKey::EndTxn);
             assert_eq!(is_ended, may_be_begun, "{kind} {code}");
@@ -613,8 +626,8 @@ fn the_first_wait_for_the_end_of_the_previous_transaction_is_shorter_than_the_ot
 
 /// Installs a cluster snapshot in which topic "new" has two partitions, just before a call reads the topic's state.
 fn answer_in_the_last_moment(tx: &Tx) {
-    let metadata = Arc::clone(&tx.hand.rig.shared.metadata);
-    let now = tx.hand.rig.now();
+    let metadata = Arc::clone(&tx.stepped.rig.shared.metadata);
+    let now = tx.stepped.rig.now();
     let topics = || vec![topic(TOPIC, &[0, 1]), topic("new", &[0, 1])];
     crate::producer::topic_lookup::held_up::once(move || show_to(&metadata, now, topics()));
 }
@@ -626,11 +639,11 @@ fn a_partition_that_appears_while_try_send_gives_up_is_not_reported_missing() {
         let tx = Tx::begun();
         let record = ProducerRecord::new("new", "v").with_partition(partition);
         answer_in_the_last_moment(&tx);
-        let refused = tx.hand.producer.try_send(record.clone());
+        let refused = tx.stepped.producer.try_send(record.clone());
         let error = refused.expect_err("it was not known");
         assert_eq!(error.reason().would_block(), exists, "{error}");
         if exists {
-            drop(tx.hand.producer.try_send(record).expect("it is known"));
+            drop(tx.stepped.producer.try_send(record).expect("it is known"));
             assert_eq!(tx.state(), TransactionManagerState::InTransaction);
         }
     }
@@ -641,10 +654,10 @@ fn a_partition_that_appears_while_try_send_gives_up_is_not_reported_missing() {
 fn a_record_is_accepted_if_its_partition_appears_while_send_times_out() {
     let tx = Tx::begun();
     let record = ProducerRecord::new("new", "v").with_partition(1);
-    let mut send = tx.hand.producer.send_call(&record, Headers::new(), None);
+    let mut send = tx.stepped.producer.send_call(&record, Headers::new(), None);
     assert!(step(&mut send).is_none());
     answer_in_the_last_moment(&tx);
-    tx.hand.rig.clock.advance(MAX_BLOCK);
+    tx.stepped.rig.clock.advance(MAX_BLOCK);
     let future = step(&mut send).expect("it ends").expect("it is taken");
     drop(send);
     assert!(!future.is_done(), "it is in a batch");

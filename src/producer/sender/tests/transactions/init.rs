@@ -109,7 +109,7 @@ fn a_call_that_waits_for_a_coordinator_fails_when_the_producer_is_closed_by_forc
             tx.until_asked(kind);
             tx.rig().sender.abort_everything();
         });
-        let error = outcome.expect("told").expect_err("it is closed");
+        let error = outcome.expect("it has ended").expect_err("it is closed");
         assert_eq!(
             error.kind(),
             TransactionErrorKind::Closed,

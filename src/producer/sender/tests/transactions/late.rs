@@ -1,12 +1,15 @@
 //! Records whose `send` is delayed until the transaction that they were sent in has ended.
 
-use super::super::calls::{face_of, strings};
+use super::super::calls::{producer_on, strings};
 use super::*;
 
 /// Ends the open transaction, and begins the next.
 fn go_on_to_next(tx: &mut Tx, ends_by: Operation) {
     assert_eq!(tx.run_call(ends_by), Ok(()));
-    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.stepped
+        .producer
+        .begin_transaction()
+        .expect("it is ready");
     tx.rig().client().forget_sent();
 }
 
@@ -29,7 +32,7 @@ const ENDS: [Operation; 2] = [Operation::Commit, Operation::Abort];
 fn a_record_that_waits_for_its_topic_until_the_next_transaction_is_refused() {
     for ends_by in ENDS {
         let mut tx = Tx::begun();
-        let (producer, _running) = face_of(&tx.hand.rig, strings());
+        let (producer, _running) = producer_on(&tx.stepped.rig, strings());
         let record = ProducerRecord::new("new", "v").with_partition(0);
         let mut send = producer.send_call(&record, Headers::new(), None);
         assert!(step(&mut send).is_none());
@@ -49,8 +52,11 @@ fn a_record_that_waits_for_memory_until_the_next_transaction_is_refused_and_retu
             setup.memory = 100;
         })
         .initialized();
-        let (producer, _running) = face_of(&tx.hand.rig, strings());
-        tx.hand.producer.begin_transaction().expect("it is ready");
+        let (producer, _running) = producer_on(&tx.stepped.rig, strings());
+        tx.stepped
+            .producer
+            .begin_transaction()
+            .expect("it is ready");
         tx.put(0, "v");
         let record = ProducerRecord::new(TOPIC, "late").with_partition(1);
         let mut send = producer.send_call(&record, Headers::new(), None);
@@ -63,7 +69,7 @@ fn a_record_that_waits_for_memory_until_the_next_transaction_is_refused_and_retu
         let sent = step(&mut send);
         is_refused(&mut tx, sent);
         drop(send);
-        assert_eq!(tx.hand.rig.pool.available_bytes(), 100);
+        assert_eq!(tx.stepped.rig.pool.available_bytes(), 100);
     }
 }
 
@@ -72,7 +78,7 @@ fn a_record_that_waits_for_memory_until_the_next_transaction_is_refused_and_retu
 fn a_record_that_fails_during_the_next_transaction_does_not_affect_it() {
     for ends_by in ENDS {
         let mut tx = Tx::begun();
-        let (producer, _running) = face_of(&tx.hand.rig, strings());
+        let (producer, _running) = producer_on(&tx.stepped.rig, strings());
         let record = ProducerRecord::new("new", "v").with_partition(0);
         let mut send = producer.send_call(&record, Headers::new(), None);
         assert!(step(&mut send).is_none());

@@ -10,7 +10,7 @@ mod offsets;
 mod partitions;
 mod sequences;
 
-use super::calls::{Hand, MAX_BLOCK, step};
+use super::calls::{MAX_BLOCK, ProducerRig, step};
 use super::*;
 use crate::error::{SendError, TransactionError, TransactionErrorKind};
 use crate::producer::record::ProducerRecord;
@@ -28,7 +28,7 @@ const OK: ErrorCode = ErrorCode::NoError;
 
 /// A transactional producer whose coordinators return the responses that a test sets, and success otherwise.
 struct Tx {
-    hand: Hand,
+    stepped: ProducerRig,
     epoch: i16,
 }
 
@@ -45,7 +45,7 @@ impl Tx {
         };
         change(&mut setup);
         Self {
-            hand: Hand::of(setup.build()),
+            stepped: ProducerRig::of(setup.build()),
             epoch: 0,
         }
     }
@@ -58,31 +58,34 @@ impl Tx {
     fn initialized(mut self) -> Self {
         assert_eq!(self.run_call(Operation::Init), Ok(()));
         assert_eq!(self.state(), TransactionManagerState::Ready);
-        self.hand.rig.client().forget_sent();
+        self.stepped.rig.client().forget_sent();
         self
     }
 
     /// A producer with an open transaction.
     fn begun() -> Self {
         let tx = Self::ready();
-        assert_eq!(tx.hand.producer.begin_transaction(), Ok(()));
+        assert_eq!(tx.stepped.producer.begin_transaction(), Ok(()));
         tx
     }
 
     fn state(&self) -> TransactionManagerState {
-        let transactions = self.hand.rig.sender.transactions.as_ref();
+        let transactions = self.stepped.rig.sender.transactions.as_ref();
         let transactions = transactions.expect("it is idempotent").transactions();
         transactions.expect("it is transactional").state()
     }
 
     fn rig(&mut self) -> &mut Rig {
-        &mut self.hand.rig
+        &mut self.stepped.rig
     }
 
     /// Sends a record as an application does.
     fn send(&self, partition: i32, value: &str) -> Result<FutureRecordMetadata, SendError> {
         let record = ProducerRecord::new(TOPIC, value).with_partition(partition);
-        let mut call = self.hand.producer.send_call(&record, Headers::new(), None);
+        let mut call = self
+            .stepped
+            .producer
+            .send_call(&record, Headers::new(), None);
         step(&mut call).expect("it has nothing to wait for")
     }
 
@@ -233,18 +236,23 @@ impl Tx {
         operation: Operation,
         meanwhile: impl FnOnce(&mut Self),
     ) -> Option<Result<(), TransactionError>> {
-        let first = step(&mut self.hand.producer.transaction_call(operation.clone(), None));
+        let first = step(
+            &mut self
+                .stepped
+                .producer
+                .transaction_call(operation.clone(), None),
+        );
         if first.is_some() {
             return first;
         }
         meanwhile(self);
         // A repeated call resumes the first one.
-        step(&mut self.hand.producer.transaction_call(operation, None))
+        step(&mut self.stepped.producer.transaction_call(operation, None))
     }
 
     /// The error of a call that is refused at once.
     fn refused(&self, operation: Operation) -> TransactionError {
-        let outcome = step(&mut self.hand.producer.transaction_call(operation, None));
+        let outcome = step(&mut self.stepped.producer.transaction_call(operation, None));
         outcome.expect("at once").expect_err("it is refused")
     }
 

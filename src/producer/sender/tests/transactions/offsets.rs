@@ -1,6 +1,6 @@
 //! Offsets that are committed in a transaction.
 
-use super::super::calls::{face_of, strings};
+use super::super::calls::{producer_on, strings};
 use super::*;
 
 /// Offsets of two partitions.
@@ -54,8 +54,13 @@ fn offsets_are_sent_with_their_group_metadata_and_only_refused_ones_are_retried(
             let sent = tx.try_call(operation.clone(), |tx| {
                 tx.answer_each(ApiKey::TxnOffsetCommit, &[OK, code]);
                 assert_eq!(committed(tx), (group.clone(), vec![0, 1]));
-                let told = step(&mut tx.hand.producer.transaction_call(operation.clone(), None));
-                assert_eq!(told, None, "{code}: one was not taken");
+                let outcome = step(
+                    &mut tx
+                        .stepped
+                        .producer
+                        .transaction_call(operation.clone(), None),
+                );
+                assert_eq!(outcome, None, "{code}: one was not taken");
                 let at = tx.until_asked(ApiKey::TxnOffsetCommit);
                 assert_eq!(committed(tx), (group.clone(), vec![1]), "{code}");
                 tx.answer_at(at, OK);
@@ -163,7 +168,7 @@ fn an_abort_fails_when_offsets_in_flight_get_a_fatal_error() {
 #[test]
 fn a_commit_gives_up_offsets_of_an_unknown_partition_that_another_thread_waits_for() {
     let mut tx = Tx::begun();
-    let (waiting, _running) = face_of(&tx.hand.rig, strings());
+    let (waiting, _running) = producer_on(&tx.stepped.rig, strings());
     let mut sent = waiting.transaction_call(offsets(1), None);
     assert!(step(&mut sent).is_none());
     tx.answer(ApiKey::TxnOffsetCommit, ErrorCode::UnknownTopicOrPartition);
@@ -171,29 +176,29 @@ fn a_commit_gives_up_offsets_of_an_unknown_partition_that_another_thread_waits_f
     let committed = tx.try_call(Operation::Commit, |tx| {
         tx.answer(ApiKey::TxnOffsetCommit, ErrorCode::UnknownTopicOrPartition);
     });
-    let told = [
+    let outcomes = [
         committed.expect("it does not wait"),
-        step(&mut sent).expect("it is told"),
+        step(&mut sent).expect("it has ended"),
     ];
-    for outcome in told {
+    for outcome in outcomes {
         let error = outcome.expect_err("they are not committed");
         assert!(error.is_abortable() && !error.may_be_committed(), "{error}");
         assert!(error.to_string().contains("input-0"), "{error}");
     }
     assert_eq!(tx.run_call(Operation::Abort), Ok(()));
-    tx.hand.producer.begin_transaction().expect("it goes on");
+    tx.stepped.producer.begin_transaction().expect("it goes on");
 }
 
 /// The waiting call also ends when the transaction is aborted.
 #[test]
 fn an_abort_gives_up_offsets_that_another_thread_waits_for() {
     let mut tx = Tx::begun();
-    let (waiting, _running) = face_of(&tx.hand.rig, strings());
+    let (waiting, _running) = producer_on(&tx.stepped.rig, strings());
     let mut sent = waiting.transaction_call(offsets(1), None);
     assert!(step(&mut sent).is_none());
     tx.answer(ApiKey::TxnOffsetCommit, ErrorCode::UnknownTopicOrPartition);
     assert_eq!(tx.run_call(Operation::Abort), Ok(()));
-    let error = step(&mut sent).expect("it is told").expect_err("aborted");
+    let error = step(&mut sent).expect("it has ended").expect_err("aborted");
     assert!(error.is_abortable(), "{error}");
 }
 
@@ -219,7 +224,7 @@ fn offsets_too_large_for_the_coordinator_fail_the_transaction_and_not_the_produc
         );
         assert!(!text.contains("  "), "{text}");
         assert_eq!(tx.run_call(Operation::Abort), Ok(()));
-        tx.hand.producer.begin_transaction().expect("it goes on");
+        tx.stepped.producer.begin_transaction().expect("it goes on");
     }
 }
 
@@ -241,6 +246,6 @@ fn offsets_that_cannot_be_encoded_fail_the_transaction_and_not_the_producer() {
             "{text}"
         );
         assert_eq!(tx.run_call(Operation::Abort), Ok(()));
-        tx.hand.producer.begin_transaction().expect("it goes on");
+        tx.stepped.producer.begin_transaction().expect("it goes on");
     }
 }

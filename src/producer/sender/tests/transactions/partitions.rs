@@ -138,7 +138,7 @@ fn a_transaction_with_a_refused_partition_is_aborted_and_the_next_one_succeeds()
         assert!(!kinds.contains(&ApiKey::Produce), "{kinds:?}");
         assert_eq!(kinds.contains(&ApiKey::EndTxn), is_begun, "{kinds:?}");
         tx.rig().client().throttle(0, now);
-        tx.hand.producer.begin_transaction().expect("it goes on");
+        tx.stepped.producer.begin_transaction().expect("it goes on");
         let next = tx.send(0, "next").expect("taken");
         tx.settle();
         assert_eq!(offset(&next), Some(0));
@@ -181,7 +181,7 @@ fn a_coordinator_that_is_lost_while_a_transaction_fails_is_looked_up_when_it_is_
     tx.answer_at(at, ErrorCode::NotCoordinator);
     assert_eq!(tx.state(), TransactionManagerState::AbortableError);
     assert_eq!(tx.run_call(Operation::Abort), Ok(()));
-    tx.hand.producer.begin_transaction().expect("it goes on");
+    tx.stepped.producer.begin_transaction().expect("it goes on");
     let next = tx.send(0, "next").expect("taken");
     tx.settle();
     assert_eq!(offset(&next), Some(0));

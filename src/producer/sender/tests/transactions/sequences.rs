@@ -26,7 +26,10 @@ fn commit(tx: &mut Tx) {
 fn sequence_numbers_continue_from_one_transaction_to_the_next() {
     let mut tx = Tx::ready();
     for sequence in 0..3 {
-        tx.hand.producer.begin_transaction().expect("it is ready");
+        tx.stepped
+            .producer
+            .begin_transaction()
+            .expect("it is ready");
         tx.put(0, "v");
         tx.settle();
         assert_eq!(newest(&mut tx), (0, sequence));
@@ -71,7 +74,7 @@ fn after_a_sequence_gap_the_coordinator_bumps_the_epoch_when_the_transaction_is_
             [ApiKey::EndTxn, ApiKey::InitProducerId],
             "{code}"
         );
-        tx.hand.producer.begin_transaction().expect("it goes on");
+        tx.stepped.producer.begin_transaction().expect("it goes on");
         tx.put(0, "v");
         tx.settle();
         assert_eq!(newest(&mut tx), (1, 0), "{code}");
@@ -85,7 +88,10 @@ fn after_a_sequence_gap_the_coordinator_bumps_the_epoch_when_the_transaction_is_
 #[test]
 fn without_epoch_bumps_sequence_numbers_of_refused_batches_are_reused() {
     let mut tx = old_brokers();
-    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.stepped
+        .producer
+        .begin_transaction()
+        .expect("it is ready");
     tx.put(0, "v");
     tx.settle();
     assert_eq!(newest(&mut tx), (0, 0));
@@ -94,7 +100,7 @@ fn without_epoch_bumps_sequence_numbers_of_refused_batches_are_reused() {
     assert_eq!(newest(&mut tx), (0, 1));
     tx.respond(ErrorCode::InvalidRecord, -1);
     assert_eq!(tx.run_call(Operation::Abort), Ok(()));
-    tx.hand.producer.begin_transaction().expect("it goes on");
+    tx.stepped.producer.begin_transaction().expect("it goes on");
     tx.put(0, "next");
     tx.settle();
     assert_eq!(newest(&mut tx), (0, 1));
@@ -109,7 +115,10 @@ fn without_epoch_bumps_sequence_numbers_of_refused_batches_are_reused() {
 fn without_epoch_bumps_a_batch_that_may_be_written_is_fatal() {
     for bumps in [true, false] {
         let mut tx = if bumps { Tx::ready() } else { old_brokers() };
-        tx.hand.producer.begin_transaction().expect("it is ready");
+        tx.stepped
+            .producer
+            .begin_transaction()
+            .expect("it is ready");
         let lost = tx.send(0, "v").expect("taken");
         tx.answer(ApiKey::AddPartitionsToTxn, OK);
         tx.rig().advance(DELIVERY_TIMEOUT);
@@ -120,7 +129,7 @@ fn without_epoch_bumps_a_batch_that_may_be_written_is_fatal() {
         assert_eq!(aborted.is_ok(), bumps, "{aborted:?}");
         assert_eq!(tx.state() == TransactionManagerState::FatalError, !bumps);
         if bumps {
-            tx.hand.producer.begin_transaction().expect("it goes on");
+            tx.stepped.producer.begin_transaction().expect("it goes on");
             tx.put(0, "next");
             tx.settle();
             assert_eq!(newest(&mut tx), (1, 0));
@@ -139,7 +148,10 @@ fn without_epoch_bumps_a_retried_batch_that_expires_is_fatal_if_it_may_be_writte
         (ErrorCode::NotLeaderOrFollower, true),
     ] {
         let mut tx = old_brokers();
-        tx.hand.producer.begin_transaction().expect("it is ready");
+        tx.stepped
+            .producer
+            .begin_transaction()
+            .expect("it is ready");
         let record = tx.send(0, "v").expect("taken");
         tx.answer(ApiKey::AddPartitionsToTxn, OK);
         tx.respond(code, -1);
@@ -165,7 +177,7 @@ fn without_epoch_bumps_a_retried_batch_that_expires_is_fatal_if_it_may_be_writte
         );
         if !may_be_written {
             tx.rig().client().set_unreachable(0, now);
-            tx.hand.producer.begin_transaction().expect("it goes on");
+            tx.stepped.producer.begin_transaction().expect("it goes on");
             tx.put(0, "next");
             tx.settle();
             assert_eq!(newest(&mut tx), (0, 0), "the number is given again");
@@ -178,7 +190,10 @@ fn without_epoch_bumps_a_retried_batch_that_expires_is_fatal_if_it_may_be_writte
 #[test]
 fn without_epoch_bumps_sequences_restart_at_zero_if_the_producer_state_was_lost() {
     let mut tx = old_brokers();
-    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.stepped
+        .producer
+        .begin_transaction()
+        .expect("it is ready");
     for partition in [1, 0, 0] {
         tx.put(partition, "v");
         tx.settle();
@@ -190,7 +205,7 @@ fn without_epoch_bumps_sequences_restart_at_zero_if_the_producer_state_was_lost(
     assert!(error(&refused).code() == Some(ErrorCode::UnknownProducerId));
     assert_eq!(tx.state(), TransactionManagerState::AbortableError);
     assert_eq!(tx.run_call(Operation::Abort), Ok(()));
-    tx.hand.producer.begin_transaction().expect("it goes on");
+    tx.stepped.producer.begin_transaction().expect("it goes on");
     for (partition, sequence) in [(0, 0), (1, 1)] {
         tx.put(partition, "next");
         tx.settle();
@@ -240,12 +255,12 @@ fn batches_that_wait_for_their_retry_are_retried_in_a_failed_transaction_and_the
         assert_eq!(
             tx.state(),
             TransactionManagerState::AbortableError,
-            "nobody has aborted it"
+            "no call has aborted it"
         );
         assert_eq!(offset(&retried), Some(0), "{code}");
         assert_eq!(tx.run_call(Operation::Abort), Ok(()));
         assert!(tx.kinds().contains(&ApiKey::EndTxn));
-        tx.hand.producer.begin_transaction().expect("it goes on");
+        tx.stepped.producer.begin_transaction().expect("it goes on");
         tx.put(0, "next");
         tx.settle();
         assert_eq!(newest(&mut tx), (0, 1), "no number is missing");
@@ -257,7 +272,10 @@ fn batches_that_wait_for_their_retry_are_retried_in_a_failed_transaction_and_the
 #[test]
 fn a_batch_that_is_too_large_is_split_in_a_transaction_too() {
     let mut tx = Tx::of(|setup| setup.batch_size = 1000).initialized();
-    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.stepped
+        .producer
+        .begin_transaction()
+        .expect("it is ready");
     let records = ["first", "second"].map(|value| tx.send(0, value).expect("taken"));
     tx.answer(ApiKey::AddPartitionsToTxn, OK);
     assert_eq!(tx.rig().last_sent().records, 2, "it is one batch");
@@ -286,7 +304,10 @@ fn acknowledged_at_1000(bumps: bool) -> Tx {
             .set_version(ApiKey::InitProducerId, Some(1));
     }
     let mut tx = tx.initialized();
-    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.stepped
+        .producer
+        .begin_transaction()
+        .expect("it is ready");
     tx.put(0, "a");
     tx.answer(ApiKey::AddPartitionsToTxn, OK);
     tx.respond(OK, 1000);
@@ -381,7 +402,7 @@ fn a_batch_that_waits_for_its_new_number_is_aborted_and_the_next_one_starts_at_0
         tx.respond_from(ErrorCode::UnknownProducerId, -1, 1010);
         assert_eq!(tx.run_call(Operation::Abort), Ok(()));
         assert!(!error(&given_up).may_be_written());
-        tx.hand.producer.begin_transaction().expect("it goes on");
+        tx.stepped.producer.begin_transaction().expect("it goes on");
         tx.put(0, "d");
         tx.settle();
         let (_, sequence) = newest(&mut tx);

@@ -12,7 +12,7 @@ use crate::util::log::LogContext;
 pub(crate) type Work = Box<dyn FnOnce() + Send>;
 
 /// Runs work on a helper thread. If it returns an error, the work was dropped and not run.
-pub(crate) type RunElsewhere = Arc<dyn Fn(Work) -> io::Result<()> + Send + Sync>;
+pub(crate) type RunInBackground = Arc<dyn Fn(Work) -> io::Result<()> + Send + Sync>;
 
 /// Fills a buffer with random bytes of the operating system, or with deterministic bytes in tests.
 pub(crate) type RandomBytes = Arc<dyn Fn(&mut [u8]) -> io::Result<()> + Send + Sync>;
@@ -40,8 +40,8 @@ impl Wake {
 
 /// All dependencies together.
 #[derive(Clone)]
-pub(crate) struct Outside {
-    pub(crate) run: RunElsewhere,
+pub(crate) struct SaslDependencies {
+    pub(crate) run: RunInBackground,
     pub(crate) wake: Arc<Wake>,
     #[cfg_attr(not(feature = "sasl-scram"), allow(dead_code, reason = "for nonces"))]
     pub(crate) random: RandomBytes,

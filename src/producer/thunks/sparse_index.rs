@@ -22,27 +22,27 @@ impl SparseIndex {
     }
 
     /// The record indexes, in the order of the list. Infinite: the caller knows the list's length.
-    pub(super) fn iter(&self) -> PlaceIter<'_> {
-        PlaceIter::new(&self.0)
+    pub(super) fn iter(&self) -> SparseIndexIter<'_> {
+        SparseIndexIter::new(&self.0)
     }
 
-    /// Splits the index of a list of `len` entries at record `place`. Keeps the entries from there on, renumbered to
-    /// start at zero; returns the number and the index of the entries before it.
-    pub(super) fn take_front(&mut self, len: usize, place: u32) -> (usize, Self) {
+    /// Splits the index of a list of `len` entries at the record of index `record`. Keeps the entries from there on,
+    /// renumbered to start at zero; returns the number and the index of the entries before it.
+    pub(super) fn take_front(&mut self, len: usize, record: u32) -> (usize, Self) {
         // The index is expanded and built anew, which is slow. Only the split of a batch does this, and splits are
         // rare.
         let all: Vec<u32> = self.iter().take(len).collect();
-        let count = all.partition_point(|at| *at < place);
+        let count = all.partition_point(|at| *at < record);
         let front = Self::of(all[..count].iter().copied());
-        *self = Self::of(all[count..].iter().map(|at| at - place));
+        *self = Self::of(all[count..].iter().map(|at| at - record));
         (count, front)
     }
 
-    fn of(places: impl Iterator<Item = u32>) -> Self {
+    fn of(records: impl Iterator<Item = u32>) -> Self {
         let (mut list, mut next) = (Self::default(), 0);
-        for (position, place) in places.enumerate() {
-            list.leave_out(position, place - next);
-            next = place + 1;
+        for (position, record) in records.enumerate() {
+            list.leave_out(position, record - next);
+            next = record + 1;
         }
         list
     }
@@ -50,24 +50,24 @@ impl SparseIndex {
 
 /// The iterator of [`SparseIndex::iter`]. Infinite.
 #[derive(Default)]
-pub(super) struct PlaceIter<'a> {
+pub(super) struct SparseIndexIter<'a> {
     gaps: &'a [Gap],
     position: usize,
-    place: u32,
+    record: u32,
 }
 
-impl<'a> PlaceIter<'a> {
+impl<'a> SparseIndexIter<'a> {
     fn new(gaps: &'a [Gap]) -> Self {
-        let (position, place) = (0, 0);
+        let (position, record) = (0, 0);
         Self {
             gaps,
             position,
-            place,
+            record,
         }
     }
 }
 
-impl Iterator for PlaceIter<'_> {
+impl Iterator for SparseIndexIter<'_> {
     type Item = u32;
 
     #[inline]
@@ -75,15 +75,15 @@ impl Iterator for PlaceIter<'_> {
         match self.gaps {
             // There is at most one gap before each position.
             [gap, rest @ ..] if gap.position == self.position => {
-                self.place += gap.count;
+                self.record += gap.count;
                 self.gaps = rest;
             }
             _ => {}
         }
-        let place = self.place;
+        let record = self.record;
         self.position += 1;
-        self.place += 1;
-        Some(place)
+        self.record += 1;
+        Some(record)
     }
 }
 
@@ -107,13 +107,13 @@ mod tests {
                     next - 1
                 })
                 .collect();
-            let mut places = SparseIndex::of(noted.iter().copied());
-            let listed: Vec<u32> = places.iter().take(noted.len()).collect();
+            let mut index = SparseIndex::of(noted.iter().copied());
+            let listed: Vec<u32> = index.iter().take(noted.len()).collect();
             prop_assert_eq!(&listed, &noted);
-            let (count, front) = places.take_front(noted.len(), cut);
-            let (before, after): (Vec<u32>, Vec<u32>) = noted.iter().partition(|place| **place < cut);
+            let (count, front) = index.take_front(noted.len(), cut);
+            let (before, after): (Vec<u32>, Vec<u32>) = noted.iter().partition(|record| **record < cut);
             prop_assert_eq!(front.iter().take(count).collect::<Vec<_>>(), before);
-            let rest = places.iter().take(noted.len() - count).map(|place| place + cut);
+            let rest = index.iter().take(noted.len() - count).map(|record| record + cut);
             prop_assert_eq!(rest.collect::<Vec<_>>(), after);
         }
     }
