@@ -10,7 +10,8 @@ use crate::scenario::Scenario;
 /// - A call that timed out has to be repeated, and other calls are refused until its result is known. A call that
 ///   commits offsets is an exception: after its time-out the offsets stay queued, and other offsets, a commit or an
 ///   abort may follow.
-/// - A failed transaction can only be aborted.
+/// - A failed transaction can only be aborted. A repeated call that commits offsets may still return the success of
+///   the call that timed out before the transaction failed.
 /// - After a fatal error every call fails with a fatal error.
 /// - A call that the state does not allow is refused and changes nothing; a call that the state allows is not refused.
 /// - A record is accepted only while a transaction is open.
@@ -29,6 +30,8 @@ struct Known {
     since: u64,
     /// Number of transactional calls in progress.
     calls: u32,
+    /// Offsets of the current transaction whose calls timed out, and whose result a repeated call returns.
+    timed_out_offsets: Vec<Call>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +54,7 @@ impl CallsInState {
             state: State::New,
             since: 0,
             calls: 0,
+            timed_out_offsets: Vec::new(),
         });
         Self {
             producers: producers.collect(),
@@ -74,6 +78,17 @@ impl CallsInState {
             return None;
         }
         let before = known.state.clone();
+        match (call, returned.kind()) {
+            (Call::SendOffsets { .. }, Some("TimedOut")) => {
+                known.timed_out_offsets.push(call.clone());
+            }
+            // The offsets may have been committed before the transaction failed.
+            (Call::SendOffsets { .. }, None) if known.timed_out_offsets.contains(call) => {
+                return None;
+            }
+            (Call::BeginTransaction, None) => known.timed_out_offsets.clear(),
+            _ => {}
+        }
         let next = known.state.after(call, returned.kind(), is_closing);
         match next {
             Ok(next) => {
@@ -239,6 +254,11 @@ mod tests {
         story.begins_transaction();
         story.commits(None);
         story.begins_transaction();
+        story.sends_offset("g", 3, "t", 0, Some("TimedOut"));
+        story.sends_offset("g", 4, "t", 0, Some("Abortable"));
+        story.sends_offset("g", 3, "t", 0, None);
+        story.aborts(None);
+        story.begins_transaction();
         story.commits(Some("Fenced"));
         story.aborts(Some("Fenced"));
         story.transactional_call(Call::BeginTransaction, Some("Fatal"));
@@ -284,6 +304,20 @@ mod tests {
             }
             assert_eq!(story.found().len(), 1, "{:?}", calls.len());
         }
+    }
+
+    #[test]
+    fn new_offsets_that_a_failed_transaction_accepts_are_caught() {
+        let mut story = story();
+        story.transactional_call(init(), None);
+        story.begins_transaction();
+        story.sends_offset("g", 1, "t", 0, Some("TimedOut"));
+        story.aborts(None);
+        story.begins_transaction();
+        story.commits(Some("Abortable"));
+        assert_eq!(story.found(), [""; 0]);
+        story.sends_offset("g", 1, "t", 0, None);
+        assert_eq!(story.found().len(), 1);
     }
 
     #[test]

@@ -809,6 +809,10 @@ async fn send_final_records(
     };
     let is_transactional = stage.application(index, |it| it.is_transactional);
     if is_transactional && !last.begins().await {
+        // Requests of a producer that failed may still be waiting for their responses.
+        if !last_flush(stage, parking, &producer).await {
+            stage.is_at_rest.set(false);
+        }
         return;
     }
     last_flush(stage, parking, &producer).await;
