@@ -73,9 +73,9 @@ defects! {
     OldEpochAcknowledges;
     /// An epoch bump does not take effect for the first partition that needs it.
     EpochBumpForgetsPartition;
-    /// The pieces of a split batch that may be in the log count as certainly not written.
+    /// If a batch that may be in the log is split, its pieces count as certainly not written.
     PieceForgetsFate;
-    /// A batch that the broker has already (`DUPLICATE_SEQUENCE_NUMBER`) completes with an error.
+    /// A batch that the broker already has (`DUPLICATE_SEQUENCE_NUMBER`) completes with an error.
     DuplicateFails;
 
     // ---- transactions
@@ -83,7 +83,7 @@ defects! {
     PartitionsNotAdded;
     /// EndTxn is sent before the batches of the transaction are complete.
     CommitOvertakesBatches;
-    /// A transaction that the coordinator does not know of ends while a thread compresses a batch of it.
+    /// A transaction that has not begun at the coordinator ends while a thread still compresses one of its batches.
     UntoldEndOvertakesPacking;
     /// EndTxn commits a transaction that is to be aborted.
     AbortCommits;
@@ -107,31 +107,31 @@ defects! {
     AbortSendsOn;
     /// A commit whose response was lost is reported as certainly failed.
     LostCommitCalledAborted;
-    /// A commit that a coordinator may have written when it lost its log is reported as certainly failed.
+    /// A commit is reported as certainly failed although the coordinator may have written it before returning an error.
     DisputedCommitCalledAborted;
     /// The response to AddPartitionsToTxn also marks partitions as added that the request did not contain.
     PartitionsAddedUnasked;
     /// Offsets count as committed although the group coordinator rejected all of them.
     RefusedOffsetsTaken;
-    /// A transaction that failed while its first partition was being added counts as unknown to the coordinator.
+    /// A transaction that fails while its first partition is being added counts as not begun at the coordinator.
     LateAddForgotten;
-    /// A transaction whose coordinator lost its log while it added a partition counts as unknown to the coordinator.
+    /// A transaction counts as not begun at the coordinator although a failed AddPartitionsToTxn may have begun it.
     DisputedAddForgotten;
-    /// An abort that the coordinator rejected because the transaction is to be aborted is not reported.
+    /// An abort that the coordinator rejects with an abortable error does not fail the producer.
     RefusedAbortForgotten;
 
     // ---- results of records
-    /// An error that brokers also give after the append is reported as certainly not written.
+    /// A batch that fails with an error that brokers may return after the append is reported as certainly not written.
     DisputedCalledNotWritten;
     /// A batch that expires in flight is reported as certainly not written.
     ExpiredCalledNotWritten;
-    /// A request of which no byte was written counts as sent when this side closes the connection.
+    /// When the client closes a connection, a request of which no byte was written counts as sent.
     UntouchedCalledHandedOver;
     /// The late response for an expired batch completes another batch that is in flight.
     LateResponseCompletesNewer;
     /// Responses that have been received are dropped when a write fails.
     AnswersDroppedAtEnd;
-    /// A record in a later piece of a split batch gets the offset of its place in the whole batch.
+    /// The offset of a record in a later piece of a split batch is computed from its index in the whole batch.
     PieceForgetsPlace;
 
     // ---- drain order and in-flight limits
@@ -147,7 +147,7 @@ defects! {
     RefusalAsksForNoMetadata;
     /// All nodes share one drain index.
     DrainIndexShared;
-    /// A partition that is held back ends the drain of its node.
+    /// A partition whose next batch may not be sent yet ends the drain of its node.
     GatedPartitionEndsTurn;
     /// One request more than max.in.flight.requests.per.connection is in flight.
     WindowOneTooWide;
@@ -157,7 +157,7 @@ defects! {
     ExpiredBatchRetried;
     /// Queued batches do not expire while there is no producer id.
     ExpirySkippedWithoutId;
-    /// A batch that expired while others were compressed is sent all the same.
+    /// A batch that expires while the sender compresses other batches is sent all the same.
     OverdueSentAfterPacking;
     /// The poll timeout ignores when the next batch is due (linger.ms).
     LingerNotWaitedFor;
@@ -165,7 +165,7 @@ defects! {
     ExpiryNotWaitedFor;
     /// The poll timeout is zero while a node that has batches is not ready: a busy loop.
     SpinsWhileNotReady;
-    /// A blocking call counts its timeout from its last step.
+    /// The timeout of a blocking call does not count the time of its earlier waits.
     BlockedTimeForgotten;
     /// The connection setup has no timeout.
     SetupNeverTimesOut;
@@ -183,11 +183,13 @@ defects! {
     MemoryRefundedTwice;
     /// The memory of a batch larger than batch.size is never returned to the pool.
     MemoryNeverRefunded;
-    /// A batch's memory is returned to the pool when it is sealed, not when its last reader is done.
+    /// A batch's memory is returned to the pool when the batch is sealed, and not when its last reader is done.
     MemoryBackWhileSocketReads;
-    /// A record for old brokers is accepted although its staged form is larger than the pool.
+    /// A record for old brokers is accepted although it is larger than the pool in the newest format, in which it is
+    /// buffered.
     StagedSizeUnchecked;
-    /// The memory that the pieces of a split batch take beyond the pool is not subtracted later.
+    /// The pieces of a split batch may need more memory than is free: the difference is not subtracted from memory that
+    /// is returned later.
     AdoptedMemoryNotOwed;
     /// An acknowledged batch stays in the set of incomplete batches.
     BatchNeverForgotten;
@@ -203,7 +205,7 @@ defects! {
     FullBatchWakesNobody;
     /// Memory that is returned to the pool wakes no waiter.
     MemoryWaiterNotWoken;
-    /// A waiter that leaves the buffer pool's queue does not wake the next one.
+    /// A waiter that leaves the buffer pool's queue does not wake the next waiter.
     NextInLineNotWoken;
     /// A metadata update wakes no waiter.
     MetadataWaiterNotWoken;
@@ -237,21 +239,21 @@ defects! {
     FailedReportEndsTelling;
     /// The removal of metrics is not reported to reporters.
     RemovedMetricsNotTold;
-    /// Reporters are closed before the metrics that exist only while the producer is open are removed.
+    /// Close closes the reporters before it removes the last metrics, so the removal is not reported.
     ReportersClosedTooEarly;
     /// Only the records of a request's last batch count as sent.
     LastBatchCountsAsRequest;
-    /// A record that fails after its batch was sent again counts as no error.
+    /// A record that fails after a retry of its batch is not counted as an error.
     RetriedFailureIsNoError;
 
     // ---- flush and close
-    /// A flush does not wait for the pieces of a batch that was split before it.
+    /// A flush does not wait for the pieces of a batch that was split before the flush began.
     SplitNotFlushed;
-    /// A flush does not wait for the pieces of a batch that is split meanwhile.
+    /// A flush does not wait for the pieces of a batch that is split during the flush.
     SplitEndsFlush;
     /// The batches of a flush that timed out linger again.
     FlushGivesBackToLinger;
-    /// A step that completes the last batch while the producer closes still polls with a timeout.
+    /// While the producer closes, a step that completes the last batch still polls with a timeout.
     CloseSleepsAfterLastBatch;
     /// Close does not wait for batches in flight.
     CloseForgetsUnderWay;
@@ -259,7 +261,7 @@ defects! {
     SecondCloseReturnsEarly;
 
     // ---- metadata
-    /// An invalid topic name is not rejected before it goes into the metadata request with all other topics.
+    /// An invalid topic name is not rejected: the metadata request for all topics contains it.
     BadTopicNameAskedFor;
     /// A topic that is added while a metadata request is in flight is not in the next request.
     NewTopicForgotten;
@@ -271,15 +273,15 @@ defects! {
     PartialAnswerForgetsOthers;
     /// A thread keeps using its cached topic after the topic has changed.
     RecentTopicOutlivesChange;
-    /// A connection with a request in flight counts as idle until the response comes.
+    /// Sending a request does not restart the idle timeout of its connection.
     SendingIsIdling;
     /// An uncompressed batch is not split when it is too large.
     PlainSetNotDivided;
     /// The leader epochs of a recreated topic are compared with those of the old topic.
     RecreatedTopicKeepsEpochs;
-    /// Leader epochs that went back permanently are ignored for ever.
+    /// A leader epoch that is lower than the cached one is ignored for ever, even if every response has it.
     OlderEpochNeverBelieved;
-    /// A broker that fails authentication counts as an attempt to fetch metadata: the next broker has to wait.
+    /// An authentication failure starts the back-off of metadata requests: the next broker is not tried before its end.
     RefusingBrokerStarvesMetadata;
     /// A metadata request whose connection was lost counts as in flight for ever.
     LostMetadataRequestAwaited;
@@ -293,7 +295,8 @@ defects! {
     EndOfInputForgotten;
     /// A channel with unfinished work is not processed again before its next event.
     RestOfWorkForgotten;
-    /// The rest of a request that is answered early is not sent: the next frame starts in the middle of it.
+    /// If a response comes before its request is written to the end, the next frame follows in the middle of the
+    /// request.
     FramesSplicedByEarlyAnswer;
     /// A host name is not resolved again after its DNS lookup failed.
     FailedLookUpAwaited;
@@ -323,7 +326,7 @@ defects! {
     TokenWakesNobody;
 
     // Blind: planted by an author without knowledge of the tests.
-    /// The next topic of a Produce response is matched by partition number alone.
+    /// In a Produce response, the next expected partition is recognized by its number alone, whatever its topic.
     BlindAnswerByNumber;
     /// A partition with a batch in flight is unmuted when its leader changes.
     BlindUnmutedByNewLeader;
@@ -333,22 +336,23 @@ defects! {
     BlindTicketKeepsGathered;
     /// The last acknowledged sequence number is kept across an epoch bump.
     BlindAcknowledgedOutlivesEpoch;
-    /// A metadata response for some new topics also counts as the response for topics that were added meanwhile.
+    /// A metadata response for new topics also counts as the response for topics that were added after the request.
     BlindPartialAnswersAll;
-    /// If no byte of the newest request of a lost connection was written, all earlier ones count as unwritten too.
+    /// If a connection is lost before any byte of its newest request was written, its earlier requests count as
+    /// unwritten, too.
     BlindAllUntouched;
     /// A node's failures are reset when it is connected, not when it is ready.
     BlindConnectedIsFine;
     /// A connection whose write fails is closed without reading the bytes that have arrived.
     BlindClosingReadsNothing;
-    /// A wait for memory has the whole of `max.block.ms`, although the call has waited for metadata before.
+    /// A wait for memory may last for the whole of `max.block.ms`, although the call has already waited for metadata.
     BlindEachWaitItsTime;
 
     // Races between threads: caught by the loom models of `producer/models`.
 
     /// A sender that is awake is not notified.
     WakesOnlySleepers;
-    /// The end of the last sleep counts as the end of the next.
+    /// The deadline of the last poll stays in effect while the sender is awake, so a wake-up may be skipped.
     KeepsOldSleep;
     /// A latch is set without its lock while a thread is about to wait on it.
     LatchSetUnlocked;
@@ -362,7 +366,7 @@ defects! {
     PoolCloseTellsOne;
     /// A batch's waiters are released without the lock while a thread is about to wait.
     ReleasesUnlocked;
-    /// The release of a batch is a relaxed store: a thread that sees it need not see the result.
+    /// The release of a batch is a relaxed store: a thread that sees the release may not see the result.
     ReleasesRelaxed;
     /// A waker is registered without checking again whether the batch is complete.
     RegistersBlindly;
@@ -378,9 +382,9 @@ defects! {
     CloseForgetsQueues;
     /// A new batch enters the set of incomplete batches only after the append has returned.
     IncompleteLate;
-    /// A compressed batch stops being counted before it is signalled to the sender.
+    /// A batch stops counting as being compressed before its partition is in the inbox.
     PackedBeforeSignalled;
-    /// The last batch to be compressed does not wake a sender that is shutting down.
+    /// The sender is woken while the last batch still counts as being compressed, and not again afterwards.
     PackedTellsNobody;
     /// A flush wakes the sender before the flush is counted.
     FlushCountsLate;

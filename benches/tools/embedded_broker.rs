@@ -17,8 +17,9 @@ use rustls::CipherSuite;
 use rustls::crypto::CryptoProvider;
 
 const HELP: &str = "\
-Runs the embedded broker until standard input ends. A line `hang N` there makes broker N take requests and
-answer none, `wake` makes all answer again; each is answered with a line.
+Runs the embedded broker until standard input ends. The input line `hang N` makes broker N accept requests
+without responding to them, and `wake` makes all brokers respond again. After each input line the program
+prints a line with the result.
 
   --topic NAME:PARTITIONS   a topic; may be given more than once
   --nodes N                 how many brokers (default: 1)

@@ -19,8 +19,8 @@ impl MetricsContext {
     /// The name of the label with the kind of the client.
     pub const NAMESPACE: &'static str = "_namespace";
 
-    /// A context with this namespace and these labels; a label `_namespace` replaces the namespace. Tests of a reporter
-    /// can use it, too.
+    /// Creates a context with this namespace and these labels. A label `_namespace` replaces the namespace. A test of a
+    /// reporter can pass it such a context.
     pub fn new<K, V>(namespace: &str, labels: impl IntoIterator<Item = (K, V)>) -> Self
     where
         K: Into<String>,

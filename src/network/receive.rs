@@ -144,7 +144,8 @@ mod tests {
         frames
     }
 
-    /// SL-19: a frame is four bytes of size and that many bytes; a negative size is an error, zero is not.
+    /// SL-19: a frame is four bytes of size and that many bytes, which may arrive in several parts. A size of zero is
+    /// valid.
     #[test]
     fn frames_are_found_wherever_the_bytes_are_split() {
         let bodies: [&[u8]; 3] = [b"hello", b"", b"world!"];

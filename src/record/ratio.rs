@@ -93,8 +93,8 @@ mod tests {
         }
     }
 
-    /// RA-29: a batch that is too large is split into pieces of at most batch.size, the estimate of its compression
-    /// ratio is raised, and the pieces go to the front of the queue, in order.
+    /// RA-29: when a batch that is too large is split, the estimate of its compression ratio is raised to 1, or to the
+    /// batch's own ratio if that is higher.
     #[test]
     fn after_a_batch_that_was_too_large_the_estimate_is_no_compression() {
         let ratio = CompressionRatio::new();

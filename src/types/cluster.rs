@@ -290,9 +290,8 @@ pub trait ClusterResourceListener: Send + Sync {
 mod tests {
     use super::*;
 
-    /// MD-24: a cluster snapshot never changes. A partition whose leader is not among the nodes has no
-    /// leader; it is a partition of its topic, but not an available one.
-    /// MD-25: in Java a topic's partitions are in the order of a hash map, on which round robin and draining depend.
+    /// MD-24: a partition without a leader is a partition of its topic, but not an available one. MD-25: in Java a
+    /// topic's partitions are in the order of a hash map.
     #[test]
     fn partitions_are_listed_by_number_and_those_without_leader_are_not_available() {
         let node = Node::new(1, "a", 9092);

@@ -1,5 +1,6 @@
 //! Log macros: those of the `log` crate, with panics of the logger caught. A logger is user code that runs on the
-//! library's threads. If it panics, for example because of a `println!` to a closed pipe, only the line must be lost.
+//! library's threads. If it panics, for example because of a `println!` to a closed pipe, nothing but the line may be
+//! lost.
 //!
 //! Recursion guard: a line that the logger itself causes, by sending its lines through a producer, is not written.
 //!

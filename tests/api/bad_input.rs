@@ -51,10 +51,7 @@ fn malformed_addresses_are_refused_when_the_producer_is_built() {
     }
 }
 
-/// The constructor builds in a fixed order: configuration, names for logs, reporters, partitioner, key serializer,
-/// value serializer, interceptors, cluster listeners, buffers, metadata, network client, thread; only then are unused
-/// keys logged (KP-1). Bootstrap servers are nodes with the ids -1, -2 and so on; the first metadata update is a full
-/// one (MD-23).
+/// If none of `bootstrap.servers` can be resolved, the construction fails with a configuration error (KP-1).
 #[test]
 fn addresses_that_do_not_resolve_fail_the_construction_and_are_named() {
     let config = config_for("nonexistent.invalid:9092")
@@ -74,7 +71,7 @@ fn addresses_that_do_not_resolve_fail_the_construction_and_are_named() {
     assert!(began.elapsed() < LONG);
 }
 
-/// Bootstrap servers are nodes with the ids -1, -2 and so on; the first metadata update is a full one (MD-23).
+/// The producer connects to any bootstrap server that can be resolved (MD-23).
 #[test]
 fn one_address_that_does_not_resolve_is_left_out_if_another_does() {
     let cluster = cluster(1);
@@ -86,8 +83,7 @@ fn one_address_that_does_not_resolve_is_left_out_if_another_does() {
     );
 }
 
-/// The error of a metadata timeout contains the full `max.block.ms`, and shows whether the topic is missing or only the
-/// partition (KP-40).
+/// The error of a metadata timeout names the broker that could not be reached (KP-40).
 #[test]
 fn records_for_a_stopped_broker_fail_after_max_block_and_arrive_once_it_is_started() {
     let cluster = cluster(1);
@@ -112,8 +108,7 @@ fn records_for_a_stopped_broker_fail_after_max_block_and_arrive_once_it_is_start
     assert_eq!(values(&cluster, 0), ["found"]);
 }
 
-/// The error of a metadata timeout contains the full `max.block.ms`, and shows whether the topic is missing or only the
-/// partition (KP-40).
+/// The error of a metadata timeout contains the full `max.block.ms`, and the addresses that were tried (KP-40).
 #[test]
 fn an_address_that_refuses_connections_is_named_in_the_error() {
     let address = format!("127.0.0.1:{}", closed_port());
@@ -184,8 +179,8 @@ fn an_illegal_topic_name_fails_at_once() {
     assert!(producer.send(record("v")).unwrap().get().is_ok());
 }
 
-/// A partial metadata response is merged: its topics replace the cached ones, other topics stay, and brokers,
-/// controller and cluster id are those of the response (MD-8).
+/// The metadata of the recreated topic replaces that of the deleted one (MD-8): no record that is sent afterwards
+/// fails.
 #[test]
 fn a_topic_may_be_deleted_and_recreated_while_records_are_sent() {
     let cluster = cluster(2);
@@ -256,9 +251,8 @@ fn a_partition_that_appears_in_time_gets_the_record_that_waits_for_it() {
     });
 }
 
-/// The steps of `send` in order: interceptors, check for close, metadata, serialize key, serialize value, partition,
-/// headers read-only, size, timestamp, transaction, append, possibly partition and append again, wake the sender
-/// (KP-9).
+/// A record is validated before `send` waits for metadata (KP-9). An invalid record is an error of the call, not a
+/// failed future.
 #[test]
 fn negative_partitions_and_timestamps_are_refused_by_the_call() {
     let cluster = cluster(1);
@@ -339,9 +333,10 @@ fn a_batch_that_the_broker_rejects_as_too_large_fails_its_record_and_no_other() 
     assert_eq!(values(&cluster, 0), ["v"]);
 }
 
-/// A send after close fails with an error, not with a failed future (KP-11).
+/// A send after close fails with an error, not with a failed future (KP-11). Nothing is left to flush or close, so
+/// these calls succeed.
 #[test]
-fn a_closed_producer_rejects_all_calls() {
+fn a_closed_producer_rejects_sends_and_metadata_calls_but_may_be_flushed_and_closed_again() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster));
     let _sent = producer.send(record("v")).unwrap();
@@ -356,11 +351,9 @@ fn a_closed_producer_rejects_all_calls() {
     assert_eq!(values(&cluster, 0), ["v"]);
 }
 
-/// The constructor builds in a fixed order: configuration, names for logs, reporters, partitioner, key serializer,
-/// value serializer, interceptors, cluster listeners, buffers, metadata, network client, thread; only then are unused
-/// keys logged (KP-1).
+/// If neither serializer is given, the error is about the key serializer, which the constructor makes first (KP-1).
 #[test]
-fn types_without_a_stock_serializer_need_one_and_the_error_names_the_key() {
+fn a_type_without_a_stock_serializer_needs_one_and_the_error_names_the_configuration_key() {
     struct Order;
     impl Clone for Order {
         fn clone(&self) -> Self {

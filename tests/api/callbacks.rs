@@ -14,8 +14,8 @@ use kafka_producer::{
 
 use crate::support::{BLOCK, LONG, cluster, config, producer, record, values};
 
-/// Blocking calls are rejected instead of causing a deadlock; a send that need not block is accepted (KP-47,
-/// KAFKA-10790).
+/// Calls that would wait for the callback itself are rejected instead of causing a deadlock; a send that need not block
+/// is accepted (KP-47, KAFKA-10790, XX-3).
 #[test]
 fn blocking_calls_are_rejected_inside_a_callback() {
     let cluster = cluster(1);
@@ -65,8 +65,8 @@ fn a_panicking_callback_affects_no_record() {
     producer.close().unwrap();
 }
 
-/// Callbacks of one partition run in the order of their sends (KP-34). A batch completes in this order: result set,
-/// callbacks in order, waiters released; so a callback has run before get returns (PB-15).
+/// Callbacks of one partition run in the order of their sends (KP-34). The waiters of a batch are released after its
+/// callbacks (PB-15).
 #[test]
 fn callbacks_of_a_partition_run_in_order_and_before_get_returns() {
     let cluster = cluster(1);
@@ -111,7 +111,7 @@ fn a_record_that_fails_at_once_calls_back_on_the_callers_thread() {
     assert_eq!(error.kind(), &ProduceErrorKind::UnknownTopicOrPartition);
 }
 
-/// The thread is named after the client id, and log lines contain the client id and the transactional id (KP-6).
+/// The name of the sender thread contains the client id (KP-6).
 #[test]
 fn callbacks_run_on_the_thread_that_is_named_for_the_client() {
     let cluster = cluster(1);

@@ -11,8 +11,7 @@ use kafka_producer::{
 
 use crate::support::{BLOCK, LONG, cluster, config, producer, record, values};
 
-/// A flush wakes the sender and waits for every batch that was incomplete when it was called; meanwhile no batch
-/// lingers (KP-44).
+/// A flush waits for every batch that was incomplete when it was called; meanwhile no batch lingers (KP-44).
 #[test]
 fn a_flush_sends_lingering_batches_and_waits_for_them() {
     let cluster = cluster(4);
@@ -70,8 +69,7 @@ fn a_forced_close_fails_incomplete_records_and_counts_them() {
     }
 }
 
-/// A graceful close accepts no more records and waits until queued batches, batches in flight and transactional
-/// requests are complete (KP-50).
+/// A graceful close sends queued batches without letting them linger, and waits until they are complete (KP-50).
 #[test]
 fn close_delivers_queued_records() {
     let cluster = cluster(1);
@@ -81,7 +79,7 @@ fn close_delivers_queued_records() {
     assert_eq!(future.get().unwrap().offset(), 0);
 }
 
-/// Close may be called repeatedly and concurrently with sends; blocked sends are woken and fail (KP-55).
+/// Close may be called while other threads send: each record that `send` accepts is sent, and later sends fail (KP-55).
 #[test]
 fn close_during_sends_loses_no_accepted_record() {
     let cluster = cluster(4);
@@ -157,8 +155,8 @@ fn a_record_whose_broker_is_stopped_times_out_unwritten_with_the_reason() {
     );
 }
 
-/// A wait for memory that times out fails, is counted, and returns the memory it had accumulated (BP-8). Close wakes
-/// all waiters, and they fail; memory is still returned to the pool (BP-12).
+/// A wait for memory that times out fails, and the thread is no longer counted as waiting (BP-8). Once the batches are
+/// complete, all memory is back in the pool.
 #[test]
 fn exhausted_memory_blocks_send_fails_try_send_and_is_returned() {
     let cluster = cluster(1);

@@ -88,8 +88,8 @@ impl Partitioner<str, str> for ByValue {
     }
 }
 
-/// Java throws an exception of the partitioner after the interceptors were notified, and counts it in no metric
-/// (KP-28). Java did not detect a negative partition of the user's partitioner (KAFKA-7572, fixed in 3.2; KP-35).
+/// An error or a panic of the user's partitioner is returned by `send` (KP-28). A partition number that does not exist
+/// is an error, too. Java did not detect a negative number (KAFKA-7572, fixed in 3.2; KP-35).
 #[test]
 fn a_partitioner_that_fails_panics_or_names_no_partition_fails_its_call_only() {
     let cluster = cluster(2);

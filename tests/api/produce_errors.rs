@@ -221,7 +221,7 @@ fn a_retry_of_an_idempotent_producer_is_in_the_log_once_even_if_already_written(
     }
 }
 
-/// Our decision: the errors that show that a record was not written.
+/// This library decides from the error code whether a record may be written; Kafka's client does not report this.
 #[test]
 fn without_retries_an_error_shows_whether_the_records_may_be_written() {
     for (acks, all) in [("all", true), ("1", false)] {
@@ -291,11 +291,10 @@ fn unknown_producer_id_bumps_the_epoch_if_the_log_start_has_moved() {
     assert_eq!((outcome.copies, outcome.next_epoch), (1, Some(1)));
 }
 
-/// If a broker names the invalid records, these records get its message, and the other records of the batch a general
-/// error (PB-16). A record error's own message takes precedence over the partition's; a single invalid record gets the
-/// partition's kind of error (SE-18).
+/// If a broker names an invalid record, this record gets the broker's message about it (SE-18). The other records of
+/// the batch fail, too, with the broker's message about the batch (PB-16).
 #[test]
-fn invalid_records_get_the_brokers_message_and_the_others_a_general_error() {
+fn a_named_invalid_record_gets_its_own_message_and_the_others_the_message_of_the_batch() {
     let cluster = cluster(1);
     let refusal = Refusal::new(ErrorCode::InvalidRecord)
         .message("the batch has a bad record")

@@ -144,9 +144,8 @@ fn drop_last(handle: &Handle, took: &Sender<Duration>) {
     }
 }
 
-/// A graceful close aborts a transaction that is open and not being ended (KP-53). After the thread has ended,
-/// interceptors, reporters, serializers and the partitioner are closed in that order, regardless of each other's
-/// failures; the first error is returned (KP-54).
+/// Dropping the last handle does not wait, since the callback or waker runs on the sender thread. The plug-ins are
+/// closed when the sender has ended (KP-54).
 #[test]
 fn the_last_handle_can_be_dropped_in_a_callback_or_a_waker_and_plug_ins_are_closed_once_at_the_end()
 {
@@ -378,8 +377,8 @@ impl ProducerInterceptor<str, str> for NoListener {
     }
 }
 
-/// If a step of the constructor fails, everything created before is closed silently, and the cause is returned; errors
-/// of the configuration itself are returned unchanged (KP-2).
+/// If a step of the construction fails, here the call of a cluster listener, everything created before is closed
+/// (KP-2).
 #[test]
 fn a_plug_in_whose_cluster_listener_panics_fails_the_construction_and_is_closed() {
     let cluster = cluster(1);

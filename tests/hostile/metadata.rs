@@ -36,8 +36,8 @@ fn lead(metadata: &mut MetadataResponse, leader: i32) {
     }
 }
 
-/// The sender loop continues after an exception, which is logged (SE-1). A cluster snapshot is immutable. A partition
-/// whose leader is not among the nodes has no leader; it is a partition of its topic, but not an available one (MD-24).
+/// A partition whose leader is not among the brokers of the metadata has no leader (MD-24), so its records wait until
+/// they expire.
 #[test]
 fn the_error_of_a_record_names_a_partition_without_leader() {
     for leader in [-1, 77, i32::MIN] {

@@ -55,7 +55,8 @@ pub struct Scenario {
     /// The number of counted rounds; overrides the command line.
     #[serde(default)]
     pub rounds: Option<usize>,
-    /// The name of the paired scenario. Our client runs in that scenario in the same rounds, in separate processes.
+    /// The name of another scenario for comparison. In each round our client also runs in the other scenario, in a
+    /// separate process.
     #[serde(default)]
     pub beside: Option<String>,
     #[serde(default)]
@@ -94,7 +95,7 @@ pub enum Mode {
     Idle,
 }
 
-/// A count from separate processes, for our client and the floor.
+/// A count that is measured in separate runs, and only for our client and the floors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Extra {
@@ -196,23 +197,23 @@ impl Scenario {
         );
         ensure!(
             !self.is_sealed() || self.broker == "sink",
-            "{name}: security is for the sink"
+            "{name}: security \"SSL\" needs broker \"sink\""
         );
         ensure!(
             (self.mode == Mode::Rate) == self.per_second.is_some_and(|rate| rate > 0.0),
-            "{name}: per_second belongs to mode \"rate\", and to no other"
+            "{name}: mode \"rate\" needs per_second above 0, and other modes have no per_second"
         );
         ensure!(
             (self.mode == Mode::Groups) == self.group.is_some_and(|group| group > 0),
-            "{name}: group belongs to mode \"groups\", and to no other"
+            "{name}: mode \"groups\" needs group above 0, and other modes have no group"
         );
         ensure!(
             self.mode != Mode::Groups || self.threads == 1 && !self.callback,
-            "{name}: groups are sent by one thread and without callback: a group reports the end of its records"
+            "{name}: mode \"groups\" needs threads = 1 and callback = false: the end of a group completes its records"
         );
         ensure!(
             !self.transactional || self.mode == Mode::Groups && self.idempotent,
-            "{name}: transactional is for groups of an idempotent producer"
+            "{name}: transactional needs mode \"groups\" and idempotent = true"
         );
         ensure!(
             ["0", "1", "all"].contains(&self.acks.as_str()),
@@ -227,7 +228,7 @@ impl Scenario {
         );
         ensure!(
             !self.idempotent || self.acks == "all",
-            "{name}: an idempotent producer has acks=all"
+            "{name}: idempotent = true needs acks=all"
         );
         ensure!(
             self.partition
@@ -238,13 +239,13 @@ impl Scenario {
         ensure!(
             self.hang_node
                 .is_none_or(|node| node < self.nodes && self.broker == "sink"),
-            "{name}: hang_node is for nodes of the sink"
+            "{name}: hang_node needs broker \"sink\" and the number of a node"
         );
         ensure!(self.threads > 0, "{name}: threads is 0");
         Ok(())
     }
 
-    /// Checks the paired scenario: both must have the mode `blast`, in which rounds have a length and no rate.
+    /// Checks that the scenario for comparison exists, and that both scenarios have the mode `blast`.
     fn check_beside(&self, all: &[Self]) -> Result<()> {
         let Some(beside) = &self.beside else {
             return Ok(());
@@ -252,7 +253,7 @@ impl Scenario {
         let other = all.iter().find(|other| other.name == *beside);
         ensure!(
             other.is_some_and(|other| (self.mode, other.mode) == (Mode::Blast, Mode::Blast)),
-            "{}: beside is {beside:?}, which is no scenario, or not both are of mode \"blast\"",
+            "{}: beside is {beside:?}, but must name a scenario, and both scenarios need mode \"blast\"",
             self.name
         );
         Ok(())
@@ -356,15 +357,15 @@ mod tests {
             ("acks = \"2\"", "acks is"),
             ("mode = \"rate\"", "per_second"),
             ("per_second = 5", "per_second"),
-            ("group = 5", "group belongs"),
-            ("mode = \"groups\"\ngroup = 5", "without callback"),
-            ("transactional = true", "transactional is for"),
+            ("group = 5", "group above 0"),
+            ("mode = \"groups\"\ngroup = 5", "callback = false"),
+            ("transactional = true", "transactional needs"),
             ("compression = \"brotli\"", "compression is"),
             ("payload_kind = \"xml\"", "xml"),
             ("security = \"SASL_SSL\"", "SASL_SSL"),
             (
                 "security = \"SSL\"\nbroker = \"kafka-3.0.0\"",
-                "security is for",
+                "needs broker",
             ),
             ("idempotent = true", "acks=all"),
             ("partition = 12", "no partition"),

@@ -534,8 +534,7 @@ fn a_partial_update_keeps_all_other_topics_and_a_full_one_removes_topics() {
     assert_eq!(epoch(&metadata, "kept"), Some(3));
 }
 
-/// MD-8: the response to a partial request is merged. Its topics replace the cached ones, other topics stay, and
-/// brokers, controller and cluster id are those of the response.
+/// The topics of a partial response replace the cached ones: a topic with an error is removed (MD-8).
 #[test]
 fn a_topic_that_a_partial_update_has_an_error_for_is_not_kept() {
     let mut metadata = metadata();

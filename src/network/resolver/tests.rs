@@ -131,8 +131,8 @@ fn a_host_that_is_an_address_is_resolved_at_once_without_a_look_up() {
     assert!(rig.asked.is_empty());
 }
 
-/// NC-28: each attempt uses the next of a host's addresses. After the last one, and after an established connection,
-/// the name is looked up again. Otherwise the same bad address could be used again (KAFKA-15817).
+/// A host's addresses are tried one after the other (NC-28), in this order: those of the first address's family, then
+/// those of the other family.
 #[test]
 fn addresses_of_the_first_address_family_come_first_and_the_others_are_kept() {
     let mut rig = rig();

@@ -47,7 +47,7 @@ impl Flush<'_> {
         let outcome = self.step().done()?;
         Some(outcome.map_err(|error| match error {
             FlushError::TimedOut { batches } => batches,
-            FlushError::Misuse(_) => unreachable!("a step does not ask"),
+            FlushError::Misuse(_) => unreachable!("misuse is refused before the first step"),
         }))
     }
 }

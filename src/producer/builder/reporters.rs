@@ -124,7 +124,8 @@ fn context(view: &PluginConfig) -> MetricsContext {
     MetricsContext::new(NAMESPACE, labels)
 }
 
-/// Logs JMX settings that have no effect, unless the user registered a reporter for the JMX class.
+/// Logs the JMX settings that have no effect: unused keys, and the name of Java's JMX reporter in `metric.reporters`,
+/// unless the user registered a reporter with this name.
 fn log_ineffective_jmx_settings(
     config: &ProducerConfig,
     view: &PluginConfig,

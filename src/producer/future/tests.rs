@@ -300,7 +300,7 @@ fn a_panic_in_the_destructor_of_a_waker_is_caught() {
     assert!(second.is_done());
 }
 
-/// A wait continues with the pieces of a batch that is split (PB-20).
+/// When a batch is split, a waiting future registers its waker with the piece that contains its record (PB-20).
 #[test]
 fn a_dropped_future_removes_its_waker_from_the_piece_of_a_split_batch() {
     let whole = latch();

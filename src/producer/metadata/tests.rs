@@ -351,7 +351,7 @@ fn an_idle_topic_expires() {
     assert!(harness.metadata.contains_topic("new") && !harness.metadata.contains_topic("t"));
 }
 
-/// Records that were sent meanwhile count as use (KP-37).
+/// A `send` to the topic since the last response counts as use (KP-37).
 #[test]
 fn a_topic_in_use_is_kept_without_being_added_again() {
     let harness = Harness::new();

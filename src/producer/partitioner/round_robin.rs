@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use crate::types::{Cluster, Node, TopicPartition};
 
-    /// Round robin counts through the available partitions (PT-8).
+    /// The counter of round robin (PT-8) continues at 0 after the largest positive 32-bit number.
     #[test]
     fn the_turn_stays_positive_when_it_wraps() {
         let node = Node::new(0, "localhost", 99);

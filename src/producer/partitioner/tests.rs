@@ -246,8 +246,8 @@ fn the_sticky_partition_is_an_available_one_if_there_is_any() {
     assert_eq!(cache.next_partition("c", &cluster, 0), Some(0));
 }
 
-/// The next sticky partition is drawn from the available partitions, without the current one if there are several. If
-/// none is available, it is drawn from all partitions (PT-4).
+/// The next sticky partition is drawn at random from the available partitions (PT-4). The same seed leads to the same
+/// choices.
 #[test]
 fn sticky_choices_reach_every_partition_and_follow_from_the_seed() {
     let cluster = two_topics();
@@ -298,7 +298,8 @@ fn a_topic_without_partitions_is_an_error_that_names_it() {
     assert!(stock_partitioner::<str, str>("com.example.Mine").is_none());
 }
 
-/// A partitioner is called on many threads at the same time (PT-10).
+/// A partitioner is called on many threads at the same time (PT-10). If several threads replace the same sticky
+/// partition, they all get the same new one.
 #[test]
 fn concurrent_threads_change_the_sticky_partition_once() {
     let numbers: Vec<_> = (0..100).map(|number| ("t", number, true)).collect();

@@ -75,7 +75,7 @@ fn callbacks_of_several_types_run_in_the_order_of_sending() {
     assert_eq!(fixture.run(), [100, 101, -102, 104, 105, -106]);
 }
 
-/// The callbacks of a partition run in the order of sending (KP-34).
+/// The callbacks of a batch run in the order of sending (KP-34). If one panics, the next is still called.
 #[test]
 fn a_panic_of_one_callback_does_not_stop_the_others() {
     let mut fixture = Fixture::new();

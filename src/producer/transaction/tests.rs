@@ -115,7 +115,8 @@ fn sequence_numbers_wrap_without_changing_the_order_of_batches() {
     assert_eq!(rewrites[0].state.unwrap().base_sequence, Sequence::ZERO);
 }
 
-/// The number after a batch that expired in flight is unresolved, and new batches of its partition wait (TM-47).
+/// If several batches expire in flight, the number after the last of them is unresolved (TM-47), in whichever order
+/// they expire.
 #[test]
 fn the_number_after_the_last_expired_batch_is_unresolved_also_after_a_wrap() {
     let mut manager = manager(0);
@@ -147,9 +148,8 @@ fn the_last_acknowledged_number_only_moves_forward() {
     assert!(manager.partitions[&0].all_acknowledged());
 }
 
-/// An idempotent producer bumps its epoch itself, and requests a new id when all epochs are used up; only batches of
-/// partitions that need it are renumbered (TM-40). A partition adopts a new id and epoch, and restarts at 0, when it
-/// has no batches in flight (TM-38).
+/// An idempotent producer bumps its epoch after a gap, and renumbers the batches of the partition with the gap (TM-40).
+/// The other partition adopts the epoch, and restarts at 0, when it has no batches in flight (TM-38).
 #[test]
 fn an_epoch_bump_renumbers_only_the_batches_of_partitions_with_a_gap() {
     let mut manager = manager(4);
@@ -286,10 +286,8 @@ fn a_fatal_error_is_kept_and_nothing_is_drained_after_it() {
     assert!(resolve(&mut manager).is_empty());
 }
 
-/// A batch is retried if its delivery time-out has not passed, attempts are left, and the error is retriable (SE-15). A
-/// batch that is out of order is retried if it is not the next one expected, or was just renumbered; if there is
-/// certainly a gap, the epoch is bumped first (TM-45). If a broker has lost the producer state, a batch is renumbered
-/// and retried if the log start offset shows that records were deleted (TM-46).
+/// A batch is retried if its error is retriable (SE-15), and also if the broker has lost the producer's state and does
+/// not return a log start offset (TM-46). Neither requires an epoch bump.
 #[test]
 fn errors_unrelated_to_sequence_numbers_are_retried_by_their_code() {
     let mut manager = manager(0);

@@ -8,7 +8,7 @@
 //! | `key_derivation` | limits of the cost of opening a store |
 //! | `provider` | the cryptography provider |
 //! | `verifier` | verification of the broker's certificate |
-//! | `failure`, `date` | descriptions of failures, and the key to change |
+//! | `failure`, `date` | descriptions of failures, with the configuration key to change |
 
 mod choices;
 mod date;

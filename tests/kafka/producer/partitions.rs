@@ -8,8 +8,7 @@ use crate::shared;
 
 tests![keyed_records_land_on_the_partition_that_javas_client_picks];
 
-/// The partition of a record with a key is the murmur2 hash of the key's bytes, made positive, modulo the number of all
-/// partitions. A record without a key goes to the sticky partition (PT-1). An empty key is a key (PT-3).
+/// Java's client and this one compute the same partition for a key (PT-1), also for an empty key (PT-3).
 fn keyed_records_land_on_the_partition_that_javas_client_picks() -> TestResult {
     const PARTITIONS: i32 = 12;
     let cluster = shared::cluster()?;

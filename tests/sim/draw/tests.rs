@@ -135,7 +135,7 @@ impl Met {
     fn see(&mut self, what: impl Into<String>) {
         let what = what.into();
         let Some(count) = self.0.get_mut(&what) else {
-            panic!("{what} is drawn, and not in the list of what can be");
+            panic!("{what} was drawn, but is not in the list of things that can be drawn");
         };
         *count += 1;
     }
@@ -256,7 +256,7 @@ fn expect_all(met: &mut Met) {
         met.expect(format!("op {op}"));
     }
     for call in ["Flush", "Close", "Get"] {
-        for timeout in ["none", "nothing", "some", "the largest"] {
+        for timeout in ["absent", "zero", "other", "the largest"] {
             met.expect(format!("{call} timeout {timeout}"));
         }
     }
@@ -560,10 +560,10 @@ fn see_op(met: &mut Met, op: &Op) {
         Op::Stray { call } => met.see(format!("stray call {}", first_word(call))),
         Op::Flush { timeout_ms } | Op::Close { timeout_ms } | Op::Get { timeout_ms, .. } => {
             met.see(match timeout_ms {
-                None => format!("{name} timeout none"),
-                Some(0) => format!("{name} timeout nothing"),
+                None => format!("{name} timeout absent"),
+                Some(0) => format!("{name} timeout zero"),
                 Some(u64::MAX) => format!("{name} timeout the largest"),
-                Some(_) => format!("{name} timeout some"),
+                Some(_) => format!("{name} timeout other"),
             });
         }
         _ => {}

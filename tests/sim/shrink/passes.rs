@@ -42,7 +42,7 @@ fn participants<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
     }
 }
 
-/// Removes a producer. Producers that would have started after the removed one get its own start.
+/// Removes a producer. A producer that was to start after the removed one starts when the removed one would have.
 fn leave_out(scenario: &mut Scenario, gone: usize) {
     let begins = scenario.producers.remove(gone).begins;
     for producer in &mut scenario.producers {
@@ -106,7 +106,7 @@ fn threads(scenario: &Scenario) -> Vec<(usize, usize)> {
 }
 
 fn operations<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
-    // The largest part first: the counts of all bursts at once.
+    // First the counts of all bursts are divided at once: most operations of a scenario are records of bursts.
     for part in [64, 8, 2] {
         while shrinker.change(|scenario| {
             for burst in all_bursts(scenario) {

@@ -76,7 +76,9 @@ impl<C: Client> Driver<C> {
     fn start(setup: &Setup) -> Result<(Self, Ready), Refusal> {
         let (values, keys) = Blocks::of(setup).map_err(Refusal::Failed)?;
         if setup.transactional && !C::HAS_TRANSACTIONS {
-            return Err(Refusal::Unable("Its driver sends no transactions.".into()));
+            return Err(Refusal::Unable(
+                "This client's driver does not support transactions.".into(),
+            ));
         }
         let (client, about) = C::start(setup)?;
         let client = Arc::new(client);
@@ -138,12 +140,16 @@ impl<C: Client> Driver<C> {
                 start += HEAD_START;
                 1e9 / rate
             }
-            (Mode::Rate, _) => return Err("a paced round needs per_second above 0".into()),
+            (Mode::Rate, _) => {
+                return Err("a round in mode \"rate\" needs per_second above 0".into());
+            }
             _ => 0.0,
         };
         let group = match (produce.mode, produce.group) {
             (Mode::Groups, Some(group)) if group > 0 => group,
-            (Mode::Groups, _) => return Err("groups need group above 0".into()),
+            (Mode::Groups, _) => {
+                return Err("a round in mode \"groups\" needs group above 0".into());
+            }
             _ => u64::MAX,
         };
         Ok(Round {
@@ -163,7 +169,8 @@ impl<C: Client> Driver<C> {
         })
     }
 
-    /// Flushes, and counts the records without a ticket.
+    /// Flushes the client. In a blast without callbacks, the result of the flush is that of all records that have not
+    /// failed before.
     fn finish(&self, round: &Round) {
         let outcome = self.client.flush(round.give_up);
         let quiet = round.mode == Mode::Blast && !round.callback;

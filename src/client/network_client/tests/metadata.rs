@@ -26,7 +26,7 @@ impl Harness {
             .selector
             .sent
             .last()
-            .expect("versions are asked for")
+            .expect("the API versions are requested")
             .id;
         self.client
             .selector
@@ -38,9 +38,8 @@ impl Harness {
     }
 }
 
-/// NC-31: one metadata request at a time; if no node is ready for it, the client connects to one, or waits for one that
-/// is connecting.
-/// NC-33: before Kafka 3.8, bootstrap servers are not used any more once metadata has arrived.
+/// For the first metadata request the client connects to a single bootstrap server (NC-31). The brokers of the response
+/// replace the bootstrap servers (NC-33).
 #[test]
 fn the_first_polls_replace_the_bootstrap_servers_by_the_cluster() {
     let mut harness = Harness::bootstrapped(2);
@@ -129,7 +128,7 @@ fn a_disconnected_metadata_request_is_a_failed_update_and_waits_for_the_backoff(
     );
 }
 
-/// NC-14: a disconnect makes a metadata update due; rejected credentials are a fatal metadata error.
+/// NC-14: a disconnect makes a metadata update due.
 #[test]
 fn a_disconnect_requests_a_metadata_update() {
     let mut harness = Harness::new(&[node(1)]);
@@ -144,8 +143,8 @@ fn a_disconnect_requests_a_metadata_update() {
     assert!(harness.client.is_metadata_due(harness.now()));
 }
 
-/// Java: NetworkClientTest#testUnsupportedVersionDuringInternalMetadataRequest, NC-6; afterwards Java's client treats
-/// the request as in flight, and never sends another.
+/// Java: NetworkClientTest#testUnsupportedVersionDuringInternalMetadataRequest, NC-6. Differs: after such a failure,
+/// Java's client counts the metadata request as in flight for ever, and sends no other.
 #[test]
 fn a_missing_shared_metadata_version_is_a_fatal_error_and_the_update_is_retried() {
     let mut harness = Harness::new(&[node(1)]);
@@ -327,7 +326,8 @@ fn a_metadata_update_delayed_by_throttling_is_reported_to_its_waiters() {
     assert_eq!(harness.sent_metadata().len(), 1);
 }
 
-/// MD-19: an answer without any broker counts as a failed update.
+/// Brokers with a negative id are left out. A response in which all brokers have one is a failed update, like a
+/// response without brokers (MD-19).
 #[test]
 fn a_response_with_only_invalid_broker_ids_is_a_failed_update() {
     let mut harness = Harness::bootstrapped(1);

@@ -344,7 +344,7 @@ impl Harness {
         self.poll();
     }
 
-    /// Connects to a node until the ApiVersions response is outstanding.
+    /// Connects to a node and sends the ApiVersions request, whose response is then outstanding.
     fn connect_unchecked(&mut self, node: &Node) {
         let now = self.now();
         assert!(!self.client.ready(node, now));
@@ -353,7 +353,7 @@ impl Harness {
             .client
             .selector
             .last_sent(node.id())
-            .expect("versions are asked for");
+            .expect("the API versions are requested");
         assert_eq!(sent.request.api_key(), ApiKey::ApiVersions);
     }
 

@@ -324,7 +324,8 @@ fn correlation_ids_skip_those_that_sasl_uses() {
     assert_eq!(harness.client.next_correlation_id(), 0);
 }
 
-/// NC-9: a response belongs to the oldest request of its connection; another correlation id is an error.
+/// NC-9: a response belongs to the oldest request of its connection. If it has another correlation id than this
+/// request, the connection is closed.
 #[test]
 fn a_wrong_correlation_id_closes_the_connection() {
     let mut harness = Harness::new(&[node(1)]);
@@ -474,8 +475,7 @@ fn the_version_of_a_produce_request_fits_the_format_of_its_records() {
     }
 }
 
-/// NC-36: the newest format that all brokers support is computed again when versions of a broker are added or removed;
-/// brokers without Produce do not count.
+/// NC-36: the newest format that all brokers support is computed again when a broker connects or disconnects.
 #[test]
 fn the_record_format_depends_on_the_connected_brokers() {
     let mut harness = Harness::new(&[node(1)]);

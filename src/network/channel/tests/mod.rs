@@ -151,7 +151,8 @@ fn framed(body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// SL-9: a connection waits for its socket to take more only while something is left to write.
+/// SL-9: after a write that the socket accepts only in part, the channel waits until the socket is writable, and then
+/// continues with the next byte.
 #[test]
 fn short_writes_continue_wherever_they_stopped() {
     let expected = framed(b"onetwothree");
@@ -271,8 +272,8 @@ fn frames_received_before_a_failed_write_are_delivered_first() {
     assert!(end.last_frame_untouched);
 }
 
-/// SL-10: a frame that cannot be queued ends its connection, which the next poll reports.
-/// SL-12: a connection that ends with unread frames delivers one per poll, and is reported as closed after the last.
+/// After a failed write, each turn still delivers one of the frames that have arrived (SL-12). A frame that is sent in
+/// between is not written; when the channel has ended, it is reported as untouched (SL-10).
 #[test]
 fn a_frame_queued_on_a_closing_channel_is_reported_as_untouched() {
     let mut rig = Rig::new(64);
@@ -385,7 +386,7 @@ fn a_spurious_event_before_the_connection_is_established_is_ignored() {
     assert_eq!(rig.events.connected, [1]);
 }
 
-/// SL-19: a frame is four bytes of size and that many bytes; a negative size is an error, zero is not.
+/// SL-19: the size of a frame is invalid if it is negative, or above the configured limit.
 #[test]
 fn an_invalid_length_closes_the_connection_after_the_frames_before_it() {
     for (len, what) in [(-1, "-1"), (1001, "1001")] {

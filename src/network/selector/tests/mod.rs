@@ -352,7 +352,7 @@ fn connections_may_be_closed_while_their_frames_are_read() {
     assert!(rig.poll_now().is_empty(), "{:?}", rig.events);
 }
 
-/// SL-18: a wake-up may come from any thread, and before the poll that it is to end.
+/// SL-18: a wake-up may come before the poll that it is to end.
 #[test]
 fn a_wake_up_before_a_poll_is_not_lost() {
     let mut rig = Rig::new();
@@ -370,7 +370,7 @@ fn a_wake_up_before_a_poll_is_not_lost() {
     }
 }
 
-/// SL-18: a wake-up may come from any thread, and before the poll that it is to end.
+/// SL-18: a wake-up may come from any thread.
 #[test]
 fn a_wake_up_ends_a_blocked_poll() {
     let mut rig = Rig::new();

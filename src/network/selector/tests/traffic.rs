@@ -80,7 +80,7 @@ fn a_connection_has_unread_input_until_a_poll_has_read_all_of_it() {
     assert!(!rig.selector.has_unread_input(1));
 }
 
-/// SL-9: a connection waits for its socket to take more only while something is left to write.
+/// SL-9: a frame that is larger than the buffers of both sockets is written in parts, whenever the socket is writable.
 #[test]
 fn a_frame_for_a_slow_reader_is_complete_only_when_all_is_written() {
     let mut rig = Rig::with_sockets(
@@ -207,7 +207,8 @@ fn a_poll_delivers_one_frame_of_each_connection() {
     assert!(rig.poll_now().is_empty());
 }
 
-/// SL-19: a frame is four bytes of size and that many bytes; a negative size is an error, zero is not.
+/// SL-19: a frame is four bytes of size and that many bytes, which may arrive in several parts. A size of zero is
+/// valid.
 #[test]
 fn a_frame_is_whole_wherever_its_bytes_are_split() {
     let mut rig = Rig::new();
@@ -290,7 +291,7 @@ fn an_end_of_stream_within_a_frame_is_reported_without_the_frame() {
     assert_eq!(receives, 0);
 }
 
-/// SL-19: a frame is four bytes of size and that many bytes; a negative size is an error, zero is not.
+/// SL-19: the size of a frame is invalid if it is negative, or above the configured limit.
 #[test]
 fn an_invalid_length_ends_the_connection() {
     for len in [-1, i32::MIN, 1025, i32::MAX] {

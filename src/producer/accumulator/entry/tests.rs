@@ -19,7 +19,10 @@ fn a_queue_admits_records_while_its_partition_is_part_of_a_transaction() {
     assert_eq!(entry.state(), QueueState::OutsideTransaction);
     let number = TransactionNumber(1);
     assert!(entry.enter_transaction(number));
-    assert!(!entry.enter_transaction(number), "it is in it");
+    assert!(
+        !entry.enter_transaction(number),
+        "it is part of the transaction already"
+    );
     assert_eq!(entry.state(), QueueState::Open(number));
     entry.leave_transaction();
     assert_eq!(entry.state(), QueueState::OutsideTransaction);

@@ -217,8 +217,8 @@ fn a_flush_makes_all_batches_due_and_counts_the_incomplete_ones() {
     assert!(accumulator.sends_everything());
 }
 
-/// An append checks, under the queue's lock, whether the queue is closed before it tries the open batch (RA-3). A
-/// closed accumulator refuses records (RA-36).
+/// A closed accumulator refuses records (RA-36), also for a partition whose open batch has room (RA-3), and for a
+/// partition that metadata lists only later.
 #[test]
 fn a_closed_accumulator_refuses_records_also_for_partitions_that_appear_later() {
     let fixture = fixture(1000, MS(1000));
@@ -316,7 +316,8 @@ fn threads_that_send_the_first_record_of_a_partition_find_one_entry() {
     assert!((0..64).eq(indices));
 }
 
-/// Closing the accumulator refuses records and closes the pool (RA-36).
+/// The queue of a partition is created with its first record. If the accumulator is closed already, the queue is
+/// closed, too (RA-36).
 #[test]
 fn the_first_record_of_a_partition_is_refused_after_closing() {
     let fixture = fixture(1000, MS(1000));

@@ -56,8 +56,8 @@ fn fill_one(fixture: &Fixture, numbers: &mut std::ops::RangeFrom<usize>) -> usiz
 }
 
 /// The size of a compressed batch is estimated from its uncompressed size and the compression ratio of earlier batches,
-/// plus a twentieth (PB-5). The estimated ratio is kept for each topic; it starts at 1, rises by at least 0.05 and
-/// falls by at most 0.005 (PB-6). An append closes a batch that has no room for its record (RA-3).
+/// plus a twentieth (PB-5). The ratio starts at 1 (PB-6), so the first batch is filled like an uncompressed one. The
+/// better the ratio becomes, the more records fit into a batch before it is closed (RA-3).
 #[test]
 fn a_batch_contains_its_records_and_a_better_ratio_admits_more_of_them() {
     for codec in CODECS {

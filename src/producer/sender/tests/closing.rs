@@ -7,8 +7,7 @@ use crate::metrics::Metrics;
 use crate::producer::accumulator::held_up;
 use crate::protocol::Request;
 
-/// A graceful close accepts no more records, and waits for records that are buffered or in flight and for coordinator
-/// requests (KP-50).
+/// A graceful close sends the queued records, and waits for their results (KP-50).
 #[test]
 fn a_graceful_close_sends_all_queued_records() {
     let mut rig = Setup::default().start();
@@ -161,7 +160,8 @@ fn a_closing_producer_sleeps_until_its_response_arrives_however_late() {
     assert!(slept > Some(Duration::ZERO), "{slept:?}");
 }
 
-/// A close with a time-out of zero fails incomplete batches at once, like a forced close (KP-52).
+/// A forced close fails all incomplete batches at once, as does a close with a time-out of zero (KP-52). Only a batch
+/// in flight may have been written.
 #[test]
 fn a_forced_close_fails_queued_and_in_flight_batches() {
     let mut rig = Setup::default().start();
@@ -206,7 +206,7 @@ fn a_forced_close_fails_a_batch_in_the_retry_queue_which_may_be_written() {
     );
 }
 
-/// In Java no error in the sender loop ends its thread (XX-5).
+/// Differs: in Java an exception in the sender loop is logged, and the loop continues (SE-1, XX-5).
 #[test]
 fn a_panic_in_the_loop_fails_every_pending_record_and_the_producer() {
     let mut rig = Setup::default().start();
@@ -280,8 +280,7 @@ fn a_panic_in_a_listener_leaves_no_future_pending() {
     assert_eq!(shared.accumulator.incomplete_count(), 0);
 }
 
-/// Callbacks of one partition run in the order of their sends (KP-34). A callback may call `send`, which may block the
-/// sender loop, but must not wait for the sender loop itself (XX-3).
+/// The callbacks of a partition run in the order of their sends (KP-34). If one panics, the next is still called.
 #[test]
 fn a_panic_in_a_callback_affects_neither_other_callbacks_nor_the_sender() {
     let mut rig = Setup {

@@ -38,10 +38,8 @@ fn setup(codec: CompressionType, magic: Magic) -> Setup {
     }
 }
 
-/// A batch that is too large is split by `batch.size`, its compression estimate is raised, and the pieces go to the
-/// front of the queue in order (RA-29). Pieces of a batch with a sequence number get consecutive sequence numbers with
-/// the same producer id and epoch (PB-23). A batch that is too large for the broker is split if it has more than one
-/// record, without using up a retry (SE-14).
+/// A batch that is too large for the broker is split (SE-14). Its pieces are compressed again and sent in the order of
+/// their records (RA-29), with consecutive sequence numbers (PB-23).
 #[test]
 fn a_compressed_batch_that_is_too_large_is_split_into_compressed_pieces() {
     let codec = CompressionType::Lz4;

@@ -390,9 +390,8 @@ fn a_new_epoch_for_one_partition_leaves_the_retries_of_another_as_they_were() {
     assert_eq!(offset(&next), Some(1));
 }
 
-/// An idempotent producer bumps its epoch itself, and requests a new id when all epochs are used up; only partitions
-/// that need it are renumbered (TM-40). After a new id, partitions keep their sequence state until they adopt the new
-/// id (TM-52).
+/// After the last epoch, an idempotent producer requests another producer id instead of bumping the epoch (TM-40). A
+/// partition with a gap adopts the new id at once (TM-52).
 #[test]
 fn when_the_epochs_are_used_up_another_producer_id_is_requested() {
     let mut rig = Setup::idempotent().build();

@@ -155,9 +155,8 @@ fn a_retriable_error_leads_to_a_retry_and_a_stale_leader_to_a_metadata_request()
     assert_eq!(offset(&future), Some(0));
 }
 
-/// After an error response, a batch is split if it is too large, or else retried if that is allowed. Otherwise a
-/// duplicate is a success, and any other error fails the batch. Afterwards metadata is requested if the error indicates
-/// stale metadata, and the partition is unmuted (SE-13).
+/// If an error indicates stale metadata, metadata is requested after the batch was handled, whether the batch is
+/// retried or has failed (SE-13).
 #[test]
 fn a_refusal_by_a_stale_leader_leads_to_a_metadata_request_even_if_it_is_final() {
     let mut rig = Setup::default().with(|o| o.retries = 0).start();
@@ -170,8 +169,7 @@ fn a_refusal_by_a_stale_leader_leads_to_a_metadata_request_even_if_it_is_final()
     assert!(rig.wants_metadata());
 }
 
-/// Authorization errors name the topic, or the cluster. Other errors contain the description of the code, and the
-/// broker's message if there is one (SE-17).
+/// Both errors name the topic and the partition (SE-17).
 #[test]
 fn an_unauthorized_and_an_invalid_topic_have_error_kinds_of_their_own() {
     for (code, kind) in [
@@ -196,9 +194,8 @@ fn an_unauthorized_and_an_invalid_topic_have_error_kinds_of_their_own() {
     }
 }
 
-/// The broker's message for a record takes precedence over the message for the partition; a single refused record gets
-/// the partition's kind of error (SE-18). If the response names refused records, these get the response's messages, and
-/// the other records of the batch get a general error (PB-16).
+/// If a response names invalid records, these get the response's messages, and the other records of the batch get a
+/// general error (PB-16). If it names only one, this record gets the partition's error code (SE-18).
 #[test]
 fn records_named_in_a_response_get_its_message_and_the_others_a_general_error() {
     let named = |at, words: &str| BatchIndexAndErrorMessage {
@@ -422,8 +419,7 @@ fn without_acknowledgements_a_record_is_done_once_it_is_written_to_the_socket() 
     rig.assert_memory_is_back();
 }
 
-/// A lost connection counts as a network error of each batch of its requests. An unsupported version has an error kind
-/// of its own (SE-12).
+/// If no request was sent, the kind of the error shows why (SE-12).
 #[test]
 fn an_unsupported_version_or_refused_credentials_fail_the_batch_as_not_written() {
     for (outcome, kind) in [
@@ -471,8 +467,8 @@ fn with_one_request_in_flight_a_partition_has_one_batch_in_flight() {
     assert_eq!(offset(&second), Some(1));
 }
 
-/// With one request in flight, a partition is muted from the drain of its batch until that batch has ended in any way
-/// (SE-22).
+/// With one request in flight, a partition stays muted until its batch has ended, also while the batch waits for a
+/// retry (SE-22).
 #[test]
 fn with_one_request_in_flight_a_retry_is_sent_before_the_next_batch() {
     let mut rig = Setup::default().with(|o| o.guarantee_order = true).start();
@@ -508,8 +504,8 @@ fn batches_of_a_node_that_is_not_ready_stay_queued_and_the_poll_ends_when_it_may
     assert_eq!(offset(&future), Some(0));
 }
 
-/// The poll waits until the next partition is ready, a node may be connected to, or a batch expires. It does not wait
-/// if a node was ready (SE-5).
+/// A drain takes one batch of each partition. The poll after a drain does not wait (SE-5), so that the next batch
+/// follows at once.
 #[test]
 fn a_partition_with_several_full_batches_is_drained_again_at_once() {
     let mut rig = Setup::default().start();
@@ -560,8 +556,7 @@ fn a_batch_that_is_not_full_waits_for_its_linger() {
     assert_eq!(offset(&future), Some(0));
 }
 
-/// The sender adds topics that have batches but no known leader to the metadata again, so that an expired topic is
-/// requested (MD-28).
+/// The sender requests metadata for topics that have batches but no known leader (MD-28).
 #[test]
 fn a_partition_without_a_leader_requests_metadata_and_its_batch_waits_for_a_leader() {
     let mut rig = Setup::default().start();

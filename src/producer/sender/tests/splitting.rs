@@ -82,7 +82,7 @@ fn a_batch_is_split_until_the_broker_accepts_the_pieces() {
     rig.assert_memory_is_back();
 }
 
-/// The only record of a batch cannot be split (SE-14).
+/// A batch that has only one record cannot be split (SE-14).
 #[test]
 fn a_single_record_that_is_too_large_fails_and_is_not_written() {
     let mut rig = roomy(Setup::idempotent());

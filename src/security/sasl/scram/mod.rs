@@ -143,8 +143,8 @@ impl ScramMechanism {
         let own = first.nonce.strip_prefix(nonce);
         if own.is_none_or(str::is_empty) {
             return Err(refused(
-                "the broker does not go on with the nonce that it was sent, so the answer is not for \
-                 this exchange",
+                "the nonce in the broker's first message does not extend the client's nonce, so the message \
+                 belongs to another exchange",
             ));
         }
         if first.iterations < MIN_ITERATIONS {
@@ -302,7 +302,7 @@ pub(crate) fn talk_with(messages: &[u8]) {
     if mechanism.proceed(now).is_ok() && mechanism.evaluate(first, now).is_ok() {
         assert!(
             mechanism.evaluate(last, now).is_err(),
-            "the broker sent an unexpected message"
+            "the exchange went on although its keys were not derived"
         );
     }
 }

@@ -61,6 +61,6 @@ pub fn of(setup: &Setup, tokio: &Tokio) -> Result<(ProducerConfig, About), Refus
             counting.into(),
         ],
     }
-    .with_tls_of(setup, "rustls with aws-lc-rs, its only one");
+    .with_tls_of(setup, "rustls with aws-lc-rs, the client's only provider");
     Ok((config, about))
 }

@@ -65,5 +65,5 @@ pub fn about(setup: &Setup, settings: BTreeMap<String, String>, tokio: &Tokio) -
             counting.into(),
         ],
     }
-    .with_tls_of(setup, "rustls with aws-lc-rs, which its documentation has first")
+    .with_tls_of(setup, "rustls with aws-lc-rs, the first provider in the client's documentation")
 }

@@ -123,7 +123,7 @@ pub fn about(setup: &Setup, tokio: &Tokio) -> About {
             counting.into(),
         ],
     }
-    .with_tls_of(setup, "rustls with ring, its default")
+    .with_tls_of(setup, "rustls with ring, the client's default provider")
 }
 
 /// The default of the client.

@@ -55,7 +55,7 @@ impl Client for Ours {
                     .into()]
             },
         }
-    .with_tls_of(setup, "rustls with ring, its default");
+    .with_tls_of(setup, "rustls with ring, the client's default provider");
         let ours = Self {
             producer,
             topic: setup.topic.clone(),

@@ -129,5 +129,5 @@ pub fn about(setup: &Setup, under_way_max: usize, tokio: &Tokio) -> About {
                 .into(),
         ],
     }
-    .with_tls_of(setup, "rustls with ring, its only one")
+    .with_tls_of(setup, "rustls with ring, the client's only provider")
 }

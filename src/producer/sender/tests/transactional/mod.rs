@@ -373,9 +373,9 @@ fn knowing_the_coordinator(calls: &CallLog) -> Rig {
     rig
 }
 
-/// A request is sent to its coordinator, which is looked up if it is unknown, or to the least loaded node (SE-27).
-/// Requests are sent by priority: coordinator lookups, producer ids, partitions and offsets, the end, and epoch bumps
-/// last (TM-9). The end of a transaction waits for its batches (TM-11).
+/// A request is sent to its coordinator, which is looked up if it is unknown (SE-27). The requests are sent by
+/// priority, not in the order in which the test creates them (TM-9). The end of the transaction waits for a batch
+/// (TM-11).
 #[test]
 fn each_kind_of_request_is_sent_to_its_coordinator_once_found_and_gets_the_response() {
     let mut rig = Setup::idempotent().start();
@@ -550,7 +550,7 @@ fn a_coordinator_that_throttles_or_is_busy_stays_the_coordinator() {
     assert_eq!(read(&calls), recorded);
 }
 
-/// A coordinator lookup may be sent to any node (TM-16).
+/// The lookup is repeated after the back-off, and may be sent to any node (TM-16).
 #[test]
 fn a_look_up_response_without_a_usable_coordinator_repeats_the_look_up() {
     let broken = |change: fn(&mut Coordinator)| {

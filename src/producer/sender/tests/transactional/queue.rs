@@ -97,7 +97,7 @@ impl Rig {
     }
 }
 
-/// When credentials are refused, all transactional requests fail for good (SE-3).
+/// A request fails for lack of authentication (SE-3) only when no broker is left that may accept the client.
 #[test]
 fn a_request_without_a_coordinator_fails_if_every_broker_refuses_the_client() {
     let calls = call_log();
@@ -118,7 +118,7 @@ fn a_request_without_a_coordinator_fails_if_every_broker_refuses_the_client() {
     assert_eq!(read(&calls), [failed]);
 }
 
-/// After a fatal error, failures of batches have no further effect (TM-44).
+/// After a fatal error, here of a batch, no request is sent any more (TM-44).
 #[test]
 fn a_request_pushed_after_a_fatal_error_is_given_up_at_once_and_delays_no_close() {
     let calls = call_log();

@@ -78,11 +78,10 @@ fn a_commit_sends_lingering_batches_and_waits_for_them() {
     assert_eq!(tx.produces().len(), 1);
 }
 
-/// A `send` outside of a transaction is refused, also after an error (TM-7).
+/// A `send` is refused before `init_transactions`, between two transactions, and during a commit (TM-7).
 ///
-/// Java: TransactionManagerTest#testFailIfNotReadyForSendNoProducerId,
-/// #testFailIfNotReadyForSendNoOngoingTransaction, #testNotReadyForSendBeforeInitTransactions,
-/// #testNotReadyForSendBeforeBeginTransaction
+/// Java: TransactionManagerTest#testFailIfNotReadyForSendNoProducerId, #testFailIfNotReadyForSendNoOngoingTransaction,
+/// #testNotReadyForSendBeforeInitTransactions, #testNotReadyForSendBeforeBeginTransaction
 #[test]
 fn a_record_is_accepted_only_while_a_transaction_is_open() {
     let mut tx = Tx::new();
@@ -119,7 +118,7 @@ fn an_empty_transaction_ends_without_a_request() {
     }
 }
 
-/// An abort drops partitions that were not added yet (TM-30).
+/// An abort drops the partitions that were not added yet, and fails their batches (TM-30).
 ///
 /// Java: SenderTest#testTransactionAbortedExceptionOnAbortWithoutError
 #[test]
@@ -309,7 +308,7 @@ fn begin_transaction_without_a_transactional_id_fails_with_an_error_that_names_t
     assert!(error.to_string().contains("transactional.id"), "{error}");
 }
 
-/// Java: SenderTest#testIncompleteTransactionAbortOnShutdown
+/// Java: SenderTest#testIncompleteTransactionAbortOnShutdown, KP-53
 #[test]
 fn a_producer_that_is_closed_aborts_the_transaction_that_is_open() {
     let mut tx = Tx::begun();
@@ -329,8 +328,7 @@ fn a_producer_that_is_closed_aborts_the_transaction_that_is_open() {
     assert!(!end.committed);
 }
 
-/// In Java an EndTxn was sent after an error about the id, although it could not succeed, and partitions of the old
-/// transaction were kept (TM-35).
+/// The end of a transaction removes its partitions. In Java partitions of a failed one could remain (TM-35).
 #[test]
 fn a_partition_of_the_previous_transaction_waits_until_it_is_added_to_the_next() {
     let mut tx = Tx::begun();

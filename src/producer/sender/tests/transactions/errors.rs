@@ -507,8 +507,7 @@ fn an_abort_that_the_coordinator_refuses_succeeds_or_is_fatal() {
     }
 }
 
-/// After a lost connection the coordinator is looked up again and the request is retried; an unsupported version is
-/// fatal (TM-14).
+/// After a lost connection the coordinator is looked up again, and the request is retried (TM-14).
 #[test]
 fn a_request_whose_connection_is_lost_is_sent_again_to_the_coordinator_found_afterwards() {
     for kind in [

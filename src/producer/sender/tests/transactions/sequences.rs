@@ -107,10 +107,10 @@ fn without_epoch_bumps_sequence_numbers_of_refused_batches_are_reused() {
     commit(&mut tx);
 }
 
-/// A batch that may be written is resolved when nothing is in flight (TM-48).
+/// The sequence number of a batch that may be written is resolved when nothing is in flight (TM-48). This takes an
+/// epoch bump, which old brokers do not support.
 ///
-/// Java: TransactionManagerTest#testBumpTransactionalEpochOnTimeout;
-/// SenderTest#testUnresolvedSequencesAreNotFatal
+/// Java: TransactionManagerTest#testBumpTransactionalEpochOnTimeout; SenderTest#testUnresolvedSequencesAreNotFatal
 #[test]
 fn without_epoch_bumps_a_batch_that_may_be_written_is_fatal() {
     for bumps in [true, false] {

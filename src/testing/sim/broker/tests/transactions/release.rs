@@ -2,9 +2,10 @@
 
 use super::*;
 
-/// The versions of each release, as in its source code.
+/// The newest version of each transactional request that a release of Kafka supports, from the source code of that
+/// release; -1 if the release does not have the request.
 #[test]
-fn a_release_supports_its_original_versions() {
+fn a_broker_supports_the_same_newest_versions_as_kafkas_release() {
     let newest = |release: KafkaRelease| {
         [
             ApiKey::FindCoordinator,
