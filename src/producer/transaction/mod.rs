@@ -128,8 +128,8 @@ pub(crate) struct TransactionManager {
     options: TransactionOptions,
     requests: RequestQueue,
     inbox: Arc<RequestInbox>,
-    /// True if the coordinator has to bump the epoch when the transaction has ended: a sequence has a gap, or the
-    /// coordinator has lost the producer id.
+    /// True if the coordinator has to bump the epoch when the transaction has ended: a sequence has a gap, the
+    /// coordinator has lost the producer id, or a request of the transaction got no response and may still arrive.
     needs_epoch: bool,
     /// Effects that the sender has not taken yet.
     effects: Vec<Effect>,

@@ -14,6 +14,7 @@ use super::requests::{BatchesStatus, NextQueued, NextRequest, PendingRequest, Re
 use super::{Effect, TransactionManager};
 use crate::client::kafka_client::Outcome;
 use crate::clock::Instant;
+use crate::planted::planted;
 use crate::protocol::{ApiKey, Request, Response};
 
 /// The outcome of an attempt.
@@ -117,6 +118,14 @@ impl TransactionManager {
         let Some(pending) = self.requests.end(id) else {
             return;
         };
+        if matches!(outcome, Outcome::Disconnected { handed_over, .. } if handed_over)
+            && pending.handler.is_of_transaction()
+            && !planted!(UnansweredRequestKeepsEpoch)
+        {
+            // The coordinator may still receive the request, even after it has ended the transaction: only another
+            // epoch keeps the request out of the next one.
+            self.require_epoch();
+        }
         let end = match outcome {
             Outcome::Response(response) => RequestEnd::Answered(response),
             Outcome::Disconnected { reason, .. } => {

@@ -133,6 +133,15 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
         false
     }
 
+    /// Whether the request is part of a transaction: it carries the epoch of the producer, and changes the transaction
+    /// that the coordinator has open for that epoch.
+    fn is_of_transaction(&self) -> bool {
+        match self.priority() {
+            Priority::AddPartitionsOrOffsets | Priority::EndTransaction => true,
+            Priority::FindCoordinator | Priority::InitProducerId | Priority::EpochBump => false,
+        }
+    }
+
     /// Whether the coordinator begins the transaction when it receives this request, unless it has begun it before.
     fn begins_transaction(&self) -> bool {
         false
