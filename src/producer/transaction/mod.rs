@@ -47,10 +47,9 @@ use self::identity::IdState;
 pub(crate) use self::identity::init_request;
 use self::inbox::RequestInbox;
 pub(crate) use self::offsets::OffsetsToCommit;
-pub(crate) use self::request::RequestFailure;
-pub(crate) use self::request::RequestHandler;
 #[cfg(test)]
 pub(crate) use self::request::{Condition, CoordinatorKey, Destination, Priority, RequestVerdict};
+pub(crate) use self::request::{RequestFailure, RequestHandler, RetryReason};
 use self::requests::RequestQueue;
 pub(crate) use self::requests::{BatchesStatus, NextRequest, RequestId};
 use self::sequences::PartitionSequences;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::RequestInbox;
 use super::coordinators::FindCoordinator;
 use super::request::{
-    Condition, CoordinatorKey, Destination, RequestFailure, RequestHandler, RequestVerdict,
+    Condition, CoordinatorKey, Destination, Priority, RequestFailure, RequestHandler,
+    RequestVerdict,
 };
 use super::requests::{BatchesStatus, NextQueued, NextRequest, PendingRequest, RequestId};
 use super::{Effect, TransactionManager};
@@ -213,6 +214,12 @@ impl TransactionManager {
         let Some((mut pending, verdict)) = outcome else {
             return;
         };
+        if let Some(why) = verdict.retry_reason() {
+            self.note_retry_reason(why.clone());
+        } else if pending.handler.priority() != Priority::FindCoordinator {
+            // A coordinator that was found does not mean that the request to it will succeed.
+            self.clear_retry_reason();
+        }
         let fatal = self.fatal_error().map(|fatal| Arc::clone(&fatal.message));
         match fatal {
             // After a fatal error nothing is sent any more, so a retry would wait for ever.
