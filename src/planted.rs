@@ -89,6 +89,8 @@ defects! {
     AbortCommits;
     /// A necessary epoch bump is skipped.
     EpochNotRaised;
+    /// No epoch bump follows a transaction of which a request got no response and may still arrive.
+    UnansweredRequestKeepsEpoch;
     /// The partitions and groups of one transaction count as added to the next transaction.
     ContentsOutliveTransaction;
     /// Queues still accept records while a transaction is being committed or aborted.

@@ -99,7 +99,13 @@ pub enum WaitCause {
     /// The retry back-off (`retry.backoff.ms`) after an error response had not passed yet.
     RetryBackoff,
     /// The record's partition had not been added to the transaction yet; no record may be written to it before that.
-    AddingPartition,
+    AddingPartition {
+        /// Why the transaction's coordinator had not added it, or was not found: its last error response, or the last
+        /// error of the connection.
+        last_error: Option<Arc<str>>,
+        /// Kafka's error code, if `last_error` is an error response.
+        code: Option<ErrorCode>,
+    },
     /// The record was queued, and its batch had not been drained yet.
     Queued,
 }
@@ -133,11 +139,15 @@ impl fmt::Display for WaitCause {
             Self::ProducerId { last_error: None } => write!(f, "no producer id was given yet"),
             Self::Authentication { message } => write!(f, "authentication failed: {message}"),
             Self::RetryBackoff => write!(f, "waiting before another attempt"),
-            Self::AddingPartition => {
+            Self::AddingPartition { last_error, .. } => {
                 write!(
                     f,
                     "the coordinator had not added the partition to the transaction"
-                )
+                )?;
+                match last_error {
+                    Some(error) => write!(f, ": {error}"),
+                    None => Ok(()),
+                }
             }
             Self::Queued => write!(f, "it was queued behind other batches"),
         }

@@ -137,8 +137,8 @@ impl BlockingCall for OperationCall<'_> {
             // The operation stays pending, so a repeated call waits for its result and starts no second operation.
             let transactions = self.core.transactions.as_ref();
             let running = transactions.filter(|_| self.core.control.is_running());
-            let why = running.and_then(|transactions| transactions.trouble());
-            let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+            let why = running.and_then(|transactions| transactions.retry_reason());
+            let why = why.map_or_else(String::new, |why| format!(" ({})", why.message));
             let message = format!(
                 "it timed out (max.block.ms, or the timeout that was given){why}; the operation continues: call it \
                  again to wait for its result"

@@ -106,6 +106,13 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         )),
     ),
     (
+        "UnansweredRequestKeepsEpoch",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::sequences::a_request_without_a_response_requires_a_new_epoch_before_the_next_transaction",
+        )),
+    ),
+    (
         "ContentsOutliveTransaction",
         Some((
             "lib",

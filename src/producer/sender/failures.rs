@@ -197,7 +197,13 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             Some(transactions) if !transactions.has_producer_id() => WaitCause::ProducerId {
                 last_error: transactions.last_error().cloned(),
             },
-            Some(transactions) if transactions.is_to_be_added(index) => WaitCause::AddingPartition,
+            Some(transactions) if transactions.is_to_be_added(index) => {
+                let (last_error, code) = match transactions.retry_reason() {
+                    Some(why) => (Some(why.message), why.code),
+                    None => (None, None),
+                };
+                WaitCause::AddingPartition { last_error, code }
+            }
             Some(transactions) if transactions.is_disturbed(index) => {
                 WaitCause::BehindInFlight { node }
             }

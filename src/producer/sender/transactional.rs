@@ -9,7 +9,7 @@ use crate::error::ProduceErrorKind;
 use crate::producer::accumulator::Drained;
 use crate::producer::batch::SealedBatch;
 use crate::producer::transaction::{
-    BatchesStatus, Effect, NextRequest, RequestFailure, RequestId, SequenceRewrite,
+    BatchesStatus, Effect, NextRequest, RequestFailure, RequestId, RetryReason, SequenceRewrite,
     TransactionManager,
 };
 use crate::types::Node;
@@ -150,7 +150,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             (&self.transactions, reason)
         {
             // The reason contains the address of the node.
-            transactions.note_trouble(|| why.to_string());
+            transactions.note_retry_reason(RetryReason::new(why));
         }
     }
 

@@ -8,7 +8,7 @@ use super::TransactionManager;
 use super::contents::Begun;
 use super::request::{
     CoordinatorKey, Destination, Priority, RequestFailure, RequestHandler, RequestVerdict,
-    may_be_carried_out,
+    RetryReason, may_be_carried_out,
 };
 use crate::clock::Instant;
 use crate::error::ErrorCode;
@@ -160,7 +160,9 @@ impl AddPartitionsToTxn {
                     };
                     self.has_waited = true;
                     let wait = manager.retry_backoff().min(longest);
-                    return RequestVerdict::Retry { wait };
+                    let about = format!("{name}-{}", result.index);
+                    let why = RetryReason::refused(&about, result.error);
+                    return RequestVerdict::Retry { wait, why };
                 }
                 code => {
                     if may_be_carried_out(code) && !planted!(DisputedAddForgotten) {
@@ -184,6 +186,7 @@ impl AddPartitionsToTxn {
             if results().next().is_some() && !planted!(LateAddForgotten) {
                 manager.contents.begun = Begun::Yes;
             }
+            let mut has_added = false;
             for (name, result) in results() {
                 let is_it = |partition: &TopicPartition| {
                     partition.partition() == result.index && *partition.topic() == **name
@@ -192,6 +195,7 @@ impl AddPartitionsToTxn {
                 if let Some(at) = to_add.iter().position(|(_, partition)| is_it(partition)) {
                     let (index, _) = to_add.remove(at);
                     manager.contents.add(index);
+                    has_added = true;
                 }
             }
             if planted!(PartitionsAddedUnasked) {
@@ -199,13 +203,17 @@ impl AddPartitionsToTxn {
                     manager.contents.add(index);
                 }
             }
-            return if results().next().is_none() {
-                // A response without any partition answers nothing: the request is retried.
-                RequestVerdict::Retry {
+            return match manager.contents.to_add.first() {
+                // Not one partition that was asked for is in the response. Another request at once might be answered
+                // likewise, in a busy loop. If some are, the others, and those that came meanwhile, are asked for at
+                // once.
+                Some((_, partition)) if !has_added => RequestVerdict::Retry {
                     wait: manager.retry_backoff(),
-                }
-            } else {
-                RequestVerdict::Done
+                    why: RetryReason::new(format!(
+                        "the AddPartitionsToTxn response lacks {partition}"
+                    )),
+                },
+                _ => RequestVerdict::Done,
             };
         }
         // One refused topic makes all others OPERATION_NOT_ATTEMPTED: only the topics at fault are named.

@@ -7,6 +7,7 @@ use crate::util::log::{debug, info, warn};
 use super::TransactionManager;
 use super::request::{
     CoordinatorKey, Destination, Priority, RequestFailure, RequestHandler, RequestVerdict,
+    RetryReason,
 };
 use crate::clock::Instant;
 use crate::error::ErrorCode;
@@ -137,18 +138,17 @@ impl RequestHandler for FindCoordinator {
         manager: &mut TransactionManager,
         now: Instant,
     ) -> RequestVerdict {
-        let retry = RequestVerdict::Retry {
-            wait: manager.retry_backoff(),
-        };
+        let wait = manager.retry_backoff();
+        let retry = |why| RequestVerdict::Retry { wait, why };
         let found = match self.read(response) {
             Ok(found) => found,
             Err(wrong) => {
-                warn!(
-                    manager.options.log,
-                    "the FindCoordinator response for {:?} cannot be used, retrying: {wrong}",
+                let why = format!(
+                    "the FindCoordinator response for {:?} cannot be used: {wrong}",
                     self.of.key
                 );
-                return retry;
+                warn!(manager.options.log, "{why}; retrying");
+                return retry(RetryReason::new(why));
             }
         };
         match found.error {
@@ -163,15 +163,22 @@ impl RequestHandler for FindCoordinator {
                     }
                     RequestVerdict::Done
                 }
-                None => retry,
+                None => {
+                    let why = format!(
+                        "the FindCoordinator response for {:?} contains no usable node: node {} at {:?}, port {}",
+                        self.of.key, found.node_id, found.host, found.port
+                    );
+                    debug!(manager.options.log, "{why}");
+                    retry(RetryReason::new(why))
+                }
             },
             code if code.is_retriable() => {
                 debug!(
                     manager.options.log,
                     "no coordinator of {:?} yet: {code}", self.of.key
                 );
-                manager.note_trouble(|| format!("no coordinator of {:?} yet: {code}", self.of.key));
-                retry
+                let about = format!("no coordinator of {:?} yet", self.of.key);
+                retry(RetryReason::refused(&about, code))
             }
             code => {
                 // Brokers also send empty messages.
@@ -200,12 +207,10 @@ impl RequestHandler for FindCoordinator {
         now: Instant,
     ) -> RequestVerdict {
         match failure {
-            RequestFailure::Disconnected(why) => {
-                manager.note_trouble(|| why.to_string());
-                RequestVerdict::Retry {
-                    wait: manager.retry_backoff(),
-                }
-            }
+            RequestFailure::Disconnected(why) => RequestVerdict::Retry {
+                wait: manager.retry_backoff(),
+                why: RetryReason::new(why),
+            },
             failure => {
                 manager.fail_requests_to(&self.of, &failure, now);
                 RequestVerdict::Done

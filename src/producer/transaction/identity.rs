@@ -6,7 +6,7 @@ use crate::util::log::{error, info, warn};
 
 use super::request::{
     Condition, CoordinatorKey, Destination, Priority, RequestFailure, RequestHandler,
-    RequestVerdict,
+    RequestVerdict, RetryReason,
 };
 use super::{Effect, TransactionManager};
 use crate::clock::Instant;
@@ -55,6 +55,9 @@ fn kind_of(code: ErrorCode) -> ProduceErrorKind {
         code => ProduceErrorKind::Broker(code),
     }
 }
+
+/// What a retried InitProducerId leaves undone, in the error of a call that times out.
+const NO_ID: &str = "no producer id yet";
 
 /// The InitProducerId request: a new producer id, or an epoch bump of the current one (TM-41).
 ///
@@ -221,13 +224,17 @@ impl InitProducerId {
                 self.refused(code, message.into(), manager, now)
             }
             ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {
-                manager.retry_id(describe(code), now)
+                manager.note_no_id(&describe(code), now);
+                let wait = manager.retry_backoff();
+                let why = RetryReason::refused(NO_ID, code);
+                RequestVerdict::FindCoordinator { wait, why }
             }
             // CONCURRENT_TRANSACTIONS: the coordinator is still ending the transaction of this id's previous producer.
             _ if code.is_retriable() || code == ErrorCode::ConcurrentTransactions => {
-                manager.retry_id(describe(code), now);
+                manager.note_no_id(&describe(code), now);
                 let wait = manager.retry_backoff();
-                RequestVerdict::Retry { wait }
+                let why = RetryReason::refused(NO_ID, code);
+                RequestVerdict::Retry { wait, why }
             }
             _ => {
                 let message = format!("the broker refused a producer id: {}", describe(code));
@@ -301,20 +308,25 @@ impl TransactionManager {
         }
     }
 
-    /// Retries InitProducerId after a back-off. The warning is rate-limited: brokers that fail in turn, each with
-    /// another error, could cause a hundred lines a second.
+    /// Retries InitProducerId after a back-off and a new coordinator lookup.
     fn retry_id(&mut self, why: Arc<str>, now: Instant) -> RequestVerdict {
-        if self.last_error.as_ref() != Some(&why) {
+        self.note_no_id(&why, now);
+        RequestVerdict::FindCoordinator {
+            wait: self.retry_backoff(),
+            why: RetryReason::new(why),
+        }
+    }
+
+    /// Notes why an InitProducerId has failed. The warning is rate-limited: brokers that fail in turn, each with
+    /// another error, could cause a hundred lines a second.
+    fn note_no_id(&mut self, why: &Arc<str>, now: Instant) {
+        if self.last_error.as_ref() != Some(why) {
             if let Some(left_out) = self.log_limit.admit(now) {
                 let log = &self.options.log;
                 warn!(log, "no producer id yet, trying again: {why}{left_out}");
             }
         }
-        self.note_trouble(|| why.to_string());
-        self.last_error = Some(why);
-        RequestVerdict::FindCoordinator {
-            wait: self.retry_backoff(),
-        }
+        self.last_error = Some(Arc::clone(why));
     }
 
     /// Fails the producer with a fatal error: no batch and no request is sent any more. The first such error is kept.

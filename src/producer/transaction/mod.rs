@@ -47,10 +47,9 @@ use self::identity::IdState;
 pub(crate) use self::identity::init_request;
 use self::inbox::RequestInbox;
 pub(crate) use self::offsets::OffsetsToCommit;
-pub(crate) use self::request::RequestFailure;
-pub(crate) use self::request::RequestHandler;
 #[cfg(test)]
 pub(crate) use self::request::{Condition, CoordinatorKey, Destination, Priority, RequestVerdict};
+pub(crate) use self::request::{RequestFailure, RequestHandler, RetryReason};
 use self::requests::RequestQueue;
 pub(crate) use self::requests::{BatchesStatus, NextRequest, RequestId};
 use self::sequences::PartitionSequences;
@@ -128,8 +127,8 @@ pub(crate) struct TransactionManager {
     options: TransactionOptions,
     requests: RequestQueue,
     inbox: Arc<RequestInbox>,
-    /// True if the coordinator has to bump the epoch when the transaction has ended: a sequence has a gap, or the
-    /// coordinator has lost the producer id.
+    /// True if the coordinator has to bump the epoch when the transaction has ended: a sequence has a gap, the
+    /// coordinator has lost the producer id, or a request of the transaction got no response and may still arrive.
     needs_epoch: bool,
     /// Effects that the sender has not taken yet.
     effects: Vec<Effect>,

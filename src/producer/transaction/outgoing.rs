@@ -8,12 +8,14 @@ use std::sync::Arc;
 use super::RequestInbox;
 use super::coordinators::FindCoordinator;
 use super::request::{
-    Condition, CoordinatorKey, Destination, RequestFailure, RequestHandler, RequestVerdict,
+    Condition, CoordinatorKey, Destination, Priority, RequestFailure, RequestHandler,
+    RequestVerdict,
 };
 use super::requests::{BatchesStatus, NextQueued, NextRequest, PendingRequest, RequestId};
 use super::{Effect, TransactionManager};
 use crate::client::kafka_client::Outcome;
 use crate::clock::Instant;
+use crate::planted::planted;
 use crate::protocol::{ApiKey, Request, Response};
 
 /// The outcome of an attempt.
@@ -117,6 +119,14 @@ impl TransactionManager {
         let Some(pending) = self.requests.end(id) else {
             return;
         };
+        if matches!(outcome, Outcome::Disconnected { handed_over, .. } if handed_over)
+            && pending.handler.is_of_transaction()
+            && !planted!(UnansweredRequestKeepsEpoch)
+        {
+            // The coordinator may still receive the request, even after it has ended the transaction: only another
+            // epoch keeps the request out of the next one.
+            self.require_epoch();
+        }
         let end = match outcome {
             Outcome::Response(response) => RequestEnd::Answered(response),
             Outcome::Disconnected { reason, .. } => {
@@ -204,6 +214,12 @@ impl TransactionManager {
         let Some((mut pending, verdict)) = outcome else {
             return;
         };
+        if let Some(why) = verdict.retry_reason() {
+            self.note_retry_reason(why.clone());
+        } else if pending.handler.priority() != Priority::FindCoordinator {
+            // A coordinator that was found does not mean that the request to it will succeed.
+            self.clear_retry_reason();
+        }
         let fatal = self.fatal_error().map(|fatal| Arc::clone(&fatal.message));
         match fatal {
             // After a fatal error nothing is sent any more, so a retry would wait for ever.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::TransactionManager;
+use super::identity::describe;
 use crate::clock::Instant;
 use crate::error::ErrorCode;
 use crate::protocol::{CoordinatorType, Request, Response};
@@ -67,19 +68,58 @@ pub(crate) enum RequestFailure {
     NoCoordinator { code: ErrorCode, message: Arc<str> },
 }
 
-/// The verdict on a completed attempt: done, retry, or retry after a coordinator lookup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The reason of a retry: an error response, a response that cannot be used, or an error of the connection. It is part
+/// of the errors of calls and records that time out meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RetryReason {
+    /// The error code in the response; `None` if there was no response, or no error in it.
+    pub(crate) code: Option<ErrorCode>,
+    pub(crate) message: Arc<str>,
+}
+
+impl RetryReason {
+    pub(crate) fn new(message: impl Into<Arc<str>>) -> Self {
+        Self {
+            code: None,
+            message: message.into(),
+        }
+    }
+
+    /// The request, or the part of it that `about` names, was answered with an error.
+    pub(super) fn refused(about: &str, code: ErrorCode) -> Self {
+        Self {
+            code: Some(code),
+            message: format!("{about}: {}", describe(code)).into(),
+        }
+    }
+}
+
+/// The verdict on a completed attempt: done, retry, or retry after a coordinator lookup. The manager keeps the reason
+/// of a retry.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RequestVerdict {
     Done,
     /// The request is retried, at its old position in the queue, after the back-off `wait`, which is at least
     /// [`SHORTEST_BACKOFF`](crate::util::backoff::SHORTEST_BACKOFF); the requests behind it wait too.
     Retry {
         wait: Duration,
+        why: RetryReason,
     },
     /// The request is retried after the back-off `wait` and a new lookup of its coordinator.
     FindCoordinator {
         wait: Duration,
+        why: RetryReason,
     },
+}
+
+impl RequestVerdict {
+    /// The reason of the retry; `None` if there is no retry.
+    pub(super) fn retry_reason(&self) -> Option<&RetryReason> {
+        match self {
+            Self::Done => None,
+            Self::Retry { why, .. } | Self::FindCoordinator { why, .. } => Some(why),
+        }
+    }
 }
 
 /// Whether a coordinator may have executed a request that it answers with this code. A coordinator that loses
@@ -131,6 +171,15 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
     /// Whether a graceful close waits for this request.
     fn is_awaited(&self, _manager: &TransactionManager) -> bool {
         false
+    }
+
+    /// Whether the request is part of a transaction: it carries the epoch of the producer, and changes the transaction
+    /// that the coordinator has open for that epoch.
+    fn is_of_transaction(&self) -> bool {
+        match self.priority() {
+            Priority::AddPartitionsOrOffsets | Priority::EndTransaction => true,
+            Priority::FindCoordinator | Priority::InitProducerId | Priority::EpochBump => false,
+        }
     }
 
     /// Whether the coordinator begins the transaction when it receives this request, unless it has begun it before.

@@ -184,8 +184,8 @@ impl RequestQueue {
     ) {
         let wait = match verdict {
             RequestVerdict::Done => return,
-            RequestVerdict::Retry { wait } => wait,
-            RequestVerdict::FindCoordinator { wait } => {
+            RequestVerdict::Retry { wait, .. } => wait,
+            RequestVerdict::FindCoordinator { wait, .. } => {
                 if let Destination::Coordinator(of) = pending.handler.destination() {
                     // `next_request` looks the coordinator up again when it is this request's turn.
                     self.coordinators.lost(&of);

@@ -9,7 +9,7 @@ use super::contents::{Begun, Contents};
 use super::end_txn::EndTxn;
 use super::identity::describe;
 use super::offsets::OffsetsToCommit;
-use super::request::{CoordinatorKey, RequestFailure, RequestHandler, RequestVerdict};
+use super::request::{CoordinatorKey, RequestFailure, RequestHandler, RequestVerdict, RetryReason};
 use super::shared::{TransactionResult, Transactions, closed};
 use super::state::TransactionManagerState;
 use crate::clock::{Deadline, Instant};
@@ -209,11 +209,22 @@ impl TransactionManager {
 
     // ---- what errors mean
 
-    /// Notes why a request is retried, for the error of a call that times out.
-    pub(crate) fn note_trouble(&self, why: impl FnOnce() -> String) {
+    /// Notes why a request is retried, for the error of a call or a record that times out.
+    pub(crate) fn note_retry_reason(&self, why: RetryReason) {
         if let Some(transactions) = &self.transactions {
-            transactions.note_trouble(why().into());
+            transactions.set_retry_reason(Some(why));
         }
+    }
+
+    pub(super) fn clear_retry_reason(&self) {
+        if let Some(transactions) = &self.transactions {
+            transactions.set_retry_reason(None);
+        }
+    }
+
+    /// Why the current transactional request is retried.
+    pub(crate) fn retry_reason(&self) -> Option<RetryReason> {
+        self.transactions.as_ref()?.retry_reason()
     }
 
     /// Abortable error: the transaction can only be aborted.
@@ -276,12 +287,12 @@ impl TransactionManager {
         let wait = self.retry_backoff();
         match code {
             ErrorCode::CoordinatorNotAvailable | ErrorCode::NotCoordinator => {
-                self.note_trouble(|| format!("{what}: {}", describe(code)));
-                Some(RequestVerdict::FindCoordinator { wait })
+                let why = RetryReason::refused(what, code);
+                Some(RequestVerdict::FindCoordinator { wait, why })
             }
             code if code.is_retriable() || code == ErrorCode::ConcurrentTransactions => {
-                self.note_trouble(|| format!("{what}: {}", describe(code)));
-                Some(RequestVerdict::Retry { wait })
+                let why = RetryReason::refused(what, code);
+                Some(RequestVerdict::Retry { wait, why })
             }
             // Brokers before 2.8 have a single code for both errors (TM-22).
             ErrorCode::InvalidProducerEpoch | ErrorCode::ProducerFenced
@@ -359,6 +370,7 @@ impl TransactionManager {
         );
         RequestVerdict::FindCoordinator {
             wait: self.retry_backoff(),
+            why: RetryReason::new("the coordinator's response is not of the type of its request"),
         }
     }
 
@@ -427,12 +439,10 @@ impl TransactionManager {
     /// Handles a transactional request that failed without a response.
     pub(super) fn no_answer(&mut self, failure: RequestFailure) -> RequestVerdict {
         match failure {
-            RequestFailure::Disconnected(why) => {
-                self.note_trouble(|| why.to_string());
-                RequestVerdict::FindCoordinator {
-                    wait: self.retry_backoff(),
-                }
-            }
+            RequestFailure::Disconnected(why) => RequestVerdict::FindCoordinator {
+                wait: self.retry_backoff(),
+                why: RetryReason::new(why),
+            },
             RequestFailure::UnsupportedVersion(why) => {
                 self.fail_with(ErrorCode::UnsupportedVersion, &why);
                 RequestVerdict::Done

@@ -7,6 +7,7 @@ use super::TransactionManager;
 use super::offsets::OffsetsToCommit;
 use super::request::{
     CoordinatorKey, Destination, Priority, RequestFailure, RequestHandler, RequestVerdict,
+    RetryReason,
 };
 use super::shared::TransactionResult;
 use crate::clock::Instant;
@@ -49,7 +50,8 @@ impl TxnOffsetCommit {
     ) -> Option<RequestVerdict> {
         let group = Arc::clone(&self.offsets.group.group_id);
         let wait = manager.retry_backoff();
-        let mut again = RequestVerdict::Retry { wait };
+        let mut looks_up = false;
+        let mut why = None;
         for topic in topics {
             for result in &topic.partitions {
                 let name = TopicPartition::new(Arc::clone(&topic.name), result.index);
@@ -61,12 +63,10 @@ impl TxnOffsetCommit {
                     ErrorCode::CoordinatorNotAvailable
                     | ErrorCode::NotCoordinator
                     | ErrorCode::RequestTimedOut => {
-                        let code = result.error;
-                        manager.note_trouble(|| {
-                            format!("group {group}: {}", super::identity::describe(code))
-                        });
+                        let about = format!("group {group}");
+                        why = Some(RetryReason::refused(&about, result.error));
                         // The loop goes on: another partition's error may still end the transaction.
-                        again = RequestVerdict::FindCoordinator { wait };
+                        looks_up = true;
                     }
                     code @ ErrorCode::GroupAuthorizationFailed => {
                         manager.fail_for_group(code, &group);
@@ -119,7 +119,7 @@ impl TxnOffsetCommit {
                         match verdict {
                             Some(RequestVerdict::Done) => return None,
                             // Retried with the same coordinator, until the topic exists or the coordinator has loaded.
-                            Some(_) => {}
+                            Some(again) => why = again.retry_reason().cloned(),
                             None => {
                                 let message = format!(
                                     "the coordinator of group {group} did not commit the offset of {name}: {}",
@@ -133,10 +133,19 @@ impl TxnOffsetCommit {
                 }
             }
         }
-        Some(if self.left.is_empty() || planted!(RefusedOffsetsTaken) {
-            RequestVerdict::Done
+        let unanswered = self.left.keys().next();
+        let Some(unanswered) = unanswered.filter(|_| !planted!(RefusedOffsetsTaken)) else {
+            return Some(RequestVerdict::Done);
+        };
+        let why = why.unwrap_or_else(|| {
+            RetryReason::new(format!(
+                "the response of the coordinator of group {group} lacks the offset of {unanswered}"
+            ))
+        });
+        Some(if looks_up {
+            RequestVerdict::FindCoordinator { wait, why }
         } else {
-            again
+            RequestVerdict::Retry { wait, why }
         })
     }
 }

@@ -17,8 +17,9 @@ use crate::events::{Event, EventKind};
 ///   application.
 ///
 /// Excused if a fault has delayed requests: offsets of an earlier transaction that arrive late, after the producer has
-/// begun another transaction, and are committed with the later transaction in place of its own offsets. Brokers could
-/// tell the offsets apart only if each transaction had an epoch of its own (KIP-890, `transaction.version` 2).
+/// begun another transaction, and are committed with the later transaction in place of its own offsets. The producer
+/// bumps its epoch after a request without a response, but brokers before 2.5 do not support that, and a group's
+/// coordinator accepts the old epoch until it has seen the new one.
 #[derive(Default)]
 pub(super) struct OffsetsAgree {
     /// By group, topic and partition: all committed offsets, in order.

@@ -381,8 +381,9 @@ pub(crate) fn is_lost(facts: &Facts, record: &RecordFacts) -> bool {
 /// Whether nothing is promised of a transaction, without its producer being at fault:
 /// - after it had begun, its state was lost with the whole cluster;
 /// - the coordinator ended it before its end was requested, and a fault has delayed requests: a request to end the
-///   previous transaction, which was repeated meanwhile, arrived late. Brokers could tell the two transactions apart
-///   only if each had an epoch of its own (KIP-890, `transaction.version` 2).
+///   previous transaction, which was repeated meanwhile, arrived late. Brokers can tell the two transactions apart only
+///   by their epochs, which the producer bumps after a request without a response, if brokers support that (from 2.5
+///   on). Even then an InitProducerId that arrives late aborts the open transaction.
 pub(crate) fn is_beyond_promise(facts: &Facts, transaction: &Transaction) -> bool {
     let is_lost = facts.faults.begun().any(|fault| {
         let since = fault

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::inbox::RequestInbox;
 use super::offsets::OffsetsToCommit;
-use super::request::RequestHandler;
+use super::request::{RequestHandler, RetryReason};
 use super::state::TransactionManagerState;
 use crate::error::{CLOSED, TransactionCall, TransactionErrorKind, TransactionFailure};
 use crate::planted::planted;
@@ -77,8 +77,8 @@ struct SharedTransactionState {
     pending: Option<PendingTransition>,
     /// The pending offset commits of the transaction, each until its call has returned the result.
     offsets: Vec<PendingTransition>,
-    /// The last retriable error of a transactional request, for the error of a call that times out.
-    trouble: Option<Arc<str>>,
+    /// Why the current transactional request is retried, for the error of a call or a record that times out.
+    retry_reason: Option<RetryReason>,
     /// Partitions entered into the transaction: their queues accept records.
     entered: Vec<Arc<PartitionEntry>>,
     /// The number of entered partitions that the sender has taken.
@@ -161,7 +161,7 @@ impl Transactions {
                     failure: None,
                     pending: None,
                     offsets: Vec::new(),
-                    trouble: None,
+                    retry_reason: None,
                     entered: Vec::new(),
                     known: 0,
                     end: None,
@@ -336,9 +336,9 @@ impl Transactions {
         shared.offsets.retain(|pending| !is_it(pending));
     }
 
-    /// The last retriable error, which explains why a call takes so long.
-    pub(crate) fn trouble(&self) -> Option<Arc<str>> {
-        self.shared.lock().trouble.clone()
+    /// Why the current transactional request is retried, which explains why a call takes so long.
+    pub(crate) fn retry_reason(&self) -> Option<RetryReason> {
+        self.shared.lock().retry_reason.clone()
     }
 
     /// Fails the transaction with an abortable error, because one of its records could not be sent. No effect if the
@@ -353,9 +353,9 @@ impl Transactions {
 
     // ---- the sender
 
-    /// Notes the retriable error of a request that is retried.
-    pub(super) fn note_trouble(&self, why: Arc<str>) {
-        self.shared.lock().trouble = Some(why);
+    /// Sets the reason of the current request's retry; `None` when the request is done.
+    pub(super) fn set_retry_reason(&self, why: Option<RetryReason>) {
+        self.shared.lock().retry_reason = why;
     }
 
     /// Takes the changes since the last call: state, new partitions and requests, consistent under one lock.
@@ -485,8 +485,11 @@ impl SharedTransactionState {
         let before = std::mem::replace(&mut self.state, next);
         #[cfg(feature = "testing")]
         self.tally.count(before, next);
-        // The trouble noted in the last state does not explain delays in the next state.
-        self.trouble = None;
+        // A retry in the last state does not explain delays in the next state. An exception are records that expire
+        // together with the one that has failed the transaction.
+        if next != TransactionManagerState::AbortableError {
+            self.retry_reason = None;
+        }
         self.failure = failure;
         match (before, next) {
             (

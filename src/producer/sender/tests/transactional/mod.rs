@@ -5,7 +5,7 @@ mod queue;
 use super::*;
 use crate::producer::transaction::{
     Condition, CoordinatorKey, Destination, FatalError, Priority, RequestFailure, RequestHandler,
-    RequestVerdict,
+    RequestVerdict, RetryReason,
 };
 use crate::protocol::{
     AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AddPartitionsToTxnRequest,
@@ -125,14 +125,16 @@ impl RequestHandler for Asked {
         let code = code_of(&response);
         self.note(HandlerCall::Code(self.kind(), code));
         let wait = manager.retry_backoff();
+        let why = RetryReason::new(code.name());
         match code {
             ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {
-                RequestVerdict::FindCoordinator { wait }
+                RequestVerdict::FindCoordinator { wait, why }
             }
             ErrorCode::ConcurrentTransactions => RequestVerdict::Retry {
                 wait: CONCURRENT_WAIT,
+                why,
             },
-            code if code.is_retriable() => RequestVerdict::Retry { wait },
+            code if code.is_retriable() => RequestVerdict::Retry { wait, why },
             _ => RequestVerdict::Done,
         }
     }
@@ -145,8 +147,9 @@ impl RequestHandler for Asked {
     ) -> RequestVerdict {
         self.note(HandlerCall::Failed(self.kind(), failure.clone()));
         match failure {
-            RequestFailure::Disconnected(_) => RequestVerdict::FindCoordinator {
+            RequestFailure::Disconnected(why) => RequestVerdict::FindCoordinator {
                 wait: manager.retry_backoff(),
+                why: RetryReason::new(why),
             },
             _ => RequestVerdict::Done,
         }

@@ -65,7 +65,10 @@ impl RequestHandler for DeviatingHandler {
     ) -> RequestVerdict {
         let verdict = self.0.handle_failure(failure, manager, now);
         match self.1 {
-            Deviation::RetriesAfter(wait) => RequestVerdict::Retry { wait },
+            Deviation::RetriesAfter(wait) => RequestVerdict::Retry {
+                wait,
+                why: RetryReason::new("it was lost"),
+            },
             _ => verdict,
         }
     }

@@ -512,3 +512,121 @@ fn offsets_that_are_sent_while_others_are_in_flight_are_committed_after_them() {
     assert_eq!(last.topics[0].partitions[0].offset, 2);
     assert_eq!(tx.run_call(Operation::Commit), Ok(()));
 }
+
+/// Regression: some responses that were retried were not in the text.
+#[test]
+fn a_call_that_times_out_has_the_reason_of_the_last_retry() {
+    let no_partitions = |kind| {
+        Outcome::Response(match kind {
+            ApiKey::AddPartitionsToTxn => {
+                Response::AddPartitionsToTxn(AddPartitionsToTxnResponse {
+                    throttle_time_ms: 0,
+                    topics: vec![],
+                })
+            }
+            _ => Response::TxnOffsetCommit(TxnOffsetCommitResponse {
+                throttle_time_ms: 0,
+                topics: vec![],
+            }),
+        })
+    };
+    let nowhere = Outcome::Response(Response::FindCoordinator(FindCoordinatorResponse {
+        throttle_time_ms: 0,
+        coordinators: vec![Coordinator {
+            key: None,
+            node_id: -1,
+            host: "".into(),
+            port: -1,
+            error: OK,
+            error_message: None,
+        }],
+    }));
+    let wrong_type = || Outcome::Response(init_response(OK, PRODUCER_ID, 0));
+    let (commit, init) = (Operation::Commit, Operation::Init);
+    for (operation, kind, outcome, text) in [
+        (
+            &init,
+            ApiKey::FindCoordinator,
+            Some(nowhere),
+            "no usable node",
+        ),
+        (
+            &init,
+            ApiKey::FindCoordinator,
+            Some(wrong_type()),
+            "cannot be used",
+        ),
+        (&init, ApiKey::FindCoordinator, Some(lost()), "gone"),
+        (
+            &init,
+            ApiKey::InitProducerId,
+            None,
+            "CONCURRENT_TRANSACTIONS",
+        ),
+        (&init, ApiKey::InitProducerId, Some(lost()), "gone"),
+        (
+            &commit,
+            ApiKey::AddPartitionsToTxn,
+            None,
+            "CONCURRENT_TRANSACTIONS",
+        ),
+        (
+            &commit,
+            ApiKey::AddPartitionsToTxn,
+            Some(no_partitions(ApiKey::AddPartitionsToTxn)),
+            "lacks t-0",
+        ),
+        (
+            &commit,
+            ApiKey::AddPartitionsToTxn,
+            Some(wrong_type()),
+            "not of the type",
+        ),
+        (
+            &offsets(1),
+            ApiKey::AddOffsetsToTxn,
+            None,
+            "CONCURRENT_TRANSACTIONS",
+        ),
+        (
+            &offsets(1),
+            ApiKey::TxnOffsetCommit,
+            Some(no_partitions(ApiKey::TxnOffsetCommit)),
+            "lacks the offset of input-0",
+        ),
+        (&commit, ApiKey::EndTxn, None, "CONCURRENT_TRANSACTIONS"),
+        (&commit, ApiKey::EndTxn, Some(lost()), "gone"),
+    ] {
+        let mut tx = if *operation == init {
+            Tx::new()
+        } else {
+            Tx::begun()
+        };
+        if *operation == commit {
+            tx.put(0, "v");
+        }
+        if kind == ApiKey::EndTxn {
+            tx.settle();
+        }
+        let began = step(
+            &mut tx
+                .stepped
+                .producer
+                .transaction_call(operation.clone(), None),
+        );
+        assert!(began.is_none(), "{kind}");
+        let at = tx.until_asked(kind);
+        match outcome {
+            Some(outcome) => tx.finish(at, outcome),
+            None => tx.answer_at(at, ErrorCode::ConcurrentTransactions),
+        }
+        let no_time = Some(Duration::ZERO);
+        let mut again = tx
+            .stepped
+            .producer
+            .transaction_call(operation.clone(), no_time);
+        let error = step(&mut again).expect("at once").expect_err("no time");
+        assert_eq!(error.kind(), TransactionErrorKind::TimedOut, "{error}");
+        assert!(error.to_string().contains(text), "{kind}: {error}");
+    }
+}

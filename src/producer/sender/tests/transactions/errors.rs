@@ -595,7 +595,10 @@ fn a_transaction_that_may_have_begun_is_aborted_whether_it_has_begun_or_not() {
         let mut tx = Tx::begun();
         tx.put(0, "v");
         tx.lose(ApiKey::AddPartitionsToTxn);
-        let aborted = tx.try_call(Operation::Abort, |tx| tx.answer(ApiKey::EndTxn, code));
+        let aborted = tx.try_call(Operation::Abort, |tx| {
+            tx.answer(ApiKey::EndTxn, code);
+            tx.settle();
+        });
         assert_eq!(aborted, Some(Ok(())), "{code}");
         assert_eq!(tx.state(), TransactionManagerState::Ready);
     }

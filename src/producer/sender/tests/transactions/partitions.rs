@@ -68,6 +68,104 @@ fn partitions_that_were_not_added_are_requested_again_after_the_usual_backoff() 
     }
 }
 
+/// A response without errors to an AddPartitionsToTxn, for one partition of the test's topic.
+fn added(partition: i32) -> Outcome {
+    let result = TopicResult {
+        name: TOPIC.into(),
+        partitions: vec![PartitionResult {
+            index: partition,
+            error: OK,
+        }],
+    };
+    Outcome::Response(Response::AddPartitionsToTxn(AddPartitionsToTxnResponse {
+        throttle_time_ms: 0,
+        topics: vec![result],
+    }))
+}
+
+/// Regression: the request was repeated at once, in a busy loop.
+#[test]
+fn a_response_without_the_requested_partitions_is_retried_after_the_backoff() {
+    let mut tx = Tx::begun();
+    let record = tx.send(0, "v").expect("taken");
+    let at = tx.until_asked(ApiKey::AddPartitionsToTxn);
+    tx.finish(at, added(7));
+    tx.rig().advance(BACKOFF.saturating_sub(MS(1)));
+    tx.rig().run();
+    assert_eq!((tx.asked(), tx.produces()), (None, vec![]));
+    tx.settle();
+    assert_eq!(offset(&record), Some(0));
+}
+
+#[test]
+fn partitions_that_a_response_lacks_are_requested_again_at_once_if_it_contains_others() {
+    let mut tx = Tx::begun();
+    let records = [0, 1].map(|partition| tx.send(partition, "v").expect("taken"));
+    let at = tx.until_asked(ApiKey::AddPartitionsToTxn);
+    tx.finish(at, added(0));
+    let (kind, ..) = tx.asked().expect("no back-off");
+    assert_eq!(kind, ApiKey::AddPartitionsToTxn);
+    let Request::AddPartitionsToTxn(request) = tx.last(kind) else {
+        unreachable!("of that kind");
+    };
+    assert_eq!(request.topics[0].partitions, [1]);
+    tx.settle();
+    assert_eq!([&records[0], &records[1]].map(offset), [Some(0), Some(0)]);
+}
+
+/// Also if the first of them fails the transaction.
+#[test]
+fn records_that_expire_before_their_partition_is_added_have_the_error_of_the_coordinator() {
+    let load = ErrorCode::CoordinatorLoadInProgress;
+    for (kind, outcome, code, text) in [
+        (ApiKey::AddPartitionsToTxn, None, Some(load), load.name()),
+        (ApiKey::AddPartitionsToTxn, Some(added(7)), None, "lacks t-"),
+        (ApiKey::AddPartitionsToTxn, Some(lost()), None, "gone"),
+        (ApiKey::FindCoordinator, None, Some(load), load.name()),
+    ] {
+        let mut tx = Tx::begun();
+        let records = [0, 1].map(|partition| tx.send(partition, "v").expect("taken"));
+        if kind == ApiKey::FindCoordinator {
+            tx.answer(ApiKey::AddPartitionsToTxn, ErrorCode::NotCoordinator);
+        }
+        let at = tx.until_asked(kind);
+        match outcome {
+            Some(outcome) => tx.finish(at, outcome),
+            None => tx.answer_at(at, load),
+        }
+        tx.rig().advance(DELIVERY_TIMEOUT);
+        tx.rig().run();
+        for record in &records {
+            let error = error(record);
+            let Some(WaitCause::AddingPartition {
+                last_error: Some(last_error),
+                code: found,
+            }) = error.cause()
+            else {
+                panic!("{kind} {code:?}: {error}");
+            };
+            assert!(last_error.contains(text), "{last_error}");
+            assert!(error.to_string().contains(&**last_error), "{error}");
+            assert_eq!(*found, code, "{error}");
+        }
+    }
+    // The request of the last partition has no response yet, whatever was the response to an earlier one.
+    let mut tx = Tx::begun();
+    tx.put(0, "v");
+    tx.answer(ApiKey::AddPartitionsToTxn, load);
+    tx.settle();
+    let record = tx.send(1, "v").expect("taken");
+    tx.until_asked(ApiKey::AddPartitionsToTxn);
+    tx.rig().advance(DELIVERY_TIMEOUT);
+    tx.rig().run();
+    let error = error(&record);
+    let expected = WaitCause::AddingPartition {
+        last_error: None,
+        code: None,
+    };
+    assert_eq!(error.cause(), Some(&expected), "{error}");
+}
+
 // ---- refused partitions
 
 /// Java: TransactionManagerTest#testTopicAuthorizationFailureInAddPartitions,

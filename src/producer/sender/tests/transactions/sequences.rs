@@ -410,3 +410,107 @@ fn a_batch_that_waits_for_its_new_number_is_aborted_and_the_next_one_starts_at_0
         commit(&mut tx);
     }
 }
+
+// ---- requests without a response
+
+/// The outcome of a request that was sent, or not, before the connection was lost.
+fn lost_after(handed_over: bool) -> Outcome {
+    Outcome::Disconnected {
+        handed_over,
+        reason: "gone".into(),
+    }
+}
+
+/// Runs a transaction in which the first request of that kind gets no response. All other requests succeed.
+fn end_after_a_loss_of(tx: &mut Tx, kind: ApiKey, handed_over: bool, ends_by: Operation) {
+    let lose = |tx: &mut Tx| {
+        let at = tx.until_asked(kind);
+        tx.finish(at, lost_after(handed_over));
+    };
+    tx.put(0, "v");
+    if kind == ApiKey::AddPartitionsToTxn {
+        lose(tx);
+    }
+    tx.settle();
+    if matches!(kind, ApiKey::AddOffsetsToTxn | ApiKey::TxnOffsetCommit) {
+        let sent = tx.try_call(offsets(1), |tx| {
+            lose(tx);
+            tx.settle();
+        });
+        assert_eq!(sent, Some(Ok(())), "{kind}");
+    }
+    let ended = tx.try_call(ends_by.clone(), |tx| {
+        if kind == ApiKey::EndTxn {
+            lose(tx);
+        }
+        tx.settle();
+    });
+    assert_eq!(ended, Some(Ok(())), "{kind} {ends_by:?}");
+}
+
+/// Regression: a coordinator may execute a request long after the producer has sent it again on another connection.
+/// Within the same epoch the late request would change the next transaction: a late EndTxn ended it, and the offsets of
+/// a late TxnOffsetCommit were committed with it.
+#[test]
+fn a_request_without_a_response_requires_a_new_epoch_before_the_next_transaction() {
+    for kind in [
+        ApiKey::AddPartitionsToTxn,
+        ApiKey::AddOffsetsToTxn,
+        ApiKey::TxnOffsetCommit,
+        ApiKey::EndTxn,
+    ] {
+        for ends_by in [Operation::Commit, Operation::Abort] {
+            let mut tx = Tx::begun();
+            end_after_a_loss_of(&mut tx, kind, true, ends_by);
+            let Request::InitProducerId(init) = tx.last(ApiKey::InitProducerId) else {
+                unreachable!("of that kind");
+            };
+            assert_eq!((init.producer_id, init.producer_epoch), (PRODUCER_ID, 0));
+            assert_eq!(tx.kinds().last(), Some(&ApiKey::InitProducerId), "{kind}");
+            tx.rig().client().forget_sent();
+            tx.stepped.producer.begin_transaction().expect("it goes on");
+            tx.put(0, "v");
+            tx.settle();
+            assert_eq!(newest(&mut tx), (1, 0), "{kind}");
+            commit(&mut tx);
+            let kinds = tx.kinds();
+            assert!(!kinds.contains(&ApiKey::InitProducerId), "once: {kinds:?}");
+        }
+    }
+}
+
+/// A request that was not sent cannot arrive later, and brokers before 2.5 cannot bump epochs.
+#[test]
+fn the_epoch_stays_after_a_request_that_was_not_sent_and_with_brokers_that_cannot_bump_it() {
+    for (mut tx, handed_over) in [(Tx::ready(), false), (old_brokers(), true)] {
+        for kind in [ApiKey::AddPartitionsToTxn, ApiKey::EndTxn] {
+            tx.stepped.producer.begin_transaction().expect("it goes on");
+            end_after_a_loss_of(&mut tx, kind, handed_over, Operation::Commit);
+        }
+        assert!(!tx.kinds().contains(&ApiKey::InitProducerId));
+        assert_eq!(newest(&mut tx), (0, 1));
+    }
+}
+
+/// An InitProducerId without a response is repeated with the same epoch, and requires no other epoch.
+#[test]
+fn an_epoch_bump_without_a_response_is_repeated_and_requires_no_other_bump() {
+    let mut tx = Tx::begun();
+    tx.put(0, "v");
+    tx.settle();
+    let committed = tx.try_call(Operation::Commit, |tx| {
+        tx.lose(ApiKey::EndTxn);
+        tx.lose(ApiKey::InitProducerId);
+        let begin = tx.stepped.producer.begin_transaction();
+        assert!(begin.is_err(), "the epoch is not known yet");
+        tx.settle();
+    });
+    assert_eq!(committed, Some(Ok(())));
+    tx.stepped.producer.begin_transaction().expect("it goes on");
+    tx.put(0, "v");
+    tx.settle();
+    commit(&mut tx);
+    let kinds = tx.kinds();
+    let bumps = kinds.iter().filter(|it| **it == ApiKey::InitProducerId);
+    assert_eq!(bumps.count(), 2, "{kinds:?}");
+}
