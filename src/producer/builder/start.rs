@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::util::log;
-use crate::util::log::{LogContext, debug, info, warn};
+use crate::util::log::{LogContext, debug, list, warn};
 
 use crate::client::kafka_client::KafkaClient;
 use crate::client::network_client::{
@@ -516,6 +516,10 @@ pub(super) fn log_effective(config: &ProducerConfig, log: &LogContext) {
             .into_iter()
             .map(|(key, value, from)| format!("{key} = {value} ({from:?})"))
             .collect();
-        info!(log, "configuration in effect:\n\t{}", values.join("\n\t"));
+        list!(
+            log,
+            "configuration in effect",
+            values.iter().map(String::as_str)
+        );
     }
 }

@@ -57,6 +57,10 @@ impl OAuthBearerToken {
         self.valid_for
     }
 
+    pub(crate) fn value(&self) -> &Password {
+        &self.value
+    }
+
     /// The initial client response with this token.
     ///
     /// # Kafka

@@ -10,6 +10,7 @@ use crate::clock::{Deadline, Instant};
 use crate::config::ProducerConfig;
 use crate::planted::planted;
 use crate::sync::{Mutex, Rank};
+use crate::util::foreign_text::printable_start;
 use crate::util::log;
 
 /// Fetches a token; may block. The error is the reason as text. The function catches panics of the provider.
@@ -244,7 +245,8 @@ impl Login {
                         None => RETRY_WITHOUT_TOKEN,
                     };
                     state.refresh = Deadline::after(now, pause);
-                    let why: Arc<str> = why.into();
+                    // The provider may quote what its token endpoint responded.
+                    let why: Arc<str> = printable_start(&why).into();
                     // Each failure is logged once, however often it is repeated.
                     let is_new = state.failure.as_ref() != Some(&why);
                     state.failure = Some(Arc::clone(&why));

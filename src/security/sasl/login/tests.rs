@@ -209,6 +209,19 @@ fn a_failed_refresh_is_retried_no_later_than_the_token_ends() {
 }
 
 #[test]
+fn a_failure_of_the_provider_is_kept_on_one_line_and_truncated() {
+    let rig = Rig::new();
+    rig.poll();
+    rig.answer(Err(format!("503\n{}", "x".repeat(10_000_000))));
+    let why = rig.failure();
+    assert!(
+        why.starts_with("503\\nxxx") && why.len() < 1100,
+        "{}",
+        why.len()
+    );
+}
+
+#[test]
 fn an_invalid_or_expired_token_is_rejected() {
     let rig = Rig::new();
     rig.poll();
