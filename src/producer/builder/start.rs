@@ -488,6 +488,7 @@ pub(super) fn network_client_on<S: Selectable>(
     let options = NetworkClientOptions {
         client_id: config.client_id().into(),
         log: parts.instance.log().clone(),
+        uses_sasl: config.security_protocol().uses_sasl(),
         max_in_flight: config.max_in_flight_requests_per_connection(),
         reconnect_backoff: config.reconnect_backoff(),
         reconnect_backoff_max: config.reconnect_backoff_max(),
