@@ -100,6 +100,10 @@ pub(super) fn describe(
         }
         Error::PeerIncompatible(why) => of_incompatibility(why, who),
         Error::InvalidMessage(InvalidMessage::UnknownProtocolVersion) => of_versions(who),
+        other if opening.is_some() => format!(
+            "TLS with {who} failed: {other} (check that bootstrap.servers names brokers and ports for TLS, and \
+             {ENABLED_PROTOCOLS} and {CIPHER_SUITES})"
+        ),
         other => format!("TLS with {who} failed: {other}"),
     }
 }
