@@ -11,6 +11,7 @@ use super::settings::{compression_level_key, compression_type};
 use super::value::ConfigValue;
 use crate::compress;
 use crate::error::ConfigError;
+use crate::util::secret_text::holds_secret;
 
 /// Kafka's limit for idempotence: brokers keep the sequence numbers of the last five batches of a producer, and cannot
 /// recognise a duplicate of an older one.
@@ -30,6 +31,7 @@ pub(crate) struct Notice {
 pub(crate) fn run(draft: &mut Draft) -> Result<Vec<Notice>, ConfigError> {
     let mut notices = Vec::new();
     // The order matters: later rules use the values that earlier ones have derived.
+    names(draft)?;
     clamp_linger(draft);
     reconnect_backoff(draft);
     retry_backoff(draft, &mut notices);
@@ -42,6 +44,22 @@ pub(crate) fn run(draft: &mut Draft) -> Result<Vec<Notice>, ConfigError> {
     // Last, so that a rejected configuration does not use up a generated client id.
     client_id(draft);
     Ok(notices)
+}
+
+/// Names must not be secrets: each log line and the brokers' logs contain them.
+fn names(draft: &Draft) -> Result<(), ConfigError> {
+    for key in ["client.id", "transactional.id"] {
+        if draft.text(key).is_some_and(holds_secret) {
+            return Err(ConfigError::invalid(
+                key,
+                None,
+                "the value looks like a login module, a private key, a connection string or a URL with a password",
+                "Set it to a name, which is logged and sent to the brokers as it is; secrets belong in sasl.jaas.config \
+                 and the ssl keys",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Parses the security protocol, which other checks depend on.

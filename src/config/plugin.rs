@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use super::value::shown;
 use crate::sync::{Mutex, Rank};
 
 /// The keys that plug-ins have read, shared by all views of one configuration.
@@ -97,7 +98,7 @@ impl PluginConfig {
 impl fmt::Debug for PluginConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PluginConfig")
-            .field("client_id", &self.client_id)
+            .field("client_id", &shown(&self.client_id))
             .field("keys", &self.entries.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
@@ -125,5 +126,7 @@ mod tests {
             text.contains("my.secret") && !text.contains("hunter2"),
             "{text}"
         );
+        let text = format!("{:?}", PluginConfig::new("password=hunter2", [("a", "b")]));
+        assert!(!text.contains("hunter2"), "{text}");
     }
 }

@@ -1,12 +1,14 @@
 //! The `Authenticator` trait: authentication of one connection as a state machine. It gets and returns frames, and does
 //! no I/O.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::clock::{Deadline, Instant};
 use crate::protocol::Frame;
+use crate::util::foreign_text::{MAX_FOREIGN_BYTES, printable_within};
 
 /// The next step of an authentication exchange.
 #[derive(Debug)]
@@ -33,18 +35,17 @@ pub(crate) enum AuthFailure {
     Interrupted(Arc<str>),
 }
 
-/// Longest reason that is kept, in bytes: it may contain an error message of the broker, which is untrusted.
-pub(crate) const MAX_REASON_BYTES: usize = 1024;
+/// Longest reason that is kept, in bytes: a text of the broker, and the client's own words before and after it.
+const MAX_REASON_BYTES: usize = MAX_FOREIGN_BYTES + 512;
 
 impl AuthFailure {
-    /// The reason, no longer than [`MAX_REASON_BYTES`].
+    /// The reason, in printable form and truncated: it may contain texts of the broker, which are untrusted.
     pub(crate) fn reason(&self) -> Arc<str> {
         let (Self::Refused(reason) | Self::Interrupted(reason)) = self;
-        if reason.len() <= MAX_REASON_BYTES {
-            return Arc::clone(reason);
+        match printable_within(reason, MAX_REASON_BYTES) {
+            Cow::Borrowed(_) => Arc::clone(reason),
+            Cow::Owned(changed) => changed.into(),
         }
-        let end = (0..=MAX_REASON_BYTES).rfind(|end| reason.is_char_boundary(*end));
-        reason[..end.unwrap_or_default()].into()
     }
 }
 
@@ -111,12 +112,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_reason_is_truncated_at_a_character_boundary() {
+    fn a_reason_is_truncated_and_its_control_characters_are_escaped() {
         let short = AuthFailure::Refused("no".into());
         assert_eq!(&*short.reason(), "no");
         let long = AuthFailure::Interrupted("a€".repeat(1000).into());
         let reason = long.reason();
-        assert!(reason.len() <= MAX_REASON_BYTES && reason.len() > MAX_REASON_BYTES - 4);
+        assert!(reason.len() <= MAX_REASON_BYTES + 3 && reason.len() > MAX_REASON_BYTES - 4);
         assert!(reason.starts_with("a€a€"));
+        let split = AuthFailure::Refused("no\nERROR".into());
+        assert_eq!(&*split.reason(), "no\\nERROR");
     }
 }

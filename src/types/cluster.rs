@@ -1,9 +1,11 @@
 //! Immutable snapshot of a cluster's metadata: nodes, topics, partitions and their leaders.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use super::{PartitionId, ReplicaLists, TopicPartition};
+use crate::util::foreign_text::printable;
 use crate::util::hash::FixedHashMap;
 use crate::util::shared_map::SharedMap;
 
@@ -25,9 +27,15 @@ pub struct Node {
 impl Node {
     /// A broker `id` that listens on `host:port`.
     pub fn new(id: NodeId, host: impl Into<Arc<str>>, port: u16) -> Self {
+        let host = host.into();
         Self {
             id,
-            host: host.into(),
+            // Errors and log lines contain it, and it may come from a broker. A host with control characters cannot be
+            // resolved in either form.
+            host: match printable(&host) {
+                Cow::Borrowed(_) => host,
+                Cow::Owned(escaped) => escaped.into(),
+            },
             port,
             rack: None,
         }

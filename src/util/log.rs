@@ -4,6 +4,8 @@
 //!
 //! Recursion guard: a line that the logger itself causes, by sending its lines through a producer, is not written.
 //!
+//! A line stays one line, whatever the texts in it contain: control characters are escaped.
+//!
 //! Each macro takes a [`LogContext`] before the text, so that every line has one. `tests/layers.rs` checks that the
 //! whole library logs by these macros.
 
@@ -11,6 +13,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
+use super::foreign_text::printable;
 use super::panic::run_unheard;
 
 pub(crate) use ::log::{Level, max_level};
@@ -25,7 +28,9 @@ pub(crate) struct LogContext(Arc<str>);
 impl LogContext {
     /// The prefix of a producer: `[Producer clientId=orders, transactionalId=payments-1]`.
     pub(crate) fn of_producer(client_id: &str, transactional_id: Option<&str>) -> Self {
-        Self(match transactional_id {
+        // Kafka accepts any name: one with a line break must not split each line.
+        let client_id = printable(client_id);
+        Self(match transactional_id.map(printable) {
             None => format!("[Producer clientId={client_id}]").into(),
             Some(id) => format!("[Producer clientId={client_id}, transactionalId={id}]").into(),
         })
@@ -78,7 +83,25 @@ macro_rules! contained {
         // A line whose level is off costs one comparison, as with the `log` crate's own macros.
         if level <= ::log::STATIC_MAX_LEVEL && level <= ::log::max_level() {
             let context: &$crate::util::log::LogContext = &$context;
-            $crate::util::log::write(|| ::log::log!(level, "{context} {}", format_args!($($line)+)));
+            $crate::util::log::write(|| {
+                ::log::log!(level, "{context} {}", $crate::util::foreign_text::OneLine(format_args!($($line)+)));
+            });
+        }
+    }};
+}
+
+/// Logs a heading and one indented line per item, as one record at level info.
+macro_rules! list {
+    ($context:expr, $heading:expr, $items:expr) => {{
+        let level = ::log::Level::Info;
+        if level <= ::log::STATIC_MAX_LEVEL && level <= ::log::max_level() {
+            let context: &$crate::util::log::LogContext = &$context;
+            let items: Vec<String> = $items
+                .map(|item| format!("\n\t{}", $crate::util::foreign_text::printable(item)))
+                .collect();
+            $crate::util::log::write(|| {
+                ::log::log!(level, "{context} {}:{}", $heading, items.concat())
+            });
         }
     }};
 }
@@ -106,4 +129,18 @@ macro_rules! trace {
 pub(crate) use contained as log;
 // `warn` is also a built-in attribute, so a macro of that name is ambiguous until it is imported.
 pub(crate) use warning as warn;
-pub(crate) use {debug, error, info, trace};
+pub(crate) use {debug, error, info, list, trace};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_a_line_break_does_not_split_the_prefix() {
+        let log = LogContext::of_producer("a\nERROR", Some("b\u{1b}"));
+        assert_eq!(
+            log.to_string(),
+            "[Producer clientId=a\\nERROR, transactionalId=b\\u{1b}]"
+        );
+    }
+}

@@ -13,9 +13,19 @@ const MARKS: [&str; 5] = [
 /// The caller then redacts it.
 pub(crate) fn holds_secret(text: &str) -> bool {
     let bytes = text.as_bytes();
-    MARKS.iter().any(|mark| {
+    let is_marked = MARKS.iter().any(|mark| {
         let mut windows = bytes.windows(mark.len());
         windows.any(|window| window.eq_ignore_ascii_case(mark.as_bytes()))
+    });
+    is_marked || has_user_info(text)
+}
+
+/// Whether a URL in the text has a user or a password in it: `https://user:password@host/`.
+fn has_user_info(text: &str) -> bool {
+    text.split("://").skip(1).any(|rest| {
+        let authority =
+            rest.split(|c: char| matches!(c, '/' | '?' | '#' | ',') || c.is_whitespace());
+        authority.take(1).any(|authority| authority.contains('@'))
     })
 }
 
@@ -31,12 +41,17 @@ mod tests {
             "-----BEGIN EC PRIVATE KEY-----",
             "clientSecret=b",
             "Endpoint=sb://x;SharedAccessKeyName=a;SharedAccessKey=b",
+            "https://user:b@host/ca.pem",
+            "PLAINTEXT://a:1,SASL_SSL://user:b@host:1",
         ] {
             assert!(holds_secret(text), "{text}");
         }
         for text in [
             "",
             "SCRAM-SHA-512",
+            "SASL_SSL://host:9092,SSL://[::1]:9092",
+            "https://host/a@b",
+            "team@host",
             "/etc/kafka/private keys/password.p12",
             "-----BEGIN CERTIFICATE-----",
             "org.apache.kafka.common.security.plain.PlainLoginModule",

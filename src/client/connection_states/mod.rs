@@ -114,6 +114,8 @@ struct NodeConnection {
     last_attempt: Instant,
     /// Disconnects since the node was last ready: exponent of the reconnect back-off.
     failures: u32,
+    /// The value of `failures` when the node became ready, until it has responded to a request.
+    unproven_failures: Option<u32>,
     reconnect_backoff: Duration,
     /// Consecutive attempts that ended before the node was ready: exponent of the setup timeout.
     setup_failures: u32,
@@ -229,6 +231,7 @@ impl ClusterConnectionStates {
             is_looked_up: false,
             last_attempt: now,
             failures: 0,
+            unproven_failures: None,
             reconnect_backoff: reconnect_backoff.backoff(0, random.f64()),
             setup_failures: 0,
             setup_timeout: setup_timeout.backoff(0, random.f64()),
@@ -355,11 +358,38 @@ impl ClusterConnectionStates {
         node.state = ConnectionState::Ready;
         node.last_error = None;
         node.failures = 0;
+        node.unproven_failures = Some(failures);
         node.reconnect_backoff = self.reconnect_backoff.backoff(0, self.random.f64());
         node.setup_failures = 0;
         node.setup_timeout = self.setup_timeout.backoff(0, self.random.f64());
         self.preparing.remove(&id);
         std::mem::take(&mut node.is_warned_of).then_some(failures)
+    }
+
+    /// The node has responded to a request other than ApiVersions.
+    pub(crate) fn responded(&mut self, id: NodeId) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.unproven_failures = None;
+        }
+    }
+
+    /// Whether the node is ready, but has responded to no request other than ApiVersions on this connection.
+    pub(crate) fn is_unproven(&self, id: NodeId) -> bool {
+        self.nodes.get(&id).is_some_and(|node| {
+            node.state == ConnectionState::Ready && node.unproven_failures.is_some()
+        })
+    }
+
+    /// The broker rejects each connection at its first request: the reconnect back-off goes on from before the node was
+    /// ready. Called before the disconnect is noted.
+    ///
+    /// # Kafka
+    /// Differs: there the back-off begins anew with each ApiVersions response, so such a broker is connected to several
+    /// times per second.
+    pub(crate) fn rejected_first_request(&mut self, id: NodeId) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.failures = node.unproven_failures.take().unwrap_or(node.failures);
+        }
     }
 
     /// Applies the rate limit of warnings, per node and state. Returns the number of suppressed warnings if a warning

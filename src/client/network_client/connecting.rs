@@ -34,6 +34,9 @@ pub(super) enum Weight {
     Ordinary,
     /// Connection lost or timed out: worth a warning only if the node was not ready.
     Lost,
+    /// The broker closed the connection at the first request after ApiVersions, as a listener with SASL does when the
+    /// client does not authenticate.
+    Rejected,
     /// Protocol violation by the broker.
     Fault,
     /// Authentication failed, on either side: waiters for metadata get an error, since a retry does not help.
@@ -62,6 +65,10 @@ impl EndedConnection {
 /// Error text: the peer closed the connection while the ApiVersions request was in flight.
 const CLOSED_ON_API_VERSIONS: &str = "the broker closed the connection when it was asked for its API versions: \
      brokers before 0.10 do that, as does a listener that expects TLS or SASL, or a server that is not a Kafka broker";
+
+/// Suffix of the error text: the peer closed a connection without SASL at the first request after ApiVersions.
+const CLOSED_ON_FIRST_REQUEST: &str = " without a response to its first request: a listener that expects SASL does \
+     that (set security.protocol to SASL_PLAINTEXT or SASL_SSL, and sasl.mechanism), as does a broker that shuts down";
 
 /// Suffix of the error text: the connection was lost during authentication.
 const LOST_IN_AUTHENTICATION: &str = ", during authentication: brokers before 1.0 refuse credentials like that, \
@@ -167,6 +174,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         // Logged before the state changes: the line depends on the stage that the connection was in.
         self.log_disconnect(id, ending, now);
         let error = Arc::clone(&ending.error);
+        if ending.weight == Weight::Rejected {
+            self.states.rejected_first_request(id);
+        }
         if ending.weight == Weight::Refused {
             self.states.authentication_failed(id, now, error);
         } else {
@@ -229,6 +239,15 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 Some(ConnectionState::Ready | ConnectionState::AuthenticatingAgain)
             );
             let is_asking = self.states.state(id) == Some(&ConnectionState::CheckingApiVersions);
+            let by_peer = matches!(
+                disconnected.reason,
+                CloseReason::ClosedByPeer | CloseReason::Io(_)
+            );
+            // Such a listener answers ApiVersions, and closes the connection at any other request.
+            let is_rejected = by_peer
+                && !self.uses_sasl
+                && self.states.is_unproven(id)
+                && self.in_flight.count_of(id) > 0;
             let authenticates = self.states.state(id) == Some(&ConnectionState::Authenticating);
             let error = match &disconnected.reason {
                 // The text `why` already states that authentication failed.
@@ -237,6 +256,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                     format!("{reason}{LOST_IN_AUTHENTICATION}").into()
                 }
                 CloseReason::ClosedByPeer if is_asking => Arc::from(CLOSED_ON_API_VERSIONS),
+                reason if is_rejected => format!("{reason}{CLOSED_ON_FIRST_REQUEST}").into(),
                 reason @ CloseReason::BadFrame(_) if !was_ready => {
                     format!("{reason}: {NO_BROKER}").into()
                 }
@@ -248,12 +268,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                     CloseReason::Idle => Weight::Ordinary,
                     CloseReason::BadFrame(_) => Weight::Fault,
                     CloseReason::AuthenticationFailed(_) => Weight::Refused,
+                    _ if is_rejected => Weight::Rejected,
                     _ => Weight::Lost,
                 },
-                by_peer: matches!(
-                    disconnected.reason,
-                    CloseReason::ClosedByPeer | CloseReason::Io(_)
-                ),
+                by_peer,
             };
             let newest_untouched = disconnected.last_frame_untouched;
             self.process_disconnection(id, &ending, newest_untouched, now);
@@ -394,11 +412,21 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     /// authentication; else a debug line.
     fn log_disconnect(&mut self, id: NodeId, ending: &EndedConnection, now: Instant) {
         let error = &ending.error;
-        let is_ready = self.states.state(id) == Some(&ConnectionState::Ready);
+        let state = self.states.state(id);
+        let is_ready = state == Some(&ConnectionState::Ready);
         let warns = match ending.weight {
             Weight::Ordinary => false,
             Weight::Lost => !is_ready,
-            Weight::Fault | Weight::Refused => true,
+            Weight::Rejected | Weight::Fault | Weight::Refused => true,
+        };
+        let what = match ending.weight {
+            Weight::Rejected | Weight::Fault => "was closed",
+            Weight::Refused => "failed authentication",
+            // The connection has been in use before.
+            Weight::Lost if state == Some(&ConnectionState::AuthenticatingAgain) => {
+                "was lost during re-authentication"
+            }
+            Weight::Ordinary | Weight::Lost => "could not be established",
         };
         let suppressed = if warns {
             self.states.warn_of(id, now)
@@ -409,11 +437,6 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         let Some(suppressed) = suppressed else {
             log::debug!(self.log, "Node {id}{endpoint} disconnected: {error}");
             return;
-        };
-        let what = match ending.weight {
-            Weight::Fault => "was closed",
-            Weight::Refused => "failed authentication",
-            Weight::Ordinary | Weight::Lost => "could not be established",
         };
         log::warn!(
             self.log,

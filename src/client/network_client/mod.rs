@@ -44,6 +44,8 @@ use crate::util::log::{self, LogContext};
 pub(crate) struct NetworkClientOptions {
     pub(crate) client_id: Arc<str>,
     pub(crate) log: LogContext,
+    /// Whether connections authenticate with SASL.
+    pub(crate) uses_sasl: bool,
     /// `max.in.flight.requests.per.connection`.
     pub(crate) max_in_flight: usize,
     pub(crate) reconnect_backoff: Duration,
@@ -94,6 +96,7 @@ pub(crate) struct NetworkClient<S, R, T> {
     clock: Arc<dyn Clock>,
     client_id: Arc<str>,
     log: LogContext,
+    uses_sasl: bool,
     request_timeout: Duration,
     states: ClusterConnectionStates,
     in_flight: InFlightRequests<Purpose<T>>,
@@ -143,6 +146,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             clock,
             client_id: options.client_id,
             log: options.log.clone(),
+            uses_sasl: options.uses_sasl,
             request_timeout: options.request_timeout,
             states: ClusterConnectionStates::new(&timeouts, random.fork(), options.log),
             in_flight: InFlightRequests::new(options.max_in_flight),

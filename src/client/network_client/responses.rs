@@ -96,6 +96,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 "{left_over} bytes follow {api_key} response version {version} from node {id}"
             );
         }
+        if api_key != ApiKey::ApiVersions {
+            self.states.responded(id);
+        }
         // Called before the response is handled: requests that this causes must already observe the throttle time.
         self.maybe_throttle(id, api_key, version, &response, now);
         match (request.purpose, response) {

@@ -35,6 +35,24 @@ fn names_too_long_for_a_request_header_are_rejected() {
     assert!(complete(&[("transactional.id", "")]).is_err());
 }
 
+/// Log lines and the brokers' logs contain both names.
+#[test]
+fn a_name_that_looks_like_a_secret_is_rejected_and_not_shown() {
+    for key in ["client.id", "transactional.id"] {
+        for secret in [
+            "PlainLoginModule required username=\"a\" password=\"hunter2\";",
+            "Endpoint=sb://x;SharedAccessKey=hunter2",
+            "https://a:hunter2@host",
+            "-----BEGIN PRIVATE KEY----- hunter2",
+        ] {
+            let error = complete(&[(key, secret)]).unwrap_err();
+            assert_eq!((error.key(), error.value()), (Some(key), None));
+            let text = format!("{error} {error:?}");
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
+}
+
 /// Java: KafkaProducerTest#testAcksAndIdempotenceForIdempotentProducers
 #[test]
 fn acks_retries_and_requests_in_flight_decide_whether_idempotence_is_enabled() {

@@ -8,6 +8,7 @@
 //!                   │                └ version 0, of brokers before 1.0: bare, and a failure closes the connection
 //! ```
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::protocol::{
 use crate::security::sasl::mechanism::{MechanismFailure, MechanismStep, SaslMechanism};
 use crate::security::sasl::{Mechanism, SaslClient};
 use crate::sync::{Mutex, Rank};
+use crate::util::foreign_text::printable_start;
 
 /// First of the reserved correlation ids, which only SASL requests use: the correlation id of a response that arrives
 /// during re-authentication shows whether it belongs to a SASL request.
@@ -138,6 +140,15 @@ impl SaslClientAuthenticator {
 
     fn interrupted(&self, why: &str) -> AuthFailure {
         AuthFailure::Interrupted(format!("{} authentication: {why}", self.name()).into())
+    }
+
+    /// The words of the broker, without the password or token that it was sent: a broker that logs its rejections in
+    /// detail may repeat it.
+    fn without_secret<'w>(&self, words: &'w str) -> Cow<'w, str> {
+        match self.mechanism.sent_secret() {
+            Some(secret) => secret.hidden_in(words),
+            None => words.into(),
+        }
     }
 
     /// Remedy for rejected credentials, for error texts.
@@ -295,7 +306,10 @@ impl SaslClientAuthenticator {
             }
             ErrorCode::UnsupportedSaslMechanism => {
                 let offered = response.mechanisms.join(", ");
-                let offered = if offered.is_empty() { "none" } else { &offered };
+                let offered = match printable_start(&offered) {
+                    offered if offered.is_empty() => "none".into(),
+                    offered => offered,
+                };
                 Err(self.refused(&format!(
                     "the broker does not offer this mechanism, it offers: {offered}; set sasl.mechanism to \
                      one of them"
@@ -323,7 +337,7 @@ impl SaslClientAuthenticator {
             return self.token(&response.auth_bytes.0, now);
         }
         let why = match &response.error_message {
-            Some(words) => format!("the broker reported: {words}"),
+            Some(words) => format!("the broker reported: {}", self.without_secret(words)),
             None => format!("the broker reported {error}"),
         };
         match error {

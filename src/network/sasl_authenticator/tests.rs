@@ -219,6 +219,35 @@ fn a_refusal_names_the_mechanism_the_brokers_message_and_the_key() {
     assert!(why.contains("oops"), "{why}");
 }
 
+#[test]
+fn text_of_the_broker_is_escaped_and_limited_and_the_password_in_it_hidden() {
+    let error = ErrorCode::SaslAuthenticationFailed;
+    let refusal = |words: &str| {
+        let response = authenticated(error, Some(words), 0);
+        refused(after_token_response(&mut *authenticator(), &response))
+    };
+    let why = refusal("bad\n2026-01-01 ERROR fake\r\u{1b}[31mred\u{202e}abc\0");
+    assert!(
+        why.contains("bad\\n2026-01-01 ERROR fake\\r\\u{1b}[31mred\\u{202e}abc\\u{0};"),
+        "{why}"
+    );
+    let why = refusal("no user alice with hunter2");
+    assert!(why.contains("no user alice with [hidden];"), "{why}");
+    let why = refusal(&"x".repeat(30_000));
+    assert!(
+        why.len() < 1200 && why.ends_with("in sasl.jaas.config"),
+        "{why}"
+    );
+    let why = refusal("");
+    assert!(
+        why.contains("the broker reported SASL_AUTHENTICATION_FAILED"),
+        "{why}"
+    );
+    let response = handshake(ErrorCode::UnsupportedSaslMechanism, &["A\nB"]);
+    let why = refused(after_handshake_response(&mut *authenticator(), &response));
+    assert!(why.contains("it offers: A\\nB; set"), "{why}");
+}
+
 /// Java: SaslAuthenticatorTest#testUnsupportedMechanism, testCannotReauthenticateWithDifferentMechanism
 #[test]
 fn an_error_for_an_unsupported_mechanism_lists_the_supported_ones() {
@@ -329,7 +358,9 @@ fn a_rejected_token_is_reported_with_the_brokers_message() {
     let Response::SaslAuthenticate(mut no) = authenticated(ErrorCode::NoError, None, 0) else {
         unreachable!()
     };
-    no.auth_bytes = AuthBytes(Bytes::from_static(b"{\"status\":\"invalid_token\"}"));
+    no.auth_bytes = AuthBytes(Bytes::from_static(
+        b"{\"status\":\"invalid_token\",\"of\":\"hunter2\"}\n",
+    ));
     let no = answer(&Response::SaslAuthenticate(no), 2, header.correlation_id);
     let (header, asked) = request(exchange.receive(&no, NOW));
     let Request::SaslAuthenticate(asked) = asked else {
@@ -342,7 +373,7 @@ fn a_rejected_token_is_reported_with_the_brokers_message() {
         why.contains("invalid_token") && why.contains("TokenProvider"),
         "{why}"
     );
-    assert!(!why.contains("hunter2"), "{why}");
+    assert!(why.contains("\"of\":\"[hidden]\"}\\n"), "{why}");
 }
 
 #[test]

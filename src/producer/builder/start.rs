@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::util::log;
-use crate::util::log::{LogContext, debug, info, warn};
+use crate::util::log::{LogContext, debug, list, warn};
 
 use crate::client::kafka_client::KafkaClient;
 use crate::client::network_client::{
@@ -488,6 +488,7 @@ pub(super) fn network_client_on<S: Selectable>(
     let options = NetworkClientOptions {
         client_id: config.client_id().into(),
         log: parts.instance.log().clone(),
+        uses_sasl: config.security_protocol().uses_sasl(),
         max_in_flight: config.max_in_flight_requests_per_connection(),
         reconnect_backoff: config.reconnect_backoff(),
         reconnect_backoff_max: config.reconnect_backoff_max(),
@@ -516,6 +517,10 @@ pub(super) fn log_effective(config: &ProducerConfig, log: &LogContext) {
             .into_iter()
             .map(|(key, value, from)| format!("{key} = {value} ({from:?})"))
             .collect();
-        info!(log, "configuration in effect:\n\t{}", values.join("\n\t"));
+        list!(
+            log,
+            "configuration in effect",
+            values.iter().map(String::as_str)
+        );
     }
 }

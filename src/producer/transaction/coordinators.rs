@@ -181,9 +181,7 @@ impl RequestHandler for FindCoordinator {
                 retry(RetryReason::refused(&about, code))
             }
             code => {
-                // Brokers also send empty messages.
                 let words = found.error_message.as_deref();
-                let words = words.filter(|words| !words.is_empty());
                 let message = words.unwrap_or_else(|| code.message());
                 let message = format!(
                     "the brokers do not name a coordinator of {:?}: {}: {message}",

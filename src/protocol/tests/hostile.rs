@@ -353,6 +353,25 @@ fn an_error_names_the_field_and_its_offset() {
 }
 
 #[test]
+fn an_error_message_is_decoded_in_printable_form_and_an_empty_one_as_none() {
+    let decoded = |words: &str| {
+        let Response::FindCoordinator(mut sent) = full_response(ApiKey::FindCoordinator) else {
+            unreachable!("that is what was asked for")
+        };
+        sent.coordinators[0].error_message = Some(words.into());
+        let payload = Response::FindCoordinator(sent).encode(4, 7).to_payload();
+        let (_, read) = read_response(ApiKey::FindCoordinator, 4, &payload).unwrap();
+        let Response::FindCoordinator(mut read) = read else {
+            unreachable!("what was sent is read")
+        };
+        read.coordinators.swap_remove(0).error_message
+    };
+    let escaped = decoded("no\n\u{1b}[31m\0");
+    assert_eq!(escaped.as_deref(), Some("no\\n\\u{1b}[31m\\u{0}"));
+    assert_eq!(decoded(""), None);
+}
+
+#[test]
 fn a_long_error_message_is_truncated() {
     let words = |len: usize| -> std::sync::Arc<str> { "\u{e4}".repeat(len / 2).into() };
     let kept = |len| -> Vec<usize> {

@@ -16,6 +16,3 @@ pub(crate) use write::{Writer, WrittenFrame};
 /// Maximum size of a string, in bytes: the limit of the classic encoding's 16-bit length, which Kafka applies to
 /// compact strings, too.
 const MAX_STRING_BYTES: usize = i16::MAX as usize;
-
-/// A broker's error message is truncated to this size; they are usually a line or two.
-const MAX_ERROR_TEXT_BYTES: usize = 1024;

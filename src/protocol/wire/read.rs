@@ -7,8 +7,9 @@ use std::sync::Arc;
 use byteorder::{BigEndian, ByteOrder};
 use bytes::Bytes;
 
-use super::{DecodeError, DecodeErrorKind, MAX_ERROR_TEXT_BYTES, MAX_STRING_BYTES};
+use super::{DecodeError, DecodeErrorKind, MAX_STRING_BYTES};
 use crate::error::ErrorCode;
+use crate::util::foreign_text::printable_start;
 use crate::util::varint::{VarintError, take_unsigned};
 
 /// Maximum memory that is reserved for an array before its first element is read.
@@ -205,21 +206,14 @@ impl<'a> Reader<'a> {
         Ok(self.nullable_str(what)?.map(Arc::from))
     }
 
-    /// A nullable error message of the peer, copied and truncated: it may be kept for each record, and is logged.
+    /// A nullable error message of the peer, in printable form and truncated: it may be kept for each record, and is
+    /// logged. `None` if it is empty, since some brokers send an empty message instead of none.
     pub(crate) fn error_text(
         &mut self,
         what: &'static str,
     ) -> Result<Option<Arc<str>>, DecodeError> {
-        Ok(self.nullable_str(what)?.map(|text| {
-            let mut end = MAX_ERROR_TEXT_BYTES;
-            if text.len() <= end {
-                return Arc::from(text);
-            }
-            while !text.is_char_boundary(end) {
-                end -= 1;
-            }
-            Arc::from(format!("{}...", &text[..end]))
-        }))
+        let text = self.nullable_str(what)?.filter(|text| !text.is_empty());
+        Ok(text.map(|text| Arc::from(&*printable_start(text))))
     }
 
     /// A nullable byte string, which shares the frame's memory (zero-copy).

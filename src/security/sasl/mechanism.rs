@@ -1,6 +1,7 @@
 //! The trait of SASL mechanisms: a state machine of tokens in, tokens out.
 
 use crate::clock::Instant;
+use crate::config::Password;
 use crate::util::wipe::SecretBytes;
 
 /// The next step of a mechanism.
@@ -38,6 +39,11 @@ pub(crate) trait SaslMechanism: Send {
 
     /// Processes the broker's response to the last token.
     fn evaluate(&mut self, token: &[u8], now: Instant) -> Result<MechanismStep, MechanismFailure>;
+
+    /// The secret that this exchange sends to the broker, whose error messages may repeat it.
+    fn sent_secret(&self) -> Option<&Password> {
+        None
+    }
 
     /// Called when the broker has rejected the credentials (in its SaslAuthenticate response).
     fn refused(&mut self, _now: Instant) {}

@@ -6,6 +6,8 @@ use super::login::{Login, TokenState};
 use super::mechanism::{MechanismFailure, MechanismStep, SaslMechanism};
 use super::token::OAuthBearerToken;
 use crate::clock::Instant;
+use crate::config::Password;
+use crate::util::foreign_text::printable_within;
 use crate::util::wipe::SecretBytes;
 
 /// The client's reply to the broker's error (a single `^A`), which ends the exchange (RFC 7628, section 3.2.3).
@@ -65,11 +67,13 @@ impl SaslMechanism for OAuthBearerMechanism {
             // fails the exchange.
             OAuthBearerState::Sent if token.is_empty() => Ok(MechanismStep::Complete),
             OAuthBearerState::Sent => {
-                let kept = &token[..token.len().min(MAX_ERROR_BYTES)];
-                // Escaped, because the text is untrusted and goes into logs.
-                self.state = OAuthBearerState::Refused(
-                    String::from_utf8_lossy(kept).escape_debug().collect(),
-                );
+                let words = String::from_utf8_lossy(token);
+                let words = match self.sent_secret() {
+                    Some(secret) => secret.hidden_in(&words),
+                    None => words,
+                };
+                let words = printable_within(&words, MAX_ERROR_BYTES).into_owned();
+                self.state = OAuthBearerState::Refused(words);
                 Ok(MechanismStep::Send(SecretBytes::new(vec![ERROR_REPLY])))
             }
             OAuthBearerState::Refused(why) => Err(MechanismFailure::Refused(format!(
@@ -79,6 +83,10 @@ impl SaslMechanism for OAuthBearerMechanism {
                 MechanismFailure::Interrupted("the broker sent an unexpected message".to_owned()),
             ),
         }
+    }
+
+    fn sent_secret(&self) -> Option<&Password> {
+        self.used.as_ref().map(|token| token.value())
     }
 
     fn refused(&mut self, now: Instant) {

@@ -31,6 +31,10 @@ impl SaslMechanism for PlainMechanism {
         Ok(MechanismStep::Send(SecretBytes::new(token)))
     }
 
+    fn sent_secret(&self) -> Option<&Password> {
+        Some(&self.0.password)
+    }
+
     /// The broker's response is empty: there is nothing to evaluate.
     fn evaluate(
         &mut self,

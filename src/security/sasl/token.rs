@@ -57,6 +57,10 @@ impl OAuthBearerToken {
         self.valid_for
     }
 
+    pub(crate) fn value(&self) -> &Password {
+        &self.value
+    }
+
     /// The initial client response with this token.
     ///
     /// # Kafka
@@ -171,8 +175,9 @@ pub trait TokenProvider: Send + Sync {
     /// Returns a valid token.
     ///
     /// # Errors
-    /// If there is no token. The call is retried after ten seconds while the previous token is valid, otherwise after
-    /// one second. The error's text is logged and returned to waiting callers, so it must not contain secrets.
+    /// If there is no token. The call is retried after ten seconds, or earlier at the end of the previous token, and
+    /// after one second once there is no valid token. The error's text is logged and
+    /// returned to waiting callers, so it must not contain secrets.
     fn token(&self) -> Result<OAuthBearerToken, BoxError>;
 }
 

@@ -31,6 +31,7 @@ pub(super) fn choose(
 ) -> Result<Choices, ConfigError> {
     let mut warnings = Vec::new();
     refuse_java_keys(config)?;
+    check_provider(provider)?;
     let versions = versions(config, &mut warnings)?;
     suites(config, provider, &versions, &mut warnings)?;
     let checks_name = checks_name(config)?;
@@ -44,6 +45,24 @@ pub(super) fn choose(
         checks_name,
         warnings,
     })
+}
+
+/// Rejects a cryptography provider that cannot complete any handshake. rustls would report it as a problem of the enabled
+/// versions.
+fn check_provider(provider: &CryptoProvider) -> Result<(), ConfigError> {
+    let missing = if provider.cipher_suites.is_empty() {
+        "cipher suites"
+    } else if provider.kx_groups.is_empty() {
+        "key exchange groups"
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError::invalid(
+        "security.protocol",
+        None,
+        format!("TLS needs a cryptography provider with {missing}, and this one has none"),
+        "Pass another one to ProducerBuilder::tls_crypto_provider",
+    ))
 }
 
 /// Rejects keys that name parts of a Java virtual machine.

@@ -1,10 +1,13 @@
 //! Describes failures of TLS handshakes, with the key to change.
 
+use std::borrow::Cow;
+
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
 use super::choices::{CIPHER_SUITES, ENABLED_PROTOCOLS, IDENTIFICATION};
 use super::date;
 use super::stores::{KEY_LOCATION, TRUST_LOCATION};
+use crate::util::foreign_text::printable;
 
 /// The first bytes that a peer sent: enough to detect its protocol.
 #[derive(Debug, Default)]
@@ -97,6 +100,10 @@ pub(super) fn describe(
         }
         Error::PeerIncompatible(why) => of_incompatibility(why, who),
         Error::InvalidMessage(InvalidMessage::UnknownProtocolVersion) => of_versions(who),
+        other if opening.is_some() => format!(
+            "TLS with {who} failed: {other} (check that bootstrap.servers names brokers and ports for TLS, and \
+             {ENABLED_PROTOCOLS} and {CIPHER_SUITES})"
+        ),
         other => format!("TLS with {who} failed: {other}"),
     }
 }
@@ -112,8 +119,9 @@ fn of_certificate(error: &CertificateError, who: &str, host: &str) -> String {
         ),
         CertificateError::NotValidForNameContext { presented, .. } => {
             // Eight names are enough to recognise whose certificate it is.
-            let mut names: Vec<&str> = presented.iter().map(|name| plain(name)).take(8).collect();
-            names.extend((presented.len() > 8).then_some("..."));
+            let names = presented.iter().map(|name| printable(plain(name)));
+            let mut names: Vec<Cow<'_, str>> = names.take(8).collect();
+            names.extend((presented.len() > 8).then_some("...".into()));
             let names = if names.is_empty() {
                 "for no name (it has no subject alternative names; its common name does not count)"
                     .to_owned()

@@ -288,7 +288,13 @@ impl TlsFailures {
                  (check the port, and security.protocol)"
             )
         } else {
-            format!("{who} closed the connection during the TLS handshake")
+            format!(
+                "{who} closed the connection during the TLS handshake (check {}, {}, and the client certificate in \
+                 {}; the log of the broker has the reason)",
+                choices::ENABLED_PROTOCOLS,
+                choices::CIPHER_SUITES,
+                stores::KEY_LOCATION
+            )
         }
     }
 

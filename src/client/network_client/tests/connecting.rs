@@ -140,6 +140,54 @@ fn the_reconnect_backoff_grows_while_the_broker_drops_every_new_connection() {
     assert!(last >= MS(640), "{last:?}");
 }
 
+/// A listener with SASL closes the connection of a client without SASL at the first request after ApiVersions
+/// (`IllegalSaslStateException` in Java).
+#[test]
+fn a_broker_that_rejects_the_first_request_is_reconnected_to_with_backoff_and_the_keys_are_named() {
+    for uses_sasl in [false, true] {
+        let mut harness = Harness::with_timeouts(&[node(1)], |options, _| {
+            options.uses_sasl = uses_sasl;
+        });
+        let lose = |harness: &mut Harness| {
+            harness
+                .client
+                .selector
+                .disconnect(1, CloseReason::ClosedByPeer);
+            harness.poll();
+            let now = harness.now();
+            let deadline = harness.client.poll_deadline(1, now);
+            let backoff = deadline.remaining(now).unwrap();
+            harness.advance(backoff.max(MS(100)));
+            backoff
+        };
+        harness.connect(&node(1));
+        harness.send_whole(1, 0);
+        lose(&mut harness);
+        let Outcome::Disconnected { reason, .. } = harness.take_one().outcome else {
+            panic!("answered");
+        };
+        assert_eq!(reason.contains("sasl.mechanism"), !uses_sasl, "{reason}");
+        // The first request is one for metadata now, since the disconnect has requested an update.
+        let mut last = Duration::ZERO;
+        for _ in 0..4 {
+            harness.connect_with(&node(1), all_versions());
+            harness.poll();
+            last = lose(&mut harness);
+            assert_eq!(error(&harness, 1).contains("sasl.mechanism"), !uses_sasl);
+        }
+        assert_eq!(last >= MS(640), !uses_sasl, "{last:?}");
+        // After a response the back-off begins anew, and the broker is no longer under suspicion.
+        harness.connect_with(&node(1), all_versions());
+        harness.poll();
+        let metadata = Response::Metadata(metadata_of(&[node(1)]));
+        harness.client.selector.respond(1, &metadata);
+        harness.poll();
+        harness.send_whole(1, 1);
+        assert!(lose(&mut harness) <= MS(60));
+        assert!(!error(&harness, 1).contains("sasl.mechanism"));
+    }
+}
+
 /// Java: NetworkClientTest#testConnectionDelay, #testConnectionDelayConnected,
 /// #testConnectionDelayDisconnected, NC-22
 #[test]

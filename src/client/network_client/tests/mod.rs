@@ -273,6 +273,7 @@ impl Harness {
         let mut options = NetworkClientOptions {
             client_id: "test".into(),
             log: LogContext::for_tests(),
+            uses_sasl: false,
             max_in_flight: 5,
             reconnect_backoff: MS(50),
             reconnect_backoff_max: MS(10_000),

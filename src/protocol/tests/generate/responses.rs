@@ -1,5 +1,7 @@
 //! Responses of every shape.
 
+use std::sync::Arc;
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -7,9 +9,17 @@ use proptest::prelude::*;
 use super::{auth_bytes, error, text};
 use crate::protocol::*;
 use crate::types::ReplicaLists;
+use crate::util::foreign_text::printable;
+
+/// An error message that is decoded as it is: neither empty, nor with characters that are escaped.
+fn error_message() -> impl Strategy<Value = Option<Arc<str>>> {
+    option::of(text().prop_filter("as it is decoded", |text| {
+        !text.is_empty() && *printable(text) == **text
+    }))
+}
 
 fn produce_response() -> impl Strategy<Value = Response> {
-    let record_error = (any::<i32>(), option::of(text())).prop_map(|(batch_index, message)| {
+    let record_error = (any::<i32>(), error_message()).prop_map(|(batch_index, message)| {
         BatchIndexAndErrorMessage {
             batch_index,
             message,
@@ -24,7 +34,7 @@ fn produce_response() -> impl Strategy<Value = Response> {
             any::<i64>(),
         ),
         vec(record_error, 0..3),
-        option::of(text()),
+        error_message(),
     )
         .prop_map(|(numbers, record_errors, error_message)| {
             let (index, error, base_offset, log_append_time_ms, log_start_offset) = numbers;
@@ -147,7 +157,7 @@ fn coordinator() -> impl Strategy<Value = Coordinator> {
     (
         option::weighted(0.9, text()),
         (any::<i32>(), text(), any::<i32>()),
-        (error(), option::of(text())),
+        (error(), error_message()),
     )
         .prop_map(
             |(key, (node_id, host, port), (error, error_message))| Coordinator {
@@ -179,7 +189,7 @@ fn sasl_handshake_response() -> impl Strategy<Value = Response> {
 }
 
 fn sasl_authenticate_response() -> impl Strategy<Value = Response> {
-    (error(), option::of(text()), auth_bytes(), any::<i64>()).prop_map(
+    (error(), error_message(), auth_bytes(), any::<i64>()).prop_map(
         |(error, error_message, auth_bytes, session_lifetime_ms)| {
             Response::SaslAuthenticate(SaslAuthenticateResponse {
                 error,

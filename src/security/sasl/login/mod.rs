@@ -10,14 +10,15 @@ use crate::clock::{Deadline, Instant};
 use crate::config::ProducerConfig;
 use crate::planted::planted;
 use crate::sync::{Mutex, Rank};
+use crate::util::foreign_text::printable_start;
 use crate::util::log;
 
 /// Fetches a token; may block. The error is the reason as text. The function catches panics of the provider.
 pub(crate) type FetchToken = Arc<dyn Fn() -> Result<OAuthBearerToken, String> + Send + Sync>;
 
-/// Retry interval of a failed refresh while the previous token is still valid: Kafka's
-/// `DELAY_SECONDS_BEFORE_NEXT_RETRY_WHEN_RELOGIN_FAILS`. Also the minimum age of a token before a broker's rejection
-/// triggers a refresh.
+/// Retry interval of a failed refresh while the previous token is still valid, shortened to the end of that token:
+/// Kafka's `DELAY_SECONDS_BEFORE_NEXT_RETRY_WHEN_RELOGIN_FAILS`. Also the minimum age of a token before a broker's
+/// rejection triggers a refresh.
 const RETRY: Duration = Duration::from_secs(10);
 /// Retry interval while there is no valid token.
 const RETRY_WITHOUT_TOKEN: Duration = Duration::from_secs(1);
@@ -150,8 +151,9 @@ impl Login {
         }
         {
             let mut state = self.state.lock();
-            if state.token.take().is_some() && !state.is_fetching && state.failure.is_none() {
-                // The token expired before its refresh was due, or before the next poll.
+            if state.token.take().is_some() && !state.is_fetching {
+                // The token expired before its refresh was due, or before the next poll. The refresh may be the retry
+                // of one that failed; a pause after the last fetch bounds their rate in either case.
                 let soonest = state.requested.saturating_add(RETRY_WITHOUT_TOKEN).max(now);
                 state.refresh = state.refresh.min(Deadline::At(soonest));
             }
@@ -235,10 +237,16 @@ impl Login {
                     None
                 }
                 Err(why) => {
-                    let is_valid = matches!(&state.token, Some((_, end)) if !end.is_over(now));
-                    let pause = if is_valid { RETRY } else { RETRY_WITHOUT_TOKEN };
+                    let pause = match &state.token {
+                        // A retry that came after the end of the token would leave the producer without one.
+                        Some((_, end)) => end
+                            .remaining(now)
+                            .map_or(RETRY, |left| left.clamp(RETRY_WITHOUT_TOKEN, RETRY)),
+                        None => RETRY_WITHOUT_TOKEN,
+                    };
                     state.refresh = Deadline::after(now, pause);
-                    let why: Arc<str> = why.into();
+                    // The provider may quote what its token endpoint responded.
+                    let why: Arc<str> = printable_start(&why).into();
                     // Each failure is logged once, however often it is repeated.
                     let is_new = state.failure.as_ref() != Some(&why);
                     state.failure = Some(Arc::clone(&why));
@@ -250,8 +258,7 @@ impl Login {
         if let Some((why, pause)) = news {
             log::warn!(
                 self.dependencies.log,
-                "no token for OAUTHBEARER: {why}; tried again after {} s, until there is one",
-                pause.as_secs()
+                "no token for OAUTHBEARER: {why}; tried again after {pause:.1?}, until there is one"
             );
         }
         if !planted!(TokenWakesNobody) {

@@ -183,6 +183,45 @@ fn a_failed_refresh_is_retried_and_the_old_token_used_while_valid() {
 }
 
 #[test]
+fn a_failed_refresh_is_retried_no_later_than_the_token_ends() {
+    let rig = Rig::new();
+    rig.poll();
+    rig.answer(Ok(token(30)));
+    rig.clock.advance(SECS(24));
+    rig.poll();
+    rig.answer(Err("the endpoint is down".to_owned()));
+    assert_eq!(
+        rig.poll(),
+        Some(SECS(6)),
+        "the rest of the token's lifetime"
+    );
+    rig.clock.advance(SECS(6));
+    assert!(rig.is_awaited());
+    rig.answer(Ok(token(30)));
+    rig.token();
+    // Just before the end of the token the minimum pause applies.
+    rig.clock.advance(Duration::from_millis(29_900));
+    rig.poll();
+    rig.answer(Err("the endpoint is down".to_owned()));
+    rig.clock.advance(Duration::from_millis(100));
+    assert_eq!(rig.failure(), "the endpoint is down");
+    assert_eq!(rig.poll(), Some(Duration::from_millis(900)));
+}
+
+#[test]
+fn a_failure_of_the_provider_is_kept_on_one_line_and_truncated() {
+    let rig = Rig::new();
+    rig.poll();
+    rig.answer(Err(format!("503\n{}", "x".repeat(10_000_000))));
+    let why = rig.failure();
+    assert!(
+        why.starts_with("503\\nxxx") && why.len() < 1100,
+        "{}",
+        why.len()
+    );
+}
+
+#[test]
 fn an_invalid_or_expired_token_is_rejected() {
     let rig = Rig::new();
     rig.poll();

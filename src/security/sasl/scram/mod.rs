@@ -19,6 +19,7 @@ use super::dependencies::SaslDependencies;
 use super::mechanism::{MechanismFailure, MechanismStep, SaslMechanism};
 use super::plain::Credentials;
 use crate::clock::Instant;
+use crate::util::foreign_text::printable_start;
 use crate::util::wipe::SecretBytes;
 
 /// Minimum of iterations that is accepted: with fewer, an eavesdropper could guess the password by brute force.
@@ -222,7 +223,8 @@ impl ScramMechanism {
             .map_err(|why| refused(format!("the broker's final message is malformed: {why}")))?;
         match read {
             ServerFinal::Error(why) => Err(refused(format!(
-                "the broker does not accept the credentials: {why}"
+                "the broker does not accept the credentials: {}",
+                printable_start(why)
             ))),
             ServerFinal::Signature(signature)
                 if keys.is_of_server(self.client.hash, auth_message.as_bytes(), &signature) =>

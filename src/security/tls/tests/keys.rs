@@ -2,11 +2,16 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::certificates::Authority;
+use super::certificates::{Authority, crypto};
 use super::client_of;
+use crate::clock::Clock;
+use crate::clock::mock::MockClock;
+use crate::config::ProducerConfig;
 use crate::error::ConfigError;
-use crate::security::tls::pem;
+use crate::security::tls::{TlsClient, pem};
+use crate::util::log::LogContext;
 
 const PEM: (&str, &str) = ("ssl.truststore.type", "PEM");
 
@@ -71,6 +76,29 @@ fn without_a_trust_store_that_of_the_system_is_used() {
     // A system without a trust store results in an error.
     if let Err(error) = client_of(&[]) {
         assert_eq!(error.key(), Some("ssl.truststore.location"), "{error}");
+    }
+}
+
+#[test]
+fn a_provider_that_cannot_complete_a_handshake_is_not_blamed_on_the_versions() {
+    let clock: Arc<dyn Clock> = Arc::new(MockClock::new());
+    let config = ProducerConfig::from_map([("security.protocol", "SSL")]).unwrap();
+    for (has_suites, missing) in [(false, "cipher suites"), (true, "key exchange groups")] {
+        let mut provider = (*crypto()).clone();
+        if has_suites {
+            provider.kx_groups = Vec::new();
+        } else {
+            provider.cipher_suites = Vec::new();
+        }
+        let log = LogContext::for_tests();
+        let error = TlsClient::from_config(&config, Some(Arc::new(provider)), &clock, &log)
+            .expect_err("a provider with nothing");
+        let text = error.to_string();
+        assert!(
+            text.contains(missing) && text.contains("tls_crypto_provider"),
+            "{text}"
+        );
+        assert!(!text.contains("ssl.enabled.protocols"), "{text}");
     }
 }
 
