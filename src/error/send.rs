@@ -338,7 +338,7 @@ pub enum CloseError {
         /// How many records.
         records: u64,
     },
-    /// The producer had failed for good.
+    /// The producer had failed for good: its sender thread panicked.
     ProducerFailed(ProducerFailure),
     /// The sender thread was asked to stop and is still running: a callback, an interceptor, a metrics reporter, a
     /// cluster listener, a waker, the logger, or the compression of a batch has not returned. Plug-ins are closed all

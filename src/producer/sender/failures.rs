@@ -207,26 +207,16 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 
     /// Fails a queued batch; if it has a sequence number already, the gap is recorded.
-    fn give_up_queued(&mut self, index: EntryIndex, batch: Box<SealedBatch>, error: ProduceError) {
-        self.withdraw_queued(index, &batch);
-        self.finish_failed(batch, BatchOutcome::Failed(error));
-    }
-
-    /// Aborts a queued batch together with its transaction or producer; not counted as a failure by the metrics.
-    pub(super) fn abort_queued(
+    pub(super) fn give_up_queued(
         &mut self,
         index: EntryIndex,
         batch: Box<SealedBatch>,
         error: ProduceError,
     ) {
-        self.withdraw_queued(index, &batch);
-        self.finish_aborted(batch, BatchOutcome::Failed(error));
-    }
-
-    fn withdraw_queued(&mut self, index: EntryIndex, batch: &SealedBatch) {
         if let Some(transactions) = &mut self.transactions {
             transactions.handle_expired_in_queue(index, &batch.summary());
         }
+        self.finish_failed(batch, BatchOutcome::Failed(error));
     }
 
     /// Fails a batch that cannot be renumbered after an epoch bump: it may be in the log under its old sequence number,
@@ -324,7 +314,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         for Drained { index, batch } in batches {
             records += u64::from(batch.record_count());
             let error = error(&batch);
-            self.abort_queued(index, batch, error);
+            self.give_up_queued(index, batch, error);
         }
         records
     }
@@ -359,7 +349,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.shared
                 .control
                 .add_undelivered(live.batch.record_count());
-            self.finish_aborted(live.batch, BatchOutcome::Failed(error));
+            self.finish_failed(live.batch, BatchOutcome::Failed(error));
         }
         let records = self.fail_all_queued(now, |batch| {
             error_for(
@@ -401,19 +391,30 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
+    /// Ends a batch with an error. Every failed batch passes through here, so whether the metrics count it depends on
+    /// its error alone.
     pub(super) fn finish_failed(&mut self, batch: Box<SealedBatch>, outcome: BatchOutcome) {
-        let now = self.shared.clock.now();
-        self.metrics.record_failure(&batch, now);
-        self.finish_aborted(batch, outcome);
-    }
-
-    /// Ends a batch with an error that the metrics do not count as a failure. Called directly for batches that are
-    /// aborted with their transaction or producer.
-    ///
-    /// # Kafka
-    /// `RecordAccumulator#abortBatches`, `#abortUndrainedBatches`.
-    fn finish_aborted(&mut self, batch: Box<SealedBatch>, outcome: BatchOutcome) {
+        if is_counted(&outcome) {
+            let now = self.shared.clock.now();
+            self.metrics.record_failure(&batch, now);
+        }
         self.shared.counters.failed(batch.record_count());
         self.ended.push(EndedBatch { batch, outcome });
+    }
+}
+
+/// Whether the `record-error` metrics count the batch. Batches that are aborted with their transaction are not counted,
+/// nor those that a forced close aborts, whose number `close` returns.
+///
+/// # Kafka
+/// `RecordAccumulator#abortBatches`, `#abortUndrainedBatches`, which record no metric. Differs: batches that fail
+/// because the producer has failed, or gets no producer id, are counted (Java aborts them without counting).
+fn is_counted(outcome: &BatchOutcome) -> bool {
+    match outcome {
+        BatchOutcome::Failed(error) => !matches!(
+            error.kind(),
+            ProduceErrorKind::TransactionAborted | ProduceErrorKind::Closed
+        ),
+        BatchOutcome::Written { .. } | BatchOutcome::FailedByRecord { .. } => true,
     }
 }
