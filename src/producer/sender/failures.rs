@@ -63,7 +63,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             let error = self.timeout_error(&live.batch, cause, live.batch.delivery(), now);
             // Records a sequence gap (not written) or an unresolved sequence: nothing new of the partition is drained.
             if let Some(transactions) = &mut self.transactions {
-                transactions.handle_expired_in_flight(live.index, &live.batch.summary());
+                transactions.handle_expired_in_flight(live.index, &live.batch.summary(), &error);
             }
             // Later batches do not wait for the response to an expired one: the leader may have changed.
             if self.options.guarantee_order && !planted!(MutedAfterExpiry) {
@@ -214,7 +214,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         error: ProduceError,
     ) {
         if let Some(transactions) = &mut self.transactions {
-            transactions.handle_expired_in_queue(index, &batch.summary());
+            transactions.handle_expired_in_queue(index, &batch.summary(), &error);
         }
         self.finish_failed(batch, BatchOutcome::Failed(error));
     }
@@ -243,33 +243,50 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         attempt: Attempt,
         now: Instant,
     ) {
-        let (refused, why) = match &attempt {
-            Attempt::Answered(answer) => (Some(answer.code), answer.message.as_deref()),
-            _ => (None, None),
-        };
-        if let Some(transactions) = &mut self.transactions {
-            // The sequence gap keeps later batches from being drained; in a transaction it forces an abort (TM-32).
-            transactions.handle_failed(index, &batch.summary(), refused, why);
-        }
+        // The sequence gap keeps later batches from being drained; in a transaction it forces an abort (TM-32).
         let outcome = match attempt {
-            Attempt::Answered(answer) => refusal(&batch, node, answer, now),
+            Attempt::Answered(answer) => {
+                if let Some(transactions) = &mut self.transactions {
+                    let why = answer.message.as_deref();
+                    transactions.handle_refused(index, &batch.summary(), answer.code, why);
+                }
+                refusal(&batch, node, answer, now)
+            }
+            other => {
+                let error = self.unanswered_error(node, &batch, other, now);
+                if let Some(transactions) = &mut self.transactions {
+                    transactions.handle_unanswered(index, &batch.summary(), &error);
+                }
+                BatchOutcome::Failed(error)
+            }
+        };
+        self.finish_failed(batch, outcome);
+    }
+
+    /// The error of a batch whose last attempt got no response.
+    fn unanswered_error(
+        &self,
+        node: NodeId,
+        batch: &SealedBatch,
+        attempt: Attempt,
+        now: Instant,
+    ) -> ProduceError {
+        match attempt {
             // Another attempt would have been made, had there been time.
             Attempt::Lost {
                 handed_over,
                 reason,
-            } if self.is_overdue(&batch, now) => {
+            } if self.is_overdue(batch, now) => {
                 let cause = if handed_over {
                     WaitCause::NotAnswered { node }
                 } else {
                     let last_error = Some(reason);
                     WaitCause::NotConnected { node, last_error }
                 };
-                let delivery = batch.delivery();
-                BatchOutcome::Failed(self.timeout_error(&batch, cause, delivery, now))
+                self.timeout_error(batch, cause, batch.delivery(), now)
             }
-            other => BatchOutcome::Failed(lost(&batch, &other, now)),
-        };
-        self.finish_failed(batch, outcome);
+            other => lost(batch, &other, now),
+        }
     }
 
     /// Fails all queued batches after a fatal error of the transaction manager; batches in flight get a response or
