@@ -476,6 +476,19 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         );
     }
 
+    /// Makes the transaction with this number abortable, because its guard is gone and could not end it: nothing may
+    /// commit it now. No effect if the transaction is being ended or has ended. Never blocks.
+    pub(super) fn fail_unended(&self, of: TransactionNumber, error: &TransactionError) {
+        if let Some(transactions) = &self.core.transactions {
+            let kind = TransactionErrorKind::Abortable;
+            let message =
+                format!("call abort_transaction, because its guard could not end it: {error}");
+            transactions.make_abortable(of, &TransactionFailure::new(kind, None, message));
+            // The sender drops the queued records.
+            self.core.waker.wake();
+        }
+    }
+
     /// A transactional call as a state machine, for callers that step it themselves.
     #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
     pub(crate) fn transaction_call(

@@ -341,8 +341,8 @@ impl Transactions {
         self.shared.lock().trouble.clone()
     }
 
-    /// Fails the transaction with an abortable error, because one of its records could not be sent. No effect if the
-    /// transaction is no longer open: the record is then not part of it.
+    /// Fails the transaction with an abortable error: one of its records could not be sent, or its guard could not end
+    /// it. No effect if the transaction is no longer open: the record is then not part of it.
     pub(crate) fn make_abortable(&self, of: TransactionNumber, failure: &TransactionFailure) {
         let mut shared = self.lock();
         if shared.check_record(of).is_ok() {
