@@ -926,13 +926,31 @@ fn a_close_without_a_response_of_the_coordinator_reports_the_open_transaction() 
             None => producer.close(),
             Some(timeout) => producer.close_timeout(timeout),
         };
-        assert!(
-            matches!(closed, Err(CloseError::TransactionOpen)),
-            "{closed:?}"
-        );
+        let error = closed.unwrap_err();
+        assert!(matches!(error, CloseError::TransactionOpen), "{error}");
+        assert!(error.leaves_transaction_open());
         assert_eq!(state(&cluster), TransactionState::Ongoing);
     }
     let cluster = cluster(3);
+    let producer = transactional(&cluster);
+    producer.begin_transaction().unwrap();
+    producer.send(record("v")).unwrap().get().unwrap();
+    for node in cluster.node_ids() {
+        cluster.hang_node(node);
+    }
+    let _future = producer.send(record("v")).unwrap();
+    let error = producer.close_timeout(Duration::ZERO).unwrap_err();
+    let both = matches!(
+        error,
+        CloseError::Undelivered {
+            records: 1,
+            transaction_open: true
+        }
+    );
+    assert!(both && error.leaves_transaction_open(), "{error}");
+    assert!(error.to_string().contains("transaction"), "{error}");
+    assert_eq!(state(&cluster), TransactionState::Ongoing);
+    let cluster = self::cluster(3);
     let producer = transactional(&cluster);
     producer.begin_transaction().unwrap();
     producer.send(record("v")).unwrap().get().unwrap();
