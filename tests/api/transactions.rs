@@ -653,7 +653,9 @@ fn the_guard_of_an_ended_transaction_does_not_affect_the_next_one() {
     next.send(record("second")).unwrap();
     let refused = stale.send(record("stray")).unwrap_err();
     assert!(
-        refused.to_string().contains("another was begun"),
+        refused
+            .to_string()
+            .contains("another transaction was begun"),
         "{refused}"
     );
     let refused = stale.send_offsets(input(1), "readers").unwrap_err();

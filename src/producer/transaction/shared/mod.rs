@@ -577,8 +577,14 @@ impl SharedTransactionState {
 
     /// The check for a record. A record that is sent after a commit belongs to no transaction, so its failure does not
     /// report that commit. If a transaction guard sends the record, the guard adds that report itself.
+    ///
+    /// `of` is the newest transaction at the time of the call. It may have ended before the call, or there was none.
     fn check_record(&self, of: TransactionNumber) -> Result<(), TransactionFailure> {
-        self.check_number(Some(of))?;
+        if of != self.number {
+            return Err(TransactionFailure::wrong_state(
+                "another transaction was begun meanwhile, and the record is not part of it",
+            ));
+        }
         self.check_open(None)
     }
 
