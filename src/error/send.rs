@@ -360,9 +360,10 @@ pub enum CloseError {
 }
 
 impl CloseError {
-    /// True if the coordinator may have left a transaction of the producer open: after
-    /// [`TransactionOpen`](Self::TransactionOpen), and after [`Undelivered`](Self::Undelivered) with `transaction_open`.
-    /// After [`ProducerFailed`](Self::ProducerFailed) and [`ThreadRunning`](Self::ThreadRunning) it is not known.
+    /// True if the coordinator may still have a transaction of the producer open: after
+    /// [`TransactionOpen`](Self::TransactionOpen), and after [`Undelivered`](Self::Undelivered) if its
+    /// `transaction_open` is true. After [`ProducerFailed`](Self::ProducerFailed) and
+    /// [`ThreadRunning`](Self::ThreadRunning) it is not known.
     pub fn leaves_transaction_open(&self) -> bool {
         match self {
             Self::Undelivered {

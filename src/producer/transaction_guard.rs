@@ -23,11 +23,11 @@ use crate::types::{ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition};
 /// Dropping it aborts the transaction, which takes up to `max.block.ms`, also while a panic unwinds. The drop does not
 /// panic.
 ///
-/// A guard cannot end its transaction inside a callback, where no call may wait. If it is dropped there, the transaction
-/// can only be aborted, as after a failed record: all other calls fail until the program calls
+/// A guard cannot end its transaction inside a callback, where no call may wait. If it is dropped there, the
+/// transaction can only be aborted, as after a failed record: all other calls fail until the program calls
 /// [`abort_transaction`](KafkaProducer::abort_transaction), which their errors name. The same applies to
-/// [`commit`](Self::commit) and [`abort`](Self::abort) inside a callback. After any other abort that fails in a drop, the
-/// error of the next transactional call names the remedy.
+/// [`commit`](Self::commit) and [`abort`](Self::abort) inside a callback. After any other abort that fails in a drop,
+/// the error of the next transactional call names the remedy.
 #[must_use = "a transaction that is dropped is aborted"]
 pub struct Transaction<'p, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     producer: &'p KafkaProducer<K, V>,
