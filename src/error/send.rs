@@ -337,8 +337,10 @@ pub enum CloseError {
     Undelivered {
         /// How many records.
         records: u64,
+        /// True if a transaction may be open as well, see [`TransactionOpen`](Self::TransactionOpen).
+        transaction_open: bool,
     },
-    /// The producer had failed for good.
+    /// The producer had failed for good: its sender thread panicked.
     ProducerFailed(ProducerFailure),
     /// The sender thread was asked to stop and is still running: a callback, an interceptor, a metrics reporter, a
     /// cluster listener, a waker, the logger, or the compression of a batch has not returned. Plug-ins are closed all
@@ -346,7 +348,7 @@ pub enum CloseError {
     ThreadRunning,
     /// A transaction was open, or its result was unknown, and the coordinator did not confirm its end in time. This
     /// includes a transaction whose first request was sent but not answered, and the transaction of a producer that
-    /// has failed for good ([`Fatal`](crate::TransactionErrorKind::Fatal)). It is not returned after
+    /// cannot be used any more ([`Fatal`](crate::TransactionErrorKind::Fatal)). It is not returned after
     /// [`Fenced`](crate::TransactionErrorKind::Fenced), when the transaction no longer belongs to this producer. An
     /// open transaction stays open until `transaction.timeout.ms` has passed, or another producer with the same
     /// `transactional.id` is initialized. Consumers with `isolation.level=read_committed` wait for it.
@@ -357,14 +359,40 @@ pub enum CloseError {
     Misuse(Misuse),
 }
 
+impl CloseError {
+    /// True if the coordinator may still have a transaction of the producer open: after
+    /// [`TransactionOpen`](Self::TransactionOpen), and after [`Undelivered`](Self::Undelivered) if its
+    /// `transaction_open` is true. After [`ProducerFailed`](Self::ProducerFailed) and
+    /// [`ThreadRunning`](Self::ThreadRunning) it is not known.
+    pub fn leaves_transaction_open(&self) -> bool {
+        match self {
+            Self::Undelivered {
+                transaction_open, ..
+            } => *transaction_open,
+            Self::TransactionOpen => true,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for CloseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Undelivered { records } => {
+            Self::Undelivered {
+                records,
+                transaction_open,
+            } => {
                 write!(
                     f,
                     "the producer was closed with {records} records undelivered"
-                )
+                )?;
+                if *transaction_open {
+                    f.write_str(
+                        ", and with a transaction that may still be open: its coordinator aborts it after \
+                         transaction.timeout.ms",
+                    )?;
+                }
+                Ok(())
             }
             Self::ProducerFailed(failure) => failure.fmt(f),
             Self::ThreadRunning => f.write_str(

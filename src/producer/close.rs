@@ -124,7 +124,10 @@ impl<'p> Close<'p> {
         }
         let records = control.undelivered();
         if records > 0 {
-            return Err(CloseError::Undelivered { records });
+            return Err(CloseError::Undelivered {
+                records,
+                transaction_open: control.has_left_transaction(),
+            });
         }
         if !has_ended {
             return Err(CloseError::ThreadRunning);

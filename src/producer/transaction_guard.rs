@@ -21,8 +21,13 @@ use crate::types::{ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition};
 ///
 /// # Blocking
 /// Dropping it aborts the transaction, which takes up to `max.block.ms`, also while a panic unwinds. The drop does not
-/// panic. If the abort fails, the error is logged, and the next transactional call fails: the error of
-/// `begin_transaction` names the remedy.
+/// panic.
+///
+/// A guard cannot end its transaction inside a callback, where no call may wait. If it is dropped there, the
+/// transaction can only be aborted, as after a failed record: all other calls fail until the program calls
+/// [`abort_transaction`](KafkaProducer::abort_transaction), which their errors name. The same applies to
+/// [`commit`](Self::commit) and [`abort`](Self::abort) inside a callback. After any other abort that fails in a drop,
+/// the error of the next transactional call names the remedy.
 #[must_use = "a transaction that is dropped is aborted"]
 pub struct Transaction<'p, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     producer: &'p KafkaProducer<K, V>,
@@ -147,7 +152,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
     pub fn abort(mut self) -> Result<(), TransactionError> {
         // Set before the call: a failed abort is returned here, and the drop must not try again.
         self.is_over = true;
-        self.producer.end_transaction(self.number, false)
+        let aborted = self.producer.end_transaction(self.number, false);
+        aborted.inspect_err(|error| self.producer.fail_unended(self.number, error))
     }
 
     /// As [`commit`](Self::commit), but accepts that the producer's own methods have ended the transaction, or do so
@@ -168,8 +174,14 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
 
     fn try_commit(&mut self) -> Result<(), TransactionError> {
         let committed = self.producer.end_transaction(self.number, true);
-        // After an abortable error the drop aborts the transaction.
-        self.is_over = !matches!(&committed, Err(error) if error.is_abortable());
+        // After these errors the transaction is open, and the drop aborts it.
+        self.is_over = match &committed {
+            Ok(()) => true,
+            Err(error) => !matches!(
+                error.kind(),
+                TransactionErrorKind::Abortable | TransactionErrorKind::Misuse(_)
+            ),
+        };
         committed
     }
 
@@ -199,6 +211,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for Transaction<'_, K, V> {
             // Logged only if no other call has ended the transaction meanwhile.
             if matches!(self.producer.end_of(self.number), Ok(None)) {
                 self.producer.note_failed_abort(&error);
+                self.producer.fail_unended(self.number, &error);
             }
         }
     }

@@ -82,6 +82,15 @@ impl<'c> OperationCall<'c> {
         transactions.begun_before(self.of, &self.operation)
     }
 
+    /// The batches that the end of a transaction waits for, as part of the text of a time-out.
+    fn awaited_batches(&self) -> String {
+        let ends = matches!(self.operation, Operation::Commit | Operation::Abort);
+        match self.core.accumulator.incomplete_count() {
+            batches @ 1.. if ends => format!(" while it waited for {batches} batches"),
+            _ => String::new(),
+        }
+    }
+
     fn failed<T>(&self, failure: TransactionFailure) -> Result<T, TransactionError> {
         Err(TransactionError::new(self.operation.call(), failure))
     }
@@ -140,8 +149,9 @@ impl BlockingCall for OperationCall<'_> {
             let why = running.and_then(|transactions| transactions.retry_reason());
             let why = why.map_or_else(String::new, |why| format!(" ({})", why.message));
             let message = format!(
-                "it timed out (max.block.ms, or the timeout that was given){why}; the operation continues: call it \
-                 again to wait for its result"
+                "it timed out (max.block.ms, or the timeout that was given){}{why}; the operation continues: call it \
+                 again to wait for its result",
+                self.awaited_batches()
             );
             let failure = TransactionFailure::new(TransactionErrorKind::TimedOut, None, message);
             // A commit that times out here may still be carried out.
@@ -464,6 +474,19 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             self.core.instance.log(),
             "a transaction was dropped and could not be aborted: {error}"
         );
+    }
+
+    /// Makes the transaction with this number abortable, because its guard is gone and could not end it: nothing may
+    /// commit it now. No effect if the transaction is being ended or has ended. Never blocks.
+    pub(super) fn fail_unended(&self, of: TransactionNumber, error: &TransactionError) {
+        if let Some(transactions) = &self.core.transactions {
+            let kind = TransactionErrorKind::Abortable;
+            let message =
+                format!("call abort_transaction, because its guard could not end it: {error}");
+            transactions.make_abortable(of, &TransactionFailure::new(kind, None, message));
+            // The sender drops the queued records.
+            self.core.waker.wake();
+        }
     }
 
     /// A transactional call as a state machine, for callers that step it themselves.

@@ -61,7 +61,13 @@ fn a_forced_close_fails_incomplete_records_and_counts_them() {
         .collect();
     let error = producer.close_timeout(Duration::ZERO).unwrap_err();
     assert!(
-        matches!(error, CloseError::Undelivered { records: 10 }),
+        matches!(
+            error,
+            CloseError::Undelivered {
+                records: 10,
+                transaction_open: false
+            }
+        ),
         "{error}"
     );
     for future in futures {
@@ -310,7 +316,7 @@ fn every_record_sent_during_close_completes() {
         let failed = sent.iter().filter(|future| future.get().is_err()).count() as u64;
         match closed {
             Ok(()) => assert_eq!(failed, 0, "round {round}, {ending:?}"),
-            Err(CloseError::Undelivered { records }) => {
+            Err(CloseError::Undelivered { records, .. }) => {
                 assert_eq!(records, failed, "round {round}, {ending:?}");
             }
             Err(other) => panic!("round {round}, {ending:?}: {other}"),

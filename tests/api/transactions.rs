@@ -577,6 +577,53 @@ fn transactional_calls_inside_callbacks_are_refused() {
     producer.commit_transaction().unwrap();
 }
 
+/// No call may wait inside a callback, so a guard cannot end its transaction there. Nothing may commit it afterwards.
+#[test]
+fn a_transaction_whose_guard_ends_inside_a_callback_can_only_be_aborted() {
+    type End = fn(Transaction<'_, str, str>);
+    let ends: [(&str, End); 4] = [
+        ("drop", |guard| drop(guard)),
+        ("panic", |_guard| panic!("on purpose")),
+        ("commit", |guard| {
+            let kind = guard.commit().unwrap_err().kind();
+            assert_eq!(kind, TransactionErrorKind::Misuse(Misuse::InsideCallback));
+        }),
+        ("abort", |guard| {
+            let kind = guard.abort().unwrap_err().kind();
+            assert_eq!(kind, TransactionErrorKind::Misuse(Misuse::InsideCallback));
+        }),
+    ];
+    let cluster = cluster(3);
+    // A guard borrows its producer, and a callback borrows nothing.
+    let producer: &'static Text = Box::leak(Box::new(transactional(&cluster)));
+    for (how, end) in ends {
+        let guard = Mutex::new(Some(producer.transaction().unwrap()));
+        let future = producer
+            .send_with_callback(record("v"), move |_| {
+                end(guard.lock().unwrap().take().unwrap());
+            })
+            .unwrap();
+        future.get().unwrap();
+        let offsets = producer.send_offsets_to_transaction(input(1), "readers");
+        for refused in [
+            producer.begin_transaction(),
+            offsets,
+            producer.commit_transaction(),
+        ] {
+            let error = refused.expect_err(how);
+            assert!(error.is_abortable(), "{how}: {error}");
+            let text = error.to_string();
+            assert!(text.contains("call abort_transaction"), "{how}: {text}");
+        }
+        producer.abort_transaction().unwrap();
+    }
+    producer
+        .run_transaction(|it| it.send(record("good")))
+        .unwrap();
+    assert_eq!(committed(&cluster), ["good"]);
+    producer.close().unwrap();
+}
+
 /// Java: KafkaProducerTest#testTransactionalMethodThrowsWhenSenderClosed
 #[test]
 fn every_transactional_call_after_close_fails() {
@@ -606,7 +653,9 @@ fn the_guard_of_an_ended_transaction_does_not_affect_the_next_one() {
     next.send(record("second")).unwrap();
     let refused = stale.send(record("stray")).unwrap_err();
     assert!(
-        refused.to_string().contains("another was begun"),
+        refused
+            .to_string()
+            .contains("another transaction was begun"),
         "{refused}"
     );
     let refused = stale.send_offsets(input(1), "readers").unwrap_err();
@@ -879,13 +928,31 @@ fn a_close_without_a_response_of_the_coordinator_reports_the_open_transaction() 
             None => producer.close(),
             Some(timeout) => producer.close_timeout(timeout),
         };
-        assert!(
-            matches!(closed, Err(CloseError::TransactionOpen)),
-            "{closed:?}"
-        );
+        let error = closed.unwrap_err();
+        assert!(matches!(error, CloseError::TransactionOpen), "{error}");
+        assert!(error.leaves_transaction_open());
         assert_eq!(state(&cluster), TransactionState::Ongoing);
     }
     let cluster = cluster(3);
+    let producer = transactional(&cluster);
+    producer.begin_transaction().unwrap();
+    producer.send(record("v")).unwrap().get().unwrap();
+    for node in cluster.node_ids() {
+        cluster.hang_node(node);
+    }
+    let _future = producer.send(record("v")).unwrap();
+    let error = producer.close_timeout(Duration::ZERO).unwrap_err();
+    let both = matches!(
+        error,
+        CloseError::Undelivered {
+            records: 1,
+            transaction_open: true
+        }
+    );
+    assert!(both && error.leaves_transaction_open(), "{error}");
+    assert!(error.to_string().contains("transaction"), "{error}");
+    assert_eq!(state(&cluster), TransactionState::Ongoing);
+    let cluster = self::cluster(3);
     let producer = transactional(&cluster);
     producer.begin_transaction().unwrap();
     producer.send(record("v")).unwrap().get().unwrap();

@@ -138,7 +138,7 @@ fn committed_transactions_are_counted() {
 /// #shouldThrowOnCommitTransactionIfProducerGotFenced, #shouldThrowOnAbortTransactionIfProducerGotFenced
 #[test]
 fn a_producer_that_is_fenced_fails_in_every_call() {
-    for rig in [Rig::initialized(true), Rig::begun(true)] {
+    for (rig, is_open) in [(Rig::initialized(true), false), (Rig::begun(true), true)] {
         rig.mock.fence_producer().unwrap();
         for (call, outcome) in each_call(&rig) {
             let error = outcome.unwrap_err();
@@ -150,6 +150,7 @@ fn a_producer_that_is_fenced_fails_in_every_call() {
         };
         assert!(error.is_fenced(), "{error}");
         assert!(rig.mock.fence_producer().unwrap_err().is_fenced());
+        assert_eq!(rig.mock.transaction_in_flight(), is_open);
         assert!(rig.mock.history().is_empty());
         rig.producer.close().unwrap();
     }

@@ -190,11 +190,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             Delivery::MaybeWritten => batch.note_fate(BatchFate::Unknown),
             Delivery::NotWritten => batch.mark_not_sent(now),
         }
-        if let Some(transactions) = &mut self.transactions {
-            transactions.handle_failed(index, &batch.summary(), None, None);
-        }
         let message = "a test has let the record fail".to_owned();
         let error = error_for(&batch, kind, batch.delivery(), message, now).build();
+        if let Some(transactions) = &mut self.transactions {
+            transactions.handle_unanswered(index, &batch.summary(), &error);
+        }
         self.finish_failed(batch, BatchOutcome::Failed(error));
     }
 

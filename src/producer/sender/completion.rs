@@ -311,6 +311,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if let Some(transactions) = &mut self.transactions {
             // The sequence entry stays in flight: nothing new of the partition is sent before this batch.
             transactions.handle_returned(index, &batch.summary());
+            // For the error of a commit or an abort that times out while it waits for this batch.
+            if transactions.is_completing() {
+                let partition = batch.topic_partition();
+                transactions.note_trouble(|| format!("{partition}: {}", describe(attempt)));
+            }
         }
         // `attempts` does not count this attempt yet: the first retry waits for the initial back-off.
         let wait = self.backoff.backoff(batch.attempts(), self.random.f64());

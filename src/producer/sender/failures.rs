@@ -63,7 +63,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             let error = self.timeout_error(&live.batch, cause, live.batch.delivery(), now);
             // Records a sequence gap (not written) or an unresolved sequence: nothing new of the partition is drained.
             if let Some(transactions) = &mut self.transactions {
-                transactions.handle_expired_in_flight(live.index, &live.batch.summary());
+                transactions.handle_expired_in_flight(live.index, &live.batch.summary(), &error);
             }
             // Later batches do not wait for the response to an expired one: the leader may have changed.
             if self.options.guarantee_order && !planted!(MutedAfterExpiry) {
@@ -213,26 +213,16 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 
     /// Fails a queued batch; if it has a sequence number already, the gap is recorded.
-    fn give_up_queued(&mut self, index: EntryIndex, batch: Box<SealedBatch>, error: ProduceError) {
-        self.withdraw_queued(index, &batch);
-        self.finish_failed(batch, BatchOutcome::Failed(error));
-    }
-
-    /// Aborts a queued batch together with its transaction or producer; not counted as a failure by the metrics.
-    pub(super) fn abort_queued(
+    pub(super) fn give_up_queued(
         &mut self,
         index: EntryIndex,
         batch: Box<SealedBatch>,
         error: ProduceError,
     ) {
-        self.withdraw_queued(index, &batch);
-        self.finish_aborted(batch, BatchOutcome::Failed(error));
-    }
-
-    fn withdraw_queued(&mut self, index: EntryIndex, batch: &SealedBatch) {
         if let Some(transactions) = &mut self.transactions {
-            transactions.handle_expired_in_queue(index, &batch.summary());
+            transactions.handle_expired_in_queue(index, &batch.summary(), &error);
         }
+        self.finish_failed(batch, BatchOutcome::Failed(error));
     }
 
     /// Fails a batch that cannot be renumbered after an epoch bump: it may be in the log under its old sequence number,
@@ -259,33 +249,50 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         attempt: Attempt,
         now: Instant,
     ) {
-        let (refused, why) = match &attempt {
-            Attempt::Answered(answer) => (Some(answer.code), answer.message.as_deref()),
-            _ => (None, None),
-        };
-        if let Some(transactions) = &mut self.transactions {
-            // The sequence gap keeps later batches from being drained; in a transaction it forces an abort (TM-32).
-            transactions.handle_failed(index, &batch.summary(), refused, why);
-        }
+        // The sequence gap keeps later batches from being drained; in a transaction it forces an abort (TM-32).
         let outcome = match attempt {
-            Attempt::Answered(answer) => refusal(&batch, node, answer, now),
+            Attempt::Answered(answer) => {
+                if let Some(transactions) = &mut self.transactions {
+                    let why = answer.message.as_deref();
+                    transactions.handle_refused(index, &batch.summary(), answer.code, why);
+                }
+                refusal(&batch, node, answer, now)
+            }
+            other => {
+                let error = self.unanswered_error(node, &batch, other, now);
+                if let Some(transactions) = &mut self.transactions {
+                    transactions.handle_unanswered(index, &batch.summary(), &error);
+                }
+                BatchOutcome::Failed(error)
+            }
+        };
+        self.finish_failed(batch, outcome);
+    }
+
+    /// The error of a batch whose last attempt got no response.
+    fn unanswered_error(
+        &self,
+        node: NodeId,
+        batch: &SealedBatch,
+        attempt: Attempt,
+        now: Instant,
+    ) -> ProduceError {
+        match attempt {
             // Another attempt would have been made, had there been time.
             Attempt::Lost {
                 handed_over,
                 reason,
-            } if self.is_overdue(&batch, now) => {
+            } if self.is_overdue(batch, now) => {
                 let cause = if handed_over {
                     WaitCause::NotAnswered { node }
                 } else {
                     let last_error = Some(reason);
                     WaitCause::NotConnected { node, last_error }
                 };
-                let delivery = batch.delivery();
-                BatchOutcome::Failed(self.timeout_error(&batch, cause, delivery, now))
+                self.timeout_error(batch, cause, batch.delivery(), now)
             }
-            other => BatchOutcome::Failed(lost(&batch, &other, now)),
-        };
-        self.finish_failed(batch, outcome);
+            other => lost(batch, &other, now),
+        }
     }
 
     /// Fails all queued batches after a fatal error of the transaction manager; batches in flight get a response or
@@ -330,7 +337,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         for Drained { index, batch } in batches {
             records += u64::from(batch.record_count());
             let error = error(&batch);
-            self.abort_queued(index, batch, error);
+            self.give_up_queued(index, batch, error);
         }
         records
     }
@@ -365,7 +372,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.shared
                 .control
                 .add_undelivered(live.batch.record_count());
-            self.finish_aborted(live.batch, BatchOutcome::Failed(error));
+            self.finish_failed(live.batch, BatchOutcome::Failed(error));
         }
         let records = self.fail_all_queued(now, |batch| {
             error_for(
@@ -407,19 +414,30 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
+    /// Ends a batch with an error. Every failed batch passes through here, so whether the metrics count it depends on
+    /// its error alone.
     pub(super) fn finish_failed(&mut self, batch: Box<SealedBatch>, outcome: BatchOutcome) {
-        let now = self.shared.clock.now();
-        self.metrics.record_failure(&batch, now);
-        self.finish_aborted(batch, outcome);
-    }
-
-    /// Ends a batch with an error that the metrics do not count as a failure. Called directly for batches that are
-    /// aborted with their transaction or producer.
-    ///
-    /// # Kafka
-    /// `RecordAccumulator#abortBatches`, `#abortUndrainedBatches`.
-    fn finish_aborted(&mut self, batch: Box<SealedBatch>, outcome: BatchOutcome) {
+        if is_counted(&outcome) {
+            let now = self.shared.clock.now();
+            self.metrics.record_failure(&batch, now);
+        }
         self.shared.counters.failed(batch.record_count());
         self.ended.push(EndedBatch { batch, outcome });
+    }
+}
+
+/// Whether the `record-error` metrics count the batch. Batches that are aborted with their transaction are not counted,
+/// nor those that a forced close aborts, whose number `close` returns.
+///
+/// # Kafka
+/// `RecordAccumulator#abortBatches`, `#abortUndrainedBatches`, which record no metric. Differs: batches that fail
+/// because the producer has failed, or gets no producer id, are counted (Java aborts them without counting).
+fn is_counted(outcome: &BatchOutcome) -> bool {
+    match outcome {
+        BatchOutcome::Failed(error) => !matches!(
+            error.kind(),
+            ProduceErrorKind::TransactionAborted | ProduceErrorKind::Closed
+        ),
+        BatchOutcome::Written { .. } | BatchOutcome::FailedByRecord { .. } => true,
     }
 }

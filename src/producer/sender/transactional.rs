@@ -87,7 +87,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             let kind = ProduceErrorKind::TransactionAborted;
             let delivery = batch.delivery();
             let error = error_for(&batch, kind, delivery, message.clone(), now).build();
-            self.abort_queued(index, batch, error);
+            self.give_up_queued(index, batch, error);
         }
     }
 

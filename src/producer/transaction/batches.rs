@@ -10,7 +10,7 @@ use super::identity::describe;
 use super::sequences::{OutOfOrder, PartitionSequences};
 use super::{Effect, SequenceRewrite, TransactionManager};
 use crate::clock::Instant;
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, ProduceError};
 use crate::producer::accumulator::{DrainGate, EntryIndex, NextBatch};
 use crate::producer::batch::{BatchFate, BatchSummary, SealedBatch, SplitBatch};
 use crate::types::{ProducerIdAndEpoch, TopicPartition};
@@ -180,16 +180,15 @@ impl TransactionManager {
         }
     }
 
-    /// The batch failed and will not be sent again: because a broker refused it with `code`, or for another reason if
-    /// `code` is `None` (SE-16).
+    /// A broker refused the batch with `code`, and it will not be sent again (SE-16). `why` is the broker's message.
     ///
     /// # Kafka
     /// `#handleFailedBatch` (TM-32, TM-42 to TM-44).
-    pub(crate) fn handle_failed(
+    pub(crate) fn handle_refused(
         &mut self,
         index: EntryIndex,
         batch: &BatchSummary,
-        code: Option<ErrorCode>,
+        code: ErrorCode,
         why: Option<&str>,
     ) {
         // A batch that is not tracked was never numbered, or a restart of the sequence has dropped it.
@@ -197,27 +196,23 @@ impl TransactionManager {
             return;
         }
         // The leader has lost the producer state and will accept sequence 0.
-        if code == Some(ErrorCode::UnknownProducerId) {
+        if code == ErrorCode::UnknownProducerId {
             if let Some(partition) = self.partitions.get_mut(&index) {
                 partition.note_forgotten();
             }
         }
+        let text = || match why {
+            Some(why) => format!("{}: {why}", code.name()).into(),
+            None => describe(code),
+        };
         match code {
             // Fencing is fatal; INVALID_PRODUCER_EPOCH in a Produce response is only abortable (KIP-588).
-            Some(ErrorCode::ProducerFenced) if self.is_transactional() => self.fenced(),
-            Some(
-                code @ (ErrorCode::ClusterAuthorizationFailed
-                | ErrorCode::TransactionalIdAuthorizationFailed
-                | ErrorCode::ProducerFenced
-                | ErrorCode::UnsupportedVersion),
-            ) => {
-                let message = match why {
-                    Some(why) => format!("{}: {why}", code.name()).into(),
-                    None => describe(code),
-                };
-                self.fail_with(code, &message);
-            }
-            Some(ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId) => {
+            ErrorCode::ProducerFenced if self.is_transactional() => self.fenced(),
+            ErrorCode::ClusterAuthorizationFailed
+            | ErrorCode::TransactionalIdAuthorizationFailed
+            | ErrorCode::ProducerFenced
+            | ErrorCode::UnsupportedVersion => self.fail_with(code, &text()),
+            ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId => {
                 debug!(
                     self.options.log,
                     "{}: a batch with {} and sequence {} is out of order for the broker",
@@ -228,24 +223,24 @@ impl TransactionManager {
             }
             _ => {}
         }
-        self.handle_lost_records(
-            code,
-            match (code, why) {
-                (Some(code), Some(why)) => format!(
-                    "a batch for {} failed: {}: {why}",
-                    batch.topic_partition,
-                    code.name()
-                ),
-                (Some(code), None) => {
-                    format!(
-                        "a batch for {} failed: {}",
-                        batch.topic_partition,
-                        describe(code)
-                    )
-                }
-                _ => format!("a batch for {} was not delivered", batch.topic_partition),
-            },
-        );
+        let partition = &batch.topic_partition;
+        let message = || format!("a batch for {partition} failed: {}", text());
+        self.handle_lost_records(Some(code), message);
+    }
+
+    /// The last attempt of the batch got no response, and it will not be sent again (SE-16).
+    ///
+    /// # Kafka
+    /// `#handleFailedBatch`.
+    pub(crate) fn handle_unanswered(
+        &mut self,
+        index: EntryIndex,
+        batch: &BatchSummary,
+        error: &ProduceError,
+    ) {
+        if self.miss(index, batch) {
+            self.handle_undelivered(error);
+        }
     }
 
     /// The batch timed out after it was handed to the client. If a byte of it was given to a socket, it may be written,
@@ -253,18 +248,36 @@ impl TransactionManager {
     ///
     /// # Kafka
     /// `#markSequenceUnresolved` (TM-47). Differs: a first attempt, too, leaves the sequence unresolved (SE-9).
-    pub(crate) fn handle_expired_in_flight(&mut self, index: EntryIndex, batch: &BatchSummary) {
+    pub(crate) fn handle_expired_in_flight(
+        &mut self,
+        index: EntryIndex,
+        batch: &BatchSummary,
+        error: &ProduceError,
+    ) {
         self.miss(index, batch);
-        self.handle_lost_records(None, not_delivered(batch));
+        self.handle_undelivered(error);
     }
 
     /// The batch expired or was aborted while it was queued.
-    pub(crate) fn handle_expired_in_queue(&mut self, index: EntryIndex, batch: &BatchSummary) {
+    pub(crate) fn handle_expired_in_queue(
+        &mut self,
+        index: EntryIndex,
+        batch: &BatchSummary,
+        error: &ProduceError,
+    ) {
         // A batch that was never drained has no sequence, so it leaves no gap.
         if batch.state.producer.is_valid() {
             self.miss(index, batch);
         }
-        self.handle_lost_records(None, not_delivered(batch));
+        self.handle_undelivered(error);
+    }
+
+    /// Makes the transaction abortable after a batch that ended without a final response. The failure has the text of
+    /// the records' error, and the code of the broker's last response to the batch: users of a guard see no other error.
+    fn handle_undelivered(&mut self, error: &ProduceError) {
+        let last = error.broker_error().map(|broker| broker.code);
+        let code = error.code().or(last);
+        self.handle_lost_records(code, || format!("a batch was not delivered: {error}"));
     }
 
     /// Records that a numbered batch has ended unacknowledged. Returns false if the batch is not tracked.
@@ -399,11 +412,4 @@ impl DrainGate for TransactionManager {
         }
         partition.begin_attempt(batch.id());
     }
-}
-
-fn not_delivered(batch: &BatchSummary) -> String {
-    format!(
-        "a batch for {} was not delivered in time",
-        batch.topic_partition
-    )
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::client::kafka_client::Outcome;
 use crate::clock::Instant;
-use crate::error::ErrorCode;
+use crate::error::{Delivery, ErrorCode, ProduceError, ProduceErrorParts};
 use crate::producer::accumulator::{DrainGate, NextBatch};
 use crate::producer::batch::{BatchFate, BatchSummary};
 use crate::protocol::{InitProducerIdRequest, InitProducerIdResponse, Request, Response};
@@ -35,6 +35,12 @@ fn manager(epoch: i16) -> TransactionManager {
     manager.handle_outcome(id, Outcome::Response(response), NOW);
     assert!(manager.producer.is_valid() && manager.take_effects().is_empty());
     manager
+}
+
+/// The error of a batch that has expired.
+fn expiry() -> ProduceError {
+    let kind = ProduceErrorKind::DeliveryTimeout;
+    ProduceErrorParts::new(kind, Delivery::MaybeWritten, "t".into(), "expired").build()
 }
 
 fn next_request(manager: &mut TransactionManager) -> NextRequest {
@@ -129,7 +135,7 @@ fn the_number_after_the_last_expired_batch_is_unresolved_also_after_a_wrap() {
             fate,
             ..batch.clone()
         };
-        manager.handle_expired_in_flight(0, &batch);
+        manager.handle_expired_in_flight(0, &batch, &expiry());
     }
     assert_eq!(
         manager.partitions[&0].unresolved(),
@@ -156,7 +162,7 @@ fn an_epoch_bump_renumbers_only_the_batches_of_partitions_with_a_gap() {
     let failed = number(&mut manager, 0, 0, 2);
     let behind = [1, 2].map(|id| number(&mut manager, 0, id, 2));
     let other = number(&mut manager, 1, 3, 1);
-    manager.handle_failed(0, &failed, Some(ErrorCode::MessageTooLarge), None);
+    manager.handle_refused(0, &failed, ErrorCode::MessageTooLarge, None);
     assert!(
         !manager.may_drain(0, NextBatch::New),
         "nothing new before the new epoch"
@@ -194,7 +200,7 @@ fn another_id_restarts_a_partition_with_a_gap_at_once_and_others_after_their_bat
     let behind = number(&mut manager, 0, 1, 1);
     let others = [2, 3].map(|id| number(&mut manager, 1, id, 3));
     manager.handle_returned(0, &behind);
-    manager.handle_failed(0, &failed, Some(ErrorCode::MessageTooLarge), None);
+    manager.handle_refused(0, &failed, ErrorCode::MessageTooLarge, None);
     assert!(resolve(&mut manager).is_empty());
     assert_eq!(next_request(&mut manager), NextRequest::ToAnyNode);
     let (id, request) = manager.begin_request(|_| None).expect("a request");
@@ -236,13 +242,13 @@ fn a_batch_with_an_unknown_outcome_begins_a_new_epoch_when_the_last_batch_behind
         ..batch.clone()
     };
     let batches = [0, 1, 2].map(|id| number(&mut manager, 0, id, 1));
-    manager.handle_expired_in_flight(0, &expired(&batches[0]));
+    manager.handle_expired_in_flight(0, &expired(&batches[0]), &expiry());
     assert!(manager.is_disturbed(0));
     manager.handle_completed(0, &batches[1], 500, NOW);
     assert!(resolve(&mut manager).is_empty());
     assert!(manager.is_disturbed(0), "one is under way");
     assert_eq!(manager.producer().epoch, 1);
-    manager.handle_expired_in_flight(0, &expired(&batches[2]));
+    manager.handle_expired_in_flight(0, &expired(&batches[2]), &expiry());
     assert!(resolve(&mut manager).is_empty());
     assert_eq!(manager.producer(), ProducerIdAndEpoch::new(7, 2));
     assert!(!manager.is_disturbed(0));
@@ -270,13 +276,8 @@ fn a_fatal_error_is_kept_and_nothing_is_drained_after_it() {
     let mut manager = manager(0);
     let first = number(&mut manager, 0, 0, 1);
     let second = number(&mut manager, 0, 1, 1);
-    manager.handle_failed(0, &first, Some(ErrorCode::ProducerFenced), None);
-    manager.handle_failed(
-        0,
-        &second,
-        Some(ErrorCode::ClusterAuthorizationFailed),
-        None,
-    );
+    manager.handle_refused(0, &first, ErrorCode::ProducerFenced, None);
+    manager.handle_refused(0, &second, ErrorCode::ClusterAuthorizationFailed, None);
     assert_eq!(
         manager.fatal_error().map(|e| e.code),
         Some(ErrorCode::ProducerFenced)
@@ -320,9 +321,9 @@ fn an_offset_that_would_overflow_is_capped_at_the_maximum() {
 fn a_fatal_error_contains_the_original_message() {
     let mut manager = manager(0);
     let batch = number(&mut manager, 0, 0, 1);
-    let code = Some(ErrorCode::UnsupportedVersion);
+    let code = ErrorCode::UnsupportedVersion;
     let why = "the broker does not support Produce requests";
-    manager.handle_failed(0, &batch, code, Some(why));
+    manager.handle_refused(0, &batch, code, Some(why));
     let message = manager
         .fatal_error()
         .map(|fatal| Arc::clone(&fatal.message));

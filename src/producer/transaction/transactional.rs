@@ -390,7 +390,11 @@ impl TransactionManager {
     }
 
     /// Abortable error after a failed batch of the transaction (TM-32, TM-33).
-    pub(super) fn handle_lost_records(&mut self, code: Option<ErrorCode>, message: String) {
+    pub(super) fn handle_lost_records(
+        &mut self,
+        code: Option<ErrorCode>,
+        message: impl FnOnce() -> String,
+    ) {
         if !self.is_transactional() || self.fatal_error().is_some() || self.is_aborting() {
             return;
         }
@@ -400,7 +404,7 @@ impl TransactionManager {
             self.require_epoch();
         }
         if !planted!(LostRecordsCommitted) {
-            self.fail_transaction(code, message);
+            self.fail_transaction(code, message());
         }
     }
 

@@ -135,7 +135,7 @@ impl MockProducer {
         self.mocked.state.lock().history.clone()
     }
 
-    /// The records of the open transaction.
+    /// The records of the transaction that was begun and neither committed nor aborted.
     pub fn uncommitted_records(&self) -> Vec<MockRecord> {
         self.stage.settle();
         self.mocked.state.lock().uncommitted.clone()
@@ -185,7 +185,7 @@ impl MockProducer {
         self.tally().is_initialized
     }
 
-    /// Whether a transaction is open.
+    /// Whether a transaction was begun that was neither committed nor aborted.
     pub fn transaction_in_flight(&self) -> bool {
         self.tally().is_open()
     }
@@ -216,7 +216,9 @@ impl MockProducer {
     }
 
     /// Fences the producer, as if another producer with the same `transactional.id` had been initialized: from now on
-    /// its calls fail.
+    /// its calls fail. An open transaction can be neither committed nor aborted any more: as with Java's mock producer,
+    /// [`transaction_in_flight`](Self::transaction_in_flight) and [`uncommitted_records`](Self::uncommitted_records)
+    /// still return it.
     ///
     /// # Errors
     /// If the producer is closed, not transactional or not initialized, or has failed before. Its state does not change

@@ -109,8 +109,8 @@ impl Rule for Reporters {
 }
 
 /// When the run is idle, metrics agree with the producer's counts and the results of calls:
-/// - one error for each record that failed or was refused, except records given up with their transaction or producer,
-///   and except misuse;
+/// - one error for each record that failed or was refused, except records that an abort or a forced close gave up, and
+///   except misuse;
 /// - as many retries and split batches as there were;
 /// - each acknowledged record was sent at least once, and, if no batch was split, not more often than it was
 ///   acknowledged, failed or retried.
@@ -156,10 +156,9 @@ impl Totals {
     ) -> RangeInclusive<u64> {
         let Refused { counted, perhaps } = self.refused.get(&producer).copied().unwrap_or_default();
         let own = facts.producers.get(producer);
-        // An abort, a forced close and a fatal error of the producer id give up records that did not fail by
-        // themselves.
-        let gives_up = own.is_some_and(|it| it.closing.is_some() || it.settings.idempotent)
-            || self.transactional.contains(&producer);
+        // An abort and a forced close give up records that did not fail by themselves.
+        let gives_up =
+            own.is_some_and(|it| it.closing.is_some()) || self.transactional.contains(&producer);
         let failed = if gives_up { 0 } else { counts.records_failed };
         failed + counted..=counts.records_failed + counted + perhaps
     }
@@ -311,8 +310,7 @@ mod tests {
             (3.0, 5.0, 1.0, 1.0, 3),
             (f64::NAN, 3.0, 0.0, 0.0, 1),
         ] {
-            let plain = [("enable.idempotence", "false")];
-            let mut story = Story::with(Totals::default(), &plain, &[]);
+            let mut story = Story::with(Totals::default(), &[], &[]);
             story.refuse_as(0, "Serialization { .. }");
             story.refuse_as(1, "Call(Serialization { .. })");
             story.refuse_as(2, "Transaction(..)");

@@ -148,6 +148,88 @@ fn failed_records_are_counted_and_also_by_topic_once_a_batch_of_the_topic_was_se
     rig.assert_topic(TOPIC, [("record-error-total", 1.0)]);
 }
 
+/// A way in which accepted records fail: its name, and its steps.
+type Ending = (&'static str, fn(&mut Rig));
+
+/// Endings of a producer that has a batch in flight, and another one queued behind it.
+const ENDINGS_OF_SENT: [Ending; 6] = [
+    ("refused by the broker", |rig| {
+        rig.respond(ErrorCode::InvalidRecord, -1);
+        rig.run();
+        rig.respond(ErrorCode::InvalidRecord, -1);
+    }),
+    ("expired", |rig| {
+        rig.advance(DELIVERY_TIMEOUT);
+        // The sockets are read before a batch in flight expires.
+        rig.run();
+    }),
+    ("not authorized", |rig| {
+        rig.respond(ErrorCode::ClusterAuthorizationFailed, -1);
+    }),
+    ("fenced", |rig| rig.respond(ErrorCode::ProducerFenced, -1)),
+    ("panicked", |rig| {
+        rig.sender.fail_everything_poisoned("it panicked");
+    }),
+    (FORCED_CLOSE, |rig| {
+        rig.shared.control.force();
+        rig.sender.abort_everything();
+    }),
+];
+
+const FORCED_CLOSE: &str = "closed by force";
+
+/// Endings of a producer that has asked for its producer id.
+const ENDINGS_WITHOUT_ID: [Ending; 3] = [
+    ("no id, for now", |rig| {
+        refuse_id(rig, ErrorCode::ClusterAuthorizationFailed);
+    }),
+    ("no id, a fatal error", |rig| {
+        refuse_id(rig, ErrorCode::InvalidRequest);
+    }),
+    ("no broker gives ids", |rig| {
+        let now = rig.now();
+        let old = Outcome::UnsupportedVersion("too old".into());
+        rig.client().finish(0, old, now);
+    }),
+];
+
+fn refuse_id(rig: &mut Rig, code: ErrorCode) {
+    let now = rig.now();
+    rig.client().respond(init_response(code, -1, -1), now);
+}
+
+/// Whether a failed record is counted depends on its error, not on where its batch was. Records aborted with their
+/// transaction are not counted either, see `transactions/ending.rs`.
+#[test]
+fn every_failed_record_is_counted_except_those_that_a_forced_close_reports() {
+    let sent = ENDINGS_OF_SENT.map(|ending| (ending, true));
+    let unsent = ENDINGS_WITHOUT_ID.map(|ending| (ending, false));
+    for ((ending, fail), has_id) in sent.into_iter().chain(unsent) {
+        let setup = Setup::idempotent();
+        let mut rig = if has_id { setup.start() } else { setup.build() };
+        let futures = [rig.send(0, VALUE), rig.send(0, VALUE)];
+        rig.run();
+        fail(&mut rig);
+        // The first step handles a response, the second the failure of the producer.
+        rig.run();
+        rig.run();
+        assert!(
+            futures.iter().all(FutureRecordMetadata::is_done),
+            "{ending}"
+        );
+        let kinds = futures.map(|future| error(&future).kind().clone());
+        let failed = rig.shared.counters.snapshot().records_failed;
+        assert_eq!(failed, 2, "{ending}: {kinds:?}");
+        let reported = if ending == FORCED_CLOSE { 2 } else { 0 };
+        if reported > 0 {
+            assert_eq!(rig.shared.control.undelivered(), reported);
+        }
+        let counted = rig.metrics().number(ALL, "record-error-total", &[]);
+        let expected = (failed - reported) as f64;
+        assert!((counted - expected).abs() < 0.5, "{ending}: {counted}");
+    }
+}
+
 /// Java: SenderTest#testSplitBatchAndSend (batch-split-rate)
 #[test]
 fn a_split_batch_is_counted_once_and_its_pieces_are_counted_as_batches() {

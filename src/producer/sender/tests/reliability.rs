@@ -130,7 +130,7 @@ enum Reaction {
     /// The batch is retried. If no retry is left, its error has this delivery.
     Retries(Delivery),
     Fails(Delivery),
-    /// The producer fails as a whole; the batch's error has this delivery.
+    /// The producer cannot send any more; the batch's error has this delivery.
     Ends(Delivery),
 }
 
@@ -167,7 +167,9 @@ fn words(reaction: Reaction) -> String {
         Reaction::Written => "written".to_owned(),
         Reaction::Retries(delivery) => format!("retried; else {}", then(delivery)),
         Reaction::Fails(delivery) => then(delivery).to_owned(),
-        Reaction::Ends(delivery) => format!("{}; the producer ends", then(delivery)),
+        Reaction::Ends(delivery) => {
+            format!("{}; the producer cannot send any more", then(delivery))
+        }
     }
 }
 

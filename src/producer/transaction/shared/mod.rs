@@ -341,8 +341,8 @@ impl Transactions {
         self.shared.lock().retry_reason.clone()
     }
 
-    /// Fails the transaction with an abortable error, because one of its records could not be sent. No effect if the
-    /// transaction is no longer open: the record is then not part of it.
+    /// Fails the transaction with an abortable error: one of its records could not be sent, or its guard could not end
+    /// it. No effect if the transaction is no longer open: the record is then not part of it.
     pub(crate) fn make_abortable(&self, of: TransactionNumber, failure: &TransactionFailure) {
         let mut shared = self.lock();
         if shared.check_record(of).is_ok() {
@@ -580,8 +580,14 @@ impl SharedTransactionState {
 
     /// The check for a record. A record that is sent after a commit belongs to no transaction, so its failure does not
     /// report that commit. If a transaction guard sends the record, the guard adds that report itself.
+    ///
+    /// `of` is the newest transaction at the time of the call. It may have ended before the call, or there was none.
     fn check_record(&self, of: TransactionNumber) -> Result<(), TransactionFailure> {
-        self.check_number(Some(of))?;
+        if of != self.number {
+            return Err(TransactionFailure::wrong_state(
+                "another transaction was begun meanwhile, and the record is not part of it",
+            ));
+        }
         self.check_open(None)
     }
 

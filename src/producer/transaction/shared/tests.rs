@@ -155,3 +155,23 @@ fn a_commit_whose_epoch_bump_fails_reports_that_the_transaction_may_be_committed
         assert_eq!(failure.may_be_committed, is_committed);
     }
 }
+
+/// A `send` that began before the first transaction, or after a commit, belongs to no transaction. An interceptor may
+/// delay it until the next transaction has begun.
+#[test]
+fn a_record_that_was_sent_outside_any_transaction_is_refused_without_a_word_of_a_commit() {
+    let (transactions, committed) = begun();
+    let before_the_first = transactions.check_send(TransactionNumber::NONE);
+    end_with(&transactions, Operation::Commit);
+    transactions.begin().expect("it is ready");
+    for refused in [before_the_first, transactions.check_send(committed)] {
+        let failure = refused.expect_err("another transaction is open");
+        assert_eq!(failure.kind, WrongState);
+        assert!(!failure.may_be_committed);
+        assert!(
+            failure.message.contains("not part of it"),
+            "{}",
+            failure.message
+        );
+    }
+}

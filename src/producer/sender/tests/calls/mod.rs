@@ -422,7 +422,7 @@ fn a_close_that_times_out_forces_the_sender_to_end_and_returns_the_number_of_und
         end(stepped.rig, stepped.running);
         let error = step(&mut close).expect("it is over").unwrap_err();
         assert!(
-            matches!(error, CloseError::Undelivered { records: 1 }),
+            matches!(error, CloseError::Undelivered { records: 1, .. }),
             "{error}"
         );
         assert_eq!(*future.get().unwrap_err().kind(), ProduceErrorKind::Closed);

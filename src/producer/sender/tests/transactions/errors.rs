@@ -206,6 +206,60 @@ fn a_record_that_failed_keeps_the_transaction_from_being_committed_until_it_is_a
     tx.stepped.producer.begin_transaction().expect("it goes on");
 }
 
+/// Users of a transaction guard drop the futures of their records, and get no other error than that of the commit.
+#[test]
+fn a_commit_after_an_expired_record_has_the_code_and_the_text_of_the_records_error() {
+    for (last, code) in [
+        (
+            Some(ErrorCode::NotEnoughReplicas),
+            Some(ErrorCode::NotEnoughReplicas),
+        ),
+        (None, None),
+    ] {
+        let mut tx = Tx::begun();
+        let record = tx.send(0, "v").expect("taken");
+        tx.answer(ApiKey::AddPartitionsToTxn, OK);
+        if let Some(code) = last {
+            tx.respond(code, -1);
+        }
+        tx.rig().advance(DELIVERY_TIMEOUT);
+        tx.rig().run();
+        tx.rig().run();
+        let expired = error(&record);
+        assert_eq!(expired.kind(), &ProduceErrorKind::DeliveryTimeout);
+        let commit = tx.refused(Operation::Commit);
+        assert!(commit.is_abortable());
+        assert_eq!(commit.code(), code);
+        assert!(
+            commit.to_string().contains(&expired.to_string()),
+            "{commit}"
+        );
+    }
+}
+
+#[test]
+fn a_commit_that_times_out_names_the_batches_it_waits_for_and_their_last_error() {
+    let mut tx = Tx::begun();
+    let _record = tx.send(0, "v").expect("taken");
+    tx.answer(ApiKey::AddPartitionsToTxn, OK);
+    let timed_out = |tx: &Tx| {
+        let producer = &tx.stepped.producer;
+        let commit = step(&mut producer.transaction_call(Operation::Commit, Some(Duration::ZERO)));
+        commit
+            .expect("at once")
+            .expect_err("it times out")
+            .to_string()
+    };
+    assert!(timed_out(&tx).contains("while it waited for 1 batches"));
+    tx.rig().run();
+    tx.respond(ErrorCode::NotEnoughReplicas, -1);
+    let text = timed_out(&tx);
+    assert!(
+        text.contains("1 batches (t-0: NOT_ENOUGH_REPLICAS"),
+        "{text}"
+    );
+}
+
 #[test]
 fn a_record_that_was_not_accepted_keeps_the_transaction_from_being_committed() {
     let tx = Tx::begun();
