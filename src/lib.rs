@@ -60,8 +60,27 @@
 //! Callbacks and interceptors run on the sender thread. They must be quick, because nothing is sent while one of them
 //! runs. Blocking calls are rejected inside them. The same holds for a logger (of the `log` crate) while it handles a
 //! line of the sender thread. If a logger takes as long as the timeouts of connections and requests, connections are
-//! closed although their brokers have responded. A logger may send its lines to Kafka, best with
-//! [`try_send`](KafkaProducer::try_send); the lines that such a send would log on the same thread are dropped.
+//! closed although their brokers have responded.
+//!
+//! A logger may send its lines to Kafka, best with [`try_send`](KafkaProducer::try_send); the lines that such a send
+//! would log on the same thread are dropped. It must not send the debug and trace lines of this library. The sender
+//! thread logs such lines about each request, also about the requests that carry the lines, so that each sent line
+//! would cause others without end. The target of the library's lines is `kafka_producer`, or begins with
+//! `kafka_producer::`:
+//!
+//! ```
+//! use log::{Level, Metadata};
+//!
+//! /// Whether a logger that sends its lines to Kafka sends this one.
+//! fn is_sent(line: &Metadata<'_>) -> bool {
+//!     let is_librarys = line.target().split("::").next() == Some("kafka_producer");
+//!     line.level() <= if is_librarys { Level::Info } else { Level::Trace }
+//! }
+//! # let line = |target, level| Metadata::builder().target(target).level(level).build();
+//! # assert!(!is_sent(&line("kafka_producer::client::network_client", Level::Debug)));
+//! # assert!(is_sent(&line("kafka_producer::client::network_client", Level::Warn)));
+//! # assert!(is_sent(&line("kafka_producer_of_ours", Level::Debug)));
+//! ```
 #![forbid(unsafe_code)]
 
 mod client;

@@ -58,7 +58,7 @@ impl fmt::Display for BrokerError {
     }
 }
 
-/// What a record was waiting for when it timed out.
+/// What a record was waiting for when it timed out, or when its producer was closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitCause {
@@ -300,7 +300,7 @@ impl ProduceError {
         self.0.partition
     }
 
-    /// What the record was waiting for when it timed out.
+    /// What the record was waiting for when it timed out, or when its producer was closed.
     pub fn cause(&self) -> Option<&WaitCause> {
         self.0.cause.as_ref()
     }

@@ -397,7 +397,7 @@ impl fmt::Display for CloseError {
             Self::ProducerFailed(failure) => failure.fmt(f),
             Self::ThreadRunning => f.write_str(
                 "the producer's thread did not end: a callback, an interceptor, a metrics reporter, a cluster \
-                 listener or the compression of a batch has not returned",
+                 listener, a waker, the logger or the compression of a batch has not returned",
             ),
             Self::TransactionOpen => f.write_str(
                 "the producer was closed with a transaction that may still be open: its coordinator did not confirm \

@@ -45,7 +45,8 @@ impl From<f64> for MetricValue {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MetricKind {
-    /// A total: never decreases while the producer exists.
+    /// A total: never decreases while its metric exists. The totals of a topic begin at 0 again if the topic expires
+    /// from the metadata (`metadata.max.idle.ms`) and is used again.
     Counter,
     /// Goes up and down: a rate, an average, a maximum, a state.
     Gauge,

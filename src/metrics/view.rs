@@ -76,8 +76,9 @@ impl Metrics {
     /// As [`prometheus_text`](Self::prometheus_text), for several producers. Their separate texts cannot be
     /// concatenated, because all samples of a name must be adjacent.
     ///
-    /// Each producer needs its own `client.id`: producers that share one cannot be distinguished. A producer that is
-    /// passed twice is exported once.
+    /// Each producer needs its own `client.id`. Producers that share one have samples with the same name and labels,
+    /// which the format forbids: Prometheus rejects the text, or keeps one of the samples. A producer that is passed
+    /// twice is exported once.
     pub fn prometheus_text_of<'a>(producers: impl IntoIterator<Item = &'a Self>) -> String {
         let mut registries: Vec<&Arc<MetricsRegistry>> = Vec::new();
         for producer in producers {

@@ -106,9 +106,10 @@ pub struct ProducerSnapshot {
     /// Records whose future resolved to an error. A record for which `send` returned an error, or which `try_send`
     /// returned to the caller, has no future and is not counted.
     pub records_failed: u64,
-    /// Records sent again, counted once per retry.
+    /// Records put back into the queue for a retry, counted once per retry. A retry is counted when the attempt before
+    /// it has failed. The record is not sent again if it times out or the producer is closed before that.
     pub records_retried: u64,
-    /// Batches sent again, counted once per retry.
+    /// Batches put back into the queue for a retry, counted like their records.
     pub batches_retried: u64,
     /// Batches that a broker rejected as too large and that were split into smaller ones, counted once per split.
     pub batches_split: u64,

@@ -400,7 +400,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         of: TransactionNumber,
         record: &ProducerRecord<'_, K, V>,
     ) -> Result<FutureRecordMetadata, TrySendReason> {
-        let mut attempt = self.send_call_of(of, record, record.headers.clone(), None);
+        let attempt = self.send_call_of(of, record, record.headers.clone(), None);
+        let mut attempt = attempt.without_waiting();
         let not_taken = match attempt.advance() {
             Ok(SendProgress::Appended(future)) => return Ok(future),
             Ok(SendProgress::NeedsTopic) => attempt
@@ -418,9 +419,6 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
                 attempt.counted(refusal).into()
             },
         );
-        // Leaves the pool's queue before interceptors run: the queue is FIFO, and a ticket that is not polled blocks
-        // the tickets behind it.
-        attempt.leave_pool_queue();
         let interceptors = &self.plugins.interceptors;
         if !interceptors.is_empty() {
             let error = reason.as_produce_error(&record.topic);

@@ -67,6 +67,8 @@ pub(crate) struct SendAttempt<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> 
     memory: Option<MemoryWait<'r>>,
     /// Measures the wait against `max.block.ms`.
     time: Stopwatch,
+    /// Whether the call waits between steps. If not, it does not join the buffer pool's queue.
+    may_wait: bool,
     /// Whether the record was appended: another step would append a duplicate.
     is_appended: bool,
 }
@@ -138,13 +140,15 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             lookup: TopicLookup::new(core),
             memory: None,
             time: Stopwatch::new(Some(core.config.max_block())),
+            may_wait: true,
             is_appended: false,
         }
     }
 
-    /// Leaves the buffer pool's queue, if queued, and gives the memory gathered so far back to the pool.
-    pub(crate) fn leave_pool_queue(&mut self) {
-        self.memory = None;
+    /// The same send for a caller that gives up after the first step.
+    pub(crate) fn without_waiting(mut self) -> Self {
+        self.may_wait = false;
+        self
     }
 
     /// The chosen partition, or else the partition that the record names.
@@ -348,6 +352,12 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                 ),
             ),
             Err(Denied::Closed) => Err(core.closed().into()),
+            // A call that will not wait leaves no trace: refused calls may come in a loop, and must not keep the sender
+            // busy.
+            Err(Denied::Exhausted) if !self.may_wait => Ok(SendProgress::NeedsMemory),
+            Err(Denied::Exhausted) if self.time.is_over(&*core.clock) => {
+                Err(self.memory_timed_out())
+            }
             Err(Denied::Exhausted) => {
                 // A ticket keeps the place in the pool's FIFO queue from step to step.
                 let ticket = pool.enqueue(size).map_err(|_| core.closed())?;
@@ -590,9 +600,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'_, '_, K, V> {
     #[cold]
     fn refused(&mut self, refusal: SendRefusal) -> Result<FutureRecordMetadata, SendError> {
         make_transaction_abortable(self.core, self.of, &refusal);
-        // Leaves the pool's queue before user code runs: user code may be slow, and other threads wait for memory as
-        // well.
-        self.leave_pool_queue();
+        // Leaves the pool's queue before user code runs, and gives back the memory gathered so far: user code may be
+        // slow, and other threads wait for memory as well.
+        self.memory = None;
         let (plugins, record) = (self.plugins, self.record);
         let (interceptors, topic) = (&plugins.interceptors, &*record.topic);
         match self.counted(refusal) {

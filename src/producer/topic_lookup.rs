@@ -114,17 +114,24 @@ impl<'c> TopicLookup<'c> {
             return Err(TopicLookupError::Refused(error));
         }
         let added = core.metadata.add_topic(&Arc::from(topic), core.clock.now());
+        // Only a request that was not pending changes when the sender has to send one. Calls that are refused at once
+        // (`try_send`, `max.block.ms=0`) may come in a loop, and must not keep the sender busy.
+        if added.is_new {
+            core.waker.wake();
+        }
         // Between the first look and `add_topic` a response may have named the topic.
         if let Some(found) = look() {
             return Ok(Some(found));
         }
         let asked = core.metadata.request_update_for_topic(topic, wanted);
-        core.waker.wake();
+        if asked.is_new {
+            core.waker.wake();
+        }
         // A response that came between `add_topic` and this request was not seen by the check above.
         let version = if planted!(WaitsPastAnswer) {
-            asked
+            asked.version
         } else {
-            asked.min(added)
+            asked.version.min(added.version)
         };
         self.waits_since = Some(core.clock.now());
         self.awaited = Some(Arc::as_ref(&core.metadata).update_after(version, start));

@@ -19,6 +19,7 @@ mod old_brokers;
 mod plugins;
 mod produce_errors;
 mod rebootstrap;
+mod refused_in_a_loop;
 mod sasl;
 mod scripted;
 mod sending;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use kafka_producer::testing::{AndThen, Api, Rule, RuleHandle, TestCluster};
 use kafka_producer::{
-    Delivery, ErrorCode, ProduceError, ProduceErrorKind, ProducerConfigBuilder, RecordMetadata,
-    WaitCause,
+    Delivery, ErrorCode, ProduceError, ProduceErrorKind, ProducerConfigBuilder, ProducerRecord,
+    RecordMetadata, WaitCause,
 };
 
 use crate::support::{LONG, Text, cluster, config, producer, record, values};
@@ -406,6 +406,33 @@ fn requests_to_a_hanging_broker_time_out_and_others_continue() {
     stuck.get_timeout(LONG).unwrap();
     // The first attempt is applied too when the broker is resumed; the log has the record once.
     assert_eq!(cluster.summary("t", 0).unwrap().records, 2);
+}
+
+/// The metadata of the new topic may be requested from the hung broker first.
+#[test]
+fn a_new_topic_of_another_broker_is_written_to_while_a_broker_hangs() {
+    let cluster = TestCluster::builder()
+        .nodes(2)
+        .topic("t", 1)
+        .topic("u", 1)
+        .start()
+        .unwrap();
+    cluster.move_leader("t", 0, 1).unwrap();
+    cluster.move_leader("u", 0, 0).unwrap();
+    let producer = producer(
+        config(&cluster)
+            .request_timeout(LONG)
+            .delivery_timeout(LONG * 2)
+            .max_block(LONG / 2),
+    );
+    send(&producer, "v").unwrap();
+    cluster.hang_node(1);
+    let stuck = producer.send(record("v")).unwrap();
+    let other = producer.send(ProducerRecord::new("u", "v")).unwrap();
+    other.get_timeout(LONG).unwrap();
+    assert!(!stuck.is_done());
+    cluster.resume_node(1);
+    stuck.get_timeout(LONG).unwrap();
 }
 
 #[test]

@@ -125,6 +125,8 @@ struct NodeConnection {
     setup_since: Instant,
     throttled_until: Option<Instant>,
     last_error: Option<Arc<str>>,
+    /// Whether a request or a connection setup has timed out since the node was last ready.
+    has_timed_out: bool,
     /// Limits log lines about the node, one limit per kind of event.
     logged: BTreeMap<&'static str, RepeatLimiter>,
     /// Whether a warning was logged since the node was last ready. If so, an info line is logged when it is ready
@@ -238,6 +240,7 @@ impl ClusterConnectionStates {
             setup_since: now,
             throttled_until: None,
             last_error: None,
+            has_timed_out: false,
             logged: BTreeMap::new(),
             is_warned_of: false,
         });
@@ -266,6 +269,7 @@ impl ClusterConnectionStates {
             entry.setup_failures = 0;
             entry.setup_timeout = setup_timeout.backoff(0, random.f64());
             entry.last_error = None;
+            entry.has_timed_out = false;
             // A running look-up is for the old host name: a new one replaces it.
             entry.is_looked_up = false;
         }
@@ -357,6 +361,7 @@ impl ClusterConnectionStates {
         let failures = node.failures;
         node.state = ConnectionState::Ready;
         node.last_error = None;
+        node.has_timed_out = false;
         node.failures = 0;
         node.unproven_failures = Some(failures);
         node.reconnect_backoff = self.reconnect_backoff.backoff(0, self.random.f64());
@@ -446,6 +451,18 @@ impl ClusterConnectionStates {
         node.last_error = Some(error);
         node.state = state;
         self.preparing.remove(&id);
+    }
+
+    /// Notes that a request, or the setup of the connection, timed out. The connection is closed next.
+    pub(crate) fn timed_out(&mut self, id: NodeId) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.has_timed_out = true;
+        }
+    }
+
+    /// Whether a request or a connection setup has timed out since the node was last ready.
+    pub(crate) fn has_timed_out(&self, id: NodeId) -> bool {
+        self.nodes.get(&id).is_some_and(|node| node.has_timed_out)
     }
 
     /// Throttles the node until `until`. Returns by how much that extends its throttle time; an earlier end is ignored.

@@ -170,6 +170,11 @@ impl Metadata {
         self.needs_full_update || self.needs_partial_update
     }
 
+    /// Whether a full update was requested and has not arrived yet.
+    pub(crate) fn is_full_update_requested(&self) -> bool {
+        self.needs_full_update
+    }
+
     /// When the next update is due. An update must be wanted (requested, or the metadata expires, or stale epochs are
     /// checked again) and allowed (the refresh back-off is over, or for new topics the rate limit permits it).
     pub(crate) fn time_to_next_update(&self, now: Instant) -> Deadline {

@@ -305,6 +305,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 "the connection was not {what} within {} ms (socket.connection.setup.timeout.ms, stage: {stage}{missing})",
                 timeout.as_millis()
             );
+            self.states.timed_out(id);
             self.close_connection(id, &EndedConnection::lost(error), now);
         }
     }
@@ -324,6 +325,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             }
             let ending =
                 EndedConnection::lost("a request was not answered within request.timeout.ms");
+            self.states.timed_out(id);
             self.close_connection(id, &ending, now);
         }
     }
@@ -401,8 +403,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                         outcome,
                     });
                 }
-                Purpose::Metadata(_) if planted!(LostMetadataRequestAwaited) => {}
-                Purpose::Metadata(_) => self.metadata_failed(self.failure_of(id, ending), now),
+                Purpose::Metadata(..) if planted!(LostMetadataRequestAwaited) => {}
+                Purpose::Metadata(_, number) => {
+                    self.metadata_request_lost(number, id, ending, now);
+                }
                 Purpose::ApiVersions => {}
             }
         }

@@ -20,6 +20,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::metadata_updater::MetadataUpdateInFlight;
 use self::recovery::MetadataRecovery;
 pub(crate) use self::recovery::{RecoveryOptions, bootstrap_nodes};
 use super::api_versions::ApiVersions;
@@ -76,7 +77,8 @@ struct Logged {
 #[derive(Debug)]
 enum Purpose<T> {
     User(T),
-    Metadata(PlannedUpdate),
+    /// A metadata request, with the number of its update.
+    Metadata(PlannedUpdate, u64),
     ApiVersions,
 }
 
@@ -105,8 +107,7 @@ pub(crate) struct NetworkClient<S, R, T> {
     nodes_needing_api_versions: BTreeMap<NodeId, i16>,
     /// Nodes whose host name is being resolved.
     lookups: BTreeSet<NodeId>,
-    /// Whether a metadata request is in flight.
-    is_updating: bool,
+    update: MetadataUpdateInFlight,
     /// The brokers that a metadata update waits for, as last reported to `metadata`.
     awaited: Vec<AwaitedBroker>,
     recovery: MetadataRecovery,
@@ -153,7 +154,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             api_versions: ApiVersions::new(usable_magic),
             nodes_needing_api_versions: BTreeMap::new(),
             lookups: BTreeSet::new(),
-            is_updating: false,
+            update: MetadataUpdateInFlight::default(),
             awaited: Vec::new(),
             recovery: MetadataRecovery::new(options.recovery),
             completed: Vec::new(),

@@ -102,8 +102,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         // Called before the response is handled: requests that this causes must already observe the throttle time.
         self.maybe_throttle(id, api_key, version, &response, now);
         match (request.purpose, response) {
-            (Purpose::Metadata(planned), Response::Metadata(response)) => {
+            (Purpose::Metadata(planned, number), Response::Metadata(response)) => {
                 self.handle_metadata_response(
+                    number,
                     planned,
                     version,
                     request.correlation_id,
@@ -125,7 +126,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 });
             }
             // Unreachable: a response is decoded with the API key of its request.
-            (Purpose::Metadata(_) | Purpose::ApiVersions, _) => {}
+            (Purpose::Metadata(..) | Purpose::ApiVersions, _) => {}
         }
     }
 

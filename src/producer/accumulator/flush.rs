@@ -67,8 +67,10 @@ impl<'a> AwaitedBatches<'a> {
             (incomplete.values().cloned().collect::<Vec<_>>(), below)
         };
         let wakes = !planted!(FlushWakesNobody | FlushCountsLate);
-        // The sender may be asleep until the end of a linger that no longer counts.
-        if !results.is_empty() && wakes {
+        // The sender may be asleep until the end of a linger that no longer counts. It is not if an earlier flush of
+        // the same batches has timed out: that flush woke it, and the batches have not lingered since.
+        let do_linger = accumulator.left_by_flushes.load(Ordering::Acquire) < below;
+        if !results.is_empty() && do_linger && wakes {
             accumulator.waker.wake();
         }
         Self {

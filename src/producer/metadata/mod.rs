@@ -13,7 +13,7 @@ use crate::planted::planted;
 
 pub(crate) use self::observer::ClusterObserver;
 use self::state::MetadataState;
-pub(crate) use self::state::{UpdateCheck, WaitStart};
+pub(crate) use self::state::{RequestedUpdate, UpdateCheck, WaitStart};
 pub(crate) use self::topic_state::TopicState;
 use super::cluster_listeners::ClusterListeners;
 use super::waiting::{Event, SleepPermit};
@@ -116,9 +116,8 @@ impl ProducerMetadata {
     }
 
     /// Tracks a topic for another `metadata.max.idle.ms`. Requests its metadata if it is unknown: at once if the topic
-    /// is new, else after the back-off; only once, however often this is called before the response. Returns the
-    /// current update version: the caller waits for a newer one.
-    pub(crate) fn add_topic(&self, topic: &Arc<str>, now: Instant) -> u32 {
+    /// is new, else after the back-off; only once, however often this is called before the response.
+    pub(crate) fn add_topic(&self, topic: &Arc<str>, now: Instant) -> RequestedUpdate {
         self.state.lock().add_topic(topic, now)
     }
 
@@ -128,9 +127,12 @@ impl ProducerMetadata {
     }
 
     /// Requests an update for a topic that [was added](Self::add_topic). If a request for it is pending, no other is
-    /// made; otherwise a full update is requested, since the topic may have the partition `wanted` by now. Returns the
-    /// current update version: the caller waits for a newer one.
-    pub(crate) fn request_update_for_topic(&self, topic: &str, wanted: Option<PartitionId>) -> u32 {
+    /// made; otherwise a full update is requested, since the topic may have the partition `wanted` by now.
+    pub(crate) fn request_update_for_topic(
+        &self,
+        topic: &str,
+        wanted: Option<PartitionId>,
+    ) -> RequestedUpdate {
         self.state.lock().request_update_for_topic(topic, wanted)
     }
 

@@ -31,6 +31,16 @@ pub(crate) enum UpdateCheck {
     Fatal(FatalMetadataError),
 }
 
+/// The result of a request for a metadata update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RequestedUpdate {
+    /// The update version at the time of the request: the caller waits for a newer one.
+    pub(crate) version: u32,
+    /// True if the sender must be woken because of this call. False if it made no request, or the same request was
+    /// pending: the caller that made that one wakes the sender.
+    pub(crate) is_new: bool,
+}
+
 /// The start of a wait: only updates and fatal errors after it concern the waiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WaitStart {
@@ -95,21 +105,22 @@ impl MetadataState {
     }
 
     /// See [`ProducerMetadata::add_topic`](super::ProducerMetadata::add_topic).
-    pub(super) fn add_topic(&mut self, topic: &Arc<str>, now: Instant) -> u32 {
+    pub(super) fn add_topic(&mut self, topic: &Arc<str>, now: Instant) -> RequestedUpdate {
         let expires = Deadline::after(now, self.max_idle);
         if let Some(tracked) = self.topics.get_mut(topic) {
             tracked.expires = expires;
-            if !self.is_known(topic) && !self.asked.contains_key(topic) {
+            let is_new = !self.is_known(topic) && !self.asked.contains_key(topic);
+            if is_new {
                 // An earlier response did not contain the topic: it is requested again after the back-off.
                 self.metadata.request_update_for_topics();
                 self.ask(topic);
             }
-            return self.metadata.update_version();
+            return self.requested(is_new);
         }
         if topic_name::check(topic).is_err() {
             // A request with an invalid name cannot be encoded, so no topic would ever be requested again.
             debug_assert!(false, "{topic:?} was not checked");
-            return self.metadata.update_version();
+            return self.requested(false);
         }
         self.topics.insert(
             Arc::clone(topic),
@@ -122,7 +133,7 @@ impl MetadataState {
         // Requested without back-off: the first `send` to the topic blocks until the response.
         self.metadata.request_update_for_new_topics();
         self.ask(topic);
-        self.metadata.update_version()
+        self.requested(true)
     }
 
     /// See [`ProducerMetadata::request_update_for_topic`](super::ProducerMetadata::request_update_for_topic).
@@ -130,15 +141,22 @@ impl MetadataState {
         &mut self,
         topic: &str,
         wanted: Option<PartitionId>,
-    ) -> u32 {
+    ) -> RequestedUpdate {
         if wanted.is_some() {
             self.note_lacking(topic);
         }
         // If a request for the topic is due or in flight already, no second one is made.
-        if self.asked.contains_key(topic) {
-            self.metadata.update_version()
-        } else {
-            self.metadata.request_update()
+        let is_new = !self.asked.contains_key(topic) && !self.metadata.is_full_update_requested();
+        if !self.asked.contains_key(topic) {
+            self.metadata.request_update();
+        }
+        self.requested(is_new)
+    }
+
+    fn requested(&self, is_new: bool) -> RequestedUpdate {
+        RequestedUpdate {
+            version: self.metadata.update_version(),
+            is_new,
         }
     }
 

@@ -82,7 +82,7 @@ impl Harness {
     }
 
     fn add(&self, topic: &str) -> u32 {
-        self.metadata.add_topic(&topic.into(), self.now())
+        self.metadata.add_topic(&topic.into(), self.now()).version
     }
 
     /// Plans the next request and handles a response in which all requested topics exist. Returns the plan and the
@@ -404,7 +404,8 @@ fn a_new_topic_is_requested_alone_and_a_known_one_with_all_others() {
     harness.add("known");
     harness.update();
     harness.add("new");
-    assert_eq!(harness.metadata.request_update_for_topic("new", None), 1);
+    let requested = harness.metadata.request_update_for_topic("new", None);
+    assert_eq!((requested.version, requested.is_new), (1, false));
     assert!(
         harness
             .metadata
@@ -412,7 +413,8 @@ fn a_new_topic_is_requested_alone_and_a_known_one_with_all_others() {
             .planned
             .is_partial
     );
-    assert_eq!(harness.metadata.request_update_for_topic("known", None), 1);
+    let requested = harness.metadata.request_update_for_topic("known", None);
+    assert_eq!((requested.version, requested.is_new), (1, true));
     assert!(
         !harness
             .metadata
@@ -420,6 +422,30 @@ fn a_new_topic_is_requested_alone_and_a_known_one_with_all_others() {
             .planned
             .is_partial
     );
+}
+
+/// Calls that are refused at once may come in a loop: only a new request wakes the sender.
+#[test]
+fn a_request_for_an_update_is_new_only_if_it_was_not_pending() {
+    let harness = Harness::new();
+    let (topic, now) = ("t".into(), harness.now());
+    let add = || harness.metadata.add_topic(&topic, now).is_new;
+    let request = |wanted| {
+        let requested = harness.metadata.request_update_for_topic("t", wanted);
+        requested.is_new
+    };
+    assert_eq!(
+        [add(), add(), request(None), request(Some(9))],
+        [true, false, false, false]
+    );
+    harness.update();
+    // The topic is known now, but lacks the partition.
+    assert_eq!(
+        [add(), request(Some(9)), request(Some(9))],
+        [false, true, false]
+    );
+    harness.update();
+    assert!(request(Some(9)));
 }
 
 /// In Kafka only one of the waiters gets the error (KP-42).

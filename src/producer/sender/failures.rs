@@ -313,7 +313,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
 
     /// Fails every queued batch with this error.
     pub(super) fn fail_queued(&mut self, kind: &ProduceErrorKind, message: &str, now: Instant) {
-        self.fail_all_queued(now, |batch| {
+        self.fail_all_queued(now, |_, _, batch| {
             error_for(
                 batch,
                 kind.clone(),
@@ -328,7 +328,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     fn fail_all_queued(
         &mut self,
         now: Instant,
-        error: impl Fn(&SealedBatch) -> ProduceError,
+        error: impl Fn(&Self, EntryIndex, &SealedBatch) -> ProduceError,
     ) -> u64 {
         let mut batches = Vec::new();
         self.drainer
@@ -336,7 +336,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         let mut records = 0;
         for Drained { index, batch } in batches {
             records += u64::from(batch.record_count());
-            let error = error(&batch);
+            let error = error(self, index, &batch);
             self.give_up_queued(index, batch, error);
         }
         records
@@ -374,7 +374,10 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 .add_undelivered(live.batch.record_count());
             self.finish_failed(live.batch, BatchOutcome::Failed(error));
         }
-        let records = self.fail_all_queued(now, |batch| {
+        let records = self.fail_all_queued(now, |sender, index, batch| {
+            // After a panic the state that the cause is read from may be inconsistent.
+            let is_closed = *kind == ProduceErrorKind::Closed;
+            let cause = is_closed.then(|| sender.wait_cause(index, batch, now));
             error_for(
                 batch,
                 kind.clone(),
@@ -382,6 +385,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 message.to_owned(),
                 now,
             )
+            .cause(cause)
             .build()
         });
         self.shared

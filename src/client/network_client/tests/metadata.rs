@@ -478,3 +478,154 @@ fn the_awaited_broker_is_the_one_with_the_metadata_request_in_flight() {
     harness.poll();
     assert_eq!(harness.awaited(), [""; 0]);
 }
+
+impl Harness {
+    /// The nodes to which a connection was attempted, in order.
+    fn attempted(&self) -> Vec<NodeId> {
+        let attempts = self.client.selector.attempts.iter();
+        attempts.map(|(id, ..)| *id).collect()
+    }
+
+    /// Responds to the ApiVersions request of a node that is being connected to.
+    fn answer_api_versions(&mut self, id: NodeId) {
+        let versions = Response::ApiVersions(all_versions());
+        self.client.selector.respond(id, &versions);
+        self.poll_for(Duration::ZERO);
+    }
+
+    /// Three nodes, the first of which is connected. Metadata is due, and will be requested from it.
+    fn with_due_metadata() -> Self {
+        let mut harness = Self::new(&[node(1), node(2), node(3)]);
+        harness.connect(&node(1));
+        harness.advance(MS(100));
+        harness.metadata.request_update();
+        harness
+    }
+
+    /// Polls until metadata, which was requested from the hung node 1, is requested from another node; returns that
+    /// node.
+    fn poll_to_request_from_another(&mut self) -> NodeId {
+        self.poll_for(Duration::ZERO);
+        let [1, other] = self.attempted()[..] else {
+            panic!("{:?}", self.attempted());
+        };
+        self.poll_for(Duration::ZERO);
+        self.answer_api_versions(other);
+        self.poll_for(Duration::ZERO);
+        assert_eq!(self.sent_metadata(), [1, other]);
+        other
+    }
+}
+
+/// A hung broker delays the metadata of a new topic by a second, not by `request.timeout.ms`.
+#[test]
+fn a_metadata_request_that_a_hung_node_does_not_answer_is_sent_to_another_node() {
+    let mut harness = Harness::with_due_metadata();
+    harness.poll();
+    assert_eq!(harness.sent_metadata(), [1]);
+    assert_eq!(harness.slept(), MS(1_000));
+    harness.advance(MS(1_000));
+    let other = harness.poll_to_request_from_another();
+    let awaited = harness.awaited();
+    assert!(
+        awaited.len() == 2 && awaited[1].starts_with(&format!("{other} ")),
+        "{awaited:?}"
+    );
+
+    let response = Response::Metadata(metadata_of(&[node(1), node(2), node(3), node(4)]));
+    harness.client.selector.respond(other, &response);
+    harness.poll_for(Duration::ZERO);
+    assert_eq!(harness.metadata.cluster().nodes().len(), 4);
+    assert!(!harness.client.is_metadata_due(harness.now()));
+
+    // The late response is out of date.
+    let late = Response::Metadata(metadata_of(&[node(1)]));
+    harness.client.selector.respond(1, &late);
+    harness.poll_for(Duration::ZERO);
+    assert_eq!(harness.metadata.cluster().nodes().len(), 4);
+    assert_eq!(harness.client.in_flight_request_count(), 0);
+    assert!(harness.metadata.failures.lock().is_empty());
+}
+
+/// The age of all requests of the node counts.
+#[test]
+fn a_metadata_request_behind_an_overdue_request_is_sent_to_another_node() {
+    let mut harness = Harness::new(&[node(1), node(2)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    harness.advance(MS(900));
+    harness.metadata.request_update();
+    harness.poll();
+    assert_eq!(harness.sent_metadata(), [1]);
+    assert_eq!(harness.slept(), MS(100));
+    harness.advance(MS(100));
+    assert_eq!(harness.poll_to_request_from_another(), 2);
+}
+
+#[test]
+fn an_update_fails_only_when_the_last_of_its_requests_is_lost() {
+    let mut harness = Harness::with_due_metadata();
+    harness.poll();
+    harness.advance(MS(1_000));
+    let other = harness.poll_to_request_from_another();
+    let lose = |harness: &mut Harness, id| {
+        let selector = &mut harness.client.selector;
+        selector.disconnect(id, CloseReason::ClosedByPeer);
+        harness.poll_for(Duration::ZERO);
+        harness.metadata.failures.lock().len()
+    };
+    assert_eq!(lose(&mut harness, 1), 0);
+    assert_eq!(lose(&mut harness, other), 1);
+}
+
+#[test]
+fn metadata_is_requested_from_a_new_connection_rather_than_from_a_node_with_an_overdue_request() {
+    let mut harness = Harness::new(&[node(1), node(2), node(3)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    harness.advance(MS(1_000));
+    harness.metadata.request_update();
+    harness.poll();
+    let [1, other] = harness.attempted()[..] else {
+        panic!("{:?}", harness.attempted());
+    };
+    // One connection at a time, until its ApiVersions request is overdue, too.
+    harness.run_for(MS(999));
+    assert_eq!(harness.attempted(), [1, other]);
+    harness.run_for(MS(10));
+    assert_eq!(harness.attempted().len(), 3);
+    assert!(harness.sent_metadata().is_empty());
+}
+
+#[test]
+fn a_node_whose_request_timed_out_ranks_last_until_it_is_ready_again() {
+    let mut harness = Harness::new(&[node(1), node(2)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    harness.advance(REQUEST_TIMEOUT);
+    harness.poll_for(Duration::ZERO);
+    assert_eq!(harness.take_disconnected(), [(7, true)]);
+    harness.advance(MS(10_000));
+    // The sender reconnects, and the broker accepts the connection.
+    let now = harness.now();
+    assert!(!harness.client.ready(&node(1), now));
+    assert_eq!(harness.client.least_loaded_node(now), Some(node(2)));
+    harness.poll();
+    harness.poll_for(Duration::ZERO);
+    assert_eq!(harness.attempted(), [1, 1, 2]);
+    let now = harness.now();
+    harness.answer_api_versions(1);
+    assert_eq!(harness.client.least_loaded_node(now), Some(node(1)));
+}
+
+#[test]
+fn without_another_node_an_unresponsive_one_is_used_and_the_poll_does_not_spin() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    harness.advance(MS(1_000));
+    harness.metadata.request_update();
+    let polls = harness.run_for(MS(60_000));
+    assert_eq!(harness.sent_metadata(), [1]);
+    assert!(polls < 100, "{polls}");
+}

@@ -192,6 +192,23 @@ fn a_forced_close_fails_queued_and_in_flight_batches() {
 }
 
 #[test]
+fn the_error_of_a_record_that_a_close_fails_names_the_reason_why_it_was_not_sent() {
+    let mut rig = Setup::default().start();
+    rig.client().refuse_credentials(0, "who?");
+    let queued = rig.send(0, "a");
+    rig.run();
+    rig.shared.accumulator.close();
+    rig.shared.control.force();
+    let Rig { sender, .. } = rig;
+    sender.run();
+    let error = error(&queued);
+    assert_eq!(error.kind(), &ProduceErrorKind::Closed);
+    let message = "who?".into();
+    let cause = WaitCause::Authentication { message };
+    assert_eq!(error.cause(), Some(&cause), "{error}");
+}
+
+#[test]
 fn a_forced_close_fails_a_batch_in_the_retry_queue_which_may_be_written() {
     let mut rig = Setup::default().start();
     let future = rig.launch(0, "a");
