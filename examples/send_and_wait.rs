@@ -28,7 +28,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let future = producer.send(ProducerRecord::keyed("orders", "customer-7", "two of them"))?;
     match future.get() {
         Ok(metadata) => println!("written to {metadata}"),
-        Err(error) if error.may_be_written() => println!("look before sending again: {error}"),
+        Err(error) if error.may_be_written() => {
+            println!("may be written, so check before sending again: {error}")
+        }
         Err(error) => println!("not written, so it can be sent again: {error}"),
     }
 

@@ -15,7 +15,7 @@
 //! let future = producer.send(ProducerRecord::keyed("orders", "customer-7", &b"two of them"[..]))?;
 //! match future.get() {
 //!     Ok(metadata) => println!("written to {metadata}"),
-//!     Err(error) if error.may_be_written() => println!("look before sending again: {error}"),
+//!     Err(error) if error.may_be_written() => println!("may be written, so check before sending again: {error}"),
 //!     Err(error) => println!("not written: {error}"),
 //! }
 //! producer.close()?;

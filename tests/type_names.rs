@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// Alternative files: no build has both, and their users do not depend on which one is used.
+/// Pairs of files that declare the same types, each with the reason. A build uses one file of a pair, and the users of
+/// its types do not depend on which. Only tests may compile both: the backends of zstd are compared there.
 const ALTERNATIVES: &[(&str, &str, &str)] = &[
     (
         "src/sync/mod.rs",
@@ -73,7 +74,7 @@ fn unit_tests_at_the_end_of_a_file_are_not_checked() {
 }
 
 #[test]
-fn alternatives_are_one_type_and_a_third_is_not() {
+fn two_declarations_for_different_builds_are_allowed_and_a_third_is_not() {
     let of = |files: &[&str]| -> Vec<(String, usize)> {
         files.iter().map(|file| ((*file).to_owned(), 1)).collect()
     };
@@ -94,7 +95,7 @@ fn alternatives_are_one_type_and_a_third_is_not() {
     ));
 }
 
-/// Whether each build has only one of these declarations.
+/// Whether these are two declarations of which each build uses only one.
 fn are_one(name: &str, places: &[(String, usize)]) -> bool {
     let [(first, _), (second, _)] = places else {
         return false;

@@ -863,7 +863,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "BlindAllUntouched",
         Some((
             "lib",
-            "client::network_client::tests::authentication::a_refused_reauthentication_fails_unwritten_requests_and_disconnects_written_ones",
+            "client::network_client::tests::authentication::a_refused_reauthentication_fails_unwritten_requests_as_refused_and_written_ones_as_disconnected",
         )),
     ),
     (

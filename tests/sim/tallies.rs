@@ -315,7 +315,7 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "a call waits",
             "a send waits for memory",
             "a send waits for metadata",
-            "the sender waits until a moment",
+            "the sender waits",
             "the sender goes on at once",
             "all is idle",
             "a batch is sent again",
@@ -333,7 +333,7 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "a new epoch",
             "a new producer id",
             "a duplicate is answered",
-            "a leader that is new writes",
+            "a new leader appends records",
             "a request is throttled",
             "the log is truncated",
             "a topic goes",
@@ -352,7 +352,7 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "a transaction is aborted by its time-out",
             "a transaction is aborted for another producer",
             "a transactional producer gets its next epoch",
-            "a transaction's coordinator moves within it",
+            "the coordinator of an open transaction moves",
             "a call is continued after its time-out",
             "a commit ends in doubt",
             "a call returns that the producer is fenced",
@@ -377,7 +377,7 @@ pub(crate) struct Tallies {
     calls: BTreeMap<crate::events::CallId, &'static str>,
     records: Vec<RecordTally>,
     producers: Vec<ProducerTally>,
-    /// The last producer id and epoch that wrote to each partition, by topic.
+    /// By topic and partition: the incarnation of the topic and the broker at the last append.
     writers: BTreeMap<String, BTreeMap<i32, (u64, i32)>>,
     /// Number of throttling faults in progress.
     throttles: u64,
@@ -561,7 +561,7 @@ impl Tallies {
                 log::Level::Debug | log::Level::Trace => {}
             },
             EventKind::SenderStep { waits, .. } => self.state(if *waits {
-                "the sender waits until a moment"
+                "the sender waits"
             } else {
                 "the sender goes on at once"
             }),
@@ -766,7 +766,7 @@ impl Tallies {
             if old != *incarnation {
                 self.state("a topic that was made again is written to");
             } else if writer != node {
-                self.state("a leader that is new writes");
+                self.state("a new leader appends records");
             }
         }
         let record = records.first().map_or(u64::MAX, |record| record.0);
@@ -807,7 +807,7 @@ impl Tallies {
             Fault::MoveCoordinator { key, .. }
                 if self.transactional.open.values().any(|id| id == key) =>
             {
-                self.state("a transaction's coordinator moves within it");
+                self.state("the coordinator of an open transaction moves");
             }
             _ => {}
         }
@@ -873,7 +873,7 @@ mod tests {
     use crate::events::{CallId, RecordId};
     use crate::scenario::{self, Api, TimedFault, TxnStage};
 
-    /// One fault of each kind. If a kind is missing, this function does not compile.
+    /// One fault of each kind. The compiler checks that the `match` below is complete, but not that the list is.
     fn faults() -> Vec<TimedFault> {
         let (topic, partition, node) = (String::from("t"), 0, 0);
         let request = Api::Produce;

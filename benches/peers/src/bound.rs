@@ -6,9 +6,9 @@ use crate::stats::{difference, ratio};
 /// another figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Bound {
-    /// Maximum ratio to the other figure.
+    /// Maximum of the figure, or of its ratio to the other figure if there is one.
     Most(f64),
-    /// Minimum ratio to the other figure.
+    /// Minimum of the figure, or of its ratio to the other figure if there is one.
     Least(f64),
     /// Maximum difference from the other figure, in the unit of the measure.
     Above(f64),

@@ -59,7 +59,7 @@ impl NodeApiVersions {
         .into())
     }
 
-    /// The newest record format that the broker's Produce requests can carry; `None` if it supports none.
+    /// The newest record format that the broker accepts in Produce requests; `None` if it does not support Produce.
     fn usable_magic(&self) -> Option<Magic> {
         let (_, max) = self.range(ApiKey::Produce)?;
         // Produce 2 was introduced with message format 1 (KIP-32, broker 0.10), Produce 3 with format 2 (KIP-98, broker

@@ -173,8 +173,8 @@ impl<P> InFlightRequests<P> {
         self.earliest
     }
 
-    /// A node with a request whose timeout has expired; `None` if there is none. A node is left out unless `is_read`
-    /// returns true for it: the input of its connection was read to the end.
+    /// A node with a request whose timeout has expired; `None` if there is none. Nodes for which `is_read` returns
+    /// false are left out: their unread input may contain the response.
     pub(crate) fn timed_out_node(
         &mut self,
         now: Instant,

@@ -120,7 +120,7 @@ fn nodes_with_a_timed_out_request_are_found_one_by_one() {
     assert_eq!(requests.earliest_deadline(), Deadline::At(at(100)));
 }
 
-/// KAFKA-16083: throttle time counted towards the request timeout.
+/// The bug in KAFKA-16083: throttle time counted towards the request timeout.
 #[test]
 fn throttle_time_does_not_count_towards_the_request_timeout() {
     let mut requests = InFlightRequests::new(5);

@@ -27,7 +27,7 @@ fn compress(codec: CompressionType, magic: Magic, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// Lines such as services log. The files in `tests/java` are these lines, compressed by Java.
+/// Text like the log of a service. The files in `tests/java` are this text, compressed by Java.
 fn lines() -> Vec<u8> {
     let line = |n: u32| {
         let customer = n % 7;
@@ -81,7 +81,7 @@ fn decode_elsewhere(codec: CompressionType, magic: Magic, compressed: &[u8]) -> 
         }
         #[cfg(feature = "zstd")]
         CompressionType::Zstd => out = ::zstd::decode_all(compressed).unwrap(),
-        // Without a C compiler there is no other implementation. `java` tests that ours decompresses Java's frames.
+        // Without the C library there is no other implementation; the tests in `java` decompress frames of Java.
         #[cfg(not(feature = "zstd"))]
         CompressionType::Zstd => out = zstd::decode(compressed, usize::MAX).unwrap(),
     }
@@ -227,7 +227,8 @@ fn the_error_for_a_codec_that_is_not_compiled_in_names_its_feature() {
     assert!(missing.remedy().contains("`zstd-pure`"));
 }
 
-/// Both backends of zstd are in this build: each reads what the other writes.
+/// `compress` and `decompress` use the C library if the feature `zstd` is on, too; else they use the Rust backend, and
+/// the test compares it with itself.
 #[cfg(feature = "zstd-pure")]
 #[test]
 fn each_zstd_backend_decompresses_the_output_of_the_other() {

@@ -38,7 +38,7 @@ const DEFECT: &str = "KAFKA_PRODUCER_DEFECT";
 const MOST_STEPS: usize = 5_000;
 
 /// Prefix of the line that a child process prints when its model fails.
-const CAUGHT: &str = "caught in order";
+const CAUGHT: &str = "caught in order number";
 
 /// Runs a model in every order with at most `preemptions` preemptions, and once more with each defect, which it must
 /// catch.

@@ -55,8 +55,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.shared.control.leave_transaction();
             warn!(
                 self.options.log,
-                "the producer is closed with a transaction whose end its coordinator did not confirm: if it is still \
-                 open, the coordinator aborts it after transaction.timeout.ms"
+                "the producer was closed before the coordinator confirmed the end of its transaction: if the \
+                 transaction is still open, the coordinator aborts it after transaction.timeout.ms"
             );
         }
     }
@@ -101,7 +101,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
         let accumulator = &self.shared.accumulator;
         let (drainer, in_flight) = (&mut self.drainer, &self.in_flight);
-        // A request ends only after the callbacks of the transaction's records have run.
+        // A request that waits for the batches of the transaction is sent only after the callbacks of their records
+        // have run.
         let have_callbacks_run = self.ended.is_empty();
         let mut batches = BatchesStatus {
             wait: drainer.has_undrained(),
@@ -131,7 +132,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
         match (refused, node) {
             (Some(why), _) => self.fail_request(RequestFailure::Unauthenticated(why), now),
-            // The connection, or the metadata that must come first, will end the poll.
+            // The node is not connected yet, or a metadata request must be sent first: the poll ends when the
+            // connection is ready or the metadata arrives.
             (None, Some(node)) => {
                 self.note_not_connected(&node, now);
                 Some(self.client.poll_deadline(node.id(), now))

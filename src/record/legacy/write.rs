@@ -11,7 +11,8 @@ const NULL_LENGTH: i32 = -1;
 pub(super) struct MessageHead {
     pub(super) magic: LegacyMagic,
     pub(super) offset: i64,
-    /// Codec id of a wrapper's value; 0 for a message that is no wrapper. The other attributes stay 0: create time.
+    /// Codec id of a wrapper's value; 0 for a message that is not a wrapper. The other attribute bits are written as 0,
+    /// which stands for the timestamp type `CreateTime`.
     pub(super) codec: u8,
     /// Not written in magic 0.
     pub(super) timestamp_ms: i64,

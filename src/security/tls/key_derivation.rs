@@ -1,18 +1,18 @@
 //! Limits the cost of the password-based key derivation of a store. The parameters are checked before the store is
 //! opened, because the derivation cannot be interrupted once it has started.
 //!
-//! Parameters inside an encrypted safe are not checked. Only somebody who knows the password could write them, and
-//! neither OpenSSL nor keytool encrypts the content of such a safe again.
+//! Derivation parameters inside an encrypted safe are not checked: they can be written only with the password. Stores
+//! of OpenSSL and keytool contain none there, because they do not encrypt the content of such a safe a second time.
 
 use super::der::{INTEGER, OCTETS, SEQUENCE, expect, take};
 
 /// Limit of iterations of one derivation. The PKCS#12 crate has the same limit, but reports it as a wrong password.
 const MAX_ITERATIONS: u64 = 1_000_000;
-/// Limit of iterations of all derivations of one store: keytool uses 10,000 for each key. With PBKDF2-SHA-512, the
-/// slowest kind, the limit takes three seconds of a processor of 2023.
+/// Limit of the sum of all iterations and scrypt costs of one store; keytool uses 10,000 iterations for each key. With
+/// PBKDF2-SHA-512, the slowest kind, the limit takes about three seconds on a processor of 2023.
 const MAX_TOTAL_ITERATIONS: u64 = 5_000_000;
-/// Limit of `N * r * p` of scrypt: sixteen times OpenSSL's default. A derivation at the limit takes at most 256 MiB,
-/// and 0.6 s on the same processor, which is about as long as this number of iterations takes.
+/// Limit of the scrypt cost, `N * r * p`: sixteen times OpenSSL's default. A derivation at the limit uses at most
+/// 256 MiB. It takes about as long as the same number of iterations of PBKDF2-SHA-512, so both count alike in the sum.
 const MAX_SCRYPT_COST: u64 = 1 << 21;
 
 /// Limit of the recursion: deeper than any derivation in a real store.
@@ -33,19 +33,19 @@ pub(super) fn check(store: &[u8]) -> Result<(), String> {
     found.scan_store(store);
     if found.scrypt > MAX_SCRYPT_COST {
         return Err(format!(
-            "its password goes through scrypt with N * r * p = {}, and no more than {MAX_SCRYPT_COST} is done",
+            "its key derivation is scrypt with N * r * p = {}, but at most {MAX_SCRYPT_COST} is allowed",
             found.scrypt
         ));
     }
     if found.iterations > MAX_ITERATIONS {
         return Err(format!(
-            "its password goes through a derivation of {} iterations, and no more than {MAX_ITERATIONS} are done",
+            "one of its key derivations has {} iterations, but at most {MAX_ITERATIONS} are allowed",
             found.iterations
         ));
     }
     if found.total > MAX_TOTAL_ITERATIONS {
         return Err(format!(
-            "its password goes through {} derivations of {} iterations in all, and no more than {MAX_TOTAL_ITERATIONS} are done",
+            "its {} key derivations have {} iterations in all, but at most {MAX_TOTAL_ITERATIONS} are allowed",
             found.count, found.total
         ));
     }
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(of(5), Ok(()));
         let six = of(6).unwrap_err();
         assert!(
-            six.contains("6 derivations of 6000000 iterations in all"),
+            six.contains("6 key derivations have 6000000 iterations in all"),
             "{six}"
         );
         // A derivation behind a malformed value is found, too.

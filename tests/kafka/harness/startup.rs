@@ -291,7 +291,8 @@ impl Cluster {
                 .run(&await_call(port, PATIENCE_MS, wanted, topics));
             if let Some(status) = jvm.exit()? {
                 let how = describe_exit(status);
-                return Err(Failure::new(format!("it ended with {how}")).with_details(&jvm.tail()));
+                let failure = Failure::new(format!("broker {index} ended with {how}"));
+                return Err(failure.with_details(&jvm.tail()));
             }
             match answer {
                 Ok(()) => return Ok(()),
@@ -364,7 +365,8 @@ fn wait_for_port(jvm: &mut Jvm, port: u16) -> Result<()> {
     loop {
         if let Some(status) = jvm.exit()? {
             let how = describe_exit(status);
-            return Err(Failure::new(format!("it ended with {how}")).with_details(&jvm.tail()));
+            let failure = Failure::new(format!("the server for {address} ended with {how}"));
+            return Err(failure.with_details(&jvm.tail()));
         }
         if TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
             return Ok(());

@@ -92,7 +92,8 @@ fn an_authentication_failure_is_reported_when_every_known_node_has_failed() {
 
 /// A request that is queued during re-authentication has not been written.
 #[test]
-fn a_refused_reauthentication_fails_unwritten_requests_and_disconnects_written_ones() {
+fn a_refused_reauthentication_fails_unwritten_requests_as_refused_and_written_ones_as_disconnected()
+{
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.send_whole(1, 7);
@@ -156,8 +157,8 @@ fn a_connection_lost_during_authentication_is_not_a_fatal_error() {
     );
 }
 
-/// Number of metadata requests to the healthy broker 1 in ten seconds, while batches wait for `refusing` other brokers
-/// that reject the client's credentials.
+/// The number of metadata requests that broker 1 receives in ten seconds. Meanwhile the client keeps connecting to
+/// `refusing` other brokers, which reject its credentials.
 fn metadata_requests(refusing: i32, refresh_backoff: Duration) -> usize {
     let nodes: Vec<Node> = (1..=1 + refusing).map(node).collect();
     let mut harness = Harness::with_timeouts(&nodes, |options, times| {

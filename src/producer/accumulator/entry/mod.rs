@@ -42,7 +42,8 @@ pub(crate) struct PartitionEntry {
 #[repr(align(64))]
 struct Contended {
     /// Whether the entry is in the inbox, or the sender has just taken it from there and will read the queue. The flag
-    /// does not say when the sender reads the queue: an append whose batch is due earlier must wake the sender as well.
+    /// does not say when the sender reads the queue: if a batch is due before the sender's next wake-up, the thread
+    /// that appends to it must wake the sender although the flag is set.
     // Set under the inbox's lock.
     in_inbox: AtomicBool,
     queue: Mutex<PartitionQueue>,
@@ -228,7 +229,7 @@ impl PartitionEntry {
         queue.pop()
     }
 
-    /// Closes the queue to records, finally.
+    /// Closes the queue to records for good.
     pub(super) fn close(&self) {
         self.contended.queue.lock().state = QueueState::Closed;
     }

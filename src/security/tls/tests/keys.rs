@@ -655,7 +655,8 @@ mod with_passwords {
     #[test]
     fn stores_with_expensive_key_derivation_are_rejected_before_opening() {
         const MANY: &str = "1000001";
-        let of_one = "a derivation of 1000001 iterations, and no more than 1000000 are done";
+        let of_one =
+            "one of its key derivations has 1000001 iterations, but at most 1000000 are allowed";
         let plain = ["-keypbe", "NONE", "-certpbe", "NONE"];
         let unchecked = ["-nomac", "-iter", MANY];
         for (what, ways, words) in [

@@ -203,7 +203,7 @@ fn time_passes_up_to_a_limit_and_due_events_happen() {
     assert!(stream.finish_connect().unwrap());
 }
 
-/// A server that records what it receives and when it is called, and reads while it is allowed to.
+/// The records of a [`Slow`] server, and its settings `stops_reading` and `is_kept`.
 #[derive(Default)]
 struct Notes {
     bytes: Vec<u8>,
@@ -213,6 +213,8 @@ struct Notes {
     is_kept: bool,
 }
 
+/// A server that records the received bytes, the times of its calls, and the ends of its connections. It does not read
+/// while `stops_reading` is set; a call clears it.
 #[derive(Clone)]
 struct Slow(Arc<Mutex<Notes>>, Arc<MockClock>);
 
@@ -303,7 +305,7 @@ fn read(stream: &mut SimStream) -> Vec<u8> {
 }
 
 #[test]
-fn a_call_that_a_server_requests_comes_after_its_earlier_actions() {
+fn a_server_is_called_after_the_actions_that_it_scheduled_before_the_call() {
     let (network, mut poller, mut stream, peer) = noted(quiet());
     let start = network.clock.now() - Instant::ORIGIN;
     write(&mut stream, b"call");
@@ -463,7 +465,7 @@ fn a_large_write_travels_in_few_pieces_even_with_a_small_capacity() {
     assert_eq!(
         write(&mut stream, &[7; 10]),
         6,
-        "what is small is cut as before"
+        "the capacity limits small writes again"
     );
     pass(&network, &mut poller, 10);
     assert_eq!(peer.look(|notes| notes.bytes.len()), 100_016);

@@ -86,7 +86,7 @@ fn after_a_sequence_gap_the_coordinator_bumps_the_epoch_when_the_transaction_is_
 ///
 /// Java: TransactionManagerTest#testAbortTransactionAndReuseSequenceNumberOnError
 #[test]
-fn without_epoch_bumps_sequence_numbers_of_refused_batches_are_reused() {
+fn sequence_numbers_of_refused_batches_are_reused_if_the_brokers_support_no_epoch_bumps() {
     let mut tx = old_brokers();
     tx.stepped
         .producer
@@ -188,7 +188,7 @@ fn without_epoch_bumps_a_retried_batch_that_expires_is_fatal_if_it_may_be_writte
 
 /// Java: TransactionManagerTest#testAbortTransactionAndResetSequenceNumberOnUnknownProducerId
 #[test]
-fn without_epoch_bumps_sequences_restart_at_zero_if_the_producer_state_was_lost() {
+fn sequence_numbers_restart_at_zero_after_a_loss_of_state_if_the_brokers_support_no_epoch_bumps() {
     let mut tx = old_brokers();
     tx.stepped
         .producer
@@ -226,7 +226,7 @@ fn batches_that_wait_for_their_retry_are_retried_in_a_transaction_that_is_being_
     let aborted = tx.try_call(Operation::Abort, Tx::settle);
     assert_eq!(aborted, Some(Ok(())));
     assert_eq!(offset(&retried), Some(0));
-    assert_eq!(tx.epoch, 1, "no number is missing");
+    assert_eq!(tx.epoch, 1, "the epoch was not bumped");
 }
 
 /// Java: TransactionManagerTest#testRecoveryFromAbortableErrorProduceRequestInRetry,
@@ -263,7 +263,7 @@ fn batches_that_wait_for_their_retry_are_retried_in_a_failed_transaction_and_the
         tx.stepped.producer.begin_transaction().expect("it goes on");
         tx.put(0, "next");
         tx.settle();
-        assert_eq!(newest(&mut tx), (0, 1), "no number is missing");
+        assert_eq!(newest(&mut tx), (0, 1), "no sequence number is missing");
         commit(&mut tx);
     }
 }
@@ -365,7 +365,7 @@ fn all_unacknowledged_batches_are_renumbered_in_order_if_retention_deleted_the_a
         tx.respond(OK, 1010 + i64::from(sequence));
     }
     commit(&mut tx);
-    assert_eq!(tx.epoch, 1, "no number is missing");
+    assert_eq!(tx.epoch, 1, "the epoch was not bumped");
 }
 
 /// Differs from Java, which renumbers and retries the batch.
