@@ -14,6 +14,7 @@ use crate::error::ErrorCode;
 use crate::producer::accumulator::EntryIndex;
 use crate::producer::batch::SealedBatch;
 use crate::producer::produce_request_result::BatchOutcome;
+use crate::producer::transaction::RetryReason;
 use crate::protocol::{ProduceResponse, Response, TopicProduceResponse};
 use crate::types::NodeId;
 use crate::util::backoff::SHORTEST_BACKOFF;
@@ -314,7 +315,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             // For the error of a commit or an abort that times out while it waits for this batch.
             if transactions.is_completing() {
                 let partition = batch.topic_partition();
-                transactions.note_trouble(|| format!("{partition}: {}", describe(attempt)));
+                let reason = format!("{partition}: {}", describe(attempt));
+                transactions.note_retry_reason(RetryReason::new(reason));
             }
         }
         // `attempts` does not count this attempt yet: the first retry waits for the initial back-off.
