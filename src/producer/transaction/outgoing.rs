@@ -119,7 +119,11 @@ impl TransactionManager {
         let Some(pending) = self.requests.end(id) else {
             return;
         };
-        if matches!(outcome, Outcome::Disconnected { handed_over, .. } if handed_over)
+        let may_arrive_late = match &outcome {
+            Outcome::Disconnected { handed_over, .. } => *handed_over,
+            _ => false,
+        };
+        if may_arrive_late
             && pending.handler.is_of_transaction()
             && !planted!(UnansweredRequestKeepsEpoch)
         {

@@ -271,7 +271,8 @@ impl TransactionManager {
     /// Requires an epoch bump when the transaction has ended.
     ///
     /// # Kafka
-    /// `TransactionManager#epochBumpRequired`.
+    /// `TransactionManager#epochBumpRequired`. Differs: also required after a request of the transaction without a
+    /// response, see [`handle_outcome`](Self::handle_outcome).
     pub(super) fn require_epoch(&mut self) {
         self.needs_epoch = true;
     }

@@ -422,7 +422,7 @@ fn lost_after(handed_over: bool) -> Outcome {
 }
 
 /// Runs a transaction in which the first request of that kind gets no response. All other requests succeed.
-fn end_after_a_loss_of(tx: &mut Tx, kind: ApiKey, handed_over: bool, ends_by: Operation) {
+fn end_after_a_loss_of(tx: &mut Tx, kind: ApiKey, handed_over: bool, ends_by: &Operation) {
     let lose = |tx: &mut Tx| {
         let at = tx.until_asked(kind);
         tx.finish(at, lost_after(handed_over));
@@ -461,7 +461,7 @@ fn a_request_without_a_response_requires_a_new_epoch_before_the_next_transaction
     ] {
         for ends_by in [Operation::Commit, Operation::Abort] {
             let mut tx = Tx::begun();
-            end_after_a_loss_of(&mut tx, kind, true, ends_by);
+            end_after_a_loss_of(&mut tx, kind, true, &ends_by);
             let Request::InitProducerId(init) = tx.last(ApiKey::InitProducerId) else {
                 unreachable!("of that kind");
             };
@@ -485,7 +485,7 @@ fn the_epoch_stays_after_a_request_that_was_not_sent_and_with_brokers_that_canno
     for (mut tx, handed_over) in [(Tx::ready(), false), (old_brokers(), true)] {
         for kind in [ApiKey::AddPartitionsToTxn, ApiKey::EndTxn] {
             tx.stepped.producer.begin_transaction().expect("it goes on");
-            end_after_a_loss_of(&mut tx, kind, handed_over, Operation::Commit);
+            end_after_a_loss_of(&mut tx, kind, handed_over, &Operation::Commit);
         }
         assert!(!tx.kinds().contains(&ApiKey::InitProducerId));
         assert_eq!(newest(&mut tx), (0, 1));
