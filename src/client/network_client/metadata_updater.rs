@@ -86,15 +86,19 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     /// Sends the metadata request to one more node if no node that has it responds: each has a request that is
     /// [overdue](Self::overdue_at). The first response completes the update. Returns when to call again.
     ///
-    /// Only responsive nodes are asked, one at a time, and each at most once in an update. So a hung broker delays the
+    /// Only responsive nodes are asked, one at a time. So a hung broker delays the
     /// metadata of a new topic by [`overdue_after`](Self::overdue_after), not by `request.timeout.ms`.
     fn maybe_request_from_another(&mut self, now: Instant) -> Deadline {
         let overdue_at = self.update_overdue_at();
-        if !overdue_at.is_over(now) {
+        if !overdue_at.is_over(self.last_read) {
             return overdue_at;
         }
         let node = match self.choose_ranked(now) {
-            Some((rank, node)) if !rank.is_unresponsive => node,
+            Some((rank, node))
+                if !rank.is_unresponsive && !self.update.nodes.contains(&node.id()) =>
+            {
+                node
+            }
             _ => return self.responsive_candidate_deadline(now),
         };
         if self.can_send(node.id(), now) {
@@ -145,14 +149,19 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     /// Whether a node is probably hung: its last request or connection setup timed out and it has not been ready since,
     /// or it has an overdue request. Such a node ranks behind all others.
-    fn is_unresponsive(&self, node: NodeId, now: Instant) -> bool {
-        self.states.has_timed_out(node) || self.overdue_at(node).is_over(now)
+    ///
+    /// The age of a request counts up to the last read of the network: while user code holds up the sender thread,
+    /// responses may have arrived.
+    fn is_unresponsive(&self, node: NodeId) -> bool {
+        self.states.has_timed_out(node)
+            || (self.overdue_at(node).is_over(self.last_read)
+                && !self.selector.has_unread_input(node))
     }
 
     /// When a node may rank before `connecting`, which is being connected to: when that node's ApiVersions request
     /// becomes overdue or, if the node is unresponsive already, when a responsive node may be connected to.
     fn better_candidate_deadline(&self, connecting: NodeId, now: Instant) -> Deadline {
-        if self.is_unresponsive(connecting, now) {
+        if self.is_unresponsive(connecting) {
             self.responsive_candidate_deadline(now)
         } else {
             self.overdue_at(connecting)
@@ -164,7 +173,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     fn responsive_candidate_deadline(&self, now: Instant) -> Deadline {
         self.candidates()
             .into_iter()
-            .filter(|id| !self.is_unresponsive(*id, now))
+            .filter(|id| !self.is_unresponsive(*id))
             .map(|id| self.states.poll_deadline(id, now))
             .filter(|deadline| !deadline.is_over(now))
             .min()
@@ -484,7 +493,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 continue;
             };
             let rank = NodeRank {
-                is_unresponsive: self.is_unresponsive(id, now),
+                is_unresponsive: self.is_unresponsive(id),
                 standing,
             };
             let of_node = (rank, load);

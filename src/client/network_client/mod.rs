@@ -108,6 +108,8 @@ pub(crate) struct NetworkClient<S, R, T> {
     /// Nodes whose host name is being resolved.
     lookups: BTreeSet<NodeId>,
     update: MetadataUpdateInFlight,
+    /// When the network was last read.
+    last_read: Instant,
     /// The brokers that a metadata update waits for, as last reported to `metadata`.
     awaited: Vec<AwaitedBroker>,
     recovery: MetadataRecovery,
@@ -155,6 +157,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             nodes_needing_api_versions: BTreeMap::new(),
             lookups: BTreeSet::new(),
             update: MetadataUpdateInFlight::default(),
+            last_read: Instant::ORIGIN,
             awaited: Vec::new(),
             recovery: MetadataRecovery::new(options.recovery),
             completed: Vec::new(),
@@ -358,6 +361,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         }
         // The poll may have blocked: timeouts are compared with the time after it.
         let now = self.clock.now();
+        self.last_read = now;
         // Sends are handled before receives: a request without response (acks=0) must be removed before a frame is
         // matched with the oldest request. Receives are handled before disconnects: a response that arrived before the
         // close still completes its request.

@@ -505,6 +505,8 @@ impl Harness {
     /// Polls until metadata, which was requested from the hung node 1, is requested from another node; returns that
     /// node.
     fn poll_to_request_from_another(&mut self) -> NodeId {
+        // The first poll finds that no response has arrived.
+        self.poll_for(Duration::ZERO);
         self.poll_for(Duration::ZERO);
         let [1, other] = self.attempted()[..] else {
             panic!("{:?}", self.attempted());
@@ -562,6 +564,21 @@ fn a_metadata_request_behind_an_overdue_request_is_sent_to_another_node() {
     assert_eq!(harness.poll_to_request_from_another(), 2);
 }
 
+/// User code may hold up the sender thread for longer than a second.
+#[test]
+fn a_response_that_arrived_while_the_sender_was_held_up_is_read_before_another_node_is_asked() {
+    let mut harness = Harness::with_due_metadata();
+    harness.poll();
+    harness.advance(MS(5_000));
+    let response = Response::Metadata(metadata_of(&[node(1), node(2)]));
+    harness.client.selector.respond(1, &response);
+    harness.poll();
+    assert_eq!(harness.slept(), Duration::ZERO);
+    harness.poll();
+    assert_eq!(harness.attempted(), [1]);
+    assert_eq!(harness.metadata.cluster().nodes().len(), 2);
+}
+
 #[test]
 fn an_update_fails_only_when_the_last_of_its_requests_is_lost() {
     let mut harness = Harness::with_due_metadata();
@@ -584,6 +601,7 @@ fn metadata_is_requested_from_a_new_connection_rather_than_from_a_node_with_an_o
     harness.connect(&node(1));
     harness.send_whole(1, 7);
     harness.advance(MS(1_000));
+    harness.poll_for(Duration::ZERO);
     harness.metadata.request_update();
     harness.poll();
     let [1, other] = harness.attempted()[..] else {
