@@ -54,8 +54,8 @@ fn names(draft: &Draft) -> Result<(), ConfigError> {
                 key,
                 None,
                 "the value looks like a login module, a private key, a connection string or a URL with a password",
-                "Set it to a name, which is logged and sent to the brokers as it is; secrets belong in sasl.jaas.config \
-                 and the ssl keys",
+                "Set it to a name, which is logged and sent to the brokers as it is; secrets belong in \
+                 sasl.jaas.config and the ssl keys",
             ));
         }
     }

@@ -6,8 +6,8 @@ use std::fmt;
 use crate::util::foreign_text::{ELLIPSIS, printable};
 use crate::util::wipe::wipe;
 
-/// Longest start of a secret, in bytes, that is not recognized at the end of a truncated text: almost any text ends with
-/// the first character of some password.
+/// Longest start of a secret, in bytes, that is not recognized at the end of a truncated text: almost any text ends
+/// with the first character of some password.
 const MAX_SHOWN_START: usize = 3;
 
 /// A secret from the configuration. `Debug` and `Display` print `[hidden]`, and its memory is overwritten when it is

@@ -1,5 +1,5 @@
-//! Text of others (brokers, proxies, plug-ins, names from a configuration) for errors and log lines: on one line, without
-//! control and formatting characters, and no longer than a limit.
+//! Text of others (brokers, proxies, plug-ins, names from a configuration) for errors and log lines: on one line,
+//! without control and formatting characters, and no longer than a limit.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -14,8 +14,17 @@ pub(crate) const ELLIPSIS: &str = "...";
 /// overrides, invisible characters).
 fn is_hidden(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 /// The text in printable form: control and formatting characters are escaped as in Rust (`\n`, `\u{1b}`).

@@ -47,8 +47,8 @@ pub(super) fn choose(
     })
 }
 
-/// Rejects a cryptography provider that cannot complete any handshake. rustls would report it as a problem of the enabled
-/// versions.
+/// Rejects a cryptography provider that cannot complete any handshake. rustls would report it as a problem of the
+/// enabled versions.
 fn check_provider(provider: &CryptoProvider) -> Result<(), ConfigError> {
     let missing = if provider.cipher_suites.is_empty() {
         "cipher suites"
