@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match future.get() {
         Ok(metadata) => println!("written to {metadata}"),
         Err(error) if error.may_be_written() => {
-            println!("may be written, so check before sending again: {error}")
+            println!("may be written, so check before sending again: {error}");
         }
         Err(error) => println!("not written, so it can be sent again: {error}"),
     }

@@ -460,7 +460,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             _ => (bootstrap, known),
         };
         match (first, second) {
-            (Some((rank, _)), Some(second)) if rank.is_unresponsive > second.0.is_unresponsive => {
+            (Some((rank, _)), Some(second))
+                if rank.is_unresponsive && !second.0.is_unresponsive =>
+            {
                 Some(second)
             }
             (first, second) => first.or(second),

@@ -152,8 +152,8 @@ impl RequestHandler for FindCoordinator {
             }
         };
         match found.error {
-            ErrorCode::NoError => match node_of(&found) {
-                Some(node) => {
+            ErrorCode::NoError => {
+                if let Some(node) = node_of(&found) {
                     let text = format!("the coordinator of {:?} is node {node}", self.of.key);
                     // Logged at info only if new: an unreachable coordinator is looked up repeatedly.
                     if manager.requests.coordinators.found(self.of.clone(), node) {
@@ -162,8 +162,7 @@ impl RequestHandler for FindCoordinator {
                         debug!(manager.options.log, "{text}");
                     }
                     RequestVerdict::Done
-                }
-                None => {
+                } else {
                     let why = format!(
                         "the FindCoordinator response for {:?} contains no usable node: node {} at {:?}, port {}",
                         self.of.key, found.node_id, found.host, found.port
@@ -171,7 +170,7 @@ impl RequestHandler for FindCoordinator {
                     debug!(manager.options.log, "{why}");
                     retry(RetryReason::new(why))
                 }
-            },
+            }
             code if code.is_retriable() => {
                 debug!(
                     manager.options.log,

@@ -228,7 +228,7 @@ impl TransactionManager {
         match fatal {
             // After a fatal error nothing is sent any more, so a retry would wait for ever.
             Some(why) if verdict != RequestVerdict::Done => pending.handler.give_up(&why, self),
-            _ => self.requests.settle(pending, verdict, now),
+            _ => self.requests.settle(pending, &verdict, now),
         }
     }
 

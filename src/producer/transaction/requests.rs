@@ -179,18 +179,18 @@ impl RequestQueue {
     pub(super) fn settle(
         &mut self,
         mut pending: PendingRequest,
-        verdict: RequestVerdict,
+        verdict: &RequestVerdict,
         now: Instant,
     ) {
         let wait = match verdict {
             RequestVerdict::Done => return,
-            RequestVerdict::Retry { wait, .. } => wait,
+            RequestVerdict::Retry { wait, .. } => *wait,
             RequestVerdict::FindCoordinator { wait, .. } => {
                 if let Destination::Coordinator(of) = pending.handler.destination() {
                     // `next_request` looks the coordinator up again when it is this request's turn.
                     self.coordinators.lost(&of);
                 }
-                wait
+                *wait
             }
         };
         // Prevents a busy loop if a coordinator answers immediately and retry.backoff.ms is 0.
