@@ -23,6 +23,28 @@ static NULL: JsonValue = JsonValue::Null;
 pub(super) type FieldResult<T> = Result<T, String>;
 
 impl JsonValue {
+    /// The same value, with null for each empty error message: such a message is decoded as none.
+    pub(super) fn without_empty_error_messages(&self) -> Self {
+        let field = |(name, value): &(String, Self)| {
+            let is_empty =
+                name == "errorMessage" && matches!(value, Self::Text(text) if text.is_empty());
+            let value = if is_empty {
+                Self::Null
+            } else {
+                value.without_empty_error_messages()
+            };
+            (name.clone(), value)
+        };
+        match self {
+            Self::List(elements) => {
+                let elements = elements.iter();
+                Self::List(elements.map(Self::without_empty_error_messages).collect())
+            }
+            Self::Map(fields) => Self::Map(fields.iter().map(field).collect()),
+            other => other.clone(),
+        }
+    }
+
     pub(super) fn get(&self, name: &str) -> FieldResult<&Self> {
         self.find(name)
             .ok_or_else(|| format!("there is no field {name} in {self:?}"))

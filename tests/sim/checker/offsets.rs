@@ -16,7 +16,8 @@ use crate::events::{Event, EventKind};
 /// - A group's committed offset never goes back: offsets rise from call to call, and each group belongs to one
 ///   application.
 ///
-/// Excused if a fault has delayed requests: offsets of an earlier transaction that arrive late, after the producer has
+/// Excused if a fault has delayed requests: an earlier call of the same transaction, whose request arrives after that
+/// of a later call and replaces its offsets; and offsets of an earlier transaction that arrive late, after the producer has
 /// begun another transaction, and are committed with the later transaction in place of its own offsets. The producer
 /// bumps its epoch after a request without a response, but brokers before 2.5 do not support that, and a group's
 /// coordinator accepts the old epoch until it has seen the new one.
@@ -81,8 +82,10 @@ impl Rule for OffsetsAgree {
                         .iter()
                         .any(|later| gives(later, call, topic, *partition));
                     let is_wrong = if expected {
-                        let replaces =
-                            |it: &Committed| it.event > transaction.began && is_late(facts, *it);
+                        let replaces = |it: &Committed| {
+                            it.event > transaction.began
+                                && (is_late(facts, *it) || is_reordered(facts, transaction, *it))
+                        };
                         call.has_succeeded
                             && is_last
                             && !is_there
@@ -129,6 +132,14 @@ fn is_late(facts: &Facts, committed: Committed) -> bool {
                 && (own.began + 1..committed.event).contains(&other.began)
         })
     })
+}
+
+/// Whether an offset belongs to the same transaction, and a fault delayed requests: then the request of an earlier call
+/// may have arrived last.
+fn is_reordered(facts: &Facts, transaction: &Transaction, committed: Committed) -> bool {
+    let mut calls = transaction.offsets.iter();
+    calls.any(|call| call.offset == committed.offset)
+        && has_held_back(facts, transaction.producer, committed.event)
 }
 
 /// Whether a later call commits another offset for the same group and partition.
