@@ -123,7 +123,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "QueuesStayOpen",
         Some((
             "lib",
-            "producer::sender::tests::transactions::sequences::sequence_numbers_continue_from_one_transaction_to_the_next",
+            "producer::sender::tests::transactions::calls::a_record_that_fits_into_an_open_batch_is_refused_while_the_transaction_is_ending",
         )),
     ),
     (

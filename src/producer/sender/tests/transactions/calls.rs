@@ -105,6 +105,47 @@ fn a_record_is_accepted_only_while_a_transaction_is_open() {
     assert_eq!(refused(&tx).kind(), TransactionErrorKind::WrongState);
 }
 
+/// A record that fits into an open batch is appended without a look at the transaction's state, so the queue itself must
+/// refuse it from the moment that the call is made (TM-7).
+#[test]
+fn a_record_that_fits_into_an_open_batch_is_refused_while_the_transaction_is_ending() {
+    let send = |tx: &Tx| {
+        let record = ProducerRecord::new(TOPIC, "v").with_partition(0);
+        tx.stepped.producer.send(record)
+    };
+    for operation in [Operation::Commit, Operation::Abort] {
+        let mut tx = Tx::of(|setup| {
+            setup.options.linger = Duration::from_secs(5);
+            setup.batch_size = 1000;
+        })
+        .initialized();
+        tx.stepped
+            .producer
+            .begin_transaction()
+            .expect("it is ready");
+        let records = [(); 2].map(|()| send(&tx).expect("a transaction is open"));
+        assert_eq!(
+            tx.rig().shared.accumulator.queued_batches(),
+            1,
+            "the second one fitted"
+        );
+        let ended = tx.try_call(operation.clone(), |tx| {
+            match send(tx) {
+                Err(SendError::Transaction(error)) => {
+                    assert_eq!(error.kind(), TransactionErrorKind::WrongState);
+                }
+                other => panic!("{operation:?}: {other:?}"),
+            }
+            tx.settle();
+        });
+        assert_eq!(ended, Some(Ok(())), "{operation:?}");
+        for record in records {
+            assert!(record.is_done(), "{operation:?}");
+            assert_eq!(record.get().is_ok(), operation == Operation::Commit);
+        }
+    }
+}
+
 /// The coordinator has not begun a transaction without partitions and offsets (TM-13).
 ///
 /// Java: KafkaProducerTest#testAbortTransaction
