@@ -163,7 +163,7 @@ fn idempotence_conflicts(draft: &Draft) -> Vec<IdempotenceConflict> {
     if draft.integer("retries") == 0 {
         found.push(IdempotenceConflict {
             key: "retries",
-            need: "retries above 0, and retries=0".to_owned(),
+            need: "retries above 0, but retries=0".to_owned(),
             level: Level::Info,
         });
     }
@@ -171,7 +171,7 @@ fn idempotence_conflicts(draft: &Draft) -> Vec<IdempotenceConflict> {
     if Acks::parse(acks) != Some(Acks::All) {
         found.push(IdempotenceConflict {
             key: "acks",
-            need: format!("acks=all, and acks={acks}"),
+            need: format!("acks=all, but acks={acks}"),
             level: Level::Info,
         });
     }
@@ -180,7 +180,7 @@ fn idempotence_conflicts(draft: &Draft) -> Vec<IdempotenceConflict> {
         found.push(IdempotenceConflict {
             key: "max.in.flight.requests.per.connection",
             need: format!(
-                "at most {MAX_IN_FLIGHT_FOR_IDEMPOTENCE} requests in flight, and \
+                "at most {MAX_IN_FLIGHT_FOR_IDEMPOTENCE} requests in flight, but \
                  max.in.flight.requests.per.connection={in_flight}"
             ),
             // A warning, because more requests in flight can also reorder records, and Kafka 4.0 rejects the value.

@@ -108,7 +108,7 @@ impl Validator {
             }
             (Self::OneOf(valid), ConfigValue::Text(text)) if !valid.contains(&text.as_str()) => {
                 Some(match valid.iter().find(|v| v.eq_ignore_ascii_case(text)) {
-                    Some(meant) => format!("the value must be written {meant}, in this case"),
+                    Some(meant) => format!("the value must be written {meant}: case matters"),
                     None => "there is no such value".to_owned(),
                 })
             }

@@ -319,7 +319,7 @@ fn the_error_names_a_broker_that_does_not_answer_a_login() {
     let producer = producer(config);
     let error = producer.send(record("v")).unwrap().get().unwrap_err();
     let words = format!(
-        "waited for from broker -1 ({address}): authenticating, waiting for the broker's response to ApiVersions for "
+        "awaited from broker -1 ({address}): authenticating, waiting for the broker's response to ApiVersions for "
     );
     assert!(error.to_string().contains(&words), "{error}");
     producer.close().unwrap();

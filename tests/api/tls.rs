@@ -214,7 +214,8 @@ fn the_error_names_a_broker_that_does_not_answer_in_the_handshake() {
     let partitions = producer.partitions_for("t").unwrap_err();
     for why in [error.to_string(), partitions.to_string()] {
         let words = format!(
-            "waited for from broker -1 ({address}): authenticating, waiting for the broker's part of the TLS handshake for "
+            "awaited from broker -1 ({address}): authenticating, waiting for the broker's part of the TLS \
+             handshake for "
         );
         assert!(why.contains(&words), "{why}");
     }

@@ -499,7 +499,7 @@ fn the_state_of_a_topic_names_the_missing_metadata() {
     harness.clock.advance(Duration::from_millis(30));
     assert_eq!(
         state(),
-        "no broker has described the topic yet; metadata is waited for from broker -2 (h:9092): connecting for 30 ms"
+        "no broker has described the topic yet; metadata is awaited from broker -2 (h:9092): connecting for 30 ms"
     );
     let why = "broker -1 (h:9092): connection refused";
     let failure = MetadataFailure::Disconnected(why.into());
@@ -509,7 +509,7 @@ fn the_state_of_a_topic_names_the_missing_metadata() {
         state(),
         format!(
             "no broker has described the topic yet; the last request for metadata failed: disconnected: {why}; \
-             metadata is waited for from broker -1 again: connecting for 0 ms"
+             metadata is awaited from broker -1 again: connecting for 0 ms"
         )
     );
     harness.metadata.handle_awaited(Vec::new());

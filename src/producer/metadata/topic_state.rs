@@ -92,6 +92,6 @@ impl fmt::Display for TopicState {
             now: self.at,
             preceding: failure.as_deref().unwrap_or_default(),
         };
-        write!(f, "; metadata is waited for from {awaited}")
+        write!(f, "; metadata is awaited from {awaited}")
     }
 }

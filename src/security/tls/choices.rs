@@ -175,7 +175,7 @@ fn versions(
             return Err(ConfigError::conflict(
                 &[PROTOCOL, ENABLED_PROTOCOLS],
                 format!(
-                    "{PROTOCOL}={protocol} allows nothing newer, and {ENABLED_PROTOCOLS}={} nothing else",
+                    "{PROTOCOL}={protocol} allows no newer version, but {ENABLED_PROTOCOLS}={} enables only newer ones",
                     enabled.join(",")
                 ),
                 format!("Leave {PROTOCOL} out, or add TLSv1.2 to {ENABLED_PROTOCOLS}"),

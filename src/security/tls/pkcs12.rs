@@ -56,8 +56,8 @@ impl OpenError {
                 key,
                 path,
                 why,
-                "Write it again with fewer: 10,000 are usual (`openssl pkcs12 -export -iter 10000`, `openssl pkcs8 \
-                 -topk8 -iter 10000`, `keytool -importkeystore`)",
+                "Write it again with 10,000 iterations, as is usual (`openssl pkcs12 -export -iter 10000`, `openssl \
+                 pkcs8 -topk8 -iter 10000`, `keytool -importkeystore`)",
             ),
             Self::Missing(what) => {
                 ConfigError::invalid(key, path, format!("{what} is in it"), check)
