@@ -124,7 +124,7 @@ impl Shared {
             && snapshot.batches_queued == 0;
         if !is_drained || reported != accepted {
             world.violation(format!(
-                "{accepted} records were accepted, {reported} outcomes were reported, or memory is missing in {self:?}"
+                "{reported} of {accepted} accepted records have an outcome (drained: {is_drained}) in {self:?}"
             ));
         }
         world.count("producers", "closed and checked");

@@ -323,7 +323,7 @@ family! {
     /// A sensor whose metric is recorded only from level `DEBUG` on.
     Detail of "tests" by &[];
     Debugged at Debug {
-        "debugged-total": Total = "What is recorded for those who look closely.";
+        "debugged-total": Total = "A metric that is recorded only from level DEBUG on.";
     }
 }
 

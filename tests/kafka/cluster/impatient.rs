@@ -38,7 +38,7 @@ fn batches_that_expire_while_a_leader_is_replaced_leave_neither_gap_nor_duplicat
         let tally = report.ledger().tally();
         assert!(
             tally.maybe_written > 0,
-            "batches expired under way: {tally:?}"
+            "no batch expired in flight: {tally:?}"
         );
         report.findings.assert_exactly_once();
         cluster.delete_topic(report.ledger().topic())?;

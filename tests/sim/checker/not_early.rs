@@ -11,10 +11,10 @@ use crate::events::{Call, Event, EventKind, Outcome, ProducerIndex, Returned};
 /// A time-out error comes no earlier than its time-out.
 ///
 /// - `send` and `partitions_for` that fail for lack of metadata or memory have waited for `max.block.ms`.
-/// - A record fails with `DeliveryTimeout` only when `delivery.timeout.ms` is over for its batch: some record of the
-///   same topic was offered at least that long before, and failed with `DeliveryTimeout` too or was not yet seen
-///   complete. If batches were split, that record may be complete, since it may have been in an earlier piece of the
-///   batch.
+/// - A record fails with `DeliveryTimeout` only when its batch is at least `delivery.timeout.ms` old. The events do not
+///   show batches. So there must be a record of the same producer and topic that is that old and may have been in the
+///   batch: it was not complete before, or failed with `DeliveryTimeout` too. If the producer has split a batch, it may
+///   also have completed otherwise, in an earlier piece of the batch.
 #[derive(Default)]
 pub(super) struct NotEarly {
     /// Whether each producer has split a batch.
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_completed_record_shares_the_batch_only_if_it_failed_too_or_the_batch_was_split() {
+    fn a_complete_older_record_counts_only_if_it_expired_too_or_a_batch_was_split() {
         for (fails, splits, expected) in [(false, false, 1), (true, false, 0), (false, true, 0)] {
             let mut story = Story::with(NotEarly::default(), SHORT, &[]);
             story.send(1, "t", 0);

@@ -459,7 +459,7 @@ fn a_refusal_after_a_lost_attempt_does_not_renumber_batches_that_may_be_written(
     rig.respond(ErrorCode::DuplicateSequenceNumber, 1);
     assert!(second.get().is_ok());
     rig.run();
-    assert_eq!(rig.last_sent(), on_wire(0, 0, 3), "no number is missing");
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 3), "no sequence gap");
     rig.respond(ErrorCode::NoError, 2);
     assert_eq!(offset(&third), Some(2));
 }
@@ -688,7 +688,7 @@ fn a_batch_that_a_later_batch_has_overtaken_fails_at_once_and_no_other_batch_fai
     let error = error(&first);
     assert_eq!(error.delivery(), Delivery::NotWritten, "{error}");
     let third = rig.launch(0, "c");
-    assert_eq!(rig.last_sent(), on_wire(0, 0, 3), "no number is missing");
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 3), "no sequence gap");
     rig.respond(ErrorCode::NoError, 1);
     assert_eq!(offset(&third), Some(1));
     rig.assert_memory_is_back();

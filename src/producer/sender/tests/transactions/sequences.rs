@@ -112,7 +112,7 @@ fn sequence_numbers_of_refused_batches_are_reused_if_the_brokers_support_no_epoc
 ///
 /// Java: TransactionManagerTest#testBumpTransactionalEpochOnTimeout; SenderTest#testUnresolvedSequencesAreNotFatal
 #[test]
-fn without_epoch_bumps_a_batch_that_may_be_written_is_fatal() {
+fn an_abort_after_a_batch_that_may_be_written_is_fatal_if_the_brokers_support_no_epoch_bumps() {
     for bumps in [true, false] {
         let mut tx = if bumps { Tx::ready() } else { old_brokers() };
         tx.stepped
@@ -142,7 +142,7 @@ fn without_epoch_bumps_a_batch_that_may_be_written_is_fatal() {
 ///
 /// Java: TransactionManagerTest#testTransitionToFatalErrorWhenRetriedBatchIsExpired
 #[test]
-fn without_epoch_bumps_a_retried_batch_that_expires_is_fatal_if_it_may_be_written() {
+fn an_abort_after_a_retried_batch_expired_is_fatal_without_epoch_bumps_if_it_may_be_written() {
     for (code, may_be_written) in [
         (ErrorCode::NotEnoughReplicas, false),
         (ErrorCode::NotLeaderOrFollower, true),
