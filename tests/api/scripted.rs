@@ -126,7 +126,7 @@ fn batches_after_a_lost_one_are_written_once_and_in_order() {
 }
 
 #[test]
-fn a_producer_id_whose_response_is_lost_is_requested_again() {
+fn a_producer_id_is_requested_again_after_a_lost_response_or_a_retriable_error() {
     let cluster = cluster(1);
     let on = || Rule::on(Api::InitProducerId).times(1);
     let rules = [
@@ -197,8 +197,8 @@ fn a_slow_broker_does_not_delay_the_others() {
     assert_eq!(values(&cluster, 0), ["first", "v"]);
 }
 
-/// The broker would process requests before the throttle time has passed, so the producer itself must not send them
-/// (KIP-219).
+/// Unlike a Kafka broker, the embedded broker also processes requests during the throttle time, so only the producer
+/// delays them (KIP-219).
 #[test]
 fn a_throttled_producer_waits_for_the_throttle_time() {
     let quiet = Duration::from_millis(800);
@@ -250,7 +250,7 @@ fn a_producer_finds_the_new_leader_despite_one_brokers_stale_metadata() {
         let record = record(value).with_partition(partition);
         producer.send(record).unwrap().get_timeout(LONG)
     };
-    // The producer has connections to both brokers, and sends its metadata requests alternately to them.
+    // The producer has connections to both brokers, so each of its metadata requests may go to either of them.
     to_partition(1, "elsewhere").unwrap();
     to_partition(0, "first").unwrap();
     let stale = Rule::on(Api::Metadata).node(old).answer_as_of(&before);
@@ -362,7 +362,7 @@ fn brokers_without_producer_ids_are_rejected_with_the_remedy() {
 }
 
 #[test]
-fn brokers_without_a_common_version_of_produce_are_refused_and_named() {
+fn brokers_without_a_common_version_of_produce_are_refused_and_the_error_names_the_request() {
     let cluster = cluster(1);
     script(&cluster, Rule::on(Api::Produce).versions(10..=12));
     let producer = producer(config(&cluster));
@@ -394,7 +394,7 @@ fn requests_to_a_hanging_broker_time_out_and_others_continue() {
     let connections = cluster.connections_accepted();
     let stuck = to_partition(0);
     to_partition(1).get_timeout(LONG).unwrap();
-    // The broker hangs, so the request times out, and the producer closes the connection and tries another broker.
+    // The broker hangs, so the request times out, and the producer closes the connection and opens another.
     let deadline = Instant::now() + LONG;
     while cluster.connections_accepted() == connections {
         assert!(Instant::now() < deadline);
@@ -436,7 +436,7 @@ fn a_new_topic_of_another_broker_is_written_to_while_a_broker_hangs() {
 }
 
 #[test]
-fn a_cluster_that_hangs_from_the_start_times_out_and_is_written_to_once_resumed() {
+fn send_times_out_while_a_cluster_hangs_from_the_start_and_succeeds_after_it_is_resumed() {
     let cluster = cluster(1);
     cluster.hang_node(0);
     let producer = producer(

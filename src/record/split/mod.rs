@@ -10,10 +10,11 @@ pub(crate) struct Piece {
     pub(crate) records: Vec<u8>,
 }
 
-/// Splits uncompressed records into batches of at most `limit_bytes` with header, or of a single record.
+/// Splits uncompressed records into batches of at most `limit_bytes` each, header included. A larger record
+/// gets a batch of its own.
 ///
-/// A record's key, value and headers are copied as they are encoded; length, timestamp delta and offset delta, which
-/// depend on the batch, are written anew.
+/// A record's key, value and headers are copied in their encoded form. Its length, timestamp delta and offset delta
+/// depend on the batch, and are written anew.
 ///
 /// # Errors
 /// The bytes are not `facts.record_count` records. The producer wrote them itself, so this is a bug.

@@ -32,7 +32,7 @@ pub(super) fn is_pem(bytes: &[u8]) -> bool {
 /// All certificates of a text, in their order. Other sections are skipped.
 ///
 /// # Errors
-/// A description of the malformed part, as the end of a sentence that begins with the key's name.
+/// A description of the malformed part, as the end of a sentence that begins with the configuration key.
 pub(super) fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let sections = sections(text)?;
     let mut certificates = Vec::new();

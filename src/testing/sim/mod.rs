@@ -23,7 +23,7 @@ pub(crate) mod names;
     not(test),
     allow(
         dead_code,
-        reason = "unit tests move it in more ways than the simulator"
+        reason = "unit tests use more of its methods than the simulator"
     )
 )]
 pub(crate) mod network;

@@ -30,7 +30,7 @@ const AUTHORITY: &str = concat!(
 const HELP: &str = "\
 Puts drivers through every mode against the embedded broker, and checks the records that arrived.
 
-  NAME…              which drivers (default: all of producers that have a driver.json)
+  NAME…              which drivers (default: all that are producers)
   --build            build them first
   --records N        records of a round (default: 20000)
   --figure [N]       only send N records of 100 bytes (default: 2000000), and print the cost of one
@@ -137,7 +137,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Option<Options>, Box<dyn Error>> 
     Ok(Some(options))
 }
 
-/// Files of values and keys, all different, so that a swapped record is detected.
+/// Files of values and keys. All are different, so that a value or key that arrives changed is detected.
 #[derive(Debug)]
 struct Files {
     payloads: PathBuf,
@@ -286,7 +286,7 @@ fn produce(running: &mut Driver, round: &Value, verbose: bool) -> Result<String,
     Ok(figures)
 }
 
-/// Runs a round with a broker that hangs; the round must end in time.
+/// Runs a round while all brokers hang. It must take between one and two times `GIVE_UP_MS`.
 fn give_up(
     running: &mut Driver,
     cluster: &TestCluster,
@@ -303,7 +303,7 @@ fn give_up(
         return Err(format!("it gave up after {took:?} instead of {limit:?}: {answer}").into());
     }
     if answer["ok"] != true || answer["acked"] != 0 {
-        return Err(format!("a broker that does nothing acknowledged: {answer}").into());
+        return Err(format!("all brokers hang, but the driver answered {answer}").into());
     }
     for node in cluster.node_ids() {
         cluster.resume_node(node);

@@ -9,7 +9,7 @@ pub struct Scenario {
     /// The differences from [`base`].
     pub changes: Value,
     pub rounds: Vec<Value>,
-    /// Whether the broker hangs. The round must end in time.
+    /// Whether all brokers hang. The round must then take between one and two times [`GIVE_UP_MS`].
     pub hangs: bool,
 }
 
