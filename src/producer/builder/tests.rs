@@ -205,12 +205,12 @@ fn build(
     })
 }
 
-/// Threads of producers in this process.
+/// Threads of producers in this process. The system cuts their names to 15 bytes.
 fn producer_threads() -> usize {
     fs::read_dir("/proc/self/task")
         .unwrap()
         .filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok())
-        .filter(|name| name.starts_with("kafka-producer-n"))
+        .filter(|name| name.starts_with("kafka-producer-"))
         .count()
 }
 
