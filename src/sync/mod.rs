@@ -136,7 +136,7 @@ impl Condvar {
 
     /// Number of notifications so far. If the number has grown since a thread began to wait, a `notify_all` has woken
     /// the thread, or a `notify_one` has, if the thread was the only waiter.
-    #[cfg(all(feature = "testing", feature = "_internals"))]
+    #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
     pub(crate) fn wakes(&self) -> u64 {
         self.wakes.count()
     }
@@ -162,8 +162,8 @@ impl Condvar {
     }
 }
 
-/// Counts notifications, for simulations that step blocking calls by hand and have no thread that sleeps.
-#[cfg(all(feature = "testing", feature = "_internals"))]
+/// Counts notifications, for tests, and for simulations that step blocking calls by hand and have no thread that sleeps.
+#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
 mod wakes {
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -185,7 +185,7 @@ mod wakes {
     }
 }
 
-#[cfg(not(all(feature = "testing", feature = "_internals")))]
+#[cfg(not(any(test, all(feature = "testing", feature = "_internals"))))]
 mod wakes {
     #[derive(Debug, Default)]
     pub(super) struct Wakes;

@@ -478,6 +478,20 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         )),
     ),
     (
+        "BatchedSleepInherited",
+        Some((
+            "lib",
+            "producer::buffer_pool::tests::a_waiter_that_becomes_the_first_while_it_sleeps_is_notified_of_each_return_of_memory",
+        )),
+    ),
+    (
+        "BatchedSleepUnbounded",
+        Some((
+            "lib",
+            "producer::buffer_pool::tests::after_a_batched_sleep_each_return_of_memory_notifies_the_waiter",
+        )),
+    ),
+    (
         "MetadataWaiterNotWoken",
         Some((
             "lib",

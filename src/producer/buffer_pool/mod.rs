@@ -6,16 +6,22 @@
 //!
 //! A lease ends only when nothing can read its memory any more. So memory is never reused too early, even if its batch
 //! has expired meanwhile (in Kafka 3.0.0 this happens: KAFKA-19012).
+//!
+//! The first waiter is not notified of each batch's memory, but of that of several batches (see [`ticket`]): where the
+//! brokers are the bottleneck, a wake-up for each batch would cost more than filling it.
+
+mod ticket;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::waiting::{Event, SleepPermit};
 use crate::planted::planted;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, Rank};
+pub(crate) use ticket::Ticket;
+use ticket::WakeUpBatching;
 
 /// The buffer pool of one producer: a bounded amount of memory, with a FIFO queue of waiters.
 ///
@@ -43,6 +49,7 @@ struct PoolState {
     free: Vec<Vec<u8>>,
     /// Waiters, in FIFO order. Only the first of them takes memory.
     waiters: VecDeque<Arc<Waiter>>,
+    batching: WakeUpBatching,
     closed: bool,
 }
 
@@ -61,6 +68,11 @@ pub(crate) enum Denied {
 }
 
 impl PoolState {
+    /// Bytes that can be allocated now: available ones, and those of free buffers.
+    fn free_bytes(&self, poolable_bytes: usize) -> usize {
+        self.available_bytes + self.free.len() * poolable_bytes
+    }
+
     /// Returns bytes that were leased, or gathered for a lease. They pay the debt first.
     fn give_back(&mut self, size_bytes: usize) {
         let paid = self.owed_bytes.min(size_bytes);
@@ -81,6 +93,7 @@ impl BufferPool {
                     owed_bytes: 0,
                     free: Vec::new(),
                     waiters: VecDeque::new(),
+                    batching: WakeUpBatching::new(total_bytes),
                     closed: false,
                 },
             ),
@@ -95,8 +108,7 @@ impl BufferPool {
 
     /// Bytes not leased, including free buffers.
     pub(crate) fn available_bytes(&self) -> usize {
-        let state = self.state.lock();
-        state.available_bytes + state.free.len() * self.poolable_bytes
+        self.state.lock().free_bytes(self.poolable_bytes)
     }
 
     /// How many threads wait for memory (BP-15).
@@ -138,7 +150,7 @@ impl BufferPool {
         let size_bytes = buffer.capacity();
         let dropped = {
             let mut state = self.state.lock();
-            let reachable = state.available_bytes + state.free.len() * self.poolable_bytes;
+            let reachable = state.free_bytes(self.poolable_bytes);
             // Available bytes and free buffers are used up first: only the bytes beyond them are owed.
             let dropped = self.free_up(&mut state, size_bytes.min(reachable));
             let taken = size_bytes.min(state.available_bytes);
@@ -166,12 +178,7 @@ impl BufferPool {
         state.waiters.push_back(Arc::clone(&waiter));
         self.waiting.fetch_add(1, Ordering::AcqRel);
         drop(state);
-        Ok(Ticket {
-            pool: Arc::clone(self),
-            waiter,
-            size_bytes,
-            gathered: Gathered::default(),
-        })
+        Ok(Ticket::new(Arc::clone(self), waiter, size_bytes))
     }
 
     /// Closes the pool: all further allocations fail, and all waiters wake up (BP-12).
@@ -199,8 +206,7 @@ impl BufferPool {
     /// would not be enough. The buffers are returned, to be dropped outside the lock.
     fn free_up(&self, state: &mut PoolState, size_bytes: usize) -> Vec<Vec<u8>> {
         // Nothing is freed in vain: the request is met already, or not even all free buffers would meet it.
-        if state.available_bytes >= size_bytes
-            || state.available_bytes + state.free.len() * self.poolable_bytes < size_bytes
+        if state.available_bytes >= size_bytes || state.free_bytes(self.poolable_bytes) < size_bytes
         {
             return Vec::new();
         }
@@ -220,7 +226,7 @@ impl BufferPool {
         }
     }
 
-    /// Returns `size_bytes`, with their buffer, and notifies the first waiter.
+    /// Returns `size_bytes`, with their buffer, and notifies the first waiter, if it is to be notified yet.
     fn refund(&self, mut buffer: Vec<u8>, size_bytes: usize) {
         let mut discarded = Vec::new();
         let mut state = self.state.lock();
@@ -235,10 +241,10 @@ impl BufferPool {
             discarded = buffer;
         }
         // Only the first waiter may take memory; it notifies the next one when it leaves the queue.
-        if let Some(first) = state
-            .waiters
-            .front()
-            .filter(|_| !planted!(MemoryWaiterNotWoken))
+        let free_bytes = state.free_bytes(self.poolable_bytes);
+        let first = state.waiters.front();
+        if let Some(first) =
+            first.filter(|_| state.batching.is_due(free_bytes) && !planted!(MemoryWaiterNotWoken))
         {
             first.changed.notify_one();
         }
@@ -314,132 +320,6 @@ impl Drop for Lease {
         }
         self.pool
             .refund(std::mem::take(&mut self.buffer), self.size_bytes);
-    }
-}
-
-/// A waiter for memory, in the pool's FIFO queue. Dropping it returns the bytes it has gathered and leaves the queue.
-#[derive(Debug)]
-pub(crate) struct Ticket {
-    pool: Arc<BufferPool>,
-    waiter: Arc<Waiter>,
-    size_bytes: usize,
-    gathered: Gathered,
-}
-
-/// The bytes a waiter has gathered so far (BP-5).
-#[derive(Debug, Default)]
-struct Gathered {
-    bytes: usize,
-    /// Whether the lease was created; the ticket then has no bytes to return.
-    done: bool,
-}
-
-impl Ticket {
-    /// Gathers available memory. Returns the lease once enough is gathered, else `Exhausted`.
-    pub(crate) fn poll(&mut self) -> Result<Lease, Denied> {
-        let pool = Arc::clone(&self.pool);
-        // Declared before the lock guard, and therefore dropped after it, even on an early return.
-        let mut dropped = Vec::new();
-        let buffer = {
-            let mut state = pool.state.lock();
-            if state.closed {
-                return Err(Denied::Closed);
-            }
-            if !self.is_first(&state) {
-                return Err(Denied::Exhausted);
-            }
-            // No pooled buffer is taken after bytes were gathered: the lease would take both.
-            let pooled = if self.gathered.bytes == 0 {
-                pool.take_pooled(&mut state, self.size_bytes)
-            } else {
-                None
-            };
-            if pooled.is_none() {
-                let missing = self.size_bytes - self.gathered.bytes;
-                // Partial allocation: bytes are gathered as they are returned, so small requests do not starve large
-                // ones.
-                let reachable = state.available_bytes + state.free.len() * pool.poolable_bytes;
-                dropped = pool.free_up(&mut state, missing.min(reachable));
-                let taken = missing.min(state.available_bytes);
-                state.available_bytes -= taken;
-                self.gathered.bytes += taken;
-                if self.gathered.bytes < self.size_bytes {
-                    return Err(Denied::Exhausted);
-                }
-            }
-            // The gathered bytes now belong to the lease: `drop` must not give them back.
-            self.gathered = Gathered {
-                bytes: 0,
-                done: true,
-            };
-            self.leave(&mut state);
-            pooled
-        };
-        drop(dropped);
-        Ok(pool.lease(buffer, self.size_bytes))
-    }
-
-    fn is_first(&self, state: &PoolState) -> bool {
-        state
-            .waiters
-            .front()
-            .is_some_and(|first| Arc::ptr_eq(first, &self.waiter) || planted!(LineIsNotKept))
-    }
-
-    /// Leaves the queue, and notifies the new first waiter if any memory is available.
-    fn leave(&self, state: &mut PoolState) {
-        // The waiter is not always the first: one that timed out leaves from anywhere in the queue.
-        if let Some(at) = state
-            .waiters
-            .iter()
-            .position(|w| Arc::ptr_eq(w, &self.waiter))
-        {
-            state.waiters.remove(at);
-            self.pool.waiting.fetch_sub(1, Ordering::AcqRel);
-        }
-        // The notification is passed on: a refund notifies one waiter, which may need less than was returned.
-        let is_any = state.available_bytes > 0 || !state.free.is_empty();
-        if is_any && !planted!(NextInLineNotWoken) {
-            if let Some(first) = state.waiters.front() {
-                first.changed.notify_one();
-            }
-        }
-    }
-}
-
-/// The event that memory was returned, which this waiter may take, or that the pool was closed.
-impl Event for Ticket {
-    fn sleep(&self, permit: SleepPermit) {
-        // Checked under the lock that `refund` and `close` hold: no notification falls between the check and the sleep.
-        let mut state = self.pool.state.lock();
-        let nothing_to_take =
-            state.available_bytes == 0 && state.free.is_empty() || !self.is_first(&state);
-        let must_wait = nothing_to_take && !state.closed;
-        if planted!(TicketLooksUnlocked) {
-            drop(state);
-            state = self.pool.state.lock();
-        }
-        if must_wait {
-            permit.on(&self.waiter.changed, &mut state);
-        }
-    }
-
-    #[cfg(all(feature = "testing", feature = "_internals"))]
-    fn watched(&self) -> Option<(&'static str, &Condvar)> {
-        Some(("memory", &self.waiter.changed))
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if self.gathered.done {
-            return;
-        }
-        let mut state = self.pool.state.lock();
-        if !planted!(BlindTicketKeepsGathered) {
-            state.give_back(self.gathered.bytes);
-        }
-        self.leave(&mut state);
     }
 }
 
