@@ -209,12 +209,8 @@ defects! {
     MemoryWaiterNotWoken;
     /// A waiter that leaves the buffer pool's queue does not wake the next waiter.
     NextInLineNotWoken;
-    /// A waiter that becomes the first of the buffer pool's queue while it sleeps is not notified until the memory of
-    /// several batches is free.
-    BatchedSleepInherited;
-    /// The first waiter of the buffer pool's queue is only notified of the memory of several batches, however long it
-    /// takes until so much is free.
-    BatchedSleepUnbounded;
+    /// Memory that the sender returns in one step wakes no waiter.
+    DeferredWakeUpForgotten;
     /// A metadata update wakes no waiter.
     MetadataWaiterNotWoken;
     /// A batch that completes wakes no waiting thread.

@@ -647,14 +647,11 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> BlockingCall for SendAttempt<'_, 
         match self.advance() {
             Ok(SendProgress::Appended(future)) => Step::Done(Ok(future)),
             Ok(SendProgress::NeedsTopic) => Step::Wait(self.lookup.wait(&self.time)),
-            Ok(SendProgress::NeedsMemory) => Step::Wait(match &mut self.memory {
-                Some(memory) => {
-                    let next_poll = memory.ticket.next_poll(self.core.clock.now());
-                    Wait {
-                        event: &memory.ticket,
-                        until: self.time.deadline().min(next_poll),
-                    }
-                }
+            Ok(SendProgress::NeedsMemory) => Step::Wait(match &self.memory {
+                Some(memory) => Wait {
+                    event: &memory.ticket,
+                    until: self.time.deadline(),
+                },
                 None => Wait::NOTHING,
             }),
             Err(refusal) => Step::Done(self.refused(refusal)),

@@ -478,17 +478,10 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         )),
     ),
     (
-        "BatchedSleepInherited",
+        "DeferredWakeUpForgotten",
         Some((
             "lib",
-            "producer::buffer_pool::tests::a_waiter_that_becomes_the_first_while_it_sleeps_is_notified_of_each_return_of_memory",
-        )),
-    ),
-    (
-        "BatchedSleepUnbounded",
-        Some((
-            "lib",
-            "producer::buffer_pool::tests::after_a_batched_sleep_each_return_of_memory_notifies_the_waiter",
+            "producer::buffer_pool::tests::memory_returned_while_wake_ups_are_deferred_notifies_the_first_waiter_once",
         )),
     ),
     (

@@ -7,8 +7,8 @@
 //! A lease ends only when nothing can read its memory any more. So memory is never reused too early, even if its batch
 //! has expired meanwhile (in Kafka 3.0.0 this happens: KAFKA-19012).
 //!
-//! The first waiter is not notified of each batch's memory, but of that of several batches (see [`ticket`]): where the
-//! brokers are the bottleneck, a wake-up for each batch would cost more than filling it.
+//! Memory that the sender returns in one step wakes the first waiter once ([`BufferPool::defer_wake_ups`]): it fills all
+//! of the batches then, where a wake-up for each batch would cost more than filling it.
 
 mod ticket;
 
@@ -21,7 +21,6 @@ use crate::planted::planted;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, Rank};
 pub(crate) use ticket::Ticket;
-use ticket::WakeUpBatching;
 
 /// The buffer pool of one producer: a bounded amount of memory, with a FIFO queue of waiters.
 ///
@@ -49,7 +48,8 @@ struct PoolState {
     free: Vec<Vec<u8>>,
     /// Waiters, in FIFO order. Only the first of them takes memory.
     waiters: VecDeque<Arc<Waiter>>,
-    batching: WakeUpBatching,
+    /// The number of [`DeferredWakeUps`]: while there are any, returned memory notifies no waiter.
+    deferrals: usize,
     closed: bool,
 }
 
@@ -73,6 +73,18 @@ impl PoolState {
         self.available_bytes + self.free.len() * poolable_bytes
     }
 
+    fn has_free_memory(&self) -> bool {
+        self.available_bytes > 0 || !self.free.is_empty()
+    }
+
+    /// Notifies the first waiter, if any memory is free. Only the first may take memory; it notifies the next one when
+    /// it leaves the queue.
+    fn notify_first(&self) {
+        if let Some(first) = self.waiters.front().filter(|_| self.has_free_memory()) {
+            first.changed.notify_one();
+        }
+    }
+
     /// Returns bytes that were leased, or gathered for a lease. They pay the debt first.
     fn give_back(&mut self, size_bytes: usize) {
         let paid = self.owed_bytes.min(size_bytes);
@@ -93,7 +105,7 @@ impl BufferPool {
                     owed_bytes: 0,
                     free: Vec::new(),
                     waiters: VecDeque::new(),
-                    batching: WakeUpBatching::new(total_bytes),
+                    deferrals: 0,
                     closed: false,
                 },
             ),
@@ -181,6 +193,13 @@ impl BufferPool {
         Ok(Ticket::new(Arc::clone(self), waiter, size_bytes))
     }
 
+    /// Defers the wake-up of the first waiter until the guard is dropped, so that the thread wakes up once for all memory
+    /// that is returned meanwhile. The guard must be dropped soon, and before user code runs.
+    pub(crate) fn defer_wake_ups(&self) -> DeferredWakeUps<'_> {
+        self.state.lock().deferrals += 1;
+        DeferredWakeUps(self)
+    }
+
     /// Closes the pool: all further allocations fail, and all waiters wake up (BP-12).
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
@@ -226,7 +245,7 @@ impl BufferPool {
         }
     }
 
-    /// Returns `size_bytes`, with their buffer, and notifies the first waiter, if it is to be notified yet.
+    /// Returns `size_bytes`, with their buffer, and notifies the first waiter, unless wake-ups are deferred.
     fn refund(&self, mut buffer: Vec<u8>, size_bytes: usize) {
         let mut discarded = Vec::new();
         let mut state = self.state.lock();
@@ -240,16 +259,24 @@ impl BufferPool {
             state.give_back(size_bytes);
             discarded = buffer;
         }
-        // Only the first waiter may take memory; it notifies the next one when it leaves the queue.
-        let free_bytes = state.free_bytes(self.poolable_bytes);
-        let first = state.waiters.front();
-        if let Some(first) =
-            first.filter(|_| state.batching.is_due(free_bytes) && !planted!(MemoryWaiterNotWoken))
-        {
-            first.changed.notify_one();
+        if state.deferrals == 0 && !planted!(MemoryWaiterNotWoken) {
+            state.notify_first();
         }
         drop(state);
         drop(discarded);
+    }
+}
+
+/// While this exists, memory that is returned to the pool notifies no waiter. The drop notifies the first one.
+pub(crate) struct DeferredWakeUps<'a>(&'a BufferPool);
+
+impl Drop for DeferredWakeUps<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.deferrals -= 1;
+        if state.deferrals == 0 && !planted!(MemoryWaiterNotWoken | DeferredWakeUpForgotten) {
+            state.notify_first();
+        }
     }
 }
 

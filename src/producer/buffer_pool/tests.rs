@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::ticket::WakeUpBatching;
 use super::*;
-use crate::clock::{Clock, Deadline, Instant, SystemClock};
+use crate::clock::{Clock, SystemClock};
 use crate::producer::waiting::{Event, SleepPermit};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -173,148 +172,37 @@ fn a_waiting_thread_continues_when_memory_is_returned() {
     assert_eq!(pool.available_bytes(), 10);
 }
 
-/// A pool of 64 batches of 10 bytes, all of them leased: a batched sleep is notified once 8 batches are free.
-struct UsedUp {
-    pool: Arc<BufferPool>,
-    leases: Vec<Lease>,
-    now: Instant,
-}
-
-impl UsedUp {
-    fn new() -> Self {
-        let pool = BufferPool::new(640, 10);
-        let leases = (0..64).map(|_| pool.try_allocate(10).unwrap()).collect();
-        let now = Instant::ORIGIN;
-        Self { pool, leases, now }
-    }
-
-    /// A waiter that was denied memory and is about to sleep, with the time of its next poll.
-    fn waiter(&self) -> (Ticket, Deadline) {
-        let mut ticket = self.pool.enqueue(10).unwrap();
-        assert_eq!(ticket.poll().unwrap_err(), Denied::Exhausted);
-        let next_poll = ticket.next_poll(self.now);
-        (ticket, next_poll)
-    }
-
-    /// Returns the memory of so many batches, and returns the number of notifications of the waiter meanwhile.
-    fn give_back(&mut self, batches: usize, ticket: &Ticket) -> u64 {
-        let before = ticket.waiter.changed.wakes();
-        self.leases.truncate(self.leases.len() - batches);
-        ticket.waiter.changed.wakes() - before
-    }
-
-    /// Lets a waiter sleep to the end of its batched sleep, with the memory of so many batches returned meanwhile.
-    /// The memory is used up again afterwards.
-    fn sleep_to_the_end(&mut self, batches: usize) {
-        let (mut ticket, end) = self.waiter();
-        self.give_back(batches, &ticket);
-        let Deadline::At(end) = end else {
-            panic!("its sleep is not batched");
-        };
-        self.now = end;
-        match ticket.poll() {
-            Ok(lease) => self.leases.push(lease),
-            Err(_) => assert_eq!(ticket.next_poll(self.now), Deadline::Never),
-        }
-        self.use_up();
-    }
-
-    /// Leases all memory that is free.
-    fn use_up(&mut self) {
-        self.leases
-            .extend(std::iter::from_fn(|| self.pool.try_allocate(10).ok()));
-    }
-
-    /// The number of waiters from now on whose sleep is not batched.
-    fn skipped(&self) -> usize {
-        let is_skipped = || self.waiter().1 == Deadline::Never;
-        std::iter::from_fn(|| is_skipped().then_some(())).count()
-    }
-}
-
 #[test]
-fn the_first_waiter_is_notified_when_the_memory_of_several_batches_is_free() {
-    let mut used = UsedUp::new();
-    let (mut ticket, next_poll) = used.waiter();
-    assert_eq!(next_poll, Deadline::At(used.now + Duration::from_millis(1)));
-    assert_eq!(used.give_back(7, &ticket), 0);
-    assert_eq!(used.give_back(1, &ticket), 1);
-    used.leases.push(ticket.poll().unwrap());
-    used.use_up();
-    assert_eq!(used.skipped(), 0);
+fn memory_returned_while_wake_ups_are_deferred_notifies_the_first_waiter_once() {
+    let pool = BufferPool::new(40, 10);
+    let leases = [(); 4].map(|()| pool.try_allocate(10).unwrap());
+    let [mut first, second] = [(); 2].map(|()| pool.enqueue(10).unwrap());
+    let wakes = |ticket: &Ticket| ticket.waiter.changed.wakes();
+    let deferred = [(); 2].map(|()| pool.defer_wake_ups());
+    drop(leases);
+    assert_eq!((wakes(&first), wakes(&second)), (0, 0));
+    let [one, other] = deferred;
+    drop(one);
+    assert_eq!(wakes(&first), 0, "the other still defers");
+    drop(other);
+    assert_eq!((wakes(&first), wakes(&second)), (1, 0));
+    let lease = first.poll().unwrap();
+    assert_eq!(wakes(&second), 1, "the first one has left some memory");
+    drop((lease, second));
 }
 
-/// The next return of memory may never come, so the waiter does not depend on it.
+/// A waiter that is awake already takes memory at once.
 #[test]
-fn a_waiter_gets_the_memory_of_one_batch_after_a_millisecond_at_the_latest() {
-    let mut used = UsedUp::new();
-    let (mut ticket, next_poll) = used.waiter();
-    assert_eq!(used.give_back(1, &ticket), 0);
-    std::thread::scope(|scope| {
-        let waiter = scope.spawn(move || {
-            // As the driver of blocking calls does; a lost wake-up would take the whole minute.
-            ticket.sleep(SleepPermit::of(WakeUpBatching::LONGEST));
-            ticket.poll().map(drop)
-        });
-        assert_eq!(waiter.join().expect("it does not panic"), Ok(()));
-    });
-    assert_eq!(next_poll, Deadline::At(used.now + WakeUpBatching::LONGEST));
-}
-
-#[test]
-fn after_a_batched_sleep_each_return_of_memory_notifies_the_waiter() {
-    let mut used = UsedUp::new();
-    let (mut ticket, next_poll) = used.waiter();
-    let Deadline::At(end) = next_poll else {
-        panic!("its sleep is not batched");
-    };
-    assert_eq!(ticket.poll().unwrap_err(), Denied::Exhausted);
-    assert_eq!(ticket.next_poll(end), Deadline::Never);
-    assert_eq!(used.give_back(1, &ticket), 1);
-}
-
-/// Where memory is returned slowly, a batched sleep only delays: at most one waiter of about a thousand tries it again.
-#[test]
-fn batched_sleeps_that_bring_little_memory_become_rare_until_one_brings_more() {
-    let mut used = UsedUp::new();
-    for skipped in [2, 4, 8] {
-        used.sleep_to_the_end(3);
-        assert_eq!(used.skipped(), skipped);
-    }
-    for _ in 0..20 {
-        used.sleep_to_the_end(0);
-        used.skipped();
-    }
-    used.sleep_to_the_end(0);
-    assert_eq!(used.skipped(), 1024);
-    used.sleep_to_the_end(4);
-    assert_eq!(used.skipped(), 0);
-    used.sleep_to_the_end(3);
-    assert_eq!(used.skipped(), 2);
-}
-
-/// The second waiter is asleep already, and has no time of its own to look for memory.
-#[test]
-fn a_waiter_that_becomes_the_first_while_it_sleeps_is_notified_of_each_return_of_memory() {
-    let mut used = UsedUp::new();
-    let (first, _) = used.waiter();
-    let (second, next_poll) = used.waiter();
-    assert_eq!(next_poll, Deadline::Never);
-    drop(first);
-    assert_eq!(used.give_back(1, &second), 1);
-}
-
-#[test]
-fn wake_ups_are_not_batched_in_a_pool_of_few_batches_or_for_large_records() {
-    for (total, poolable, size) in [(310, 10, 10), (640, 10, 21), (31, 0, 1)] {
-        let pool = BufferPool::new(total, poolable);
-        let all = pool.try_allocate(total).unwrap();
-        let mut ticket = pool.enqueue(size).unwrap();
-        assert_eq!(ticket.poll().unwrap_err(), Denied::Exhausted);
-        assert_eq!(ticket.next_poll(Instant::ORIGIN), Deadline::Never);
-        drop(all);
-        assert!(ticket.poll().is_ok());
-    }
+fn deferred_wake_ups_keep_no_memory_from_a_waiter_that_polls() {
+    let pool = BufferPool::new(10, 10);
+    let held = pool.try_allocate(10).unwrap();
+    let mut ticket = pool.enqueue(10).unwrap();
+    let deferred = pool.defer_wake_ups();
+    drop(held);
+    // It would sleep for a minute.
+    ticket.sleep(SleepPermit::of(LONG));
+    assert!(ticket.poll().is_ok());
+    drop(deferred);
 }
 
 /// Java: BufferPoolTest#testCloseNotifyWaiters, #testCloseAllocations (BP-12)

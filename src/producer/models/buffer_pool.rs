@@ -6,7 +6,6 @@ use std::time::Duration;
 use loom::thread;
 
 use super::check;
-use crate::clock::{Deadline, Instant};
 use crate::planted::Defect;
 use crate::producer::buffer_pool::{BufferPool, Denied, Lease, Ticket};
 use crate::producer::waiting::{Event, SleepPermit};
@@ -15,28 +14,11 @@ use crate::sync::{Mutex, Rank};
 /// Memory of one batch, in bytes.
 const BATCH: usize = 10;
 
-/// Waits for memory, as `send` does. A batched sleep times out at once.
+/// Waits for memory, as `send` does.
 fn wait(mut ticket: Ticket) -> Result<Lease, Denied> {
-    let mut now = Instant::ORIGIN;
     loop {
         match ticket.poll() {
-            Err(Denied::Exhausted) => match ticket.next_poll(now) {
-                Deadline::At(end) => now = end,
-                Deadline::Never => ticket.sleep(SleepPermit::of(Duration::MAX)),
-            },
-            end => return end,
-        }
-    }
-}
-
-/// As [`wait`], but a batched sleep ends only when it is notified.
-fn wait_for_notification(mut ticket: Ticket) -> Result<Lease, Denied> {
-    loop {
-        match ticket.poll() {
-            Err(Denied::Exhausted) => {
-                ticket.next_poll(Instant::ORIGIN);
-                ticket.sleep(SleepPermit::of(Duration::MAX));
-            }
+            Err(Denied::Exhausted) => ticket.sleep(SleepPermit::of(Duration::MAX)),
             end => return end,
         }
     }
@@ -139,52 +121,26 @@ fn memory_returned_while_the_pool_is_being_closed_is_not_lost() {
     });
 }
 
-/// A pool so large that a return of memory notifies the first waiter only once four batches are free.
-fn large_pool() -> Arc<BufferPool> {
-    BufferPool::new(32 * BATCH, BATCH)
-}
-
 #[test]
-fn a_waiter_for_the_memory_of_several_batches_is_woken_by_the_last_of_them() {
-    let defects = [Defect::MemoryWaiterNotWoken, Defect::TicketLooksUnlocked];
-    check(4, &defects, || {
-        let pool = large_pool();
-        let rest = pool.try_allocate(28 * BATCH).unwrap();
-        let halves = [(); 2].map(|()| pool.try_allocate(2 * BATCH).unwrap());
-        let ticket = pool.enqueue(BATCH).unwrap();
-        let waiter = thread::spawn(move || drop(wait_for_notification(ticket).unwrap()));
-        drop(halves);
-        waiter.join().unwrap();
-        drop(rest);
-        assert_all_memory_is_free(&pool);
-    });
-}
-
-/// Only the first waiter is not notified of a single batch's memory.
-#[test]
-fn the_second_waiter_is_woken_by_a_single_batch_if_the_first_has_timed_out() {
+fn two_waiting_threads_get_the_memory_of_two_batches_that_the_sender_returns_in_one_step() {
     let defects = [
-        Defect::MemoryWaiterNotWoken,
-        Defect::BatchedSleepInherited,
+        Defect::DeferredWakeUpForgotten,
+        Defect::NextInLineNotWoken,
         Defect::TicketLooksUnlocked,
     ];
-    check(4, &defects, || {
-        let pool = large_pool();
-        let rest = pool.try_allocate(31 * BATCH).unwrap();
-        let returned = pool.try_allocate(BATCH).unwrap();
-        let mut first = pool.enqueue(BATCH).unwrap();
-        let second = pool.enqueue(BATCH).unwrap();
-        let first = thread::spawn(move || {
-            // If nothing is free yet, it begins a batched sleep, which a timeout of its call ends.
-            drop(first.poll());
-            first.next_poll(Instant::ORIGIN);
-            drop(first);
+    check(3, &defects, || {
+        let pool = BufferPool::new(2 * BATCH, BATCH);
+        let leases = [(); 2].map(|()| pool.try_allocate(BATCH).unwrap());
+        let waiters = [(); 2].map(|()| {
+            let ticket = pool.enqueue(BATCH).unwrap();
+            // The lease is kept, so that the other waiter needs the other one.
+            thread::spawn(move || wait(ticket).unwrap())
         });
-        let second = thread::spawn(move || drop(wait(second).unwrap()));
-        drop(returned);
-        first.join().unwrap();
-        second.join().unwrap();
-        drop(rest);
+        let deferred = pool.defer_wake_ups();
+        drop(leases);
+        drop(deferred);
+        let leases = waiters.map(|waiter| waiter.join().unwrap());
+        drop(leases);
         assert_all_memory_is_free(&pool);
     });
 }

@@ -20,12 +20,18 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         any_ended
     }
 
-    /// Runs interceptors, then callbacks, then completes futures of the ended batches. Returns true if there were ended
-    /// batches.
+    /// Returns the memory of the ended batches, then runs their interceptors and callbacks, and completes their futures.
+    /// Returns true if there were ended batches.
     pub(super) fn complete_ended(&mut self) -> bool {
         if self.ended.is_empty() {
             return false;
         }
+        // The memory of all of them first: a callback may take long, and threads in `send` may wait for the memory.
+        let deferred = self.shared.accumulator.pool().defer_wake_ups();
+        for EndedBatch { batch, .. } in &mut self.ended {
+            batch.return_memory();
+        }
+        drop(deferred);
         for EndedBatch { batch, outcome } in self.ended.drain(..) {
             let id = batch.id();
             let is_forgotten =

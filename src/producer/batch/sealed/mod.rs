@@ -339,6 +339,11 @@ impl SealedBatch {
         }
     }
 
+    /// Returns the batch's memory to the pool, unless a socket still reads it. The batch cannot be sent any more.
+    pub(crate) fn return_memory(&mut self) {
+        self.body = Bytes::new();
+    }
+
     /// Completes the batch, always in this order: memory is returned to the pool, the outcome is published,
     /// interceptors and callbacks run in the order of sending, waiters are released (PB-15).
     pub(crate) fn end(self, outcome: BatchOutcome, listener: Option<&dyn AcknowledgementListener>) {
