@@ -35,6 +35,12 @@ pub type Producer = KafkaProducer<[u8], [u8]>;
 /// model of the embedded cluster.
 pub struct ByHand {
     producer: Producer,
+    network: HandNetwork,
+}
+
+/// The sender of a producer that is stepped by hand, its connection, and the broker. While one thread steps them,
+/// others may call the producer.
+pub struct HandNetwork {
     sender: HandSender<HandTransport>,
     wire: Arc<Mutex<InFlightBytes>>,
     clock: Arc<SteadyClock>,
@@ -87,13 +93,13 @@ impl ByHand {
                 HandTransport(Arc::clone(&wire)),
             )
             .expect("nothing that could fail is real");
-        let mut started = Self {
-            producer,
+        let network = HandNetwork {
             sender,
             wire,
             clock,
             broker,
         };
+        let mut started = Self { producer, network };
         if is_transactional {
             started.begin_transaction();
         }
@@ -124,30 +130,22 @@ impl ByHand {
         &self.producer
     }
 
-    /// Runs one step of the sender: it drains ready batches into requests, passes them to the connection, and processes
-    /// the responses that have arrived.
-    pub fn step(&mut self) {
-        self.clock.moved.advance(STEP);
-        self.sender.run_once();
+    /// The producer, and the part that another thread may step meanwhile.
+    pub fn split(&mut self) -> (&Producer, &mut HandNetwork) {
+        (&self.producer, &mut self.network)
     }
 
-    /// The broker processes the requests in flight; the next step of the sender receives the responses.
+    /// As [`HandNetwork::step`].
+    pub fn step(&mut self) {
+        self.network.step();
+    }
+
+    /// As [`HandNetwork::answer`].
     ///
     /// # Panics
     /// If the broker does anything but respond.
     pub fn answer(&mut self) {
-        let written = std::mem::take(&mut self.wire.lock().written);
-        for (id, frame) in written {
-            let request = payload_of(&frame);
-            // Drop the request's reference to the batches, as after a socket has written the request.
-            drop(frame);
-            let plan = self.broker.handle(NODE, &request, self.clock.timestamp());
-            let Answer::Reply(reply) = plan.answer else {
-                panic!("the broker did not answer, but: {:?}", plan.answer)
-            };
-            let arrived = &mut self.wire.lock().next.completed_receives;
-            arrived.push((id, payload_of(&reply)));
-        }
+        self.network.answer();
     }
 
     /// Steps the sender and the broker until no record is queued or in flight.
@@ -171,7 +169,8 @@ impl ByHand {
     /// # Panics
     /// If the topic cannot be created.
     pub fn create_topic(&mut self, topic: &str, partitions: usize) {
-        self.broker
+        let broker = &mut self.network.broker;
+        broker
             .create_topic(topic, partitions, TopicSettings::DEFAULT)
             .expect("the name is new");
     }
@@ -193,6 +192,34 @@ impl ByHand {
     }
 }
 
+impl HandNetwork {
+    /// Runs one step of the sender: it drains ready batches into requests, passes them to the connection, and processes
+    /// the responses that have arrived.
+    pub fn step(&mut self) {
+        self.clock.moved.0.advance(STEP);
+        self.sender.run_once();
+    }
+
+    /// The broker processes the requests in flight; the next step of the sender receives the responses.
+    ///
+    /// # Panics
+    /// If the broker does anything but respond.
+    pub fn answer(&mut self) {
+        let written = std::mem::take(&mut self.wire.lock().written);
+        for (id, frame) in written {
+            let request = payload_of(&frame);
+            // Drop the request's reference to the batches, as after a socket has written the request.
+            drop(frame);
+            let plan = self.broker.handle(NODE, &request, self.clock.timestamp());
+            let Answer::Reply(reply) = plan.answer else {
+                panic!("the broker did not answer, but: {:?}", plan.answer)
+            };
+            let arrived = &mut self.wire.lock().next.completed_receives;
+            arrived.push((id, payload_of(&reply)));
+        }
+    }
+}
+
 /// The content of a frame, without its length field.
 fn payload_of(frame: &Frame) -> Bytes {
     Bytes::from(frame.chunks().concat()).slice(4..)
@@ -203,13 +230,18 @@ fn payload_of(frame: &Frame) -> Bytes {
 #[derive(Debug, Default)]
 struct SteadyClock {
     system: SystemClock,
-    moved: MockClock,
+    moved: Moved,
 }
+
+/// On a cache line of its own: each step of the sender writes it, and callers read its neighbour for each record.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Moved(MockClock);
 
 impl Clock for SteadyClock {
     fn now(&self) -> Instant {
         black_box(self.system.now());
-        self.moved.now()
+        self.moved.0.now()
     }
 
     fn timestamp(&self) -> Timestamp {

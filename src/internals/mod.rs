@@ -35,7 +35,7 @@ use crate::types::Magic;
 pub use crate::planted::{
     Defect, VARIABLE as PLANTED_DEFECT, choose as choose_planted_defect, named as planted_defect,
 };
-pub use by_hand::{ByHand, Producer};
+pub use by_hand::{ByHand, HandNetwork, Producer};
 pub use log_watch::{assert_unlocked, watch_log_lines};
 pub use topic_metrics::{TopicMetrics, topic_metrics};
 

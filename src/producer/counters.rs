@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::batch::BatchId;
+use crate::sync::Padded;
 
 /// Counters since the producer was built. Only the sender writes them, except `records_rejected` and `next_batch`,
 /// which threads in `send` write.
@@ -18,7 +19,8 @@ pub(crate) struct Counters {
     requests_in_flight: AtomicU64,
     requests_sent: AtomicU64,
     loops: AtomicU64,
-    next_batch: AtomicU64,
+    /// On a cache line of its own: the sender writes the other counters for each response and loop.
+    next_batch: Padded<AtomicU64>,
 }
 
 impl Counters {

@@ -29,8 +29,10 @@ use std::time::Duration;
 mod idle;
 #[cfg(all(test, loom))]
 mod modelled;
+mod padded;
 
 pub(crate) use idle::Idle;
+pub(crate) use padded::Padded;
 
 #[cfg(all(test, loom))]
 use modelled as raw;

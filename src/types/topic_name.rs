@@ -4,7 +4,7 @@ use crate::planted::planted;
 use std::fmt;
 
 /// Longest topic name, in bytes.
-const NAME_BYTES_MAX: usize = 249;
+pub(crate) const NAME_BYTES_MAX: usize = 249;
 
 /// Why a topic name is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,7 +27,7 @@ use crate::compress::{CompressionType, Compressor};
 use crate::planted::planted;
 use crate::record::builder::RecordParts;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{self, ArcSwap, Guard, Mutex, Rank};
+use crate::sync::{self, ArcSwap, Guard, Mutex, Padded, Rank};
 use crate::types::{Magic, PartitionId, UsableMagic};
 
 pub(crate) use drain::{DrainGate, Drained, Drainer, DrainerOptions, NextBatch};
@@ -76,9 +76,9 @@ pub(crate) struct RecordAccumulator {
     snapshot: AtomicU64,
     registry: Mutex<Registry>,
     /// Partitions whose queues the sender is to read.
-    inbox: Mutex<Vec<Arc<PartitionEntry>>>,
+    inbox: Padded<Mutex<Vec<Arc<PartitionEntry>>>>,
     /// Batches that are open, queued or in flight, by id.
-    incomplete: Mutex<BTreeMap<BatchId, Arc<ProduceRequestResult>>>,
+    incomplete: Padded<Mutex<BTreeMap<BatchId, Arc<ProduceRequestResult>>>>,
     /// The number of flushes in progress.
     flushes: AtomicUsize,
     /// Batches below this number belong to a flush that timed out: they are still sent without linger. Zero if
@@ -130,8 +130,8 @@ impl RecordAccumulator {
             topics: ArcSwap::from_pointee(Topics::default()),
             snapshot: AtomicU64::new(NO_SNAPSHOT),
             registry: Mutex::new(Rank::LEAF, Registry::new(queue_state)),
-            inbox: Mutex::new(Rank::LEAF, Vec::new()),
-            incomplete: Mutex::new(Rank::LEAF, BTreeMap::new()),
+            inbox: Padded::new(Mutex::new(Rank::LEAF, Vec::new())),
+            incomplete: Padded::new(Mutex::new(Rank::LEAF, BTreeMap::new())),
             flushes: AtomicUsize::new(0),
             left_by_flushes: AtomicU64::new(0),
             pool,

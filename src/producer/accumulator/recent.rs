@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::topics::{NO_SNAPSHOT, SnapshotId, TopicEntry};
 use crate::sync::thread_local;
+use crate::types::topic_name::NAME_BYTES_MAX;
 
 /// The number of cache slots. Small, because most programs send to few topics, and because a cached topic stays in
 /// memory after its producer was dropped.
@@ -20,11 +21,35 @@ const MISSES_PER_CHANGE: u8 = 16;
 /// A cached topic of one snapshot. Keeps the topic's table of partitions alive until it is evicted or the thread ends.
 struct RecentTopic {
     snapshot: SnapshotId,
-    /// This thread's own copy. The entry's `Arc<str>` shares a cache line with its reference count, which other threads
-    /// change for every batch and every result that a future returns: comparing with that name would fetch the cache
-    /// line from another core each time.
-    name: Box<str>,
+    name: Box<NameCopy>,
     topic: Arc<TopicEntry>,
+}
+
+/// This thread's own copy of a topic's name, on cache lines of its own. The entry's `Arc<str>` shares a cache line with
+/// its reference count, which other threads change for every batch and every result that a future returns: comparing
+/// with that name would fetch the cache line from another core each time.
+#[repr(align(64))]
+struct NameCopy {
+    length: u8,
+    bytes: [u8; NAME_BYTES_MAX],
+}
+
+impl NameCopy {
+    /// `None` if the name is longer than a topic's name may be.
+    fn of(name: &str) -> Option<Box<Self>> {
+        let mut copy = Box::new(Self {
+            length: u8::try_from(name.len()).ok()?,
+            bytes: [0; NAME_BYTES_MAX],
+        });
+        let bytes = copy.bytes.get_mut(..name.len())?;
+        bytes.copy_from_slice(name.as_bytes());
+        Some(copy)
+    }
+
+    #[inline]
+    fn is(&self, name: &str) -> bool {
+        self.bytes[..usize::from(self.length)] == *name.as_bytes()
+    }
 }
 
 #[derive(Default)]
@@ -54,7 +79,7 @@ pub(super) fn with<R>(
             let places = places.try_borrow().ok()?;
             let recent = places[place_of(topic)].recent.as_ref()?;
             // The snapshot id is compared first: it also distinguishes producers, whose topics may have the same name.
-            let is_it = recent.snapshot == snapshot && *recent.name == *topic;
+            let is_it = recent.snapshot == snapshot && recent.name.is(topic);
             is_it.then(|| look(&recent.topic)).flatten()
         })
         .ok()
@@ -76,7 +101,7 @@ pub(super) fn remember(snapshot: SnapshotId, topic: &Arc<TopicEntry>) {
         }
         place.misses = 0;
         let topic = Arc::clone(topic);
-        let name = Box::from(&**topic.name());
+        let name = NameCopy::of(topic.name())?;
         let recent = RecentTopic {
             snapshot,
             name,

@@ -1,0 +1,217 @@
+//! The cost of what two threads share, which instruction counts do not see: the CPU time of a thread that sends, and of
+//! a thread that runs the sender, at work at the same time.
+//!
+//! ```text
+//! cargo bench --bench sharing
+//! ```
+//!
+//! *Shared*: both threads work on one producer. *Apart*: each works on a producer of its own, and they swap producers
+//! after each round, so that batches, callbacks and metadata pass from one processor to the other as often as in the
+//! shared case, but while nobody else uses them. Both do the same work, so the ratio of their CPU times is the cost of
+//! locks and cache lines that both threads use at the same moment. The program fails where it is higher than a case
+//! allows: a field that one thread writes often has come next to one that the other reads often.
+
+#![allow(clippy::print_stdout, reason = "a measuring program")]
+
+use std::hint::{black_box, spin_loop};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use kafka_producer::internals::{ByHand, HandNetwork, Producer};
+use kafka_producer::{ProducerConfig, ProducerRecord};
+use nix::time::{ClockId, clock_gettime};
+
+/// A way to send, and the most that sharing may cost.
+struct Case {
+    name: &'static str,
+    send: fn(&Producer),
+    /// The highest ratio, shared to apart, of the CPU time of both threads.
+    most: f64,
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "no callback, future dropped",
+        send: |producer| {
+            for _ in 0..RECORDS {
+                drop(producer.send(record()).expect("it is open"));
+            }
+        },
+        most: 1.22,
+    },
+    Case {
+        // So the sender changes the reference count of the topic's name all the time.
+        name: "callback that clones the metadata ten times",
+        send: |producer| {
+            for _ in 0..RECORDS {
+                let sent = producer.send_with_callback(record(), |outcome| {
+                    for _ in 0..10 {
+                        drop(black_box(outcome.cloned()));
+                    }
+                });
+                drop(sent.expect("it is open"));
+            }
+        },
+        most: 1.17,
+    },
+];
+
+const TOPIC: &str = "bench";
+const PARTITIONS: usize = 12;
+const PAYLOAD: [u8; 100] = [b'x'; 100];
+
+/// Records that the caller sends in a round: about 14 batches of 16 KiB.
+const RECORDS: usize = 2_000;
+/// Requests of a round, one after the other: as many as the batches of the partition that has the most.
+const REQUESTS: usize = 4;
+/// Rounds of a block, after which shared and apart take turns.
+const ROUNDS: u64 = 60;
+/// Counted pairs of blocks, of which the median counts.
+const PAIRS: usize = 15;
+/// Repetitions with new producers: which fields share a cache line depends on where the allocator puts them. The upper
+/// quartile counts.
+const REPETITIONS: usize = 12;
+
+fn record() -> ProducerRecord<'static, [u8], [u8]> {
+    ProducerRecord::new(TOPIC, &PAYLOAD[..])
+}
+
+fn start() -> ByHand {
+    // Few open batches are sent: a step takes a millisecond. So the size of batches does not depend on who is quicker.
+    let config = ProducerConfig::builder().linger(Duration::from_secs(5));
+    ByHand::start(config, TOPIC, PARTITIONS)
+}
+
+/// CPU times of a block, in nanoseconds.
+#[derive(Default)]
+struct Times {
+    caller: f64,
+    sender: f64,
+}
+
+/// Where both threads wait for each other, so that they begin a round at the same time. Each number has a cache line of
+/// its own.
+#[derive(Default)]
+struct Barrier {
+    caller: Padded,
+    sender: Padded,
+}
+
+#[derive(Default)]
+#[repr(align(128))]
+struct Padded(AtomicU64);
+
+impl Padded {
+    /// Arrives at the beginning of this round, and waits for the other thread.
+    fn meet(&self, other: &Self, round: u64) {
+        self.0.store(round, Ordering::Release);
+        while other.0.load(Ordering::Acquire) < round {
+            spin_loop();
+        }
+    }
+}
+
+/// The CPU time of this thread so far, in nanoseconds.
+fn cpu_nanos() -> f64 {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("every thread has one");
+    Duration::from(time).as_nanos() as f64
+}
+
+fn timed(total: &mut f64, work: impl FnOnce()) {
+    let before = cpu_nanos();
+    work();
+    *total += cpu_nanos() - before;
+}
+
+/// The sender's part of a round: the full batches of the round before are sent, and completed by their responses.
+fn deliver(network: &mut HandNetwork) {
+    for _ in 0..REQUESTS {
+        network.step();
+        network.answer();
+    }
+    network.step();
+}
+
+/// Runs a block. In each round one producer takes records while another, or the same one, delivers those that it took
+/// in the round before.
+fn block(case: &Case, rigs: &mut [ByHand]) -> Times {
+    let (producers, mut networks): (Vec<_>, Vec<_>) = rigs.iter_mut().map(ByHand::split).unzip();
+    let count = producers.len();
+    let barrier = Barrier::default();
+    let mut times = Times::default();
+    thread::scope(|scope| {
+        let sends = scope.spawn(|| {
+            let mut nanos = 0.0;
+            for round in 1..=ROUNDS {
+                barrier.sender.meet(&barrier.caller, round);
+                let network = &mut *networks[(round as usize + 1) % count];
+                timed(&mut nanos, || deliver(network));
+            }
+            nanos
+        });
+        for round in 1..=ROUNDS {
+            barrier.caller.meet(&barrier.sender, round);
+            let producer = producers[round as usize % count];
+            timed(&mut times.caller, || (case.send)(producer));
+        }
+        times.sender = sends.join().expect("it does not panic");
+    });
+    times
+}
+
+/// The value below which a share of the values lie.
+fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[(values.len() as f64 * share) as usize]
+}
+
+/// The ratio of the CPU times, shared to apart, with new producers.
+fn ratio(case: &Case) -> f64 {
+    let mut shared = [start()];
+    let mut apart = [start(), start()];
+    // Warm-up.
+    block(case, &mut shared);
+    block(case, &mut apart);
+    let pairs = (0..PAIRS).map(|_| {
+        let shared = block(case, &mut shared);
+        let apart = block(case, &mut apart);
+        (shared.caller + shared.sender) / (apart.caller + apart.sender)
+    });
+    let ratio = quantile(pairs.collect(), 0.5);
+    for rig in shared.iter_mut().chain(&mut apart) {
+        let snapshot = rig.producer().snapshot();
+        let most = (PAIRS as u64 + 1) * ROUNDS * RECORDS as u64;
+        assert!(snapshot.records_acknowledged > most / 3, "{snapshot:?}");
+    }
+    ratio
+}
+
+/// Runs a case. Returns true if sharing costs no more than it may.
+fn run(case: &Case) -> bool {
+    let ratios: Vec<f64> = (0..REPETITIONS).map(|_| ratio(case)).collect();
+    let all: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
+    let upper = quantile(ratios, 0.75);
+    println!(
+        "{}: {upper:.3} times, at most {} ({})",
+        case.name,
+        case.most,
+        all.join(" ")
+    );
+    upper <= case.most
+}
+
+fn main() -> ExitCode {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    if processors < 2 {
+        println!("not measured: two threads cannot run at the same time on one processor");
+        return ExitCode::SUCCESS;
+    }
+    let failed = CASES.iter().filter(|case| !run(case)).count();
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
