@@ -95,6 +95,8 @@ defects! {
     ContentsOutliveTransaction;
     /// Queues still accept records while a transaction is being committed or aborted.
     QueuesStayOpen;
+    /// A request for offsets does not wait for an earlier one that is in back-off.
+    OffsetsOvertakeOffsets;
     /// A transaction is committed although a batch of it has failed.
     LostRecordsCommitted;
     /// A transaction is committed although `send` rejected a record.

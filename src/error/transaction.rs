@@ -12,7 +12,7 @@ use super::{ErrorCode, Misuse};
 /// | [`TimedOut`](TransactionErrorKind::TimedOut) | retry the same call: it resumes waiting for the operation that the failed call started |
 /// | [`Abortable`](TransactionErrorKind::Abortable) | `abort_transaction`, then begin the next |
 /// | [`Fenced`](TransactionErrorKind::Fenced), [`Fatal`](TransactionErrorKind::Fatal) | close the producer and build another |
-/// | [`WrongState`](TransactionErrorKind::WrongState), [`InvalidOffsets`](TransactionErrorKind::InvalidOffsets), [`Misuse`](TransactionErrorKind::Misuse) | fix the program: the call has changed nothing |
+/// | [`WrongState`](TransactionErrorKind::WrongState), [`InvalidOffsets`](TransactionErrorKind::InvalidOffsets), [`Misuse`](TransactionErrorKind::Misuse) | fix the program: the call has changed nothing, except that a guard's `commit` or `abort` inside a callback leaves its transaction `Abortable` |
 /// | [`Closed`](TransactionErrorKind::Closed) | nothing: the producer is closed |
 ///
 /// Cheap to clone.

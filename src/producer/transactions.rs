@@ -146,7 +146,7 @@ impl BlockingCall for OperationCall<'_> {
             // The operation stays pending, so a repeated call waits for its result and starts no second operation.
             let transactions = self.core.transactions.as_ref();
             let running = transactions.filter(|_| self.core.control.is_running());
-            let why = running.and_then(|transactions| transactions.retry_reason());
+            let why = running.and_then(|it| it.retry_reason_of_call(&self.operation));
             let why = why.map_or_else(String::new, |why| format!(" ({})", why.message));
             let message = format!(
                 "it timed out (max.block.ms, or the timeout that was given){}{why}; the operation continues: call it \
@@ -353,8 +353,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// name of the group (`"my-group"`); better is the consumer's own [`ConsumerGroupMetadata`].
     ///
     /// Calls of several threads are carried out one after the other, in the order in which they were made. After a
-    /// timeout, a call with the same offsets sends nothing: it waits for the result of the call that timed out. A call
-    /// with other offsets is carried out after the call that timed out.
+    /// timeout, a call with the same offsets sends nothing: it waits for the result of the call that timed out, unless
+    /// other offsets of the group were sent meanwhile. A call with other offsets is carried out after the call that timed
+    /// out.
     ///
     /// # Errors
     /// [`TimedOut`](TransactionErrorKind::TimedOut): call it again with the same offsets, or end the transaction.

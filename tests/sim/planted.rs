@@ -127,6 +127,13 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         )),
     ),
     (
+        "OffsetsOvertakeOffsets",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::lanes::offsets_wait_for_earlier_ones_that_are_retried",
+        )),
+    ),
+    (
         "LostRecordsCommitted",
         Some((
             "lib",

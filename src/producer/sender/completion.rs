@@ -14,7 +14,7 @@ use crate::error::ErrorCode;
 use crate::producer::accumulator::EntryIndex;
 use crate::producer::batch::SealedBatch;
 use crate::producer::produce_request_result::BatchOutcome;
-use crate::producer::transaction::RetryReason;
+use crate::producer::transaction::{Lane, RetryReason};
 use crate::protocol::{ProduceResponse, Response, TopicProduceResponse};
 use crate::types::NodeId;
 use crate::util::backoff::SHORTEST_BACKOFF;
@@ -316,7 +316,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             if transactions.is_completing() {
                 let partition = batch.topic_partition();
                 let reason = format!("{partition}: {}", describe(attempt));
-                transactions.note_retry_reason(RetryReason::new(reason));
+                transactions.note_retry_reason(Lane::Producer, RetryReason::new(reason));
             }
         }
         // `attempts` does not count this attempt yet: the first retry waits for the initial back-off.

@@ -198,7 +198,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 last_error: transactions.last_error().cloned(),
             },
             Some(transactions) if transactions.is_to_be_added(index) => {
-                let (last_error, code) = match transactions.retry_reason() {
+                let (last_error, code) = match transactions.retry_reason_of_partitions() {
                     Some(why) => (Some(why.message), why.code),
                     None => (None, None),
                 };

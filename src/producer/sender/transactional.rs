@@ -152,7 +152,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             (&self.transactions, reason)
         {
             // The reason contains the address of the node.
-            transactions.note_retry_reason(RetryReason::new(why));
+            transactions.note_retry_reason(transactions.due_lane(), RetryReason::new(why));
         }
     }
 

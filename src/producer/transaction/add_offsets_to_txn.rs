@@ -6,7 +6,7 @@ use super::TransactionManager;
 use super::contents::Begun;
 use super::offsets::OffsetsToCommit;
 use super::request::{
-    CoordinatorKey, Destination, Priority, RequestFailure, RequestHandler, RequestVerdict,
+    CoordinatorKey, Destination, Lane, Priority, RequestFailure, RequestHandler, RequestVerdict,
     may_be_carried_out,
 };
 use super::shared::TransactionResult;
@@ -76,6 +76,10 @@ impl RequestHandler for AddOffsetsToTxn {
 
     fn priority(&self) -> Priority {
         Priority::AddPartitionsOrOffsets
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Offsets
     }
 
     fn is_needed(&self, manager: &TransactionManager) -> bool {

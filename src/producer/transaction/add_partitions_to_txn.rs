@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::TransactionManager;
 use super::contents::Begun;
 use super::request::{
-    CoordinatorKey, Destination, Priority, RequestFailure, RequestHandler, RequestVerdict,
+    CoordinatorKey, Destination, Lane, Priority, RequestFailure, RequestHandler, RequestVerdict,
     RetryReason, may_be_carried_out,
 };
 use crate::clock::Instant;
@@ -55,6 +55,10 @@ impl RequestHandler for AddPartitionsToTxn {
 
     fn priority(&self) -> Priority {
         Priority::AddPartitionsOrOffsets
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Partitions
     }
 
     fn is_needed(&self, manager: &TransactionManager) -> bool {

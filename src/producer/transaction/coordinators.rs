@@ -6,7 +6,7 @@ use crate::util::log::{debug, info, warn};
 
 use super::TransactionManager;
 use super::request::{
-    CoordinatorKey, Destination, Priority, RequestFailure, RequestHandler, RequestVerdict,
+    CoordinatorKey, Destination, Lane, Priority, RequestFailure, RequestHandler, RequestVerdict,
     RetryReason,
 };
 use crate::clock::Instant;
@@ -123,6 +123,17 @@ impl RequestHandler for FindCoordinator {
 
     fn priority(&self) -> Priority {
         Priority::FindCoordinator
+    }
+
+    fn lane(&self) -> Lane {
+        match self.of.kind {
+            CoordinatorType::GROUP => Lane::Offsets,
+            _ => Lane::Producer,
+        }
+    }
+
+    fn looks_up(&self) -> Option<&CoordinatorKey> {
+        Some(&self.of)
     }
 
     fn request(&self, _manager: &TransactionManager) -> Request {

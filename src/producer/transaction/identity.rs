@@ -294,6 +294,7 @@ impl TransactionManager {
             "the producer's id and epoch are now {producer}"
         );
         self.producer = producer;
+        self.last_producer = producer;
         self.id_state = IdState::Ready;
         self.needs_epoch = false;
         self.last_error = None;

@@ -49,7 +49,7 @@ use self::inbox::RequestInbox;
 pub(crate) use self::offsets::OffsetsToCommit;
 #[cfg(test)]
 pub(crate) use self::request::{Condition, CoordinatorKey, Destination, Priority, RequestVerdict};
-pub(crate) use self::request::{RequestFailure, RequestHandler, RetryReason};
+pub(crate) use self::request::{Lane, RequestFailure, RequestHandler, RetryReason};
 use self::requests::RequestQueue;
 pub(crate) use self::requests::{BatchesStatus, NextRequest, RequestId};
 use self::sequences::PartitionSequences;
@@ -124,6 +124,8 @@ pub(crate) struct TransactionManager {
     close_deadline: Deadline,
     /// The current producer id and epoch; `NONE` while they are being requested.
     producer: ProducerIdAndEpoch,
+    /// The last producer id and epoch, for texts; `NONE` if there was none.
+    last_producer: ProducerIdAndEpoch,
     options: TransactionOptions,
     requests: RequestQueue,
     inbox: Arc<RequestInbox>,
@@ -161,6 +163,7 @@ impl TransactionManager {
             commit_in_doubt: false,
             close_deadline: Deadline::Never,
             producer: ProducerIdAndEpoch::NONE,
+            last_producer: ProducerIdAndEpoch::NONE,
             options,
             requests: RequestQueue::default(),
             inbox,

@@ -219,10 +219,10 @@ impl TransactionManager {
             return;
         };
         if let Some(why) = verdict.retry_reason() {
-            self.note_retry_reason(why.clone());
+            self.note_retry_reason(pending.handler.lane(), why.clone());
         } else if pending.handler.priority() != Priority::FindCoordinator {
             // A coordinator that was found does not mean that the request to it will succeed.
-            self.clear_retry_reason();
+            self.clear_retry_reason(pending.handler.lane());
         }
         let fatal = self.fatal_error().map(|fatal| Arc::clone(&fatal.message));
         match fatal {

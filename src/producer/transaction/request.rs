@@ -29,7 +29,8 @@ pub(crate) enum Destination {
     Coordinator(CoordinatorKey),
 }
 
-/// The priority of a request. Requests of equal priority are sent in the order they were queued.
+/// The priority of a request. Requests of equal priority are sent in the order they were queued, except that a request in
+/// back-off is passed by those of other [lanes](Lane).
 ///
 /// # Kafka
 /// `TransactionManager.Priority` (TM-9). Differs: in Java the order of requests with equal priority is not fixed.
@@ -40,6 +41,19 @@ pub(crate) enum Priority {
     AddPartitionsOrOffsets,
     EndTransaction,
     EpochBump,
+}
+
+/// A lane of the request queue: requests that do not depend on those of the other lanes, if they have the same priority.
+/// A group coordinator that does not answer must not keep partitions from being added, nor the other way round. Retry
+/// reasons are kept for each lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// The producer's id and epoch, its coordinator, and the end of a transaction.
+    Producer,
+    /// The partitions of the transaction.
+    Partitions,
+    /// The offsets of the transaction, in the order of the calls, and their group's coordinator.
+    Offsets,
 }
 
 /// The condition that a request waits for, besides its turn.
@@ -100,7 +114,8 @@ impl RetryReason {
 pub(crate) enum RequestVerdict {
     Done,
     /// The request is retried, at its old position in the queue, after the back-off `wait`, which is at least
-    /// [`SHORTEST_BACKOFF`](crate::util::backoff::SHORTEST_BACKOFF); the requests behind it wait too.
+    /// [`SHORTEST_BACKOFF`](crate::util::backoff::SHORTEST_BACKOFF). Requests of lower priority and later ones of its
+    /// lane wait too.
     Retry {
         wait: Duration,
         why: RetryReason,
@@ -122,16 +137,28 @@ impl RequestVerdict {
     }
 }
 
-/// Whether a coordinator may have executed a request that it answers with this code. A coordinator that loses
-/// leadership of its log during the write answers `NOT_COORDINATOR`, and the next coordinator may find the write in the
-/// log.
+/// Whether a coordinator may have executed a request that it answers with this code: false only for codes that it
+/// returns before it writes to its log. A coordinator that loses leadership of its log during the write answers
+/// `NOT_COORDINATOR`, and the next coordinator may find the write in the log.
 pub(super) fn may_be_carried_out(code: ErrorCode) -> bool {
-    matches!(
+    !matches!(
         code,
-        ErrorCode::RequestTimedOut
-            | ErrorCode::UnknownServerError
-            | ErrorCode::NotCoordinator
-            | ErrorCode::CoordinatorNotAvailable
+        ErrorCode::CoordinatorLoadInProgress
+            | ErrorCode::ConcurrentTransactions
+            | ErrorCode::InvalidProducerEpoch
+            | ErrorCode::ProducerFenced
+            | ErrorCode::InvalidProducerIdMapping
+            | ErrorCode::UnknownProducerId
+            | ErrorCode::InvalidTxnState
+            | ErrorCode::TransactionAbortable
+            | ErrorCode::TransactionalIdAuthorizationFailed
+            | ErrorCode::ClusterAuthorizationFailed
+            | ErrorCode::TopicAuthorizationFailed
+            | ErrorCode::GroupAuthorizationFailed
+            | ErrorCode::UnknownTopicOrPartition
+            | ErrorCode::OperationNotAttempted
+            | ErrorCode::UnsupportedVersion
+            | ErrorCode::InvalidRequest
     )
 }
 
@@ -146,6 +173,15 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
     fn destination(&self) -> Destination;
 
     fn priority(&self) -> Priority;
+
+    fn lane(&self) -> Lane {
+        Lane::Producer
+    }
+
+    /// The coordinator that this request looks up; `None` for requests of other kinds.
+    fn looks_up(&self) -> Option<&CoordinatorKey> {
+        None
+    }
 
     fn condition(&self, _manager: &TransactionManager) -> Condition {
         Condition::Nothing

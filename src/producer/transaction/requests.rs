@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use super::TransactionManager;
 use super::coordinators::Coordinators;
-use super::request::{Condition, Destination, Priority, RequestHandler, RequestVerdict};
+use super::request::{
+    Condition, CoordinatorKey, Destination, Lane, Priority, RequestHandler, RequestVerdict,
+};
 use crate::clock::Instant;
+use crate::planted::planted;
 use crate::protocol::ApiKey;
 use crate::types::Node;
 use crate::util::backoff::SHORTEST_BACKOFF;
@@ -40,7 +43,7 @@ pub(crate) struct BatchesStatus<'a> {
 pub(super) enum NextQueued {
     /// No request can be sent for now.
     Nothing,
-    /// No request can be sent before this time: the first one is in back-off.
+    /// No request can be sent before this time: the first ones are in back-off.
     At(Instant),
     /// Send this request to this destination.
     Send(QueuePosition, Destination),
@@ -48,9 +51,10 @@ pub(super) enum NextQueued {
     Unneeded(QueuePosition),
 }
 
-/// The request queue: at most one request is in flight, and the first in the queue is sent next. A request in back-off,
-/// or one that waits for batches to end, blocks the requests behind it. A request that waits for batches to arrive does
-/// not block them, since such batches may never arrive.
+/// The request queue: at most one request is in flight, and the first in the queue is sent next. A request in back-off
+/// blocks those of lower priority and the later ones of its [lane](Lane); a coordinator lookup in back-off blocks the
+/// requests to that coordinator. A request that waits for batches to end blocks all requests behind it. A request that
+/// waits for batches to arrive blocks none, since such batches may never arrive.
 ///
 /// # Kafka
 /// `TransactionManager#pendingRequests`, `#nextRequest`, `Sender#maybeSendAndPollTransactionalRequest`. Differs: the
@@ -84,6 +88,56 @@ pub(super) struct PendingRequest {
     pub(super) handler: Box<dyn RequestHandler>,
 }
 
+/// The requests that a look through the queue has found in back-off.
+#[derive(Default)]
+struct HeldUp {
+    /// The earliest end of their back-off; `None` if there are none.
+    until: Option<Instant>,
+    /// Their priority, and their lanes: requests of lower priority wait for them. Lookups are left out.
+    priority: Option<Priority>,
+    lanes: Vec<Lane>,
+    /// The coordinators whose lookup is in back-off.
+    lookups: Vec<CoordinatorKey>,
+}
+
+impl HeldUp {
+    /// A request that is in back-off itself, until then.
+    fn note_back_off(&mut self, handler: &dyn RequestHandler, until: Instant) {
+        self.until = Some(self.until.map_or(until, |earliest| earliest.min(until)));
+        match handler.looks_up() {
+            Some(of) => self.lookups.push(of.clone()),
+            None => self.note(handler),
+        }
+    }
+
+    /// A request that has to wait for one that is in back-off.
+    fn note(&mut self, handler: &dyn RequestHandler) {
+        self.priority = Some(handler.priority());
+        self.lanes.push(handler.lane());
+    }
+
+    /// Whether a request with this priority, and all after it, waits for one of a higher priority.
+    fn ends_at(&self, priority: Priority) -> bool {
+        self.priority.is_some_and(|held| held < priority)
+    }
+
+    /// Whether the request waits for an earlier one of its lane, or for the lookup of its coordinator.
+    fn holds(&self, handler: &dyn RequestHandler) -> bool {
+        let in_lane = self.priority == Some(handler.priority())
+            && self.lanes.contains(&handler.lane())
+            && !planted!(OffsetsOvertakeOffsets);
+        let lookup = match handler.destination() {
+            Destination::Coordinator(of) => self.lookups.contains(&of),
+            Destination::AnyNode => false,
+        };
+        in_lane || lookup
+    }
+
+    fn next(&self) -> NextQueued {
+        self.until.map_or(NextQueued::Nothing, NextQueued::At)
+    }
+}
+
 impl RequestQueue {
     pub(super) fn push(&mut self, handler: Box<dyn RequestHandler>) {
         let place = QueuePosition {
@@ -114,20 +168,28 @@ impl RequestQueue {
         if self.in_flight.is_some() {
             return NextQueued::Nothing;
         }
+        let mut held = HeldUp::default();
         for (place, pending) in &self.waiting {
             let handler = &*pending.handler;
+            if held.ends_at(place.priority) {
+                break;
+            }
             if !handler.is_needed(manager) {
                 return NextQueued::Unneeded(*place);
             }
+            if held.holds(handler) {
+                held.note(handler);
+                continue;
+            }
             match handler.condition(manager) {
                 Condition::BatchesWait if !batches.wait => {}
-                Condition::BatchesEnded if !(batches.have_ended)() => return NextQueued::Nothing,
+                Condition::BatchesEnded if !(batches.have_ended)() => break,
                 _ if !handler.asks_broker(manager) => return NextQueued::Unneeded(*place),
-                _ if pending.not_before > now => return NextQueued::At(pending.not_before),
+                _ if pending.not_before > now => held.note_back_off(handler, pending.not_before),
                 _ => return NextQueued::Send(*place, handler.destination()),
             }
         }
-        NextQueued::Nothing
+        held.next()
     }
 
     /// Sets the request that is due, until the next `turn`.

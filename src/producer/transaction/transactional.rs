@@ -9,7 +9,9 @@ use super::contents::{Begun, Contents};
 use super::end_txn::EndTxn;
 use super::identity::describe;
 use super::offsets::OffsetsToCommit;
-use super::request::{CoordinatorKey, RequestFailure, RequestHandler, RequestVerdict, RetryReason};
+use super::request::{
+    CoordinatorKey, Lane, RequestFailure, RequestHandler, RequestVerdict, RetryReason,
+};
 use super::shared::{TransactionResult, Transactions, closed};
 use super::state::TransactionManagerState;
 use crate::clock::{Deadline, Instant};
@@ -209,22 +211,28 @@ impl TransactionManager {
 
     // ---- what errors mean
 
-    /// Notes why a request is retried, for the error of a call or a record that times out.
-    pub(crate) fn note_retry_reason(&self, why: RetryReason) {
+    /// Notes why a request of this lane is retried, for the error of a call or a record that times out.
+    pub(crate) fn note_retry_reason(&self, lane: Lane, why: RetryReason) {
         if let Some(transactions) = &self.transactions {
-            transactions.set_retry_reason(Some(why));
+            transactions.set_retry_reason(lane, Some(why));
         }
     }
 
-    pub(super) fn clear_retry_reason(&self) {
+    pub(super) fn clear_retry_reason(&self, lane: Lane) {
         if let Some(transactions) = &self.transactions {
-            transactions.set_retry_reason(None);
+            transactions.set_retry_reason(lane, None);
         }
     }
 
-    /// Why the current transactional request is retried.
-    pub(crate) fn retry_reason(&self) -> Option<RetryReason> {
-        self.transactions.as_ref()?.retry_reason()
+    /// Why a partition is not added to the transaction yet.
+    pub(crate) fn retry_reason_of_partitions(&self) -> Option<RetryReason> {
+        self.transactions.as_ref()?.retry_reason_of_partitions()
+    }
+
+    /// The lane of the request that is due.
+    pub(crate) fn due_lane(&self) -> Lane {
+        let due = self.requests.due();
+        due.map_or(Lane::Producer, |due| due.handler.lane())
     }
 
     /// Abortable error: the transaction can only be aborted.
@@ -355,10 +363,12 @@ impl TransactionManager {
     /// Fatal error: the producer was fenced, by another one with its transactional id or by the coordinator after a
     /// transaction timeout.
     pub(crate) fn fenced(&mut self) {
-        let (id, producer) = self.named_producer();
+        let (id, _) = self.named_producer();
+        let producer = self.last_producer;
         let message = format!(
-            "the producer ({producer}) was fenced: another one with transactional.id={id} was started, or a \
-             transaction was open for longer than transaction.timeout.ms and the coordinator aborted it"
+            "the producer {producer} was fenced: another one with transactional.id={id} was started, or a transaction \
+             was open for longer than transaction.timeout.ms and the coordinator aborted it, or a request that arrived \
+             late has raised the epoch"
         );
         self.fail_with(ErrorCode::ProducerFenced, &message.into());
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::TransactionManager;
 use super::offsets::OffsetsToCommit;
 use super::request::{
-    CoordinatorKey, Destination, Priority, RequestFailure, RequestHandler, RequestVerdict,
+    CoordinatorKey, Destination, Lane, Priority, RequestFailure, RequestHandler, RequestVerdict,
     RetryReason,
 };
 use super::shared::TransactionResult;
@@ -160,6 +160,10 @@ impl RequestHandler for TxnOffsetCommit {
 
     fn priority(&self) -> Priority {
         Priority::AddPartitionsOrOffsets
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Offsets
     }
 
     fn is_needed(&self, manager: &TransactionManager) -> bool {

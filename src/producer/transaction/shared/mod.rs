@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::inbox::RequestInbox;
 use super::offsets::OffsetsToCommit;
-use super::request::{RequestHandler, RetryReason};
+use super::request::{Lane, RequestHandler, RetryReason};
 use super::state::TransactionManagerState;
 use crate::error::{CLOSED, TransactionCall, TransactionErrorKind, TransactionFailure};
 use crate::planted::planted;
@@ -39,6 +39,18 @@ impl Operation {
             Self::SendOffsets(_) => TransactionCall::SendOffsetsToTransaction,
             Self::Commit => TransactionCall::CommitTransaction,
             Self::Abort => TransactionCall::AbortTransaction,
+        }
+    }
+}
+
+impl Operation {
+    /// Whether both operations commit offsets of one group.
+    fn is_of_group(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::SendOffsets(one), Self::SendOffsets(other)) => {
+                one.group.group_id() == other.group.group_id()
+            }
+            _ => false,
         }
     }
 }
@@ -77,8 +89,8 @@ struct SharedTransactionState {
     pending: Option<PendingTransition>,
     /// The pending offset commits of the transaction, each until its call has returned the result.
     offsets: Vec<PendingTransition>,
-    /// Why the current transactional request is retried, for the error of a call or a record that times out.
-    retry_reason: Option<RetryReason>,
+    /// Why requests are retried, for the errors of calls and records that time out.
+    retry_reasons: RetryReasons,
     /// Partitions entered into the transaction: their queues accept records.
     entered: Vec<Arc<PartitionEntry>>,
     /// The number of entered partitions that the sender has taken.
@@ -91,6 +103,25 @@ struct SharedTransactionState {
     commit_in_doubt: bool,
     #[cfg(feature = "testing")]
     tally: TransactionTally,
+}
+
+/// The reasons of retries, at most one of each lane, oldest first.
+#[derive(Debug, Default)]
+struct RetryReasons(Vec<(Lane, RetryReason)>);
+
+impl RetryReasons {
+    /// Sets the reason of a lane; `None` if its last request is done.
+    fn set(&mut self, lane: Lane, why: Option<RetryReason>) {
+        self.0.retain(|(of, _)| *of != lane);
+        self.0.extend(why.map(|why| (lane, why)));
+    }
+
+    /// The newest reason of these lanes.
+    fn newest(&self, lanes: &[Lane]) -> Option<RetryReason> {
+        let mut reasons = self.0.iter().rev();
+        let (_, newest) = reasons.find(|(lane, _)| lanes.contains(lane))?;
+        Some(newest.clone())
+    }
 }
 
 /// The number of a producer's transactions so far.
@@ -161,7 +192,7 @@ impl Transactions {
                     failure: None,
                     pending: None,
                     offsets: Vec::new(),
-                    retry_reason: None,
+                    retry_reasons: RetryReasons::default(),
                     entered: Vec::new(),
                     known: 0,
                     end: None,
@@ -307,6 +338,7 @@ impl Transactions {
             result: Arc::clone(&result),
         };
         if is_of_offsets {
+            shared.forget_earlier_offsets(&pending.operation);
             shared.offsets.push(pending);
         } else {
             // Pending offsets do not keep a transaction from being ended. Their handlers still set the results; the
@@ -336,9 +368,31 @@ impl Transactions {
         shared.offsets.retain(|pending| !is_it(pending));
     }
 
-    /// Why the current transactional request is retried, which explains why a call takes so long.
-    pub(crate) fn retry_reason(&self) -> Option<RetryReason> {
-        self.shared.lock().retry_reason.clone()
+    /// Why a call with this operation takes so long: the reason of a retry, of its own requests if possible.
+    pub(crate) fn retry_reason_of_call(&self, operation: &Operation) -> Option<RetryReason> {
+        let reasons = &self.shared.lock().retry_reasons;
+        let of_any = || reasons.newest(&[Lane::Producer, Lane::Partitions, Lane::Offsets]);
+        match operation {
+            Operation::SendOffsets(_) => {
+                let own = reasons.newest(&[Lane::Offsets, Lane::Producer]);
+                own.or_else(of_any)
+            }
+            _ => of_any(),
+        }
+    }
+
+    /// Why a partition is not added to the transaction yet.
+    pub(crate) fn retry_reason_of_partitions(&self) -> Option<RetryReason> {
+        let reasons = &self.shared.lock().retry_reasons;
+        let own = reasons.newest(&[Lane::Partitions, Lane::Producer]);
+        own.or_else(|| {
+            let other = reasons.newest(&[Lane::Offsets])?;
+            let message = format!(
+                "requests are sent one at a time, and another one is being retried: {}",
+                other.message
+            );
+            Some(RetryReason::new(message))
+        })
     }
 
     /// Fails the transaction with an abortable error: one of its records could not be sent, or its guard could not end
@@ -353,9 +407,9 @@ impl Transactions {
 
     // ---- the sender
 
-    /// Sets the reason of the current request's retry; `None` when the request is done.
-    pub(super) fn set_retry_reason(&self, why: Option<RetryReason>) {
-        self.shared.lock().retry_reason = why;
+    /// Sets the reason of a retry in this lane; `None` when the request is done.
+    pub(super) fn set_retry_reason(&self, lane: Lane, why: Option<RetryReason>) {
+        self.shared.lock().retry_reasons.set(lane, why);
     }
 
     /// Takes the changes since the last call: state, new partitions and requests, consistent under one lock.
@@ -488,7 +542,7 @@ impl SharedTransactionState {
         // A retry in the last state does not explain delays in the next state. An exception are records that expire
         // together with the one that has failed the transaction.
         if next != TransactionManagerState::AbortableError {
-            self.retry_reason = None;
+            self.retry_reasons = RetryReasons::default();
         }
         self.failure = failure;
         match (before, next) {
@@ -633,6 +687,13 @@ impl SharedTransactionState {
         let mut all = self.pending.iter().chain(&self.offsets);
         let same = all.find(|it| it.operation == *operation)?;
         Some(Arc::clone(&same.result))
+    }
+
+    /// Forgets the pending commits of other offsets of the same group, whose calls have timed out. Their requests go on,
+    /// but a repeated call must not take such an earlier result for its own: its offsets are to replace the later ones.
+    fn forget_earlier_offsets(&mut self, accepted: &Operation) {
+        self.offsets
+            .retain(|pending| !pending.operation.is_of_group(accepted));
     }
 
     /// Fails if an operation is pending: its call must return its result first. Offset commits are no obstacle.

@@ -542,8 +542,6 @@ fn offsets_that_are_sent_while_others_are_in_flight_are_committed_after_them() {
     drop(first);
     tx.settle();
     assert_eq!(step(&mut second), Some(Ok(())));
-    // A call with the same offsets resumes the first one.
-    assert_eq!(tx.run_call(offsets(1)), Ok(()));
     let kinds = tx.kinds();
     let count = |kind| kinds.iter().filter(|it| **it == kind).count();
     assert_eq!(count(ApiKey::TxnOffsetCommit), 2);

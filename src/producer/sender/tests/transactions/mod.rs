@@ -5,6 +5,7 @@ mod calls;
 mod ending;
 mod errors;
 mod init;
+mod lanes;
 mod late;
 mod offsets;
 mod partitions;

@@ -1,0 +1,120 @@
+//! A transactional request in back-off holds up only the requests that depend on it.
+
+use super::*;
+
+const LOADING: ErrorCode = ErrorCode::CoordinatorLoadInProgress;
+
+/// Begins a call, which does not end yet.
+fn begin(tx: &Tx, operation: Operation) {
+    let mut call = tx.stepped.producer.transaction_call(operation, None);
+    assert_eq!(step(&mut call), None, "it has to wait");
+}
+
+/// The kind of the request that is sent although no back-off has ended.
+fn sent_at_once(tx: &mut Tx) -> Option<ApiKey> {
+    tx.rig().run();
+    tx.asked().map(|(kind, _, _)| kind)
+}
+
+/// Regression: records for new partitions expired, and with them the transaction.
+#[test]
+fn offsets_that_are_retried_do_not_keep_partitions_from_being_added() {
+    let mut tx = Tx::begun();
+    begin(&tx, offsets(1));
+    tx.answer(ApiKey::TxnOffsetCommit, LOADING);
+    let record = tx.send(0, "v").expect("taken");
+    assert_eq!(sent_at_once(&mut tx), Some(ApiKey::AddPartitionsToTxn));
+    tx.settle();
+    assert_eq!(offset(&record), Some(0));
+    assert_eq!(tx.run_call(offsets(1)), Ok(()));
+    assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+}
+
+#[test]
+fn a_lookup_of_the_group_coordinator_that_is_retried_holds_up_only_the_requests_to_it() {
+    let mut tx = Tx::begun();
+    begin(&tx, offsets(1));
+    tx.answer(ApiKey::FindCoordinator, ErrorCode::CoordinatorNotAvailable);
+    assert_eq!(sent_at_once(&mut tx), None, "the lookup is in back-off");
+    let record = tx.send(0, "v").expect("taken");
+    assert_eq!(sent_at_once(&mut tx), Some(ApiKey::AddPartitionsToTxn));
+    tx.settle();
+    assert_eq!(offset(&record), Some(0));
+    assert_eq!(tx.run_call(offsets(1)), Ok(()));
+}
+
+#[test]
+fn partitions_that_are_retried_do_not_hold_up_offsets() {
+    let mut tx = Tx::begun();
+    tx.put(0, "v");
+    tx.answer(
+        ApiKey::AddPartitionsToTxn,
+        ErrorCode::UnknownTopicOrPartition,
+    );
+    begin(&tx, offsets(1));
+    assert_eq!(sent_at_once(&mut tx), Some(ApiKey::AddOffsetsToTxn));
+    tx.settle();
+    assert_eq!(tx.run_call(offsets(1)), Ok(()));
+}
+
+/// Offsets are committed one call after the other.
+#[test]
+fn offsets_wait_for_earlier_ones_that_are_retried() {
+    let mut tx = Tx::begun();
+    begin(&tx, offsets(1));
+    tx.answer(ApiKey::TxnOffsetCommit, LOADING);
+    begin(&tx, offsets(2));
+    assert_eq!(sent_at_once(&mut tx), None);
+    tx.until_asked(ApiKey::TxnOffsetCommit);
+    assert_eq!(offsets_in_last_commit(&mut tx), [1]);
+}
+
+#[test]
+fn a_commit_waits_for_offsets_that_are_retried() {
+    let mut tx = Tx::begun();
+    begin(&tx, offsets(1));
+    tx.answer(ApiKey::TxnOffsetCommit, LOADING);
+    begin(&tx, Operation::Commit);
+    assert_eq!(sent_at_once(&mut tx), None);
+    tx.until_asked(ApiKey::TxnOffsetCommit);
+}
+
+/// Regression: the later call returned the result of the earlier one and sent nothing, so the offsets of the call between
+/// them were committed.
+#[test]
+fn offsets_that_others_have_replaced_since_their_call_timed_out_are_sent_again() {
+    let mut tx = Tx::begun();
+    begin(&tx, offsets(9));
+    begin(&tx, offsets(10));
+    tx.settle();
+    assert_eq!(tx.run_call(offsets(10)), Ok(()));
+    assert_eq!(tx.run_call(offsets(9)), Ok(()));
+    assert_eq!(offsets_in_last_commit(&mut tx), [9]);
+    assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+}
+
+fn offsets_in_last_commit(tx: &mut Tx) -> Vec<i64> {
+    let Request::TxnOffsetCommit(request) = tx.last(ApiKey::TxnOffsetCommit) else {
+        unreachable!("of that kind");
+    };
+    let partitions = request.topics.iter().flat_map(|it| &it.partitions);
+    partitions.map(|it| it.offset).collect()
+}
+
+/// Regression: the text named the producer "(producerId=-1, epoch=-1)".
+#[test]
+fn the_error_of_a_producer_that_is_fenced_during_an_epoch_bump_names_its_last_id() {
+    let mut tx = Tx::begun();
+    tx.put(0, "v");
+    tx.answer(ApiKey::AddPartitionsToTxn, OK);
+    let aborted = tx.try_call(Operation::Abort, |tx| {
+        tx.acknowledge();
+        tx.lose(ApiKey::EndTxn);
+        tx.answer(ApiKey::EndTxn, OK);
+        tx.answer(ApiKey::InitProducerId, ErrorCode::ProducerFenced);
+    });
+    let error = aborted.expect("it has ended").expect_err("fenced");
+    assert!(error.is_fenced(), "{error}");
+    let named = format!("the producer (producerId={PRODUCER_ID}, epoch=0) was fenced");
+    assert!(error.to_string().contains(&named), "{error}");
+}
