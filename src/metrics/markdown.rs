@@ -42,8 +42,9 @@ const TITLES: [(&str, &str); FAMILIES.len()] = [
     ),
     (
         "Each topic",
-        "From the first batch of the topic until the topic expires from the metadata, see `metadata.max.idle.ms`. \
-         In Kafka they stay for ever.",
+        "From the first batch of the topic until the topic expires from the metadata, see `metadata.max.idle.ms`: \
+         keep it above `delivery.timeout.ms`, or retries and errors of the last records are missing here. In Kafka they \
+         stay for ever.",
     ),
     (
         "The library",

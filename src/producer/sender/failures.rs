@@ -345,7 +345,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// Forced close: everything unfinished fails (KP-52).
     pub(super) fn abort_everything(&mut self) {
         let now = self.shared.clock.now();
-        self.give_up_requests("the producer was closed before a coordinator had answered");
+        self.give_up_requests("the producer was closed before the request had succeeded");
         let message = "the producer was closed before the record was delivered";
         self.fail_everything(now, &ProduceErrorKind::Closed, message);
     }
