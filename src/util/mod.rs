@@ -1,6 +1,7 @@
 //! Small helpers that do not depend on the crate's other modules.
 
 pub(crate) mod backoff;
+pub(crate) mod crc32c;
 pub(crate) mod foreign_text;
 pub(crate) mod hash;
 pub(crate) mod log;

@@ -8,6 +8,7 @@ use crate::record::format::{
     NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, RECORD_BATCH_OVERHEAD,
 };
 use crate::types::Magic;
+use crate::util::crc32c::crc32c;
 use crate::util::varint::{put_varint, put_varlong};
 
 /// A record to encode.
@@ -130,7 +131,7 @@ impl BatchSpec {
 
 /// Writes the correct checksum into the batch.
 pub(crate) fn seal(batch: &mut [u8]) {
-    let crc = crc32c::crc32c(&batch[ATTRIBUTES_OFFSET..]);
+    let crc = crc32c(&batch[ATTRIBUTES_OFFSET..]);
     batch[CRC_OFFSET..ATTRIBUTES_OFFSET].copy_from_slice(&crc.to_be_bytes());
 }
 

@@ -23,6 +23,7 @@ use super::format::{
 };
 use crate::compress::{CompressionType, decompress};
 use crate::types::Magic;
+use crate::util::crc32c::crc32c;
 
 /// A record batch (magic 2), over shared bytes.
 ///
@@ -90,7 +91,7 @@ impl RecordBatch {
     /// [`BatchError::Checksum`] if the stored and the computed checksum differ.
     pub(crate) fn check_crc(&self) -> Result<(), BatchError> {
         let stored = self.crc();
-        let computed = crc32c::crc32c(&self.bytes[ATTRIBUTES_OFFSET..]);
+        let computed = crc32c(&self.bytes[ATTRIBUTES_OFFSET..]);
         if stored == computed {
             Ok(())
         } else {

@@ -10,6 +10,7 @@ use super::format::{
 use super::header::Header;
 use crate::compress::CompressionType;
 use crate::types::{ProducerIdAndEpoch, Sequence};
+use crate::util::crc32c::Crc32c;
 use crate::util::varint::{
     MAX_VARINT_BYTES, MAX_VARLONG_BYTES, length_len, put_unsigned64, varlong_len, zigzag64,
 };
@@ -415,8 +416,10 @@ pub(crate) fn batch_head(
         &state.base_sequence.as_i32().to_be_bytes(),
     );
     put(RECORDS_COUNT_OFFSET, &facts.record_count.to_be_bytes());
-    let checksum = crc32c::crc32c_append(crc32c::crc32c(&head[ATTRIBUTES_OFFSET..]), body);
-    head[CRC_OFFSET..CRC_OFFSET + 4].copy_from_slice(&checksum.to_be_bytes());
+    let mut checksum = Crc32c::new();
+    checksum.update(&head[ATTRIBUTES_OFFSET..]);
+    checksum.update(body);
+    head[CRC_OFFSET..CRC_OFFSET + 4].copy_from_slice(&checksum.finish().to_be_bytes());
     head
 }
 

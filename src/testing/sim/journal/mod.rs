@@ -13,6 +13,7 @@ use crate::error::ErrorCode;
 use crate::protocol::{ApiKey, Response, TopicResult};
 use crate::testing::stored::{ProducerStamp, StoredBatch, StoredRecordView};
 use crate::types::ProducerIdAndEpoch;
+use crate::util::crc32c::Crc32c;
 
 /// An event of a broker or of the cluster, with its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -351,9 +352,9 @@ pub fn contents_of<'a>(
     value: Option<&[u8]>,
     headers: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
 ) -> u64 {
-    let (mut one, mut other) = (0, crc32fast::Hasher::new());
+    let (mut one, mut other) = (Crc32c::new(), crc32fast::Hasher::new());
     let mut add = |bytes: &[u8]| {
-        one = crc32c::crc32c_append(one, bytes);
+        one.update(bytes);
         other.update(bytes);
     };
     let mut field = |bytes: Option<&[u8]>| {
@@ -368,7 +369,7 @@ pub fn contents_of<'a>(
         field(Some(name.as_bytes()));
         field(value);
     }
-    u64::from(one) << 32 | u64::from(other.finalize())
+    u64::from(one.finish()) << 32 | u64::from(other.finalize())
 }
 
 fn contents_of_stored(record: &StoredRecordView<'_>) -> u64 {
@@ -406,12 +407,12 @@ fn digest(batch: &StoredBatch) -> u64 {
     } else {
         &whole[..]
     };
-    let (mut one, mut other) = (0, crc32fast::Hasher::new());
+    let (mut one, mut other) = (Crc32c::new(), crc32fast::Hasher::new());
     for part in parts {
-        one = crc32c::crc32c_append(one, part);
+        one.update(part);
         other.update(part);
     }
-    u64::from(one) << 32 | u64::from(other.finalize())
+    u64::from(one.finish()) << 32 | u64::from(other.finalize())
 }
 
 fn of_partitions(topics: &[TopicResult]) -> impl Iterator<Item = ErrorCode> {

@@ -9,6 +9,7 @@ use crate::record::format::{
     NO_SEQUENCE, RECORD_BATCH_OVERHEAD,
 };
 use crate::types::ProducerIdAndEpoch;
+use crate::util::crc32c::crc32c;
 
 /// Position of the marker type (commit or abort) in the records.
 const TYPE_AT: usize = 8;
@@ -47,7 +48,7 @@ pub(super) fn marker(producer: ProducerIdAndEpoch, committed: bool, now: Timesta
         &record,
     ];
     let mut batch = fields.concat();
-    let crc = crc32c::crc32c(&batch[ATTRIBUTES_OFFSET..]);
+    let crc = crc32c(&batch[ATTRIBUTES_OFFSET..]);
     batch[CRC_OFFSET..ATTRIBUTES_OFFSET].copy_from_slice(&crc.to_be_bytes());
     batch.into()
 }
