@@ -9,7 +9,9 @@
 //! after each round, so that batches, callbacks and metadata pass from one processor to the other as often as in the
 //! shared case, but while nobody else uses them. Both do the same work, so the ratio of their CPU times is the cost of
 //! locks and cache lines that both threads use at the same moment. The program fails where it is higher than a case
-//! allows: a field that one thread writes often has come next to one that the other reads often.
+//! allows. Then a field that one thread writes often may have come next to one that the other reads often, or a lock is
+//! held for longer. Where the two processors share a cache (hyper-threads), or are busy
+//! otherwise, nothing can be seen, and nothing is judged.
 
 #![allow(clippy::print_stdout, reason = "a measuring program")]
 
@@ -73,8 +75,8 @@ const PAIRS: usize = 15;
 /// Repetitions with new producers: which fields share a cache line depends on where the allocator puts them. The upper
 /// quartile counts.
 const REPETITIONS: usize = 12;
-/// How often a case is measured before it fails: other programs on the machine may disturb one measurement, but what two
-/// threads share is there in each.
+/// How often a case is measured, if the first measurement is too high: other programs on the machine may have disturbed
+/// it. The case fails if most measurements are too high.
 const ATTEMPTS: usize = 3;
 
 fn record() -> ProducerRecord<'static, [u8], [u8]> {
@@ -183,16 +185,34 @@ fn ratio(case: &Case) -> f64 {
         (shared.caller + shared.sender) / (apart.caller + apart.sender)
     });
     let ratio = quantile(pairs.collect(), 0.5);
-    for rig in shared.iter_mut().chain(&mut apart) {
+    for rig in shared.iter().chain(&apart) {
         let snapshot = rig.producer().snapshot();
-        let most = (PAIRS as u64 + 1) * ROUNDS * RECORDS as u64;
-        assert!(snapshot.records_acknowledged > most / 3, "{snapshot:?}");
+        assert!(snapshot.records_failed == 0, "{snapshot:?}");
+    }
+    let acknowledged = |rigs: &[ByHand]| -> u64 {
+        let snapshots = rigs.iter().map(|rig| rig.producer().snapshot());
+        snapshots.map(|it| it.records_acknowledged).sum()
+    };
+    // Both did the same work, except for the records of the last rounds.
+    let sent = (PAIRS as u64 + 1) * ROUNDS * RECORDS as u64;
+    for rigs in [&shared[..], &apart[..]] {
+        let acknowledged = acknowledged(rigs);
+        assert!(acknowledged > sent / 100 * 98, "{acknowledged} of {sent}");
     }
     ratio
 }
 
 /// Runs a case. Returns true if sharing costs no more than it may.
 fn run(case: &Case) -> bool {
+    if holds(case) {
+        return true;
+    }
+    let again = (1..ATTEMPTS).filter(|_| holds(case)).count();
+    again > ATTEMPTS / 2
+}
+
+/// Measures a case once.
+fn holds(case: &Case) -> bool {
     let ratios: Vec<f64> = (0..REPETITIONS).map(|_| ratio(case)).collect();
     let all: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
     let upper = quantile(ratios, 0.75);
@@ -205,14 +225,52 @@ fn run(case: &Case) -> bool {
     upper <= case.most
 }
 
+/// The ratio from which false sharing is visible on this machine, in the worst case there is.
+const VISIBLE: f64 = 2.0;
+
+/// The CPU time of two threads that count on one cache line, beside two that count on lines of their own: what this
+/// program could see at most.
+fn contended_ratio() -> f64 {
+    #[derive(Default)]
+    #[repr(align(128))]
+    struct Counters([AtomicU64; 2]);
+
+    const COUNTS: u64 = 200_000;
+    let count = |counter: &AtomicU64, this: &Padded, other: &Padded| {
+        let mut nanos = 0.0;
+        this.meet(other, 1);
+        timed(&mut nanos, || {
+            for _ in 0..COUNTS {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        nanos
+    };
+    let both = |one: &AtomicU64, other: &AtomicU64| {
+        let barrier = Barrier::default();
+        thread::scope(|scope| {
+            let second = scope.spawn(|| count(other, &barrier.sender, &barrier.caller));
+            let first = count(one, &barrier.caller, &barrier.sender);
+            first + second.join().expect("it does not panic")
+        })
+    };
+    let [near, one, other] = [(); 3].map(|()| Counters::default());
+    both(&near.0[0], &near.0[1]) / both(&one.0[0], &other.0[0])
+}
+
 fn main() -> ExitCode {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     if processors < 2 {
         println!("not measured: two threads cannot run at the same time on one processor");
         return ExitCode::SUCCESS;
     }
-    let holds = |case: &&Case| (0..ATTEMPTS).any(|_| run(case));
-    let failed = CASES.iter().filter(|case| !holds(case)).count();
+    let control = quantile((0..PAIRS).map(|_| contended_ratio()).collect(), 0.5);
+    println!("two counters on one cache line: {control:.1} times");
+    if control < VISIBLE {
+        println!("not judged: the processors share a cache, or were busy");
+        return ExitCode::SUCCESS;
+    }
+    let failed = CASES.iter().filter(|case| !run(case)).count();
     if failed == 0 {
         ExitCode::SUCCESS
     } else {

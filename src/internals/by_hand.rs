@@ -1,4 +1,4 @@
-//! A single-threaded producer for benchmarks: the caller steps the sender and the broker, without sockets.
+//! A producer without threads and sockets of its own, for benchmarks: the caller steps the sender and the broker.
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
@@ -28,8 +28,8 @@ use crate::types::NodeId;
 /// A producer with byte keys and values.
 pub type Producer = KafkaProducer<[u8], [u8]>;
 
-/// A producer whose sender and whose only broker are stepped by the caller. Everything runs on the caller's thread and
-/// is deterministic: the clock advances by a millisecond with each step, and random choices have a fixed seed.
+/// A producer whose sender and whose only broker are stepped by the caller. If one thread does it all, everything is
+/// deterministic: the clock advances by a millisecond with each step, and random choices have a fixed seed.
 ///
 /// Real parts: `send`, batches, the sender, the network client. Replaced parts: sockets, and the broker, which is the
 /// model of the embedded cluster.

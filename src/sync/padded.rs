@@ -2,11 +2,10 @@
 
 use std::ops::Deref;
 
-/// Keeps a value that several threads write off the cache lines of its neighbours. Without it, a thread that only
-/// reads a neighbour waits for the line each time (false sharing).
-// Two lines: processors fetch neighbouring lines in pairs.
+/// A value that several threads write, separated from its neighbours. If they were on one cache line, a thread that only
+/// reads a neighbour would wait for the line each time (false sharing).
 #[derive(Debug, Default)]
-#[repr(align(128))]
+#[repr(align(64))]
 pub(crate) struct Padded<T>(T);
 
 impl<T> Padded<T> {

@@ -1,7 +1,7 @@
 //! Invalid addresses, topics, partitions and records: each results in a typed error within bounded time, and the
 //! producer keeps working.
 
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use kafka_producer::testing::{TestCluster, TopicOptions};
@@ -9,16 +9,18 @@ use kafka_producer::{
     ConstructError, Delivery, KafkaProducer, MetadataError, ProduceErrorKind, ProducerConfig,
     ProducerRecord, SendError,
 };
+use socket2::{Domain, Socket, Type};
 
 use crate::support::{BLOCK, LONG, Text, cluster, config, config_for, producer, record, values};
 
-/// A port of this machine without a listener.
-fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+/// A socket that has a port of this machine, but does not listen: connections to the port are refused. While the socket
+/// exists, no broker of another test gets the port.
+fn closed_port() -> (Socket, u16) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address.port())
 }
 
 /// Java: `KafkaProducerTest#testConstructorFailureCloseResource` (KP-1)
@@ -111,7 +113,8 @@ fn records_for_a_stopped_broker_fail_after_max_block_and_arrive_once_it_is_start
 /// The error of a metadata timeout contains the full `max.block.ms`, and the addresses that were tried (KP-40).
 #[test]
 fn an_address_that_refuses_connections_is_named_in_the_error() {
-    let address = format!("127.0.0.1:{}", closed_port());
+    let (_socket, port) = closed_port();
+    let address = format!("127.0.0.1:{port}");
     let producer = producer(config_for(&address).max_block(BLOCK));
     let error = producer.send(record("v")).unwrap().get().unwrap_err();
     assert_eq!(*error.kind(), ProduceErrorKind::MetadataTimeout);

@@ -85,6 +85,13 @@ impl PoolState {
         }
     }
 
+    /// Notifies the first waiter of memory that was returned, unless wake-ups are deferred.
+    fn notify_of_return(&self) {
+        if self.deferrals == 0 && !planted!(MemoryWaiterNotWoken) {
+            self.notify_first();
+        }
+    }
+
     /// Returns bytes that were leased, or gathered for a lease. They pay the debt first.
     fn give_back(&mut self, size_bytes: usize) {
         let paid = self.owed_bytes.min(size_bytes);
@@ -259,9 +266,7 @@ impl BufferPool {
             state.give_back(size_bytes);
             discarded = buffer;
         }
-        if state.deferrals == 0 && !planted!(MemoryWaiterNotWoken) {
-            state.notify_first();
-        }
+        state.notify_of_return();
         drop(state);
         drop(discarded);
     }
@@ -274,8 +279,8 @@ impl Drop for DeferredWakeUps<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         state.deferrals -= 1;
-        if state.deferrals == 0 && !planted!(MemoryWaiterNotWoken | DeferredWakeUpForgotten) {
-            state.notify_first();
+        if !planted!(DeferredWakeUpForgotten) {
+            state.notify_of_return();
         }
     }
 }

@@ -316,7 +316,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             if transactions.is_completing() {
                 let partition = batch.topic_partition();
                 let reason = format!("{partition}: {}", describe(attempt));
-                transactions.note_retry_reason(Lane::Producer, RetryReason::new(reason));
+                transactions.note_retry_reason(Lane::Batches, RetryReason::new(reason));
             }
         }
         // `attempts` does not count this attempt yet: the first retry waits for the initial back-off.

@@ -28,6 +28,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         let Some(transactions) = &mut self.transactions else {
             return Deadline::Never;
         };
+        transactions.begin_step();
         transactions.handle_inbox();
         // Called before `make_request` reads the request queue: it may queue an InitProducerId request.
         transactions.resolve();
@@ -92,7 +93,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 
     /// Sends the next transactional request, if one is due and its node is ready. Returns `None` if a request failed
-    /// instead of being sent, so that another may be due.
+    /// instead of being sent, or its node is not ready, so that another may be due.
     fn make_request(&mut self, now: Instant) -> Option<Deadline> {
         let transactions = self.transactions.as_mut()?;
         if transactions.fatal_error().is_some() {
@@ -136,11 +137,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             // connection is ready or the metadata arrives.
             (None, Some(node)) => {
                 self.note_not_connected(&node, now);
-                Some(self.client.poll_deadline(node.id(), now))
+                self.hold_up_request(self.client.poll_deadline(node.id(), now))
             }
             (None, None) => {
                 let wait = self.options.retry_backoff.max(SHORTEST_BACKOFF);
-                Some(Deadline::At(now + wait))
+                self.hold_up_request(Deadline::At(now + wait))
             }
         }
     }
@@ -163,6 +164,12 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         None
     }
 
+    /// Passes over the next request, whose node is not ready. Returns `None`, since another request may be due.
+    fn hold_up_request(&mut self, until: Deadline) -> Option<Deadline> {
+        self.transactions.as_mut()?.hold_up_next_request(until);
+        None
+    }
+
     /// Sends to a coordinator. If the node cannot be connected to, it may no longer be the coordinator: the request
     /// then fails as if the connection had been lost, and the coordinator is looked up again.
     fn send_to_coordinator(&mut self, node: &Node, now: Instant) -> Option<Deadline> {
@@ -176,7 +183,10 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 let unknown = || format!("node {node} is not reached").into();
                 RequestFailure::Disconnected(why.unwrap_or_else(unknown))
             }
-            _ => return Some(self.client.poll_deadline(id, now)),
+            _ => {
+                self.note_not_connected(node, now);
+                return self.hold_up_request(self.client.poll_deadline(id, now));
+            }
         };
         self.fail_request(failure, now)
     }

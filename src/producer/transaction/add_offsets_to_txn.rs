@@ -6,8 +6,8 @@ use super::TransactionManager;
 use super::contents::Begun;
 use super::offsets::OffsetsToCommit;
 use super::request::{
-    CoordinatorKey, Destination, Lane, Priority, RequestFailure, RequestHandler, RequestVerdict,
-    may_be_carried_out,
+    ConcurrentBackoff, CoordinatorKey, Destination, Lane, Priority, RequestFailure, RequestHandler,
+    RequestVerdict, RetryReason, may_be_carried_out,
 };
 use super::shared::TransactionResult;
 use super::txn_offset_commit::TxnOffsetCommit;
@@ -26,10 +26,11 @@ pub(super) struct AddOffsetsToTxn {
     pub(super) coordinator: CoordinatorKey,
     pub(super) offsets: Arc<OffsetsToCommit>,
     pub(super) result: Arc<TransactionResult>,
+    pub(super) concurrent: ConcurrentBackoff,
 }
 
 impl AddOffsetsToTxn {
-    fn handle_code(&self, code: ErrorCode, manager: &mut TransactionManager) -> RequestVerdict {
+    fn handle_code(&mut self, code: ErrorCode, manager: &mut TransactionManager) -> RequestVerdict {
         let group = self.offsets.group.group_id();
         match code {
             ErrorCode::NoError => {
@@ -44,6 +45,11 @@ impl AddOffsetsToTxn {
                 return RequestVerdict::Done;
             }
             ErrorCode::GroupAuthorizationFailed => manager.fail_for_group(code, group),
+            ErrorCode::ConcurrentTransactions if manager.contents.is_without_partitions() => {
+                let wait = self.concurrent.next(manager.retry_backoff());
+                let why = RetryReason::refused(group, code);
+                return RequestVerdict::Retry { wait, why };
+            }
             code => {
                 if may_be_carried_out(code) {
                     // The coordinator may have begun the transaction: an abort must then send EndTxn.

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::TransactionManager;
 use super::contents::Begun;
 use super::request::{
-    CoordinatorKey, Destination, Lane, Priority, RequestFailure, RequestHandler, RequestVerdict,
-    RetryReason, may_be_carried_out,
+    ConcurrentBackoff, CoordinatorKey, Destination, Lane, Priority, RequestFailure, RequestHandler,
+    RequestVerdict, RetryReason, may_be_carried_out,
 };
 use crate::clock::Instant;
 use crate::error::ErrorCode;
@@ -17,7 +16,6 @@ use crate::protocol::{
     AddPartitionsToTxnRequest, AddPartitionsToTxnTopic, Request, Response, TopicResult,
 };
 use crate::types::TopicPartition;
-use crate::util::backoff::SHORTEST_BACKOFF;
 
 /// Adds, in one request, all partitions that are to be added when the request is sent (TM-10).
 ///
@@ -27,14 +25,8 @@ use crate::util::backoff::SHORTEST_BACKOFF;
 #[derive(Debug)]
 pub(super) struct AddPartitionsToTxn {
     coordinator: CoordinatorKey,
-    /// Whether the request has waited for the end of the previous transaction.
-    has_waited: bool,
+    concurrent: ConcurrentBackoff,
 }
-
-/// The maximum back-off for the end of the previous transaction, whose markers are still being written into the logs
-/// (TM-15). The first back-off is [`SHORTEST_BACKOFF`], which is usually enough: if short transactions follow each
-/// other, this wait is most of their duration.
-const CONCURRENT_TRANSACTIONS_BACKOFF: Duration = Duration::from_millis(20);
 
 /// The maximum number of topics that an error message names.
 const MAX_TOPICS_NAMED: usize = 10;
@@ -43,7 +35,7 @@ impl AddPartitionsToTxn {
     pub(super) fn new(coordinator: CoordinatorKey) -> Self {
         Self {
             coordinator,
-            has_waited: false,
+            concurrent: ConcurrentBackoff::default(),
         }
     }
 }
@@ -157,13 +149,7 @@ impl AddPartitionsToTxn {
                 // The coordinator is still writing the markers of the previous transaction. This error is the response
                 // to the first request of the next transaction (TM-15).
                 ErrorCode::ConcurrentTransactions if manager.contents.is_without_partitions() => {
-                    let longest = if self.has_waited {
-                        CONCURRENT_TRANSACTIONS_BACKOFF
-                    } else {
-                        SHORTEST_BACKOFF
-                    };
-                    self.has_waited = true;
-                    let wait = manager.retry_backoff().min(longest);
+                    let wait = self.concurrent.next(manager.retry_backoff());
                     let about = format!("{name}-{}", result.index);
                     let why = RetryReason::refused(&about, result.error);
                     return RequestVerdict::Retry { wait, why };

@@ -132,6 +132,13 @@ impl RequestHandler for FindCoordinator {
         }
     }
 
+    /// Whether a request to the coordinator is queued: those of a transaction are dropped when it is aborted.
+    fn is_needed(&self, manager: &TransactionManager) -> bool {
+        let destination = Destination::Coordinator(self.of.clone());
+        let mut waiting = manager.requests.waiting();
+        waiting.any(|it| it.destination() == destination)
+    }
+
     fn looks_up(&self) -> Option<&CoordinatorKey> {
         Some(&self.of)
     }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use super::RequestInbox;
 use super::coordinators::FindCoordinator;
 use super::request::{
-    Condition, CoordinatorKey, Destination, Priority, RequestFailure, RequestHandler,
+    Condition, CoordinatorKey, Destination, Lane, Priority, RequestFailure, RequestHandler,
     RequestVerdict,
 };
 use super::requests::{BatchesStatus, NextQueued, NextRequest, PendingRequest, RequestId};
 use super::{Effect, TransactionManager};
 use crate::client::kafka_client::Outcome;
-use crate::clock::Instant;
+use crate::clock::{Deadline, Instant};
 use crate::planted::planted;
 use crate::protocol::{ApiKey, Request, Response};
 
@@ -88,6 +88,17 @@ impl TransactionManager {
             // A lookup has the highest priority, so it is sent next.
             self.requests.push(Box::new(FindCoordinator::new(of)));
         }
+    }
+
+    /// Passes over the next request until the next step of the sender, because its node is not ready: requests of other
+    /// lanes may be sent. `until` is when the node may be ready without another event.
+    pub(crate) fn hold_up_next_request(&mut self, until: Deadline) {
+        self.requests.hold_up_due(until);
+    }
+
+    /// Begins a step of the sender, in which nodes may be ready that were not before.
+    pub(crate) fn begin_step(&mut self) {
+        self.requests.begin_step();
     }
 
     /// Whether a request waits for batches to end.
@@ -209,6 +220,9 @@ impl TransactionManager {
     }
 
     fn finish(&mut self, pending: PendingRequest, end: RequestEnd, now: Instant) {
+        let is_unneeded = matches!(end, RequestEnd::Unneeded);
+        let is_answer_of_coordinator =
+            matches!(end, RequestEnd::Answered(_)) && pending.handler.is_to_own_coordinator();
         let mut guard = HandlerGuard {
             manager: self,
             pending: Some(pending),
@@ -218,11 +232,16 @@ impl TransactionManager {
         let Some((mut pending, verdict)) = outcome else {
             return;
         };
+        let lane = pending.handler.lane();
+        if is_answer_of_coordinator && lane != Lane::Producer {
+            // The reason of the coordinator's lookup, which is kept until the coordinator has answered.
+            self.clear_retry_reason(Lane::Producer);
+        }
         if let Some(why) = verdict.retry_reason() {
-            self.note_retry_reason(pending.handler.lane(), why.clone());
-        } else if pending.handler.priority() != Priority::FindCoordinator {
+            self.note_retry_reason(lane, why.clone());
+        } else if is_unneeded || pending.handler.priority() != Priority::FindCoordinator {
             // A coordinator that was found does not mean that the request to it will succeed.
-            self.clear_retry_reason(pending.handler.lane());
+            self.clear_retry_reason(lane);
         }
         let fatal = self.fatal_error().map(|fatal| Arc::clone(&fatal.message));
         match fatal {

@@ -12,6 +12,7 @@ use super::identity::describe;
 use crate::clock::Instant;
 use crate::error::ErrorCode;
 use crate::protocol::{CoordinatorType, Request, Response};
+use crate::util::backoff::SHORTEST_BACKOFF;
 
 /// The key of a coordinator: a transactional id or a consumer group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub(crate) enum Destination {
 }
 
 /// The priority of a request. Requests of equal priority are sent in the order they were queued, except that a request in
-/// back-off is passed by those of other [lanes](Lane).
+/// back-off, or whose node is not ready, is passed by those of other [lanes](Lane).
 ///
 /// # Kafka
 /// `TransactionManager.Priority` (TM-9). Differs: in Java the order of requests with equal priority is not fixed.
@@ -50,6 +51,8 @@ pub(crate) enum Priority {
 pub(crate) enum Lane {
     /// The producer's id and epoch, its coordinator, and the end of a transaction.
     Producer,
+    /// No requests: batches that are retried while a transaction is being ended.
+    Batches,
     /// The partitions of the transaction.
     Partitions,
     /// The offsets of the transaction, in the order of the calls, and their group's coordinator.
@@ -114,7 +117,7 @@ impl RetryReason {
 pub(crate) enum RequestVerdict {
     Done,
     /// The request is retried, at its old position in the queue, after the back-off `wait`, which is at least
-    /// [`SHORTEST_BACKOFF`](crate::util::backoff::SHORTEST_BACKOFF). Requests of lower priority and later ones of its
+    /// [`SHORTEST_BACKOFF`]. Requests of lower priority and later ones of its
     /// lane wait too.
     Retry {
         wait: Duration,
@@ -139,12 +142,12 @@ impl RequestVerdict {
 
 /// Whether a coordinator may have executed a request that it answers with this code: false only for codes that it
 /// returns before it writes to its log. A coordinator that loses leadership of its log during the write answers
-/// `NOT_COORDINATOR`, and the next coordinator may find the write in the log.
+/// `NOT_COORDINATOR`, or `COORDINATOR_LOAD_IN_PROGRESS` if it loads that log again, and the next coordinator may find the
+/// write in the log.
 pub(super) fn may_be_carried_out(code: ErrorCode) -> bool {
     !matches!(
         code,
-        ErrorCode::CoordinatorLoadInProgress
-            | ErrorCode::ConcurrentTransactions
+        ErrorCode::ConcurrentTransactions
             | ErrorCode::InvalidProducerEpoch
             | ErrorCode::ProducerFenced
             | ErrorCode::InvalidProducerIdMapping
@@ -160,6 +163,29 @@ pub(super) fn may_be_carried_out(code: ErrorCode) -> bool {
             | ErrorCode::UnsupportedVersion
             | ErrorCode::InvalidRequest
     )
+}
+
+/// The back-off of a request that begins a transaction while the markers of the previous transaction are still being
+/// written (TM-15). The first one is [`SHORTEST_BACKOFF`], which is usually enough: if short transactions follow each
+/// other, this wait is most of their duration.
+#[derive(Debug, Default)]
+pub(super) struct ConcurrentBackoff {
+    has_waited: bool,
+}
+
+impl ConcurrentBackoff {
+    /// The longest back-off.
+    const LONGEST: Duration = Duration::from_millis(20);
+
+    /// The next back-off, at most `usual`.
+    pub(super) fn next(&mut self, usual: Duration) -> Duration {
+        let longest = if std::mem::replace(&mut self.has_waited, true) {
+            Self::LONGEST
+        } else {
+            SHORTEST_BACKOFF
+        };
+        usual.min(longest)
+    }
 }
 
 /// A transactional request and its response handler. The same value handles all attempts, until its [`RequestVerdict`]
@@ -215,6 +241,14 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
         match self.priority() {
             Priority::AddPartitionsOrOffsets | Priority::EndTransaction => true,
             Priority::FindCoordinator | Priority::InitProducerId | Priority::EpochBump => false,
+        }
+    }
+
+    /// Whether the request is sent to the coordinator of the transactional id.
+    fn is_to_own_coordinator(&self) -> bool {
+        match self.destination() {
+            Destination::Coordinator(of) => of.kind == CoordinatorType::TRANSACTION,
+            Destination::AnyNode => false,
         }
     }
 

@@ -7,7 +7,8 @@ use super::coordinators::Coordinators;
 use super::request::{
     Condition, CoordinatorKey, Destination, Lane, Priority, RequestHandler, RequestVerdict,
 };
-use crate::clock::Instant;
+use crate::clock::{Deadline, Instant};
+use crate::error::ErrorCode;
 use crate::planted::planted;
 use crate::protocol::ApiKey;
 use crate::types::Node;
@@ -51,10 +52,11 @@ pub(super) enum NextQueued {
     Unneeded(QueuePosition),
 }
 
-/// The request queue: at most one request is in flight, and the first in the queue is sent next. A request in back-off
-/// blocks those of lower priority and the later ones of its [lane](Lane); a coordinator lookup in back-off blocks the
-/// requests to that coordinator. A request that waits for batches to end blocks all requests behind it. A request that
-/// waits for batches to arrive blocks none, since such batches may never arrive.
+/// The request queue: at most one request is in flight, and the first in the queue is sent next. A request in back-off,
+/// or to a node that is not ready, blocks those of lower priority and the later ones of its [lane](Lane); a coordinator
+/// lookup blocks the requests to that coordinator; `CONCURRENT_TRANSACTIONS` blocks all lanes. A request that waits for
+/// batches to end blocks all requests behind it. A request that waits for batches to arrive blocks none, since such batches
+/// may never arrive.
 ///
 /// # Kafka
 /// `TransactionManager#pendingRequests`, `#nextRequest`, `Sender#maybeSendAndPollTransactionalRequest`. Differs: the
@@ -64,6 +66,9 @@ pub(super) struct RequestQueue {
     waiting: BTreeMap<QueuePosition, PendingRequest>,
     /// The request found by the last `turn`.
     due: Option<QueuePosition>,
+    /// Requests whose node was not ready in this step of the sender, and when the node may be ready without another
+    /// event.
+    unready: BTreeMap<QueuePosition, Deadline>,
     in_flight: Option<(RequestId, PendingRequest)>,
     pub(super) coordinators: Coordinators,
     /// The number of requests pushed so far.
@@ -85,32 +90,46 @@ pub(super) struct PendingRequest {
     place: QueuePosition,
     /// The end of the back-off.
     not_before: Instant,
+    /// Whether the back-off waits for the end of the previous transaction, as every request of this one would.
+    is_concurrent: bool,
     pub(super) handler: Box<dyn RequestHandler>,
 }
 
-/// The requests that a look through the queue has found in back-off.
-#[derive(Default)]
+/// The requests that a look through the queue has found in back-off, or to a node that is not ready.
 struct HeldUp {
-    /// The earliest end of their back-off; `None` if there are none.
-    until: Option<Instant>,
+    /// The earliest time at which one of them may be sent without another event.
+    until: Deadline,
     /// Their priority, and their lanes: requests of lower priority wait for them. Lookups are left out.
     priority: Option<Priority>,
     lanes: Vec<Lane>,
-    /// The coordinators whose lookup is in back-off.
+    /// Whether one of them holds up all lanes.
+    holds_all: bool,
+    /// The coordinators whose lookup is among them.
     lookups: Vec<CoordinatorKey>,
 }
 
 impl HeldUp {
-    /// A request that is in back-off itself, until then.
-    fn note_back_off(&mut self, handler: &dyn RequestHandler, until: Instant) {
-        self.until = Some(self.until.map_or(until, |earliest| earliest.min(until)));
-        match handler.looks_up() {
-            Some(of) => self.lookups.push(of.clone()),
-            None => self.note(handler),
+    fn new() -> Self {
+        Self {
+            until: Deadline::Never,
+            priority: None,
+            lanes: Vec::new(),
+            holds_all: false,
+            lookups: Vec::new(),
         }
     }
 
-    /// A request that has to wait for one that is in back-off.
+    /// A request that cannot be sent before `until`, or before another event.
+    fn note_wait(&mut self, pending: &PendingRequest, until: Deadline) {
+        self.until = self.until.min(until);
+        self.holds_all |= pending.is_concurrent;
+        match pending.handler.looks_up() {
+            Some(of) => self.lookups.push(of.clone()),
+            None => self.note(&*pending.handler),
+        }
+    }
+
+    /// A request that has to wait for one of those.
     fn note(&mut self, handler: &dyn RequestHandler) {
         self.priority = Some(handler.priority());
         self.lanes.push(handler.lane());
@@ -124,7 +143,7 @@ impl HeldUp {
     /// Whether the request waits for an earlier one of its lane, or for the lookup of its coordinator.
     fn holds(&self, handler: &dyn RequestHandler) -> bool {
         let in_lane = self.priority == Some(handler.priority())
-            && self.lanes.contains(&handler.lane())
+            && (self.holds_all || self.lanes.contains(&handler.lane()))
             && !planted!(OffsetsOvertakeOffsets);
         let lookup = match handler.destination() {
             Destination::Coordinator(of) => self.lookups.contains(&of),
@@ -134,7 +153,10 @@ impl HeldUp {
     }
 
     fn next(&self) -> NextQueued {
-        self.until.map_or(NextQueued::Nothing, NextQueued::At)
+        match self.until {
+            Deadline::At(until) => NextQueued::At(until),
+            Deadline::Never => NextQueued::Nothing,
+        }
     }
 }
 
@@ -148,6 +170,7 @@ impl RequestQueue {
         self.put_back(PendingRequest {
             place,
             not_before: Instant::ORIGIN,
+            is_concurrent: false,
             handler,
         });
     }
@@ -168,7 +191,7 @@ impl RequestQueue {
         if self.in_flight.is_some() {
             return NextQueued::Nothing;
         }
-        let mut held = HeldUp::default();
+        let mut held = HeldUp::new();
         for (place, pending) in &self.waiting {
             let handler = &*pending.handler;
             if held.ends_at(place.priority) {
@@ -181,12 +204,18 @@ impl RequestQueue {
                 held.note(handler);
                 continue;
             }
+            let unready = self.unready.get(place);
             match handler.condition(manager) {
                 Condition::BatchesWait if !batches.wait => {}
                 Condition::BatchesEnded if !(batches.have_ended)() => break,
                 _ if !handler.asks_broker(manager) => return NextQueued::Unneeded(*place),
-                _ if pending.not_before > now => held.note_back_off(handler, pending.not_before),
-                _ => return NextQueued::Send(*place, handler.destination()),
+                _ if pending.not_before > now => {
+                    held.note_wait(pending, Deadline::At(pending.not_before));
+                }
+                _ => match unready {
+                    Some(until) => held.note_wait(pending, *until),
+                    None => return NextQueued::Send(*place, handler.destination()),
+                },
             }
         }
         held.next()
@@ -195,6 +224,17 @@ impl RequestQueue {
     /// Sets the request that is due, until the next `turn`.
     pub(super) fn set_due(&mut self, due: Option<QueuePosition>) {
         self.due = due;
+    }
+
+    /// Passes over the request that is due in this step of the sender, because its node is not ready.
+    pub(super) fn hold_up_due(&mut self, until: Deadline) {
+        debug_assert!(self.due.is_some(), "it was found by the last turn");
+        self.unready.extend(self.due.take().map(|due| (due, until)));
+    }
+
+    /// Begins another step of the sender: a node may be ready now.
+    pub(super) fn begin_step(&mut self) {
+        self.unready.clear();
     }
 
     /// The request that is due.
@@ -257,6 +297,9 @@ impl RequestQueue {
         };
         // Prevents a busy loop if a coordinator answers immediately and retry.backoff.ms is 0.
         pending.not_before = now + wait.max(SHORTEST_BACKOFF);
+        let code = verdict.retry_reason().and_then(|why| why.code);
+        pending.is_concurrent =
+            code == Some(ErrorCode::ConcurrentTransactions) && pending.handler.begins_transaction();
         self.put_back(pending);
     }
 

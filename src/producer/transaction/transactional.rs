@@ -10,7 +10,8 @@ use super::end_txn::EndTxn;
 use super::identity::describe;
 use super::offsets::OffsetsToCommit;
 use super::request::{
-    CoordinatorKey, Lane, RequestFailure, RequestHandler, RequestVerdict, RetryReason,
+    ConcurrentBackoff, CoordinatorKey, Lane, RequestFailure, RequestHandler, RequestVerdict,
+    RetryReason,
 };
 use super::shared::{TransactionResult, Transactions, closed};
 use super::state::TransactionManagerState;
@@ -46,6 +47,7 @@ pub(crate) fn offsets_request(
         coordinator: coordinator_of(transactional_id),
         offsets: Arc::clone(offsets),
         result: Arc::clone(result),
+        concurrent: ConcurrentBackoff::default(),
     })
 }
 

@@ -41,9 +41,7 @@ impl Operation {
             Self::Abort => TransactionCall::AbortTransaction,
         }
     }
-}
 
-impl Operation {
     /// Whether both operations commit offsets of one group.
     fn is_of_group(&self, other: &Self) -> bool {
         match (self, other) {
@@ -371,7 +369,15 @@ impl Transactions {
     /// Why a call with this operation takes so long: the reason of a retry, of its own requests if possible.
     pub(crate) fn retry_reason_of_call(&self, operation: &Operation) -> Option<RetryReason> {
         let reasons = &self.shared.lock().retry_reasons;
-        let of_any = || reasons.newest(&[Lane::Producer, Lane::Partitions, Lane::Offsets]);
+        let of_any = || {
+            let lanes = [
+                Lane::Producer,
+                Lane::Batches,
+                Lane::Partitions,
+                Lane::Offsets,
+            ];
+            reasons.newest(&lanes)
+        };
         match operation {
             Operation::SendOffsets(_) => {
                 let own = reasons.newest(&[Lane::Offsets, Lane::Producer]);
@@ -689,8 +695,9 @@ impl SharedTransactionState {
         Some(Arc::clone(&same.result))
     }
 
-    /// Forgets the pending commits of other offsets of the same group, whose calls have timed out. Their requests go on,
-    /// but a repeated call must not take such an earlier result for its own: its offsets are to replace the later ones.
+    /// Forgets the pending commits of other offsets of the same group. Their requests go on, and calls that still wait get
+    /// the results. But a call that is repeated after a timeout must not take such an earlier result for its own: its
+    /// offsets are to replace the later ones.
     fn forget_earlier_offsets(&mut self, accepted: &Operation) {
         self.offsets
             .retain(|pending| !pending.operation.is_of_group(accepted));

@@ -616,7 +616,7 @@ fn a_transaction_that_a_coordinator_may_have_begun_is_ended_there() {
             (ErrorCode::NotCoordinator, true),
             (ErrorCode::CoordinatorNotAvailable, true),
             (ErrorCode::RequestTimedOut, true),
-            (ErrorCode::CoordinatorLoadInProgress, false),
+            (ErrorCode::CoordinatorLoadInProgress, true),
             (ErrorCode::ConcurrentTransactions, false),
         ] {
             let mut tx = Tx::begun();

@@ -1,6 +1,7 @@
 //! A transactional request in back-off holds up only the requests that depend on it.
 
 use super::*;
+use crate::util::backoff::SHORTEST_BACKOFF;
 
 const LOADING: ErrorCode = ErrorCode::CoordinatorLoadInProgress;
 
@@ -55,6 +56,64 @@ fn partitions_that_are_retried_do_not_hold_up_offsets() {
     assert_eq!(sent_at_once(&mut tx), Some(ApiKey::AddOffsetsToTxn));
     tx.settle();
     assert_eq!(tx.run_call(offsets(1)), Ok(()));
+}
+
+/// The coordinator would answer all of them with the same error.
+#[test]
+fn a_request_that_waits_for_the_end_of_the_previous_transaction_holds_up_all_others_of_its_own() {
+    let mut tx = Tx::begun();
+    tx.put(0, "v");
+    tx.answer(
+        ApiKey::AddPartitionsToTxn,
+        ErrorCode::ConcurrentTransactions,
+    );
+    begin(&tx, offsets(1));
+    assert_eq!(sent_at_once(&mut tx), None);
+    tx.rig().advance(SHORTEST_BACKOFF);
+    assert_eq!(sent_at_once(&mut tx), Some(ApiKey::AddPartitionsToTxn));
+    tx.settle();
+    assert_eq!(tx.run_call(offsets(1)), Ok(()));
+}
+
+#[test]
+fn offsets_that_begin_a_transaction_wait_as_briefly_for_the_end_of_the_previous_one_as_partitions()
+{
+    let mut tx = Tx::begun();
+    begin(&tx, offsets(1));
+    tx.answer(ApiKey::AddOffsetsToTxn, ErrorCode::ConcurrentTransactions);
+    assert_eq!(sent_at_once(&mut tx), None);
+    tx.rig().advance(SHORTEST_BACKOFF);
+    assert_eq!(sent_at_once(&mut tx), Some(ApiKey::AddOffsetsToTxn));
+}
+
+#[test]
+fn a_group_coordinator_that_is_being_connected_to_does_not_keep_partitions_from_being_added() {
+    let mut tx = Tx::begun();
+    begin(&tx, offsets(1));
+    tx.rig().client().delay_connection(GROUP_COORDINATOR, true);
+    tx.answer(ApiKey::FindCoordinator, OK);
+    assert_eq!(sent_at_once(&mut tx), None, "it is not connected yet");
+    let record = tx.send(0, "v").expect("taken");
+    assert_eq!(sent_at_once(&mut tx), Some(ApiKey::AddPartitionsToTxn));
+    tx.settle();
+    assert_eq!(offset(&record), Some(0));
+    tx.rig().client().delay_connection(GROUP_COORDINATOR, false);
+    tx.settle();
+    assert_eq!(tx.run_call(offsets(1)), Ok(()));
+}
+
+/// Otherwise an idle producer would look up the group's coordinator for ever.
+#[test]
+fn the_lookup_of_a_coordinator_ends_with_the_requests_that_need_it() {
+    let mut tx = Tx::begun();
+    begin(&tx, offsets(1));
+    tx.answer(ApiKey::FindCoordinator, ErrorCode::CoordinatorNotAvailable);
+    assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+    tx.rig().client().forget_sent();
+    for _ in 0..5 {
+        tx.pass_pauses();
+        assert_eq!(tx.asked(), None);
+    }
 }
 
 /// Offsets are committed one call after the other.
