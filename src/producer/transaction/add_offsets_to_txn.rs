@@ -7,7 +7,7 @@ use super::contents::Begun;
 use super::offsets::OffsetsToCommit;
 use super::request::{
     ConcurrentBackoff, CoordinatorKey, Destination, Lane, Priority, RequestFailure, RequestHandler,
-    RequestVerdict, RetryReason, may_be_carried_out,
+    RequestVerdict, RetryReason, describe, may_be_carried_out,
 };
 use super::shared::TransactionResult;
 use super::txn_offset_commit::TxnOffsetCommit;
@@ -63,7 +63,7 @@ impl AddOffsetsToTxn {
                     None => {
                         let message = format!(
                             "the coordinator did not add the offsets of group {group}: {}",
-                            super::identity::describe(code)
+                            describe(code)
                         );
                         manager.fail_with(code, &message.into());
                     }

@@ -6,7 +6,7 @@
 use crate::planted::planted;
 use crate::util::log::debug;
 
-use super::identity::describe;
+use super::request::describe;
 use super::sequences::{OutOfOrder, PartitionSequences};
 use super::{Effect, SequenceRewrite, TransactionManager};
 use crate::clock::Instant;

@@ -4,7 +4,7 @@ use super::TransactionManager;
 use super::contents::Begun;
 use super::request::{
     Condition, CoordinatorKey, Destination, Priority, RequestFailure, RequestHandler,
-    RequestVerdict, may_be_carried_out,
+    RequestVerdict, describe, may_be_carried_out,
 };
 use super::state::TransactionManagerState;
 use crate::clock::Instant;
@@ -76,7 +76,7 @@ impl EndTxn {
                 verdict.unwrap_or_else(|| {
                     let message = format!(
                         "the coordinator did not {what} the transaction: {}",
-                        super::identity::describe(code)
+                        describe(code)
                     );
                     manager.fail_with(code, &message.into());
                     RequestVerdict::Done

@@ -6,7 +6,7 @@ use crate::util::log::{error, info, warn};
 
 use super::request::{
     Condition, CoordinatorKey, Destination, Priority, RequestFailure, RequestHandler,
-    RequestVerdict, RetryReason,
+    RequestVerdict, RetryReason, describe,
 };
 use super::{Effect, TransactionManager};
 use crate::clock::Instant;
@@ -354,8 +354,4 @@ impl TransactionManager {
         }
         self.give_up_waiting(message, |_| true);
     }
-}
-
-pub(super) fn describe(code: ErrorCode) -> Arc<str> {
-    format!("{}: {}", code.name(), code.message()).into()
 }

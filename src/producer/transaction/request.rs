@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::TransactionManager;
-use super::identity::describe;
 use crate::clock::Instant;
 use crate::error::ErrorCode;
 use crate::protocol::{CoordinatorType, Request, Response};
@@ -109,6 +108,11 @@ impl RetryReason {
             message: format!("{about}: {}", describe(code)).into(),
         }
     }
+}
+
+/// A code with its meaning, for messages.
+pub(super) fn describe(code: ErrorCode) -> Arc<str> {
+    format!("{}: {}", code.name(), code.message()).into()
 }
 
 /// The verdict on a completed attempt: done, retry, or retry after a coordinator lookup. The manager keeps the reason

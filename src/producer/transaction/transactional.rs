@@ -7,11 +7,10 @@ use super::add_offsets_to_txn::AddOffsetsToTxn;
 use super::add_partitions_to_txn::AddPartitionsToTxn;
 use super::contents::{Begun, Contents};
 use super::end_txn::EndTxn;
-use super::identity::describe;
 use super::offsets::OffsetsToCommit;
 use super::request::{
     ConcurrentBackoff, CoordinatorKey, Lane, RequestFailure, RequestHandler, RequestVerdict,
-    RetryReason,
+    RetryReason, describe,
 };
 use super::shared::{TransactionResult, Transactions, closed};
 use super::state::TransactionManagerState;

@@ -7,7 +7,7 @@ use super::TransactionManager;
 use super::offsets::OffsetsToCommit;
 use super::request::{
     CoordinatorKey, Destination, Lane, Priority, RequestFailure, RequestHandler, RequestVerdict,
-    RetryReason,
+    RetryReason, describe,
 };
 use super::shared::TransactionResult;
 use crate::clock::Instant;
@@ -78,7 +78,7 @@ impl TxnOffsetCommit {
                         let message = format!(
                             "the consumer that the offsets are from is no longer a member of group {group}, and its \
                              partitions may be read by others: {}",
-                            super::identity::describe(code)
+                            describe(code)
                         );
                         manager.fail_transaction(Some(code), message);
                         return None;
@@ -90,7 +90,7 @@ impl TxnOffsetCommit {
                         let message = format!(
                             "the metadata of the offset of {name} is larger than the coordinator of group {group} \
                              accepts (offset.metadata.max.bytes of the brokers): {}",
-                            super::identity::describe(code)
+                            describe(code)
                         );
                         manager.fail_transaction(Some(code), message);
                         return None;
@@ -107,7 +107,7 @@ impl TxnOffsetCommit {
                     code @ ErrorCode::UnknownTopicOrPartition if manager.is_completing() => {
                         let message = format!(
                             "the offset of {name} for group {group} was not committed: {}",
-                            super::identity::describe(code)
+                            describe(code)
                         );
                         manager.fail_transaction(Some(code), message);
                         return None;
@@ -123,7 +123,7 @@ impl TxnOffsetCommit {
                             None => {
                                 let message = format!(
                                     "the coordinator of group {group} did not commit the offset of {name}: {}",
-                                    super::identity::describe(code)
+                                    describe(code)
                                 );
                                 manager.fail_with(code, &message.into());
                                 return None;

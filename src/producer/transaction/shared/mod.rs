@@ -5,53 +5,28 @@
 //! closes the entered queues first: after that no late record gets into this transaction or the next. So `send` pays
 //! nothing for transactions, except for the first record of a partition.
 
+mod pending_operations;
+mod retry_reasons;
+#[cfg(feature = "testing")]
+mod tally;
+
 use std::sync::Arc;
 
+use self::pending_operations::PendingOperations;
+pub(crate) use self::pending_operations::{Operation, TransactionResult};
+use self::retry_reasons::RetryReasons;
+#[cfg(feature = "testing")]
+pub(crate) use self::tally::TransactionTally;
 use super::inbox::RequestInbox;
-use super::offsets::OffsetsToCommit;
 use super::request::{Lane, RequestHandler, RetryReason};
 use super::state::TransactionManagerState;
-use crate::error::{CLOSED, TransactionCall, TransactionErrorKind, TransactionFailure};
+use crate::error::{CLOSED, TransactionErrorKind, TransactionFailure};
 use crate::planted::planted;
 use crate::producer::accumulator::{EntryIndex, PartitionEntry, TransactionNumber};
 use crate::producer::waiting::Latch;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, Rank};
 use crate::types::TopicPartition;
-
-/// The result of a transactional call, a latch that the sender sets.
-pub(crate) type TransactionResult = Latch<Result<(), TransactionFailure>>;
-
-/// The operation of a transactional call. A call that is repeated after it timed out waits for the result of the first
-/// call (KAFKA-13412).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Operation {
-    Init,
-    SendOffsets(Arc<OffsetsToCommit>),
-    Commit,
-    Abort,
-}
-
-impl Operation {
-    pub(crate) fn call(&self) -> TransactionCall {
-        match self {
-            Self::Init => TransactionCall::InitTransactions,
-            Self::SendOffsets(_) => TransactionCall::SendOffsetsToTransaction,
-            Self::Commit => TransactionCall::CommitTransaction,
-            Self::Abort => TransactionCall::AbortTransaction,
-        }
-    }
-
-    /// Whether both operations commit offsets of one group.
-    fn is_of_group(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::SendOffsets(one), Self::SendOffsets(other)) => {
-                one.group.group_id() == other.group.group_id()
-            }
-            _ => false,
-        }
-    }
-}
 
 /// The shared state of a transactional producer; see the [module](self).
 #[derive(Debug)]
@@ -83,10 +58,7 @@ struct SharedTransactionState {
     number: TransactionNumber,
     /// The reason of an error state; `None` in any other state.
     failure: Option<TransactionFailure>,
-    /// The pending operation, until its call has returned the result; offset commits are in `offsets`.
-    pending: Option<PendingTransition>,
-    /// The pending offset commits of the transaction, each until its call has returned the result.
-    offsets: Vec<PendingTransition>,
+    pending: PendingOperations,
     /// Why requests are retried, for the errors of calls and records that time out.
     retry_reasons: RetryReasons,
     /// Partitions entered into the transaction: their queues accept records.
@@ -101,73 +73,6 @@ struct SharedTransactionState {
     commit_in_doubt: bool,
     #[cfg(feature = "testing")]
     tally: TransactionTally,
-}
-
-/// The reasons of retries, at most one of each lane, oldest first.
-#[derive(Debug, Default)]
-struct RetryReasons(Vec<(Lane, RetryReason)>);
-
-impl RetryReasons {
-    /// Sets the reason of a lane; `None` if its last request is done.
-    fn set(&mut self, lane: Lane, why: Option<RetryReason>) {
-        self.0.retain(|(of, _)| *of != lane);
-        self.0.extend(why.map(|why| (lane, why)));
-    }
-
-    /// The newest reason of these lanes.
-    fn newest(&self, lanes: &[Lane]) -> Option<RetryReason> {
-        let mut reasons = self.0.iter().rev();
-        let (_, newest) = reasons.find(|(lane, _)| lanes.contains(lane))?;
-        Some(newest.clone())
-    }
-}
-
-/// The number of a producer's transactions so far.
-#[cfg(feature = "testing")]
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct TransactionTally {
-    pub(crate) is_initialized: bool,
-    pub(crate) begun: u64,
-    pub(crate) committed: u64,
-    pub(crate) aborted: u64,
-    /// True if the transaction that ended last was committed.
-    pub(crate) last_was_committed: bool,
-}
-
-#[cfg(feature = "testing")]
-impl TransactionTally {
-    fn count(&mut self, before: TransactionManagerState, next: TransactionManagerState) {
-        match (before, next) {
-            (_, TransactionManagerState::InTransaction) => self.begun += 1,
-            (
-                TransactionManagerState::Committing,
-                TransactionManagerState::Ready | TransactionManagerState::Initializing,
-            ) => {
-                self.committed += 1;
-                self.last_was_committed = true;
-            }
-            (
-                TransactionManagerState::Aborting,
-                TransactionManagerState::Ready | TransactionManagerState::Initializing,
-            ) => {
-                self.aborted += 1;
-                self.last_was_committed = false;
-            }
-            _ => {}
-        }
-        self.is_initialized |= next == TransactionManagerState::Ready;
-    }
-
-    /// Whether a transaction was begun that has not ended.
-    pub(crate) fn is_open(&self) -> bool {
-        self.begun > self.committed + self.aborted
-    }
-}
-
-#[derive(Debug)]
-struct PendingTransition {
-    operation: Operation,
-    result: Arc<TransactionResult>,
 }
 
 /// The changes by application threads since the sender's last step.
@@ -188,8 +93,7 @@ impl Transactions {
                     state: TransactionManagerState::Uninitialized,
                     number: TransactionNumber::NONE,
                     failure: None,
-                    pending: None,
-                    offsets: Vec::new(),
+                    pending: PendingOperations::default(),
                     retry_reasons: RetryReasons::default(),
                     entered: Vec::new(),
                     known: 0,
@@ -307,7 +211,7 @@ impl Transactions {
         let mut shared = self.lock();
         // The number is checked under the lock: another thread may have ended the transaction and begun the next.
         shared.check_number(of)?;
-        if let Some(result) = shared.begun_before(&operation) {
+        if let Some(result) = shared.pending.result_of(&operation) {
             return Ok(result);
         }
         shared.check_pending(of)?;
@@ -330,20 +234,7 @@ impl Transactions {
         if self.inbox.push_unwoken(handler).is_err() {
             return Err(shared.refused(of, closed()));
         }
-        let is_of_offsets = matches!(operation, Operation::SendOffsets(_));
-        let pending = PendingTransition {
-            operation,
-            result: Arc::clone(&result),
-        };
-        if is_of_offsets {
-            shared.forget_earlier_offsets(&pending.operation);
-            shared.offsets.push(pending);
-        } else {
-            // Pending offsets do not keep a transaction from being ended. Their handlers still set the results; the
-            // entries only serve a repeated call.
-            shared.offsets.clear();
-            shared.pending = Some(pending);
-        }
+        shared.pending.add(operation, Arc::clone(&result));
         Ok(result)
     }
 
@@ -355,50 +246,22 @@ impl Transactions {
     ) -> Option<Arc<TransactionResult>> {
         let shared = self.lock();
         shared.check_number(of).ok()?;
-        shared.begun_before(operation)
+        shared.pending.result_of(operation)
     }
 
     /// Clears the pending operation that has this result: a call now returns the result.
     pub(crate) fn clear_pending(&self, result: &Arc<TransactionResult>) {
-        let mut shared = self.shared.lock();
-        let is_it = |pending: &PendingTransition| Arc::ptr_eq(&pending.result, result);
-        shared.pending.take_if(|pending| is_it(pending));
-        shared.offsets.retain(|pending| !is_it(pending));
+        self.shared.lock().pending.remove(result);
     }
 
     /// Why a call with this operation takes so long: the reason of a retry, of its own requests if possible.
     pub(crate) fn retry_reason_of_call(&self, operation: &Operation) -> Option<RetryReason> {
-        let reasons = &self.shared.lock().retry_reasons;
-        let of_any = || {
-            let lanes = [
-                Lane::Producer,
-                Lane::Batches,
-                Lane::Partitions,
-                Lane::Offsets,
-            ];
-            reasons.newest(&lanes)
-        };
-        match operation {
-            Operation::SendOffsets(_) => {
-                let own = reasons.newest(&[Lane::Offsets, Lane::Producer]);
-                own.or_else(of_any)
-            }
-            _ => of_any(),
-        }
+        self.shared.lock().retry_reasons.of_call(operation)
     }
 
     /// Why a partition is not added to the transaction yet.
     pub(crate) fn retry_reason_of_partitions(&self) -> Option<RetryReason> {
-        let reasons = &self.shared.lock().retry_reasons;
-        let own = reasons.newest(&[Lane::Partitions, Lane::Producer]);
-        own.or_else(|| {
-            let other = reasons.newest(&[Lane::Offsets])?;
-            let message = format!(
-                "requests are sent one at a time, and another one is being retried: {}",
-                other.message
-            );
-            Some(RetryReason::new(message))
-        })
+        self.shared.lock().retry_reasons.of_partitions()
     }
 
     /// Fails the transaction with an abortable error: one of its records could not be sent, or its guard could not end
@@ -451,7 +314,7 @@ impl Transactions {
             shared.commit_in_doubt |= commit_is_out;
             let failure = failure.in_doubt(shared.commit_in_doubt);
             if was_committing {
-                shared.release(Err(failure.clone()));
+                shared.pending.release(Err(failure.clone()));
             }
             shared.transition(TransactionManagerState::AbortableError, Some(failure));
         }
@@ -466,9 +329,9 @@ impl Transactions {
             // The next epoch may be refused after the transaction was committed, but before the commit call has
             // returned.
             let is_committed =
-                shared.is_pending_commit() && shared.end == Some(TransactionEnd::Committed);
+                shared.pending.commit().is_some() && shared.end == Some(TransactionEnd::Committed);
             let failure = failure.in_doubt(shared.commit_in_doubt || is_committed);
-            shared.release(Err(failure.clone()));
+            shared.pending.release(Err(failure.clone()));
             shared.transition(TransactionManagerState::FatalError, Some(failure));
         }
     }
@@ -495,7 +358,7 @@ impl Transactions {
         let mut shared = self.shared.lock();
         if expected(shared.state) {
             shared.transition(TransactionManagerState::Ready, None);
-            shared.release(Ok(()));
+            shared.pending.release(Ok(()));
         }
     }
 
@@ -614,17 +477,14 @@ impl SharedTransactionState {
                 return self.committed.is_some_and(|committed| of <= committed);
             }
         }
-        let pending_commit = self.pending.as_ref().filter(|_| self.is_pending_commit());
-        let may_commit = pending_commit.is_some_and(|commit| match commit.result.get() {
-            None | Some(Ok(())) => true,
-            Some(Err(failure)) => failure.may_be_committed,
-        });
+        let may_commit = self
+            .pending
+            .commit()
+            .is_some_and(|commit| match commit.get() {
+                None | Some(Ok(())) => true,
+                Some(Err(failure)) => failure.may_be_committed,
+            });
         may_commit || self.commit_in_doubt || self.state == TransactionManagerState::Committing
-    }
-
-    fn is_pending_commit(&self) -> bool {
-        let pending = self.pending.as_ref();
-        pending.is_some_and(|it| it.operation == Operation::Commit)
     }
 
     /// Fails if `of` is not the newest transaction: a late call must not affect the next transaction.
@@ -688,41 +548,18 @@ impl SharedTransactionState {
         })
     }
 
-    /// The pending result of the same operation, if there is one.
-    fn begun_before(&self, operation: &Operation) -> Option<Arc<TransactionResult>> {
-        let mut all = self.pending.iter().chain(&self.offsets);
-        let same = all.find(|it| it.operation == *operation)?;
-        Some(Arc::clone(&same.result))
-    }
-
-    /// Forgets the pending commits of other offsets of the same group. Their requests go on, and calls that still wait get
-    /// the results. But a call that is repeated after a timeout must not take such an earlier result for its own: its
-    /// offsets are to replace the later ones.
-    fn forget_earlier_offsets(&mut self, accepted: &Operation) {
-        self.offsets
-            .retain(|pending| !pending.operation.is_of_group(accepted));
-    }
-
     /// Fails if an operation is pending: its call must return its result first. Offset commits are no obstacle.
     fn check_pending(&self, of: Option<TransactionNumber>) -> Result<(), TransactionFailure> {
-        let Some(pending) = &self.pending else {
+        let Some(pending) = self.pending.other_than_offsets() else {
             return Ok(());
         };
         Err(self.wrong_state(
             of,
             format!(
                 "{} was called before, and its result is not known yet: wait for it, or call that method again first",
-                pending.operation.call()
+                pending.call()
             ),
         ))
-    }
-
-    /// Sets the result of the pending call. Offset commits are left out: their request handlers set the results
-    /// themselves.
-    fn release(&self, outcome: Result<(), TransactionFailure>) {
-        if let Some(pending) = &self.pending {
-            pending.result.set(outcome);
-        }
     }
 }
 
