@@ -309,8 +309,8 @@ pub(crate) const CODES: [(Api, Class, &[i16]); 22] = [
     (Api::FindCoordinator, Class::Retriable, &[14, 15, 7]),
     (Api::FindCoordinator, Class::Authorization, &[53, 30]),
     (Api::FindCoordinator, Class::Server, &[-1]),
-    (Api::AddPartitionsToTxn, Class::Retriable, &[14, 51, 3]),
-    (Api::AddPartitionsToTxn, Class::Ambiguous, &[15, 16, 7]),
+    (Api::AddPartitionsToTxn, Class::Retriable, &[51, 3]),
+    (Api::AddPartitionsToTxn, Class::Ambiguous, &[14, 15, 16, 7]),
     (Api::AddPartitionsToTxn, Class::Refused, &[29, 55]),
     (Api::AddPartitionsToTxn, Class::Sequence, &[120, 49]),
     (
@@ -318,16 +318,16 @@ pub(crate) const CODES: [(Api, Class, &[i16]); 22] = [
         Class::EndsProducer,
         &[90, 47, 53, 48],
     ),
-    (Api::AddOffsetsToTxn, Class::Retriable, &[14, 51]),
-    (Api::AddOffsetsToTxn, Class::Ambiguous, &[15, 16, 7]),
+    (Api::AddOffsetsToTxn, Class::Retriable, &[51]),
+    (Api::AddOffsetsToTxn, Class::Ambiguous, &[14, 15, 16, 7]),
     (Api::AddOffsetsToTxn, Class::Sequence, &[120, 49]),
     (Api::AddOffsetsToTxn, Class::EndsProducer, &[90, 47, 53, 48]),
     (Api::TxnOffsetCommit, Class::Retriable, &[14, 3]),
     (Api::TxnOffsetCommit, Class::Ambiguous, &[15, 16, 7]),
     (Api::TxnOffsetCommit, Class::Refused, &[30, 25, 22, 82]),
     (Api::TxnOffsetCommit, Class::EndsProducer, &[47, 90]),
-    (Api::EndTxn, Class::Retriable, &[14, 51]),
-    (Api::EndTxn, Class::Ambiguous, &[15, 16, 7]),
+    (Api::EndTxn, Class::Retriable, &[51]),
+    (Api::EndTxn, Class::Ambiguous, &[14, 15, 16, 7]),
     (Api::EndTxn, Class::Sequence, &[120, 49]),
     (Api::EndTxn, Class::EndsProducer, &[90, 47, 53, 48]),
 ];
@@ -480,9 +480,13 @@ fn error(dice: &mut Dice, request: Api) -> Fault {
     let code = *dice.pick(codes);
     let is_passing = matches!(class, Class::Ambiguous | Class::Retriable);
     // A coordinator that loses its log while it writes answers that it is not the coordinator, and its successor may
-    // have the write.
-    let after_applying =
-        matches!(code, 7 | 15 | 16) && request != Api::FindCoordinator && dice.percent(50);
+    // have the write. The transaction coordinator says that it loads if it gets the same log back meanwhile.
+    let may_have_applied = match (request, code) {
+        (Api::FindCoordinator, _) => false,
+        (Api::AddPartitionsToTxn | Api::AddOffsetsToTxn | Api::EndTxn, 14) => true,
+        (_, code) => matches!(code, 7 | 15 | 16),
+    };
+    let after_applying = may_have_applied && dice.percent(50);
     Fault::Error {
         request,
         topic: None,
