@@ -378,6 +378,8 @@ defects! {
     RegistersBlindly;
     /// A split batch releases its waiters before its pieces are in place.
     ReleasesBeforePieces;
+    /// Numbers that are read without a lock may be from two writes.
+    TornNumbersRead;
     /// A partition counts as in the inbox until the sender has looked at its queue.
     LeavesInboxLate;
     /// The sender is woken for a batch before its partition is in the inbox.

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 /// A module, its height, and its group. A module may use modules with a lower height, and those of its own group. The
 /// entry with the longest path applies to a module.
 const LAYERS: &[(&str, u32, &str)] = &[
-    ("sync", 0, "sync"),
-    ("clock", 0, "clock"),
-    ("util", 0, "util"),
     ("planted", 0, "planted"),
+    ("util", 0, "util"),
+    ("sync", 1, "sync"),
+    ("clock", 2, "clock"),
     ("types", 10, "types"),
     ("error", 11, "error"),
     ("compress", 20, "compress"),

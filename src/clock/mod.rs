@@ -4,6 +4,8 @@
 
 pub(crate) mod log_limit;
 pub(crate) mod repeat_limiter;
+#[cfg(any(test, all(target_os = "linux", target_arch = "x86_64")))]
+mod wall_clock;
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -162,14 +164,14 @@ pub(crate) trait Clock: Send + Sync + fmt::Debug {
 /// Interval at which a sleeping thread reads a mock clock.
 const LOOK_AT_CLOCK: Duration = Duration::from_millis(1);
 
-/// The wall clock in milliseconds. Read for every record, so it takes the system's numbers directly: the standard
-/// library's conversion to a `Duration` takes longer than the system call.
+/// The wall clock in nanoseconds. It takes the system's numbers directly: the standard library's conversion to a
+/// `Duration` takes longer than the system call.
 #[cfg(unix)]
-fn wall_clock_ms() -> i64 {
+fn wall_clock_nanos() -> i64 {
     // Cannot fail: every Unix has this clock.
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME)
         .unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
-    now.tv_sec() * 1_000 + now.tv_nsec() / 1_000_000
+    now.tv_sec() * 1_000_000_000 + now.tv_nsec()
 }
 
 #[cfg(not(unix))]
@@ -177,18 +179,20 @@ fn wall_clock_ms() -> i64 {
     clippy::disallowed_methods,
     reason = "the one place that reads the system's clocks"
 )]
-fn wall_clock_ms() -> i64 {
+fn wall_clock_nanos() -> i64 {
     let since_epoch = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();
-    // Not `as_millis`, which needs a 128-bit multiplication and division.
-    since_epoch.as_secs() as i64 * 1_000 + i64::from(since_epoch.subsec_millis())
+    // Not `as_nanos`, which needs a 128-bit multiplication.
+    since_epoch.as_secs() as i64 * 1_000_000_000 + i64::from(since_epoch.subsec_nanos())
 }
 
 /// The operating system's clocks.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct SystemClock {
     origin: std::time::Instant,
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    counter: Option<wall_clock::WallClock<counter::Sources>>,
 }
 
 #[allow(
@@ -198,8 +202,11 @@ pub(crate) struct SystemClock {
 impl SystemClock {
     /// A clock whose monotonic time starts at one second.
     pub(crate) fn new() -> Self {
+        let origin = std::time::Instant::now();
         Self {
-            origin: std::time::Instant::now(),
+            origin,
+            #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+            counter: counter::Sources::of_this_machine(origin).map(wall_clock::WallClock::new),
         }
     }
 }
@@ -220,13 +227,55 @@ impl Clock for SystemClock {
         Instant(1_000_000_000 + u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 
+    #[inline]
     fn timestamp(&self) -> Timestamp {
-        Timestamp(wall_clock_ms())
+        #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+        if let Some(counter) = &self.counter {
+            return Timestamp(counter.ms());
+        }
+        Timestamp(wall_clock_nanos().div_euclid(1_000_000))
     }
 
     fn real_time(&self, left: Duration) -> Duration {
         left
     }
+}
+
+/// The time-stamp counter of x86-64 processors, and the clocks of the system that it is set by.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod counter {
+    use super::wall_clock::TimeSources;
+
+    #[derive(Debug)]
+    pub(super) struct Sources {
+        origin: std::time::Instant,
+    }
+
+    impl Sources {
+        /// `None` if the kernel does not take its own time from the counter: it checks that all processors' counters run
+        /// alike and never stop.
+        pub(super) fn of_this_machine(origin: std::time::Instant) -> Option<Self> {
+            let source = std::fs::read_to_string(CLOCK_SOURCE).ok()?;
+            (source.trim() == "tsc").then_some(Self { origin })
+        }
+    }
+
+    impl TimeSources for Sources {
+        #[inline]
+        fn ticks(&self) -> u64 {
+            safe_arch::read_timestamp_counter()
+        }
+
+        fn wall_nanos(&self) -> i64 {
+            super::wall_clock_nanos()
+        }
+
+        fn monotonic_nanos(&self) -> u64 {
+            u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        }
+    }
+
+    const CLOCK_SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 }
 
 /// A clock that moves only by calls of its methods.

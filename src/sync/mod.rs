@@ -30,9 +30,11 @@ mod idle;
 #[cfg(all(test, loom))]
 mod modelled;
 mod padded;
+mod seqlock;
 
 pub(crate) use idle::Idle;
 pub(crate) use padded::Padded;
+pub(crate) use seqlock::SeqLock;
 
 #[cfg(all(test, loom))]
 use modelled as raw;

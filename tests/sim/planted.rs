@@ -979,6 +979,13 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         )),
     ),
     (
+        "TornNumbersRead",
+        Some((
+            "models",
+            "producer::models::seqlock::a_reader_gets_the_numbers_of_one_write",
+        )),
+    ),
+    (
         "LeavesInboxLate",
         Some((
             "models",

@@ -140,17 +140,17 @@ fn await_update(
     start: WaitStart,
     timeout: Duration,
 ) -> UpdateCheck {
+    let clock = SystemClock::new();
     let mut call = Awaiting {
-        clock: SystemClock::new(),
+        clock: &clock,
         update: metadata.update_after(version, start),
         time: Stopwatch::new(Some(timeout)),
     };
-    let clock = call.clock.clone();
     Driver::new(&clock, InstanceId::next()).run(&mut call)
 }
 
 struct Awaiting<'a> {
-    clock: SystemClock,
+    clock: &'a SystemClock,
     update: AwaitedUpdate<'a>,
     time: Stopwatch,
 }
@@ -161,9 +161,9 @@ impl BlockingCall for Awaiting<'_> {
     const CHECK: Check = Check::BeforeWaiting;
 
     fn step(&mut self) -> Step<'_, UpdateCheck> {
-        let begins = self.time.start(&self.clock);
+        let begins = self.time.start(self.clock);
         match self.update.look() {
-            UpdateCheck::Same if begins || !self.time.is_over(&self.clock) => Step::Wait(Wait {
+            UpdateCheck::Same if begins || !self.time.is_over(self.clock) => Step::Wait(Wait {
                 event: &self.update,
                 until: self.time.deadline(),
             }),

@@ -22,6 +22,7 @@ mod poller;
 mod produce_request_result;
 mod rig;
 mod send;
+mod seqlock;
 mod topics;
 mod wake;
 
