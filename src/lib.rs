@@ -115,10 +115,10 @@ pub use config::{
     RecordingLevel, SecurityProtocol,
 };
 pub use error::{
-    BoxError, BrokerError, CloseError, ConfigError, ConstructError, ConstructStep, Delivery, Error,
-    ErrorCode, FlushError, MetadataError, Misuse, PluginKind, ProduceError, ProduceErrorKind,
-    ProducerFailure, ReconfigureError, RecordError, RecordPart, SendError, TransactionCall,
-    TransactionError, TransactionErrorKind, WaitCause,
+    BoxError, BrokerError, CloseError, ConfigError, ConfigProblem, ConstructError, ConstructStep,
+    Delivery, Error, ErrorCode, FlushError, MetadataError, Misuse, PluginKind, ProduceError,
+    ProduceErrorKind, ProducerFailure, ReconfigureError, RecordError, RecordPart, SendError,
+    TransactionCall, TransactionError, TransactionErrorKind, WaitCause,
 };
 pub use metrics::{Metric, MetricKind, MetricName, MetricValue, Metrics, MetricsContext};
 #[cfg(feature = "uuid")]

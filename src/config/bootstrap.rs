@@ -23,20 +23,19 @@ pub(crate) struct HostPort {
 /// without brackets are rejected.
 pub(crate) fn parse_bootstrap(servers: &[String]) -> Result<Vec<HostPort>, ConfigError> {
     refuse_credentials(servers)?;
-    servers
-        .iter()
-        .filter(|entry| !entry.is_empty())
-        .map(|entry| {
-            parse_entry(entry).map_err(|problem| {
-                ConfigError::invalid(
-                    KEY,
-                    Some(entry),
-                    problem,
-                    "Write entries as host:port or [ipv6-address]:port, separated by commas",
-                )
-            })
-        })
-        .collect()
+    let (mut parsed, mut problems) = (Vec::new(), Vec::new());
+    for entry in servers.iter().filter(|entry| !entry.is_empty()) {
+        match parse_entry(entry) {
+            Ok(address) => parsed.push(address),
+            Err(problem) => problems.push(ConfigError::invalid(
+                KEY,
+                Some(entry),
+                problem,
+                "Write entries as host:port or [ipv6-address]:port, separated by commas",
+            )),
+        }
+    }
+    ConfigError::all(problems).map_or(Ok(parsed), Err)
 }
 
 /// Rejects entries that contain `@` before any other check, because the text before an `@` may be a password and error

@@ -9,7 +9,8 @@ use super::definition;
 use super::kinds::{
     Acks, ClientDnsLookup, MetadataRecoveryStrategy, RecordingLevel, SecurityProtocol,
 };
-use super::{Password, ProducerConfig, open_file, properties, value};
+use super::strictness::Strictness;
+use super::{Password, ProducerConfig, environment, open_file, properties, value};
 use crate::compress::CompressionType;
 use crate::error::ConfigError;
 use crate::util::log::{self, LogContext};
@@ -26,6 +27,7 @@ pub struct ProducerConfigBuilder {
     given: BTreeMap<String, String>,
     /// Warnings about the files that keys were read from, logged by `build`.
     warnings: Vec<String>,
+    strictness: Strictness,
 }
 
 /// Declares the setters that differ only in key and type.
@@ -148,6 +150,39 @@ impl ProducerConfigBuilder {
         Ok(self)
     }
 
+    /// Sets the keys of all environment variables whose names begin with the prefix, for example `KAFKA_LINGER_MS` with
+    /// the prefix `KAFKA_`. In the rest of the name `_` stands for a dot, `__` for an underscore and `___` for a dash;
+    /// case does not matter. Keys set later override the environment, and the environment overrides keys set before.
+    ///
+    /// All variables with the prefix are taken: some systems set others, for example Kubernetes for a service that is
+    /// called `kafka`. Unknown keys are warned of, and refused in a [`strict`](Self::strict) configuration. If that
+    /// happens choose another prefix, for example `APP_KAFKA_`.
+    ///
+    /// # Errors
+    /// If a variable is not valid Unicode, two of them are the same key, or the prefix is empty.
+    pub fn env(mut self, prefix: &str) -> Result<Self, ConfigError> {
+        self.given
+            .extend(environment::read(prefix, std::env::vars_os())?);
+        Ok(self)
+    }
+
+    /// Makes every unknown key an error, which names the key that was probably meant. Without this an unknown key is
+    /// only warned of when the producer is built, since it may be that of a plug-in.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.strictness.is_strict = true;
+        self
+    }
+
+    /// Prefixes of the keys that plug-ins read (serializers, partitioners, interceptors, reporters), which a
+    /// [`strict`](Self::strict) configuration may have: for example `schema.registry.`.
+    #[must_use]
+    pub fn plugin_keys<S: Into<String>>(mut self, prefixes: impl IntoIterator<Item = S>) -> Self {
+        let prefixes = prefixes.into_iter().map(Into::into);
+        self.strictness.plugin_keys.extend(prefixes);
+        self
+    }
+
     /// `bootstrap.servers`: the brokers to connect to first, each as `host:port`.
     #[must_use]
     pub fn bootstrap_servers<S: Into<String>>(self, servers: impl IntoIterator<Item = S>) -> Self {
@@ -230,7 +265,7 @@ impl ProducerConfigBuilder {
     /// If a value is invalid, values conflict, or a value needs a feature that this version of the library does not
     /// have.
     pub fn build(self) -> Result<ProducerConfig, ConfigError> {
-        let config = ProducerConfig::check(self.given)?;
+        let config = ProducerConfig::check(self.given, &self.strictness)?;
         let log = LogContext::of_producer(config.client_id(), config.transactional_id());
         for warning in &self.warnings {
             log::warn!(log, "{warning}");

@@ -27,23 +27,43 @@ pub(crate) struct Notice {
     pub(crate) text: String,
 }
 
-/// Checks the keys against each other and derives the values that follow from other keys.
-pub(crate) fn run(draft: &mut Draft) -> Result<Vec<Notice>, ConfigError> {
-    let mut notices = Vec::new();
+/// Checks the keys against each other and derives the values that follow from other keys. Returns the security
+/// protocol.
+///
+/// A problem of a key that has another problem already is left out: the key has its default here, not its value.
+pub(crate) fn run(
+    draft: &mut Draft,
+    notices: &mut Vec<Notice>,
+    problems: &mut Vec<ConfigError>,
+) -> SecurityProtocol {
+    let known: Vec<ConfigError> = problems.clone();
+    let mut check = |result: Result<(), ConfigError>| {
+        if let Err(problem) = result {
+            let names =
+                |known: &ConfigError| known.keys().any(|key| problem.keys().any(|k| k == key));
+            if !known.iter().any(names) {
+                problems.push(problem);
+            }
+        }
+    };
     // The order matters: later rules use the values that earlier ones have derived.
-    names(draft)?;
+    let security_protocol = security_protocol(draft);
+    let protocol = security_protocol
+        .as_ref()
+        .copied()
+        .unwrap_or(SecurityProtocol::Plaintext);
+    check(security_protocol.map(drop));
+    check(names(draft));
     clamp_linger(draft);
     reconnect_backoff(draft);
-    retry_backoff(draft, &mut notices);
-    idempotence(draft, &mut notices)?;
-    delivery_timeout(draft, &mut notices)?;
-    batch_fits_into_memory(draft)?;
-    compression(draft)?;
-    security(draft)?;
-    parse_bootstrap(draft.list("bootstrap.servers"))?;
-    // Last, so that a rejected configuration does not use up a generated client id.
-    client_id(draft);
-    Ok(notices)
+    retry_backoff(draft, notices);
+    check(idempotence(draft, notices));
+    check(delivery_timeout(draft, notices));
+    check(batch_fits_into_memory(draft));
+    check(compression(draft));
+    check(security(protocol));
+    check(parse_bootstrap(draft.list("bootstrap.servers")).map(drop));
+    protocol
 }
 
 /// Names must not be secrets: each log line and the brokers' logs contain them.
@@ -63,7 +83,7 @@ fn names(draft: &Draft) -> Result<(), ConfigError> {
 }
 
 /// Parses the security protocol, which other checks depend on.
-pub(crate) fn security_protocol(draft: &Draft) -> Result<SecurityProtocol, ConfigError> {
+fn security_protocol(draft: &Draft) -> Result<SecurityProtocol, ConfigError> {
     let given = draft.text("security.protocol").unwrap_or_default();
     SecurityProtocol::parse(given).ok_or_else(|| {
         ConfigError::invalid(
@@ -259,8 +279,7 @@ fn compression(draft: &Draft) -> Result<(), ConfigError> {
 
 /// TLS must be compiled in if the protocol uses it. The values of the TLS keys are validated later, when the files that
 /// they name are read.
-fn security(draft: &Draft) -> Result<(), ConfigError> {
-    let protocol = security_protocol(draft)?;
+fn security(protocol: SecurityProtocol) -> Result<(), ConfigError> {
     if !protocol.uses_tls() || cfg!(feature = "tls-no-provider") {
         return Ok(());
     }
@@ -275,7 +294,8 @@ fn security(draft: &Draft) -> Result<(), ConfigError> {
 /// Counter for generated client ids (`producer-N`), one for the process as in Kafka.
 static NEXT_CLIENT: AtomicU64 = AtomicU64::new(1);
 
-fn client_id(draft: &mut Draft) {
+/// Generates the client id, if none is given.
+pub(crate) fn client_id(draft: &mut Draft) {
     if draft.is_given("client.id") {
         return;
     }

@@ -36,19 +36,29 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Parses the values of the given keys, and the defaults of all other keys.
-    pub(crate) fn parse(given: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+    /// Parses the values of the given keys, and the defaults of all other keys. An invalid value is reported in
+    /// `problems`, and the key has its default for the checks that follow.
+    pub(crate) fn parse(given: &BTreeMap<String, String>, problems: &mut Vec<ConfigError>) -> Self {
         let entries = keys().map(|key| {
-            let (text, source) = match given.get(key.name()) {
-                Some(text) => (Some(text.as_str()), ConfigSource::User),
-                None => (key.default_value(), ConfigSource::Default),
+            let by_default = || {
+                let text = key.default_value()?;
+                Some(value::parse(key, text).expect("every default is valid"))
             };
-            let value = text.map(|text| value::parse(key, text)).transpose()?;
-            Ok(ConfigEntry { key, value, source })
+            let (value, source) = match given.get(key.name()) {
+                None => (by_default(), ConfigSource::Default),
+                Some(text) => {
+                    let value = value::parse(key, text).map(Some).unwrap_or_else(|problem| {
+                        problems.push(problem);
+                        by_default()
+                    });
+                    (value, ConfigSource::User)
+                }
+            };
+            ConfigEntry { key, value, source }
         });
-        Ok(Self {
-            entries: entries.collect::<Result<_, ConfigError>>()?,
-        })
+        Self {
+            entries: entries.collect(),
+        }
     }
 
     fn entry(&self, name: &str) -> &ConfigEntry {

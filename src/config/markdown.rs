@@ -10,10 +10,11 @@ const INTRODUCTION: &str = "\
 Keys, types and defaults are those of the producer of Apache Kafka 3.0, so that an existing \
 `producer.properties` file can be used. A value that needs a feature that this version of the \
 library does not have is rejected, never ignored; the notes below say where. A configuration is built from a file \
-(`ProducerConfig::from_properties_file`), from keys and values (`ProducerConfig::from_map`) or in \
-code (`ProducerConfig::builder`), and is checked the same way in each case. Keys that are not \
-listed here are kept and passed to plug-ins; unused keys, which nothing has read, are reported by \
-`ProducerConfig::unused_keys`.
+(`ProducerConfig::from_properties_file`), from environment variables (`ProducerConfig::from_env`), from keys and \
+values (`ProducerConfig::from_map`) or in code (`ProducerConfig::builder`), and is checked the same way in each case; \
+one error has all its problems. Keys that are not listed here are kept and passed to plug-ins; unused keys, which \
+nothing has read, are reported by `ProducerConfig::unused_keys`. With `ProducerConfigBuilder::strict` a key that is \
+unknown here and to the plug-ins is an error.
 
 Numbers are written in digits, booleans as `true` or `false` in any case, lists are separated by \
 commas; whitespace at both ends is trimmed. Where values are listed, they are case-sensitive.

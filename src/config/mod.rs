@@ -1,14 +1,16 @@
 //! Configuration: Kafka's keys with their types, defaults and validation, and the typed getters that the rest of the
 //! library uses.
 //!
-//! There are several sources (a builder, a map, a `.properties` file) and one validation: parse each key, reject what
-//! is not supported yet, check keys against each other, derive the values that follow from other keys.
+//! There are several sources (a builder, a map, a `.properties` file, environment variables) and one validation: parse
+//! each key, reject what is not supported yet, check keys against each other, derive the values that follow from other
+//! keys. It collects all problems.
 
 mod bootstrap;
 mod builder;
 mod checks;
 mod definition;
 mod draft;
+mod environment;
 mod kinds;
 mod markdown;
 mod not_built;
@@ -17,6 +19,7 @@ mod password;
 mod plugin;
 mod properties;
 mod settings;
+mod strictness;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,10 +45,12 @@ use crate::util::log::{self, LogContext};
 use draft::Draft;
 use plugin::Reads;
 use settings::Settings;
+use strictness::Strictness;
+pub(crate) use strictness::nearest_key;
 
 /// The validated configuration of a producer.
 ///
-/// Built by [`builder`](Self::builder), [`from_map`](Self::from_map) or
+/// Built by [`builder`](Self::builder), [`from_map`](Self::from_map), [`from_env`](Self::from_env) or
 /// [`from_properties_file`](Self::from_properties_file), each of which validates all keys. A getter has the name of its
 /// key, with underscores for dots and without the unit; the keys are documented in `docs/CONFIGURATION.md` and by
 /// [`keys`](Self::keys).
@@ -107,7 +112,7 @@ impl ProducerConfig {
             .into_iter()
             .map(|(key, value)| (key.into(), value.into()))
             .collect();
-        Self::check(given)
+        Self::check(given, &Strictness::default())
     }
 
     /// Builds a configuration from the text of a Java `.properties` file.
@@ -115,7 +120,7 @@ impl ProducerConfig {
     /// # Errors
     /// As [`from_map`](Self::from_map), and if the text has a malformed escape.
     pub fn from_properties_str(text: &str) -> Result<Self, ConfigError> {
-        Self::check(properties::parse(text)?)
+        Self::check(properties::parse(text)?, &Strictness::default())
     }
 
     /// Builds a configuration from a Java `.properties` file in UTF-8 or ISO-8859-1.
@@ -129,9 +134,27 @@ impl ProducerConfig {
         ProducerConfigBuilder::new().properties_file(path)?.build()
     }
 
+    /// Builds a configuration from environment variables: `KAFKA_BOOTSTRAP_SERVERS` with the prefix `KAFKA_` is
+    /// `bootstrap.servers`. See [`ProducerConfigBuilder::env`].
+    ///
+    /// ```no_run
+    /// let config = kafka_producer::ProducerConfig::from_env("KAFKA_")?;
+    /// # Ok::<(), kafka_producer::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_map`](Self::from_map), and if a variable is not valid Unicode, two of them are the same key, or the
+    /// prefix is empty.
+    pub fn from_env(prefix: &str) -> Result<Self, ConfigError> {
+        ProducerConfigBuilder::new().env(prefix)?.build()
+    }
+
     /// The validation that all sources share.
-    pub(crate) fn check(given: BTreeMap<String, String>) -> Result<Self, ConfigError> {
-        let (config, notices) = Self::check_quietly(given)?;
+    fn check(
+        given: BTreeMap<String, String>,
+        strictness: &Strictness,
+    ) -> Result<Self, ConfigError> {
+        let (config, notices) = Self::check_quietly(given, strictness)?;
         let log = LogContext::of_producer(config.client_id(), config.transactional_id());
         for notice in notices {
             log::log!(notice.level, log, "{}", notice.text);
@@ -141,11 +164,17 @@ impl ProducerConfig {
 
     fn check_quietly(
         given: BTreeMap<String, String>,
+        strictness: &Strictness,
     ) -> Result<(Self, Vec<checks::Notice>), ConfigError> {
-        let mut draft = Draft::parse(&given)?;
-        let security_protocol = checks::security_protocol(&draft)?;
-        not_built::check(&given)?;
-        let notices = checks::run(&mut draft)?;
+        let mut problems = strictness.unknown_keys(&given);
+        let mut draft = Draft::parse(&given, &mut problems);
+        let mut notices = not_built::check(&given, &mut problems);
+        let security_protocol = checks::run(&mut draft, &mut notices, &mut problems);
+        if let Some(error) = ConfigError::all(problems) {
+            return Err(error);
+        }
+        // Last, so that a rejected configuration does not use up a generated client id.
+        checks::client_id(&mut draft);
         let config = Self {
             settings: Settings::of(&draft, security_protocol),
             draft: Arc::new(draft),
@@ -182,6 +211,8 @@ impl ProducerConfig {
         self.originals
             .keys()
             .filter(|key| !self.has_effect(key) && !reads.contains(*key))
+            // Those are logged when the configuration is built.
+            .filter(|key| !not_built::is_known(key))
             .map(String::as_str)
             .collect()
     }

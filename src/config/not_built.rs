@@ -1,22 +1,112 @@
-//! Features of Kafka's configuration that this version of the library does not support yet.
+//! Keys of Kafka's producer that this version of the library does not support: those of later versions, and config
+//! providers.
 
 use std::collections::BTreeMap;
 
+use super::checks::Notice;
 use crate::error::ConfigError;
+use crate::util::log::Level;
 
-/// Rejects config provider variables (`${provider:path:key}`). Java resolves them before it parses any key; here they
-/// would be taken literally.
-pub(crate) fn check(given: &BTreeMap<String, String>) -> Result<(), ConfigError> {
-    match given
-        .get("config.providers")
-        .filter(|names| !names.trim().is_empty())
-    {
-        None => Ok(()),
-        Some(names) => Err(ConfigError::not_built(
-            "config.providers",
-            Some(names),
-            "this version of the library does not resolve variables like ${file:path:key}",
-            "Put the values in their place before the configuration is built, and leave the key out",
-        )),
+/// A key that is not supported.
+struct NotBuilt {
+    key: &'static str,
+    /// Values with which Kafka's producer does what this one does anyway; compared in lower case.
+    same: &'static [&'static str],
+    effect: Effect,
+    /// What this library does not do.
+    lacking: &'static str,
+    /// What to do instead.
+    remedy: &'static str,
+}
+
+/// The effect of ignoring the key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    /// Records, or what is known of them, would be others: an error.
+    OtherResult,
+    /// Other times, or less insight: a warning.
+    OtherTimes,
+}
+
+const NOT_BUILT: &[NotBuilt] = &[
+    NotBuilt {
+        key: "config.providers",
+        same: &[""],
+        effect: Effect::OtherResult,
+        lacking: "this version of the library does not resolve variables like ${file:path:key}",
+        remedy: "Put the values in their place before the configuration is built, and leave the key out",
+    },
+    NotBuilt {
+        key: "partitioner.ignore.keys",
+        same: &["false"],
+        effect: Effect::OtherResult,
+        lacking: "this version of the library has no partitioner that ignores keys",
+        remedy: "Leave the key out, and use RoundRobinPartitioner or a partitioner of your own",
+    },
+    NotBuilt {
+        key: "transaction.two.phase.commit.enable",
+        same: &["false"],
+        effect: Effect::OtherResult,
+        lacking: "this version of the library does not take part in two-phase commits",
+        remedy: "Leave the key out",
+    },
+    NotBuilt {
+        key: "partitioner.adaptive.partitioning.enable",
+        same: &["false"],
+        effect: Effect::OtherTimes,
+        lacking: "records without a key go to all available partitions alike, however quick their brokers are",
+        remedy: "Leave the key out",
+    },
+    NotBuilt {
+        key: "partitioner.availability.timeout.ms",
+        same: &["0"],
+        effect: Effect::OtherTimes,
+        lacking: "a partition whose broker takes no batches for a while still gets records without a key",
+        remedy: "Leave the key out",
+    },
+    NotBuilt {
+        key: "enable.metrics.push",
+        same: &["false"],
+        effect: Effect::OtherTimes,
+        lacking: "metrics are not pushed to the brokers",
+        remedy: "Leave the key out, and read the metrics with KafkaProducer::metrics or a MetricsReporter",
+    },
+];
+
+/// Whether it is a key of Kafka's producer that is known not to be supported.
+pub(super) fn is_known(key: &str) -> bool {
+    NOT_BUILT.iter().any(|row| row.key == key)
+}
+
+/// Reports the given keys that are not supported: as problems where Kafka's producer would do something else, otherwise
+/// as notices.
+pub(super) fn check(
+    given: &BTreeMap<String, String>,
+    problems: &mut Vec<ConfigError>,
+) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    for row in NOT_BUILT {
+        let Some(value) = given.get(row.key) else {
+            continue;
+        };
+        if row.same.contains(&&*value.trim().to_ascii_lowercase()) {
+            continue;
+        }
+        match row.effect {
+            Effect::OtherResult => problems.push(ConfigError::not_built(
+                row.key,
+                Some(value),
+                row.lacking,
+                row.remedy,
+            )),
+            Effect::OtherTimes => notices.push(Notice {
+                level: Level::Warn,
+                text: format!(
+                    "{} has no effect: {}. {}.",
+                    row.key, row.lacking, row.remedy
+                ),
+            }),
+        }
     }
+    notices
 }

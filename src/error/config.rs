@@ -9,13 +9,24 @@ use crate::util::secret_text::holds_secret;
 /// An invalid configuration: which key, which value, what is wrong and what to do.
 ///
 /// A configuration is validated once, when a [`ProducerConfig`](crate::ProducerConfig) is built, so that a mistake
-/// shows at start-up and not with the first record. The value of a password never appears in this error, nor a value
-/// that looks as if it contained a secret.
+/// shows at start-up and not with the first record. All [`problems`](Self::problems) are in one error; the other methods
+/// return the facts of the first. The value of a password never appears in this error, nor a value that looks as if it
+/// contained a secret.
 ///
 /// # Kafka
-/// `ConfigException`.
+/// `ConfigException`. Differs: Kafka's has one problem only.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ConfigError(Arc<ConfigErrorInner>);
+pub struct ConfigError(Arc<Vec<ConfigProblem>>);
+
+/// One of the problems of a [`ConfigError`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigProblem {
+    kind: ConfigErrorKind,
+    keys: Vec<String>,
+    value: Option<String>,
+    problem: String,
+    remedy: String,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ConfigErrorKind {
@@ -23,15 +34,6 @@ enum ConfigErrorKind {
     Conflict,
     NotBuilt,
     Unreadable,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct ConfigErrorInner {
-    kind: ConfigErrorKind,
-    keys: Vec<String>,
-    value: Option<String>,
-    problem: String,
-    remedy: String,
 }
 
 impl ConfigError {
@@ -95,7 +97,7 @@ impl ConfigError {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self(Arc::new(ConfigErrorInner {
+        Self(Arc::new(vec![ConfigProblem {
             kind,
             keys,
             value: value
@@ -103,63 +105,126 @@ impl ConfigError {
                 .map(str::to_owned),
             problem: problem.into(),
             remedy: remedy.into(),
-        }))
+        }]))
+    }
+
+    /// One error with the problems of all these, in their order; `None` if there is none.
+    pub(crate) fn all(errors: Vec<Self>) -> Option<Self> {
+        let mut errors = errors.into_iter();
+        let mut all = errors.next()?;
+        for error in errors {
+            Arc::make_mut(&mut all.0).extend_from_slice(error.problems());
+        }
+        Some(all)
+    }
+
+    /// All problems, at least one, in the order in which they are best solved.
+    pub fn problems(&self) -> &[ConfigProblem] {
+        &self.0
+    }
+
+    fn first(&self) -> &ConfigProblem {
+        self.0.first().expect("an error has a problem")
     }
 
     /// The key to check first; `None` if the configuration could not be read at all.
     pub fn key(&self) -> Option<&str> {
-        self.0.keys.first().map(String::as_str)
+        self.first().key()
     }
 
     /// All keys involved: one for an invalid value, two or more for a conflict, none for text that could not be read.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.keys.iter().map(String::as_str)
+        self.first().keys()
     }
 
     /// The invalid value as it was given. `None` for passwords, for a value that looks as if it contained a secret, for
-    /// a conflict (the error's text has the values), and for text that could not be read.
+    /// a conflict (the text has the values), and for text that could not be read.
     pub fn value(&self) -> Option<&str> {
-        self.0.value.as_deref()
+        self.first().value()
     }
 
     /// What is wrong.
     pub fn problem(&self) -> &str {
-        &self.0.problem
+        self.first().problem()
     }
 
     /// What to do about it.
     pub fn remedy(&self) -> &str {
-        &self.0.remedy
+        self.first().remedy()
     }
 
     /// True if the value is valid for Kafka, but not supported by this version of the library.
     pub fn is_not_built(&self) -> bool {
-        self.0.kind == ConfigErrorKind::NotBuilt
+        self.first().is_not_built()
     }
 
     /// True if each value is valid by itself, but the values conflict with each other.
     pub fn is_conflict(&self) -> bool {
-        self.0.kind == ConfigErrorKind::Conflict
+        self.first().is_conflict()
     }
 
     /// True if the file or text that holds the configuration could not be read.
     pub fn is_unreadable(&self) -> bool {
-        self.0.kind == ConfigErrorKind::Unreadable
+        self.first().is_unreadable()
+    }
+}
+
+impl ConfigProblem {
+    /// The key to check first; `None` if the configuration could not be read at all.
+    pub fn key(&self) -> Option<&str> {
+        self.keys.first().map(String::as_str)
+    }
+
+    /// All keys involved: one for an invalid value, two or more for a conflict, none for text that could not be read.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(String::as_str)
+    }
+
+    /// The invalid value as it was given. `None` for passwords, for a value that looks as if it contained a secret, for
+    /// a conflict (the text has the values), and for text that could not be read.
+    pub fn value(&self) -> Option<&str> {
+        self.value.as_deref()
+    }
+
+    /// What is wrong.
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> &str {
+        &self.remedy
+    }
+
+    /// True if the value is valid for Kafka, but not supported by this version of the library.
+    pub fn is_not_built(&self) -> bool {
+        self.kind == ConfigErrorKind::NotBuilt
+    }
+
+    /// True if each value is valid by itself, but the values conflict with each other.
+    pub fn is_conflict(&self) -> bool {
+        self.kind == ConfigErrorKind::Conflict
+    }
+
+    /// True if the file or text that holds the configuration could not be read.
+    pub fn is_unreadable(&self) -> bool {
+        self.kind == ConfigErrorKind::Unreadable
     }
 }
 
 /// Longest part of a value, in characters, that the error's text shows.
 const MAX_SHOWN_CHARS: usize = 500;
 
-impl fmt::Display for ConfigError {
+/// The problem, and what to do about it.
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ConfigErrorInner {
+        let Self {
             kind,
             keys,
             value,
             problem,
             remedy,
-        } = &*self.0;
+        } = self;
         match (kind, keys.first(), value) {
             (ConfigErrorKind::Conflict | ConfigErrorKind::Unreadable, _, _) | (_, None, _) => {
                 write!(f, "{problem}")?;
@@ -174,15 +239,24 @@ impl fmt::Display for ConfigError {
     }
 }
 
+/// All problems, numbered if there are several.
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problems = self.problems();
+        if problems.len() == 1 {
+            return write!(f, "{}", self.first());
+        }
+        write!(f, "{} problems:", problems.len())?;
+        for (number, problem) in (1..).zip(problems) {
+            write!(f, " ({number}) {problem}")?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConfigError")
-            .field("kind", &self.0.kind)
-            .field("keys", &self.0.keys)
-            .field("value", &self.0.value)
-            .field("problem", &self.0.problem)
-            .field("remedy", &self.0.remedy)
-            .finish()
+        f.debug_tuple("ConfigError").field(&self.0).finish()
     }
 }
 
@@ -202,6 +276,22 @@ mod tests {
         assert_eq!(error.key(), Some("acks"));
         assert_eq!(error.value(), Some("2"));
         assert!(!error.is_conflict() && !error.is_not_built() && !error.is_unreadable());
+    }
+
+    #[test]
+    fn an_error_with_several_problems_prints_all_of_them_and_has_the_facts_of_the_first() {
+        let all = ConfigError::all(vec![
+            ConfigError::invalid("acks", Some("2"), "there is no such level", "Set all"),
+            ConfigError::conflict(&["a", "b"], "a is above b", "Lower a"),
+        ]);
+        let error = all.expect("there are two");
+        assert_eq!(
+            error.to_string(),
+            "2 problems: (1) acks=\"2\": there is no such level. Set all. (2) a is above b. Lower a."
+        );
+        assert_eq!((error.key(), error.value()), (Some("acks"), Some("2")));
+        assert!(!error.is_conflict() && error.problems()[1].is_conflict());
+        assert_eq!(ConfigError::all(Vec::new()), None);
     }
 
     #[test]

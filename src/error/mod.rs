@@ -29,7 +29,7 @@ use std::sync::Arc;
 pub(crate) use closed::CLOSED;
 pub use closed::ProducerFailure;
 pub use code::ErrorCode;
-pub use config::ConfigError;
+pub use config::{ConfigError, ConfigProblem};
 pub use construct::{ConstructError, ConstructStep};
 pub use plugin::{PluginKind, ReconfigureError};
 pub use produce::{BrokerError, Delivery, ProduceError, ProduceErrorKind, WaitCause};

@@ -418,3 +418,49 @@ fn secrets_are_passwords_and_are_never_shown() {
         assert!(matches!(value, ConfigValue::Password(password) if password.expose() == "hunter2"));
     }
 }
+
+/// A key that is accepted must do something: it is read outside of the configuration, by its name or by its getter.
+#[test]
+fn every_key_is_read_or_is_said_to_have_no_effect() {
+    let mut sources = String::new();
+    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let is_test = path.file_stem().is_some_and(|name| name == "tests");
+            let is_other = path.ends_with("src/config") || path.ends_with("src/testing");
+            if is_test || is_other {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                sources.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    for key in keys() {
+        let name = key.name();
+        let base = match name {
+            "compression.gzip.level" | "compression.lz4.level" | "compression.zstd.level" => {
+                "compression_level".to_owned()
+            }
+            _ => {
+                let unit = [".ms", ".seconds"]
+                    .iter()
+                    .find_map(|it| name.strip_suffix(it));
+                unit.unwrap_or(name).replace('.', "_")
+            }
+        };
+        let reads = [
+            format!("\"{name}\""),
+            format!(".{base}()"),
+            format!(".{base}_class()"),
+        ];
+        let is_read = reads.iter().any(|read| sources.contains(read));
+        let says_so = key.note().is_some_and(|note| {
+            note.contains("no effect") || note.contains("not supported") || note.contains("ignored")
+        });
+        assert!(is_read || says_so, "nothing reads {name}");
+    }
+}

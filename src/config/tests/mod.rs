@@ -28,7 +28,7 @@ fn complete(entries: Entries<'_>) -> Result<ProducerConfig, ConfigError> {
 }
 
 fn noticed(entries: Entries<'_>) -> Result<(ProducerConfig, Vec<Notice>), ConfigError> {
-    ProducerConfig::check_quietly(given(entries))
+    ProducerConfig::check_quietly(given(entries), &Strictness::default())
 }
 
 fn source(config: &ProducerConfig, key: &str) -> (String, ConfigSource) {
@@ -229,6 +229,84 @@ fn unsupported_values_are_rejected_only_where_they_would_change_behaviour() {
     for (key, value) in [("compression.type", "brotli"), ("security.protocol", "TLS")] {
         assert!(!config(&[(key, value)]).unwrap_err().is_not_built());
     }
+}
+
+#[test]
+fn a_key_of_a_later_kafka_is_refused_if_records_would_be_others_and_warned_of_if_not() {
+    let error = config(&[("partitioner.ignore.keys", "true")]).unwrap_err();
+    assert!(error.is_not_built(), "{error}");
+    assert_eq!(error.key(), Some("partitioner.ignore.keys"));
+    let key = "partitioner.adaptive.partitioning.enable";
+    let (config, notices) = noticed(&[(key, "true")]).unwrap();
+    assert_eq!(notices.len(), 1);
+    assert!(notices[0].text.starts_with(key), "{}", notices[0].text);
+    assert_eq!(config.unused_keys(), <[&str; 0]>::default());
+    let as_here: Entries<'_> = &[
+        ("partitioner.ignore.keys", "FALSE"),
+        ("partitioner.adaptive.partitioning.enable", "false"),
+        ("partitioner.availability.timeout.ms", "0"),
+        ("enable.metrics.push", "false"),
+    ];
+    let (config, notices) = noticed(as_here).unwrap();
+    assert_eq!((notices, config.unused_keys()), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn a_strict_configuration_refuses_each_unknown_key_and_names_the_one_that_was_meant() {
+    let builder = || {
+        ProducerConfig::builder()
+            .set("linger.sm", "5")
+            .set("ssl.keystore.pasword", "hunter2")
+            .set("my.level", "3")
+            .set("enable.metrics.push", "false")
+            .acks(Acks::All)
+    };
+    assert!(builder().build().is_ok());
+    let error = builder().strict().plugin_keys(["my."]).build().unwrap_err();
+    let keys: Vec<_> = error.problems().iter().map(|it| it.key()).collect();
+    assert_eq!(keys, [Some("linger.sm"), Some("ssl.keystore.pasword")]);
+    let text = error.to_string();
+    for meant in [
+        "Did you mean linger.ms?",
+        "Did you mean ssl.keystore.password?",
+    ] {
+        assert!(text.contains(meant), "{text}");
+    }
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn all_problems_are_in_one_error_and_none_follows_from_another() {
+    let error = config(&[
+        ("acks", "2"),
+        ("linger.ms", "soon"),
+        ("delivery.timeout.ms", "1"),
+        ("batch.size", "100"),
+        ("buffer.memory", "10"),
+        ("bootstrap.servers", "one:9092,two,:3"),
+        ("config.providers", "file"),
+        // Conflicts with `acks`, if its value were that of the default.
+        ("enable.idempotence", "true"),
+    ])
+    .unwrap_err();
+    let mut keys: Vec<_> = error
+        .problems()
+        .iter()
+        .map(|it| it.key().unwrap())
+        .collect();
+    keys.sort_unstable();
+    assert_eq!(
+        keys,
+        [
+            "acks",
+            "batch.size",
+            "bootstrap.servers",
+            "bootstrap.servers",
+            "config.providers",
+            "linger.ms",
+        ],
+        "{error}"
+    );
 }
 
 #[test]

@@ -284,7 +284,7 @@ fn the_compression_level_is_that_of_the_chosen_codec() {
         .compression_lz4_level(9)
         .compression_zstd_level(22)
         .compression_type(CompressionType::Zstd);
-    let config = ProducerConfig::check(typed.given().clone()).unwrap();
+    let config = ProducerConfig::check(typed.given().clone(), &Strictness::default()).unwrap();
     assert_eq!(config.compression_type(), CompressionType::Zstd);
     assert_eq!(config.compression_level(), Some(22));
 }

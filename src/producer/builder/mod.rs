@@ -37,7 +37,7 @@ use super::serializer::{PreparedSerializer, Serializer, StockSerialize};
 use super::user_code::{Fence, UserCode};
 use crate::client::kafka_client::KafkaClient;
 use crate::clock::{Clock, SystemClock};
-use crate::config::ProducerConfig;
+use crate::config::{ProducerConfig, nearest_key};
 use crate::error::{ConstructError, PluginKind};
 use crate::network::resolver::NameLookUps;
 use crate::security::SecurityParts;
@@ -336,6 +336,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
                 // Checked only after the plug-ins have read their keys: each read marks a key as used.
                 let unused = config.unused_keys();
                 if !unused.is_empty() {
+                    let unused: Vec<String> = unused.into_iter().map(with_suggestion).collect();
                     warn!(
                         instance.log(),
                         "these keys were given and not used: {}",
@@ -435,6 +436,14 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for ProducerBuilder<K,
         f.debug_struct("ProducerBuilder")
             .field("config", &self.config)
             .finish_non_exhaustive()
+    }
+}
+
+/// A key that was not used, with the key that was probably meant.
+fn with_suggestion(unused: &str) -> String {
+    match nearest_key(unused) {
+        Some(meant) if meant != unused => format!("{unused} (did you mean {meant}?)"),
+        _ => unused.to_owned(),
     }
 }
 
