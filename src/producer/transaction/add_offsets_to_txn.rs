@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::TransactionManager;
-use super::contents::Begun;
 use super::offsets::OffsetsToCommit;
 use super::request::{
     ConcurrentBackoff, CoordinatorKey, Destination, Lane, Priority, RequestFailure, RequestHandler,
@@ -20,7 +19,7 @@ use crate::protocol::{AddOffsetsToTxnRequest, Request, Response};
 /// group's coordinator; only its response completes the call (TM-20).
 ///
 /// # Kafka
-/// `TransactionManager.AddOffsetsToTxnHandler`.
+/// `TransactionManager.AddOffsetsToTxnHandler`. Differs: Kafka adds the group again for each call.
 #[derive(Debug)]
 pub(super) struct AddOffsetsToTxn {
     pub(super) coordinator: CoordinatorKey,
@@ -30,18 +29,22 @@ pub(super) struct AddOffsetsToTxn {
 }
 
 impl AddOffsetsToTxn {
+    fn send_offsets(&self, manager: &mut TransactionManager) {
+        if planted!(OffsetsToldEarly) {
+            self.result.set(Ok(()));
+        }
+        manager.push_request(Box::new(TxnOffsetCommit::new(
+            Arc::clone(&self.offsets),
+            Arc::clone(&self.result),
+        )));
+    }
+
     fn handle_code(&mut self, code: ErrorCode, manager: &mut TransactionManager) -> RequestVerdict {
         let group = self.offsets.group.group_id();
         match code {
             ErrorCode::NoError => {
-                manager.contents.begun = Begun::Yes;
-                if planted!(OffsetsToldEarly) {
-                    self.result.set(Ok(()));
-                }
-                manager.push_request(Box::new(TxnOffsetCommit::new(
-                    Arc::clone(&self.offsets),
-                    Arc::clone(&self.result),
-                )));
+                manager.contents.add_group(&self.offsets.group.group_id);
+                self.send_offsets(manager);
                 return RequestVerdict::Done;
             }
             ErrorCode::GroupAuthorizationFailed => manager.fail_for_group(code, group),
@@ -92,8 +95,17 @@ impl RequestHandler for AddOffsetsToTxn {
         manager.adds_to_transaction()
     }
 
+    /// A group is added once: its offsets of later calls are sent at once.
+    fn asks_broker(&self, manager: &TransactionManager) -> bool {
+        !manager.contents.holds_group(self.offsets.group.group_id())
+    }
+
     fn handle_unneeded(&mut self, manager: &mut TransactionManager, _now: Instant) {
-        manager.fail_call(&self.result);
+        if self.is_needed(manager) {
+            self.send_offsets(manager);
+        } else {
+            manager.fail_call(&self.result);
+        }
     }
 
     fn is_awaited(&self, manager: &TransactionManager) -> bool {

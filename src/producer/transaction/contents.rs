@@ -1,11 +1,12 @@
 //! The partitions of the open transaction, and whether the coordinator has begun it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::producer::accumulator::EntryIndex;
 use crate::types::TopicPartition;
 
-/// The partitions of the open transaction, and which of them the coordinator has added. Emptied when the transaction
+/// The partitions and groups of the open transaction, and which of them the coordinator has added. Emptied when the transaction
 /// ends.
 ///
 /// # Kafka
@@ -17,6 +18,8 @@ pub(super) struct Contents {
     pub(super) to_add: Vec<(EntryIndex, TopicPartition)>,
     /// Partitions that the coordinator has added: their batches may be sent.
     added: BTreeSet<EntryIndex>,
+    /// Groups that the coordinator has added: their offsets may be sent.
+    groups: BTreeSet<Arc<str>>,
     /// True while an AddPartitionsToTxn is queued or in flight.
     pub(super) is_adding: bool,
     pub(super) begun: Begun,
@@ -46,6 +49,17 @@ impl Contents {
     /// Notes that the coordinator has added the partition.
     pub(super) fn add(&mut self, index: EntryIndex) {
         self.added.insert(index);
+        self.begun = Begun::Yes;
+    }
+
+    /// Whether the coordinator has added the group.
+    pub(super) fn holds_group(&self, group: &str) -> bool {
+        self.groups.contains(group)
+    }
+
+    /// Notes that the coordinator has added the group.
+    pub(super) fn add_group(&mut self, group: &Arc<str>) {
+        self.groups.insert(Arc::clone(group));
         self.begun = Begun::Yes;
     }
 

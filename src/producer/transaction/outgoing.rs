@@ -103,7 +103,7 @@ impl TransactionManager {
 
     /// Whether a request waits for batches to end.
     pub(crate) fn waits_for_batches(&self) -> bool {
-        let mut waiting = self.requests.waiting();
+        let mut waiting = self.requests.waiting_in(Lane::Producer);
         waiting.any(|it| it.condition(self) == Condition::BatchesEnded)
     }
 
@@ -113,7 +113,19 @@ impl TransactionManager {
         &mut self,
         version_of: impl FnOnce(ApiKey) -> Option<i16>,
     ) -> Option<(RequestId, Request)> {
-        let request = self.requests.due()?.handler.request(self);
+        let handler = &self.requests.due()?.handler;
+        let request = handler.request(self);
+        if let (None, Some(transactions)) = (handler.looks_up(), &self.transactions) {
+            // The coordinator has been found: if the call times out from now on, that is not the reason.
+            let own = handler.is_to_own_coordinator().then_some(Lane::Producer);
+            let lanes = [Some(handler.lane()), own];
+            transactions.change_retry_reasons(|reasons| {
+                lanes
+                    .into_iter()
+                    .flatten()
+                    .for_each(|lane| reasons.forget_lookup(lane));
+            });
+        }
         Some((self.requests.begin(version_of)?, request))
     }
 
@@ -238,7 +250,8 @@ impl TransactionManager {
             self.clear_retry_reason(Lane::Producer);
         }
         if let Some(why) = verdict.retry_reason() {
-            self.note_retry_reason(lane, why.clone());
+            let is_lookup = pending.handler.looks_up().is_some();
+            self.note_retry(lane, why.clone(), is_lookup);
         } else if is_unneeded || pending.handler.priority() != Priority::FindCoordinator {
             // A coordinator that was found does not mean that the request to it will succeed.
             self.clear_retry_reason(lane);

@@ -58,6 +58,10 @@ pub(crate) enum Lane {
     Offsets,
 }
 
+impl Lane {
+    pub(super) const COUNT: usize = Self::Offsets as usize + 1;
+}
+
 /// The condition that a request waits for, besides its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Condition {
@@ -225,7 +229,7 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
 
     /// Whether the request has to be sent, once its [condition](Self::condition) is met. False for the EndTxn of a
     /// transaction that the coordinator cannot have begun: the transaction ends without a request, but not before its
-    /// batches.
+    /// batches. Also false for the AddOffsetsToTxn of a group that the coordinator has added.
     fn asks_broker(&self, _manager: &TransactionManager) -> bool {
         true
     }

@@ -1,6 +1,8 @@
 //! The queue of transactional requests, by priority, and the one in flight.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Iter;
+use std::iter::Peekable;
 
 use super::TransactionManager;
 use super::coordinators::Coordinators;
@@ -63,7 +65,7 @@ pub(super) enum NextQueued {
 /// sender does not sleep for a request. The queue returns the time of the next check, and batches are sent meanwhile.
 #[derive(Debug, Default)]
 pub(super) struct RequestQueue {
-    waiting: BTreeMap<QueuePosition, PendingRequest>,
+    waiting: Lanes,
     /// The request found by the last `turn`.
     due: Option<QueuePosition>,
     /// Requests whose node was not ready in this step of the sender, and when the node may be ready without another
@@ -95,15 +97,59 @@ pub(super) struct PendingRequest {
     pub(super) handler: Box<dyn RequestHandler>,
 }
 
+/// The waiting requests, by lane: a look through the queue passes by all requests of a lane that is held up, however many
+/// they are.
+#[derive(Debug, Default)]
+struct Lanes([BTreeMap<QueuePosition, PendingRequest>; Lane::COUNT]);
+
+impl Lanes {
+    fn insert(&mut self, pending: PendingRequest) {
+        let lane = pending.handler.lane();
+        self.0[lane as usize].insert(pending.place, pending);
+    }
+
+    fn get(&self, place: QueuePosition) -> Option<&PendingRequest> {
+        self.0.iter().find_map(|lane| lane.get(&place))
+    }
+
+    fn remove(&mut self, place: QueuePosition) -> Option<PendingRequest> {
+        self.0.iter_mut().find_map(|lane| lane.remove(&place))
+    }
+
+    /// All requests, by lane.
+    fn iter(&self) -> impl Iterator<Item = (&QueuePosition, &PendingRequest)> {
+        self.0.iter().flatten()
+    }
+
+    fn in_order(&self) -> InOrder<'_> {
+        InOrder(self.0.each_ref().map(|lane| Some(lane.iter().peekable())))
+    }
+}
+
+/// The requests in order, except those of the lanes that are closed.
+struct InOrder<'a>([Option<Peekable<Iter<'a, QueuePosition, PendingRequest>>>; Lane::COUNT]);
+
+impl<'a> InOrder<'a> {
+    fn next(&mut self) -> Option<&'a PendingRequest> {
+        let open = self.0.iter_mut().flatten();
+        let first = open.filter_map(|lane| Some((*lane.peek()?.0, lane)));
+        let (_, lane) = first.min_by_key(|(place, _)| *place)?;
+        lane.next().map(|(_, pending)| pending)
+    }
+
+    fn close(&mut self, lane: Lane) {
+        if !planted!(OffsetsOvertakeOffsets) {
+            self.0[lane as usize] = None;
+        }
+    }
+}
+
 /// The requests that a look through the queue has found in back-off, or to a node that is not ready.
 struct HeldUp {
     /// The earliest time at which one of them may be sent without another event.
     until: Deadline,
-    /// Their priority, and their lanes: requests of lower priority wait for them. Lookups are left out.
+    /// Their priority: requests of lower priority wait for them. Lookups are left out.
     priority: Option<Priority>,
-    lanes: Vec<Lane>,
-    /// Whether one of them holds up all lanes.
-    holds_all: bool,
     /// The coordinators whose lookup is among them.
     lookups: Vec<CoordinatorKey>,
 }
@@ -113,26 +159,8 @@ impl HeldUp {
         Self {
             until: Deadline::Never,
             priority: None,
-            lanes: Vec::new(),
-            holds_all: false,
             lookups: Vec::new(),
         }
-    }
-
-    /// A request that cannot be sent before `until`, or before another event.
-    fn note_wait(&mut self, pending: &PendingRequest, until: Deadline) {
-        self.until = self.until.min(until);
-        self.holds_all |= pending.is_concurrent;
-        match pending.handler.looks_up() {
-            Some(of) => self.lookups.push(of.clone()),
-            None => self.note(&*pending.handler),
-        }
-    }
-
-    /// A request that has to wait for one of those.
-    fn note(&mut self, handler: &dyn RequestHandler) {
-        self.priority = Some(handler.priority());
-        self.lanes.push(handler.lane());
     }
 
     /// Whether a request with this priority, and all after it, waits for one of a higher priority.
@@ -140,16 +168,12 @@ impl HeldUp {
         self.priority.is_some_and(|held| held < priority)
     }
 
-    /// Whether the request waits for an earlier one of its lane, or for the lookup of its coordinator.
-    fn holds(&self, handler: &dyn RequestHandler) -> bool {
-        let in_lane = self.priority == Some(handler.priority())
-            && (self.holds_all || self.lanes.contains(&handler.lane()))
-            && !planted!(OffsetsOvertakeOffsets);
-        let lookup = match handler.destination() {
+    /// Whether the request waits for the lookup of its coordinator.
+    fn looks_up_for(&self, handler: &dyn RequestHandler) -> bool {
+        match handler.destination() {
             Destination::Coordinator(of) => self.lookups.contains(&of),
             Destination::AnyNode => false,
-        };
-        in_lane || lookup
+        }
     }
 
     fn next(&self) -> NextQueued {
@@ -176,7 +200,7 @@ impl RequestQueue {
     }
 
     pub(super) fn put_back(&mut self, pending: PendingRequest) {
-        self.waiting.insert(pending.place, pending);
+        self.waiting.insert(pending);
     }
 
     /// The next request that can be sent, in the queue of `manager`.
@@ -192,30 +216,40 @@ impl RequestQueue {
             return NextQueued::Nothing;
         }
         let mut held = HeldUp::new();
-        for (place, pending) in &self.waiting {
-            let handler = &*pending.handler;
+        let mut waiting = self.waiting.in_order();
+        while let Some(pending) = waiting.next() {
+            let (place, handler) = (pending.place, &*pending.handler);
             if held.ends_at(place.priority) {
                 break;
             }
             if !handler.is_needed(manager) {
-                return NextQueued::Unneeded(*place);
+                return NextQueued::Unneeded(place);
             }
-            if held.holds(handler) {
-                held.note(handler);
+            if held.looks_up_for(handler) {
+                held.priority = Some(place.priority);
+                waiting.close(handler.lane());
                 continue;
             }
-            let unready = self.unready.get(place);
-            match handler.condition(manager) {
-                Condition::BatchesWait if !batches.wait => {}
+            let until = match handler.condition(manager) {
+                Condition::BatchesWait if !batches.wait => continue,
                 Condition::BatchesEnded if !(batches.have_ended)() => break,
-                _ if !handler.asks_broker(manager) => return NextQueued::Unneeded(*place),
-                _ if pending.not_before > now => {
-                    held.note_wait(pending, Deadline::At(pending.not_before));
-                }
-                _ => match unready {
-                    Some(until) => held.note_wait(pending, *until),
-                    None => return NextQueued::Send(*place, handler.destination()),
+                _ if !handler.asks_broker(manager) => return NextQueued::Unneeded(place),
+                _ if pending.not_before > now => Deadline::At(pending.not_before),
+                _ => match self.unready.get(&place) {
+                    Some(until) => *until,
+                    None => return NextQueued::Send(place, handler.destination()),
                 },
+            };
+            held.until = held.until.min(until);
+            match handler.looks_up() {
+                Some(of) => held.lookups.push(of.clone()),
+                None => {
+                    held.priority = Some(place.priority);
+                    waiting.close(handler.lane());
+                }
+            }
+            if pending.is_concurrent {
+                break;
             }
         }
         held.next()
@@ -239,13 +273,13 @@ impl RequestQueue {
 
     /// The request that is due.
     pub(super) fn due(&self) -> Option<&PendingRequest> {
-        self.waiting.get(&self.due?)
+        self.waiting.get(self.due?)
     }
 
     /// Removes the request that is due.
     pub(super) fn take_due(&mut self) -> Option<PendingRequest> {
         let due = self.due.take()?;
-        self.waiting.remove(&due)
+        self.waiting.remove(due)
     }
 
     /// Moves the due request to in flight, to a node whose API versions `version_of` returns.
@@ -306,13 +340,19 @@ impl RequestQueue {
     /// Whether a graceful close waits for one of the requests.
     pub(super) fn has_awaited(&self, manager: &TransactionManager) -> bool {
         let in_flight = self.in_flight.iter().map(|(_, pending)| pending);
-        let mut all = in_flight.chain(self.waiting.values());
+        let mut all = in_flight.chain(self.waiting.iter().map(|(_, pending)| pending));
         all.any(|pending| pending.handler.is_awaited(manager))
     }
 
-    /// The queued requests.
+    /// All queued requests, by lane.
     pub(super) fn waiting(&self) -> impl Iterator<Item = &dyn RequestHandler> {
-        self.waiting.values().map(|pending| &*pending.handler)
+        self.waiting.iter().map(|(_, pending)| &*pending.handler)
+    }
+
+    /// The queued requests of a lane.
+    pub(super) fn waiting_in(&self, lane: Lane) -> impl Iterator<Item = &dyn RequestHandler> {
+        let pending = self.waiting.0[lane as usize].values();
+        pending.map(|pending| &*pending.handler)
     }
 
     /// Removes the first queued request that `which` selects.
@@ -320,23 +360,25 @@ impl RequestQueue {
         &mut self,
         mut which: impl FnMut(&dyn RequestHandler) -> bool,
     ) -> Option<PendingRequest> {
-        let mut places = self.waiting.iter();
-        let place = *places.find(|(_, pending)| which(&*pending.handler))?.0;
-        self.waiting.remove(&place)
+        let theirs = self.waiting.iter().filter(|(_, it)| which(&*it.handler));
+        let place = *theirs.map(|(place, _)| place).min()?;
+        self.waiting.remove(place)
     }
 
-    /// The positions of the queued requests that `which` selects.
+    /// The positions of the queued requests that `which` selects, in order.
     pub(super) fn places(
         &self,
         mut which: impl FnMut(&dyn RequestHandler) -> bool,
     ) -> Vec<QueuePosition> {
         let theirs = self.waiting.iter().filter(|(_, it)| which(&*it.handler));
-        theirs.map(|(place, _)| *place).collect()
+        let mut places: Vec<_> = theirs.map(|(place, _)| *place).collect();
+        places.sort_unstable();
+        places
     }
 
     /// Removes the request at that position.
     pub(super) fn take(&mut self, place: QueuePosition) -> Option<PendingRequest> {
-        self.waiting.remove(&place)
+        self.waiting.remove(place)
     }
 
     /// The request in flight.

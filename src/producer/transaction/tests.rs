@@ -1,3 +1,7 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::request::{Lane, RetryReason};
 use super::*;
 use crate::client::kafka_client::Outcome;
 use crate::clock::Instant;
@@ -411,4 +415,72 @@ fn requests_are_sent_by_priority_and_those_of_one_priority_in_the_order_of_creat
         manager.handle_outcome(id, Outcome::Response(answer), later);
     }
     assert_eq!(order, [40, 41, 30, 31, 20, 21, 10, 11, 0, 1]);
+}
+
+/// A request of a lane that is held up: counts how often the queue looks at it.
+#[derive(Debug)]
+struct Looked(Lane, Arc<AtomicUsize>);
+
+impl RequestHandler for Looked {
+    fn destination(&self) -> Destination {
+        Destination::AnyNode
+    }
+
+    fn priority(&self) -> Priority {
+        Priority::AddPartitionsOrOffsets
+    }
+
+    fn lane(&self) -> Lane {
+        self.0
+    }
+
+    fn is_needed(&self, _manager: &TransactionManager) -> bool {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    fn request(&self, manager: &TransactionManager) -> Request {
+        Numbered(self.priority(), 0).request(manager)
+    }
+
+    fn handle_response(
+        &mut self,
+        _response: Response,
+        _manager: &mut TransactionManager,
+        _now: Instant,
+    ) -> RequestVerdict {
+        RequestVerdict::Retry {
+            wait: Duration::from_secs(1),
+            why: RetryReason::new("not yet"),
+        }
+    }
+}
+
+/// Regression: each step of the sender looked at every offsets request that waited for the first.
+#[test]
+fn requests_behind_one_that_is_held_up_cost_nothing_until_it_goes_on() {
+    let mut manager = manager(0);
+    let looks = Arc::new(AtomicUsize::new(0));
+    let push = |manager: &mut TransactionManager, lane| {
+        manager.push_request(Box::new(Looked(lane, Arc::clone(&looks))));
+    };
+    for _ in 0..1_000 {
+        push(&mut manager, Lane::Offsets);
+    }
+    assert_eq!(next_request(&mut manager), NextRequest::ToAnyNode);
+    let (id, _) = manager.begin_request(|_| None).expect("a request");
+    let answer = Response::InitProducerId(InitProducerIdResponse {
+        throttle_time_ms: 0,
+        error: ErrorCode::NoError,
+        producer_id: 8,
+        producer_epoch: 0,
+    });
+    manager.handle_outcome(id, Outcome::Response(answer), NOW);
+    looks.store(0, Ordering::Relaxed);
+    assert!(matches!(next_request(&mut manager), NextRequest::At(_)));
+    assert_eq!(looks.swap(0, Ordering::Relaxed), 1);
+    // One of another lane is found behind all of them.
+    push(&mut manager, Lane::Partitions);
+    assert_eq!(next_request(&mut manager), NextRequest::ToAnyNode);
+    assert_eq!(looks.load(Ordering::Relaxed), 2);
 }

@@ -214,14 +214,19 @@ impl TransactionManager {
 
     /// Notes why a request of this lane is retried, for the error of a call or a record that times out.
     pub(crate) fn note_retry_reason(&self, lane: Lane, why: RetryReason) {
+        self.note_retry(lane, why, false);
+    }
+
+    /// Notes the reason of a retry; `is_lookup` if it is the lookup of a coordinator that is retried.
+    pub(super) fn note_retry(&self, lane: Lane, why: RetryReason, is_lookup: bool) {
         if let Some(transactions) = &self.transactions {
-            transactions.set_retry_reason(lane, Some(why));
+            transactions.change_retry_reasons(|reasons| reasons.set(lane, why, is_lookup));
         }
     }
 
     pub(super) fn clear_retry_reason(&self, lane: Lane) {
         if let Some(transactions) = &self.transactions {
-            transactions.set_retry_reason(lane, None);
+            transactions.change_retry_reasons(|reasons| reasons.clear(lane));
         }
     }
 

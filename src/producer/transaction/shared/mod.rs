@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 use self::pending_operations::PendingOperations;
 pub(crate) use self::pending_operations::{Operation, TransactionResult};
-use self::retry_reasons::RetryReasons;
+pub(super) use self::retry_reasons::RetryReasons;
 #[cfg(feature = "testing")]
 pub(crate) use self::tally::TransactionTally;
 use super::inbox::RequestInbox;
-use super::request::{Lane, RequestHandler, RetryReason};
+use super::request::{RequestHandler, RetryReason};
 use super::state::TransactionManagerState;
 use crate::error::{CLOSED, TransactionErrorKind, TransactionFailure};
 use crate::planted::planted;
@@ -276,9 +276,8 @@ impl Transactions {
 
     // ---- the sender
 
-    /// Sets the reason of a retry in this lane; `None` when the request is done.
-    pub(super) fn set_retry_reason(&self, lane: Lane, why: Option<RetryReason>) {
-        self.shared.lock().retry_reasons.set(lane, why);
+    pub(super) fn change_retry_reasons(&self, change: impl FnOnce(&mut RetryReasons)) {
+        change(&mut self.shared.lock().retry_reasons);
     }
 
     /// Takes the changes since the last call: state, new partitions and requests, consistent under one lock.

@@ -5,13 +5,41 @@ use crate::producer::transaction::request::{Lane, RetryReason};
 
 /// The reasons of retries, at most one of each lane, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct RetryReasons(Vec<(Lane, RetryReason)>);
+pub(in crate::producer::transaction) struct RetryReasons(Vec<LaneReason>);
+
+#[derive(Debug)]
+struct LaneReason {
+    lane: Lane,
+    why: RetryReason,
+    /// Whether a lookup of a coordinator is retried.
+    is_lookup: bool,
+}
 
 impl RetryReasons {
-    /// Sets the reason of a lane; `None` if its last request is done.
-    pub(super) fn set(&mut self, lane: Lane, why: Option<RetryReason>) {
-        self.0.retain(|(of, _)| *of != lane);
-        self.0.extend(why.map(|why| (lane, why)));
+    /// Sets the reason of a lane.
+    pub(in crate::producer::transaction) fn set(
+        &mut self,
+        lane: Lane,
+        why: RetryReason,
+        is_lookup: bool,
+    ) {
+        self.clear(lane);
+        self.0.push(LaneReason {
+            lane,
+            why,
+            is_lookup,
+        });
+    }
+
+    /// The last request of a lane is done.
+    pub(in crate::producer::transaction) fn clear(&mut self, lane: Lane) {
+        self.0.retain(|reason| reason.lane != lane);
+    }
+
+    /// The coordinator of a lane was found, and gets a request.
+    pub(in crate::producer::transaction) fn forget_lookup(&mut self, lane: Lane) {
+        self.0
+            .retain(|reason| reason.lane != lane || !reason.is_lookup);
     }
 
     /// Why a call with this operation takes so long: the reason of a retry, of its own requests if possible.
@@ -20,7 +48,7 @@ impl RetryReasons {
             Operation::SendOffsets(_) => self.newest(&[Lane::Offsets, Lane::Producer]),
             Operation::Init | Operation::Commit | Operation::Abort => None,
         };
-        own.or_else(|| self.0.last().map(|(_, newest)| newest.clone()))
+        own.or_else(|| self.0.last().map(|newest| newest.why.clone()))
     }
 
     /// Why a partition is not added to the transaction yet.
@@ -39,8 +67,8 @@ impl RetryReasons {
     /// The newest reason of these lanes.
     fn newest(&self, lanes: &[Lane]) -> Option<RetryReason> {
         let mut reasons = self.0.iter().rev();
-        let (_, newest) = reasons.find(|(lane, _)| lanes.contains(lane))?;
-        Some(newest.clone())
+        let newest = reasons.find(|reason| lanes.contains(&reason.lane))?;
+        Some(newest.why.clone())
     }
 }
 
@@ -63,7 +91,7 @@ mod tests {
     fn reasons(lanes: &[Lane]) -> RetryReasons {
         let mut reasons = RetryReasons::default();
         for lane in lanes {
-            reasons.set(*lane, Some(RetryReason::new(format!("{lane:?}"))));
+            reasons.set(*lane, RetryReason::new(format!("{lane:?}")), false);
         }
         reasons
     }
@@ -113,10 +141,23 @@ mod tests {
     #[test]
     fn a_request_that_is_done_leaves_the_reasons_of_other_lanes() {
         let mut reasons = reasons(&[Lane::Producer, Lane::Partitions]);
-        reasons.set(Lane::Partitions, None);
+        reasons.clear(Lane::Partitions);
         assert_eq!(text(reasons.of_partitions()), "Producer");
-        reasons.set(Lane::Producer, None);
+        reasons.clear(Lane::Producer);
         assert_eq!(reasons.of_partitions(), None);
         assert_eq!(reasons.of_call(&Operation::Commit), None);
+    }
+
+    #[test]
+    fn the_failed_lookups_of_a_coordinator_are_forgotten_once_it_gets_a_request() {
+        let mut reasons = RetryReasons::default();
+        reasons.set(Lane::Offsets, RetryReason::new("not found yet"), true);
+        reasons.forget_lookup(Lane::Partitions);
+        assert_eq!(text(reasons.of_call(&offsets())), "not found yet");
+        reasons.forget_lookup(Lane::Offsets);
+        assert_eq!(reasons.of_call(&offsets()), None);
+        reasons.set(Lane::Offsets, RetryReason::new("it does not answer"), false);
+        reasons.forget_lookup(Lane::Offsets);
+        assert_eq!(text(reasons.of_call(&offsets())), "it does not answer");
     }
 }

@@ -177,3 +177,51 @@ fn the_error_of_a_producer_that_is_fenced_during_an_epoch_bump_names_its_last_id
     let named = format!("the producer (producerId={PRODUCER_ID}, epoch=0) was fenced");
     assert!(error.to_string().contains(&named), "{error}");
 }
+
+#[test]
+fn a_group_is_added_once_to_each_transaction() {
+    let mut tx = Tx::begun();
+    assert_eq!(tx.run_call(offsets(1)), Ok(()));
+    begin(&tx, offsets(2));
+    assert_eq!(sent_at_once(&mut tx), Some(ApiKey::TxnOffsetCommit));
+    tx.settle();
+    assert_eq!(tx.run_call(offsets(2)), Ok(()));
+    assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+    tx.stepped
+        .producer
+        .begin_transaction()
+        .expect("it is ready");
+    begin(&tx, offsets(3));
+    assert_eq!(sent_at_once(&mut tx), Some(ApiKey::AddOffsetsToTxn));
+}
+
+/// A lost answer does not say that the group was added.
+#[test]
+fn a_group_whose_addition_is_in_doubt_is_added_again() {
+    let mut tx = Tx::begun();
+    begin(&tx, offsets(1));
+    tx.answer(ApiKey::AddOffsetsToTxn, LOADING);
+    assert_eq!(sent_at_once(&mut tx), None);
+    tx.until_asked(ApiKey::AddOffsetsToTxn);
+}
+
+/// Regression: the error named the failed lookup, although the coordinator had been found and did not answer.
+#[test]
+fn a_call_that_times_out_does_not_name_a_lookup_that_has_succeeded_since() {
+    let mut tx = Tx::begun();
+    begin(&tx, offsets(1));
+    tx.answer(ApiKey::FindCoordinator, ErrorCode::CoordinatorNotAvailable);
+    let again = |tx: &Tx| {
+        let no_time = Some(Duration::ZERO);
+        let mut call = tx.stepped.producer.transaction_call(offsets(1), no_time);
+        step(&mut call)
+            .expect("no time")
+            .expect_err("it has no answer")
+            .to_string()
+    };
+    let text = again(&tx);
+    assert!(text.contains("COORDINATOR_NOT_AVAILABLE"), "{text}");
+    tx.until_asked(ApiKey::TxnOffsetCommit);
+    let text = again(&tx);
+    assert!(!text.contains("COORDINATOR_NOT_AVAILABLE"), "{text}");
+}
