@@ -37,6 +37,9 @@
 //! | errors and how to handle them | [`Error`] and the errors that it wraps |
 //! | metrics and state | [`KafkaProducer::metrics`], [`MetricsReporter`], [`ProducerSnapshot`] |
 //!
+//! The [guide] has a page for each of: sending and waiting, failures, shutting down, back-pressure, async programs,
+//! testing, tuning, schema registries, and moving from another client.
+//!
 //! # Features
 //!
 //! | feature | what it adds |
@@ -82,6 +85,11 @@
 //! # assert!(is_sent(&line("kafka_producer_of_ours", Level::Debug)));
 //! ```
 #![forbid(unsafe_code)]
+
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("guide/links.md")]
+#[doc = include_str!("../docs/guide/README.md")]
+pub mod guide;
 
 mod client;
 mod clock;
