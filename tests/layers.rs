@@ -51,6 +51,7 @@ const LAYERS: &[(&str, u32, &str)] = &[
     ("producer", 83, "facade"),
     ("testing", 90, "testing"),
     ("internals", 91, "internals"),
+    ("guide", 92, "guide"),
 ];
 
 /// Imports that are allowed although they violate the table: the importing module, the imported one, and the reason.
