@@ -20,6 +20,23 @@ use crate::util::log::{self, LogContext};
 /// Nothing is validated before [`build`](Self::build). The last value of a key wins. Durations are rounded up to whole
 /// milliseconds, Kafka's unit.
 ///
+/// ```
+/// use std::time::Duration;
+/// use kafka_producer::{Acks, CompressionType, ProducerConfig, SecurityProtocol};
+///
+/// let config = ProducerConfig::builder()
+///     .bootstrap_servers(["kafka-1:9094"])
+///     .security_protocol(SecurityProtocol::SaslPlaintext)
+///     .sasl_plain("billing", "s3cret")
+///     .acks(Acks::All)
+///     .compression_type(CompressionType::None)
+///     .delivery_timeout(Duration::from_secs(60))
+///     .set("retry.backoff.ms", "200") // by its name
+///     .build()?;
+/// assert_eq!(config.delivery_timeout(), Duration::from_secs(60));
+/// # Ok::<(), kafka_producer::ConfigError>(())
+/// ```
+///
 /// # Kafka
 /// Corresponds to the map that the constructor of `KafkaProducer` takes, with types.
 #[derive(Clone, Default)]
@@ -136,6 +153,18 @@ impl ProducerConfigBuilder {
 
     /// Sets every key of a Java `.properties` file in UTF-8 or ISO-8859-1. Keys set later override the file, and the
     /// file overrides keys set before.
+    ///
+    /// ```no_run
+    /// use kafka_producer::ProducerConfig;
+    ///
+    /// // The file is for all instances, the id for this one.
+    /// let config = ProducerConfig::builder()
+    ///     .properties_file("/etc/billing/producer.properties")?
+    ///     .client_id("billing-3")
+    ///     .build()?;
+    /// # drop(config);
+    /// # Ok::<(), kafka_producer::ConfigError>(())
+    /// ```
     ///
     /// # Errors
     /// If the file cannot be read or has a malformed escape.

@@ -125,6 +125,12 @@ impl ProducerConfig {
 
     /// Builds a configuration from a Java `.properties` file in UTF-8 or ISO-8859-1.
     ///
+    /// ```no_run
+    /// let config = kafka_producer::ProducerConfig::from_properties_file("/etc/billing/producer.properties")?;
+    /// println!("{} server(s)", config.bootstrap_servers().len());
+    /// # Ok::<(), kafka_producer::ConfigError>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`from_properties_str`](Self::from_properties_str), and if the file cannot be read.
     ///
@@ -203,6 +209,13 @@ impl ProducerConfig {
     ///
     /// The list is final once the producer and its plug-ins are constructed.
     ///
+    /// ```
+    /// let text = "bootstrap.servers=127.0.0.1:9092\nlinger.millis=5";
+    /// let config = kafka_producer::ProducerConfig::from_properties_str(text)?;
+    /// assert_eq!(config.unused_keys(), ["linger.millis"]);
+    /// # Ok::<(), kafka_producer::ConfigError>(())
+    /// ```
+    ///
     /// # Kafka
     /// `AbstractConfig#unused`. Differs: keys of TLS and SASL count as unused with a security protocol that does not
     /// use them.
@@ -240,11 +253,25 @@ impl ProducerConfig {
 
     /// The effective value of every key of the table, and its source. For logs: passwords are `[hidden]`. Unset keys
     /// without a default are `null`.
+    ///
+    /// ```
+    /// # let config = kafka_producer::ProducerConfig::builder().build()?;
+    /// for (key, value, source) in config.effective() {
+    ///     println!("{key} = {value} ({source:?})");
+    /// }
+    /// # Ok::<(), kafka_producer::ConfigError>(())
+    /// ```
     pub fn effective(&self) -> Vec<(&'static str, String, ConfigSource)> {
         self.draft.printable().collect()
     }
 
     /// All keys of this library.
+    ///
+    /// ```
+    /// let linger = kafka_producer::ProducerConfig::keys().find(|key| key.name() == "linger.ms").unwrap();
+    /// assert_eq!(linger.default_value(), Some("0"));
+    /// println!("{}", linger.documentation());
+    /// ```
     pub fn keys() -> impl Iterator<Item = &'static ConfigKey> {
         definition::keys()
     }

@@ -12,6 +12,14 @@ const MAX_SHOWN_START: usize = 3;
 
 /// A secret from the configuration. `Debug` and `Display` print `[hidden]`, and its memory is overwritten when it is
 /// dropped.
+///
+/// ```
+/// use kafka_producer::Password;
+///
+/// let password = Password::new("s3cret");
+/// assert_eq!(format!("{password} {password:?}").matches("s3cret").count(), 0);
+/// assert_eq!(password.expose(), "s3cret");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 

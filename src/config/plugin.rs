@@ -15,6 +15,15 @@ pub(crate) type Reads = Arc<Mutex<BTreeSet<String>>>;
 ///
 /// Reading a key with [`get`](Self::get) marks it as used; unused keys are reported as possible misspellings.
 ///
+/// ```
+/// use kafka_producer::PluginConfig;
+///
+/// // As a serializer's `configure` gets it.
+/// let config = PluginConfig::new("billing", [("registry.url", "http://registry:8081")]);
+/// assert_eq!(config.get("registry.url"), Some("http://registry:8081"));
+/// assert_eq!(config.client_id(), "billing");
+/// ```
+///
 /// # Kafka
 /// The map handed to `Configurable#configure`.
 #[derive(Clone)]

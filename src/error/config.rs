@@ -13,6 +13,14 @@ use crate::util::secret_text::holds_secret;
 /// return the facts of the first. The value of a password never appears in this error, nor a value that looks as if it
 /// contained a secret.
 ///
+/// ```
+/// use kafka_producer::ProducerConfig;
+///
+/// let error = ProducerConfig::from_map([("linger.ms", "soon")]).unwrap_err();
+/// assert_eq!((error.key(), error.value()), (Some("linger.ms"), Some("soon")));
+/// eprintln!("{}; {}", error.problem(), error.remedy());
+/// ```
+///
 /// # Kafka
 /// `ConfigException`. Differs: Kafka's has one problem only.
 #[derive(Clone, PartialEq, Eq)]

@@ -6,6 +6,15 @@ use super::{ConfigError, PluginKind, SharedError};
 
 /// Why a producer could not be built. All parts that had been started are stopped again.
 ///
+/// ```
+/// use kafka_producer::{ConstructError, KafkaProducer, ProducerConfig};
+///
+/// // Without `bootstrap.servers` a configuration is valid, but no producer can be built from it.
+/// let built = KafkaProducer::<str, str>::new(ProducerConfig::builder().build()?);
+/// assert!(matches!(built, Err(ConstructError::Config(error)) if error.key() == Some("bootstrap.servers")));
+/// # Ok::<(), kafka_producer::ConfigError>(())
+/// ```
+///
 /// # Kafka
 /// The `KafkaException` "Failed to construct kafka producer".
 #[derive(Debug, Clone)]

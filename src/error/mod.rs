@@ -47,6 +47,20 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type SharedError = Arc<dyn std::error::Error + Send + Sync>;
 
 /// Any error of this library, for programs that handle all of them alike.
+///
+/// ```
+/// use kafka_producer::{Error, KafkaProducer, ProducerRecord};
+///
+/// /// `send`, `get` and `flush` have an error type each; `?` converts all of them.
+/// fn save(producer: &KafkaProducer<str, str>, order: &str) -> Result<i64, Error> {
+///     let metadata = producer.send(ProducerRecord::new("orders", order))?.get()?;
+///     producer.flush()?;
+///     Ok(metadata.offset())
+/// }
+/// # let (producer, _mock) = kafka_producer::testing::MockProducer::builder().build()?;
+/// # assert_eq!(save(&producer, "tea")?, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Error {

@@ -229,6 +229,25 @@ pub(crate) struct RecordTimes {
 ///
 /// Shared by all records of a batch: a clone increments one reference count.
 ///
+/// ```
+/// use kafka_producer::{ProduceError, ProduceErrorKind};
+///
+/// /// What a service does with a record that failed.
+/// fn next_step(error: &ProduceError) -> &'static str {
+///     match error.kind() {
+///         _ if error.may_be_written() => "find out whether it is written",
+///         ProduceErrorKind::RecordTooLarge { .. } => "make it smaller",
+///         _ if error.is_retriable() => "send it again later",
+///         _ => "set it aside, with the text of the error",
+///     }
+/// }
+///
+/// # use kafka_producer::testing::ProduceErrorBuilder;
+/// let error = ProduceErrorBuilder::new(ProduceErrorKind::BufferExhausted, "orders").build();
+/// assert_eq!(next_step(&error), "send it again later");
+/// assert!(error.is_timeout() && error.code().is_none());
+/// ```
+///
 /// # Kafka
 /// The exception of `Future#get` and `Callback#onCompletion`, as one type with predicates.
 #[derive(Debug, Clone)]

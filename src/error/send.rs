@@ -66,6 +66,19 @@ impl fmt::Display for RecordPart {
 
 /// Why `send` rejected a record. Nothing was queued, and the record's callback is not called.
 ///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use kafka_producer::testing::MockProducer;
+/// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+/// use kafka_producer::{ProducerRecord, SendError};
+///
+/// producer.close()?;
+/// let sent = producer.send(ProducerRecord::new("orders", "tea"));
+/// assert!(matches!(sent, Err(SendError::Closed)));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Kafka
 /// What `KafkaProducer#send` throws. The errors that Java puts into the returned future instead (timeouts, records too
 /// large, rejected topics) are a [`ProduceError`](super::ProduceError) in the future here too.
@@ -187,6 +200,22 @@ pub(crate) const REFUSED_NAME: &str = "the brokers refuse the name, although it 
      same, or a rule of this cluster forbids it";
 
 /// Why the metadata of a topic could not be fetched.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use kafka_producer::testing::MockProducer;
+/// use kafka_producer::ErrorCode;
+///
+/// # let mock = MockProducer::builder().topic("orders", 3).only_named_topics();
+/// # let (producer, _mock) = mock.build::<str, str>()?;
+/// match producer.partitions_for("order") {
+///     Err(error) if error.code() == Some(ErrorCode::UnknownTopicOrPartition) => eprintln!("misspelled: {error}"),
+///     Err(error) if error.is_retriable() => eprintln!("try again later: {error}"),
+///     other => drop(other?),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum MetadataError {
@@ -304,6 +333,21 @@ impl fmt::Display for MetadataError {
 impl std::error::Error for MetadataError {}
 
 /// Why a flush did not complete.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use kafka_producer::testing::MockProducer;
+/// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+/// use std::time::Duration;
+/// use kafka_producer::FlushError;
+///
+/// match producer.flush_timeout(Duration::from_secs(5)) {
+///     Err(FlushError::TimedOut { batches }) => eprintln!("{batches} batches are still being sent"),
+///     other => other?,
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum FlushError {

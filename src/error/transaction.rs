@@ -17,6 +17,27 @@ use super::{ErrorCode, Misuse};
 ///
 /// Cheap to clone.
 ///
+/// ```
+/// use kafka_producer::{KafkaProducer, TransactionError, TransactionErrorKind};
+///
+/// fn commit(producer: &KafkaProducer<str, str>) -> Result<(), TransactionError> {
+///     loop {
+///         match producer.commit_transaction() {
+///             // The same call resumes waiting.
+///             Err(error) if error.kind() == TransactionErrorKind::TimedOut => eprintln!("{error}"),
+///             Err(error) if error.is_abortable() => return producer.abort_transaction(),
+///             other => return other,
+///         }
+///     }
+/// }
+/// # let mock = kafka_producer::testing::MockProducer::builder().transactional_id("billing-1");
+/// # let (producer, _mock) = mock.build()?;
+/// # producer.init_transactions()?;
+/// # producer.begin_transaction()?;
+/// # commit(&producer)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Kafka
 /// What the transactional methods of `KafkaProducer` throw: `TimeoutException`, `KafkaException`,
 /// `ProducerFencedException`, `IllegalStateException` and others, as one type with predicates.

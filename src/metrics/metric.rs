@@ -14,6 +14,22 @@ use super::value::{MetricKind, MetricValue};
 /// last value, rates and averages decay, and gauges report an empty state (no memory in use; `NaN` as the age of
 /// metadata).
 ///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use kafka_producer::testing::MockProducer;
+/// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+/// use kafka_producer::MetricValue;
+///
+/// let metrics = producer.metrics();
+/// let free = metrics.get("producer-metrics", "buffer-available-bytes", &[]).ok_or("no such metric")?;
+/// assert_eq!(free.name().name(), "buffer-available-bytes");
+/// if let MetricValue::Number(bytes) = free.value() {
+///     println!("{bytes} bytes are free");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Threads
 /// Reading locks the metric's group. The sender thread takes the same lock once per request, and holds it for
 /// microseconds while it records all batches of the request.

@@ -66,6 +66,16 @@ impl Metrics {
     /// these can be used: `kafka_producer_producer_metrics_record_send_rate{client_id="billing"}`, with the further
     /// labels `topic` and `node_id`. The version is in the labels of `kafka_producer_app_info`. See `docs/METRICS.md`.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+    /// let text = producer.metrics().prometheus_text();
+    /// assert!(text.contains("kafka_producer_producer_metrics_record_send_rate"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Threads
     /// Each group of metrics (of the sender, of one node, of one topic) is locked while it is read, so
     /// threads that record in other groups are not blocked. The text takes about 1 KiB per topic.

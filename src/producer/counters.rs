@@ -100,6 +100,20 @@ impl Counters {
 ///
 /// Counters only grow; gauges are the values at the time of the call. The snapshot is not atomic: while records are
 /// sent, some fields may include a batch that others do not include yet.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use kafka_producer::testing::MockProducer;
+/// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+/// use kafka_producer::ProducerRecord;
+///
+/// producer.send(ProducerRecord::new("orders", "tea"))?.get()?;
+/// let now = producer.snapshot();
+/// assert_eq!((now.records_acknowledged, now.records_failed), (1, 0));
+/// println!("{} of {} bytes are free", now.memory_free_bytes, now.memory_total_bytes);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ProducerSnapshot {

@@ -353,6 +353,24 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// brokers was that the topic or partition does not exist, or that access is refused, the error has this reason;
     /// the metadata is requested again all the same.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+    /// use kafka_producer::ProducerRecord;
+    ///
+    /// match producer.try_send(ProducerRecord::keyed("orders", "7", "tea")) {
+    ///     Ok(future) => println!("written to {}", future.get()?),
+    ///     Err(error) if error.reason().would_block() => {
+    ///         let later = error.into_record();
+    ///         # drop(later);
+    ///     }
+    ///     Err(error) => eprintln!("{error}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The record, as it was before interceptors, and the reason of the refusal. After a fork, as with
     /// [`send`](Self::send), a record that needs a new batch is returned with [`Misuse::Forked`], and the future of an
@@ -430,6 +448,21 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// Flushes: sends all batches without waiting for `linger.ms`, and waits until each record that was sent before has
     /// been acknowledged or has failed.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+    /// use kafka_producer::ProducerRecord;
+    ///
+    /// let futures = ["tea", "sugar"].map(|order| producer.send(ProducerRecord::new("orders", order)));
+    /// producer.flush()?;
+    /// for future in futures {
+    ///     assert!(future?.is_done());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`FlushError::Misuse`] inside a callback of the same producer, where the call would wait for its own thread, and
     /// after a fork.
@@ -469,6 +502,17 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     }
 
     /// The partition metadata of a topic, ordered by partition.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+    /// let partitions = producer.partitions_for("orders")?;
+    /// assert_eq!(partitions.len(), 3);
+    /// println!("the leader of the first is {:?}", partitions[0].leader());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The topic is not found within `max.block.ms`, the brokers refuse it, or the producer is closed.
@@ -510,6 +554,22 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 
     /// As [`close`](Self::close), but aborts the records that are not delivered when `timeout` expires; zero aborts
     /// them at once. The errors of their futures say whether they may have been written.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+    /// use std::time::Duration;
+    /// use kafka_producer::CloseError;
+    ///
+    /// match producer.close_timeout(Duration::from_secs(20)) {
+    ///     Ok(()) => {}
+    ///     Err(CloseError::Undelivered { records, .. }) => eprintln!("{records} records were not delivered"),
+    ///     Err(error) => eprintln!("{error}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`close`](Self::close), and [`CloseError::Undelivered`] with the number of aborted records.
@@ -579,6 +639,19 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// [`reconfigurable_configs`](crate::MetricsReporter::reconfigurable_configs) has another value than before. All
     /// affected reporters first validate the whole configuration; if none refuses it, each of them applies it. Keys
     /// with unchanged values are ignored, so a whole configuration file may be given.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+    /// // A file that was read again; only keys of reporters may have changed.
+    /// let keys = [("statsd.host", "10.0.0.7")];
+    /// if let Err(error) = producer.reconfigure_metrics_reporters(keys) {
+    ///     eprintln!("{error}"); // here: no reporter has this key
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`NotReconfigurable`](ReconfigureError::NotReconfigurable) if a changed key belongs to no reporter, and

@@ -43,6 +43,20 @@ impl RecordFacts {
 
 /// Metadata of a record that the cluster acknowledged.
 ///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use kafka_producer::testing::MockProducer;
+/// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+/// use kafka_producer::ProducerRecord;
+///
+/// let metadata = producer.send(ProducerRecord::new("orders", "tea").with_partition(2))?.get()?;
+/// assert_eq!((metadata.topic(), metadata.partition(), metadata.offset()), ("orders", 2, 0));
+/// assert_eq!((metadata.serialized_key_size(), metadata.serialized_value_size()), (None, Some(3)));
+/// assert_eq!(metadata.to_string(), "orders-2@0");
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.RecordMetadata`. Differs: the sizes of a null key or value are
 /// `None`, not -1.

@@ -19,6 +19,29 @@ use crate::types::{ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition};
 /// transaction at a time. A transaction that those methods end is over for this guard, too: the guard does not act on a
 /// later transaction.
 ///
+/// ```
+/// use kafka_producer::{KafkaProducer, OffsetAndMetadata, ProducerRecord, TopicPartition};
+///
+/// /// Writes bills, and commits the position after the order that they were made from.
+/// fn bill(producer: &KafkaProducer<str, str>, order: i64) -> Result<(), Box<dyn std::error::Error>> {
+///     let transaction = producer.transaction()?;
+///     transaction.send(ProducerRecord::keyed("bills", "7", "12.50"))?;
+///     let position = (TopicPartition::new("orders", 0), OffsetAndMetadata::new(order + 1));
+///     transaction.send_offsets([position], "billing-group")?;
+///     transaction.commit()?; // without it, the drop aborts the transaction
+///     Ok(())
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mock = kafka_producer::testing::MockProducer::builder().transactional_id("billing-1");
+/// let (producer, mock) = mock.build()?;
+/// producer.init_transactions()?;
+/// bill(&producer, 17)?;
+/// assert_eq!((mock.commit_count(), mock.history().len()), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Blocking
 /// Dropping it aborts the transaction, which takes up to `max.block.ms`, also while a panic unwinds. The drop does not
 /// panic.

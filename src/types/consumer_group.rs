@@ -7,6 +7,13 @@ use std::sync::Arc;
 ///
 /// Member and generation may be left out (`"my-group".into()`). Then only the transactional id protects from zombies.
 ///
+/// ```
+/// use kafka_producer::ConsumerGroupMetadata;
+///
+/// let group = ConsumerGroupMetadata::new("billing").member("consumer-1-c0ffee", 7);
+/// assert_eq!(group.group_id(), "billing");
+/// ```
+///
 /// # Kafka
 /// `ConsumerGroupMetadata` (KIP-447).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +86,14 @@ impl From<&Self> for ConsumerGroupMetadata {
 }
 
 /// A consumer's position in a partition: the offset of the record to read *next*, with optional metadata.
+///
+/// ```
+/// use kafka_producer::{OffsetAndMetadata, TopicPartition};
+///
+/// let last_read = 41;
+/// let position = (TopicPartition::new("orders", 0), OffsetAndMetadata::new(last_read + 1));
+/// assert_eq!(position.1.offset(), 42);
+/// ```
 ///
 /// # Kafka
 /// `OffsetAndMetadata`.

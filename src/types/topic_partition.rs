@@ -10,6 +10,13 @@ pub type PartitionId = i32;
 ///
 /// Cheap to clone: the name is shared.
 ///
+/// ```
+/// use kafka_producer::TopicPartition;
+///
+/// let partition = TopicPartition::new("orders", 3);
+/// assert_eq!(partition.to_string(), "orders-3");
+/// ```
+///
 /// # Kafka
 /// `org.apache.kafka.common.TopicPartition`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

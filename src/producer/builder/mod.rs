@@ -52,6 +52,23 @@ use crate::security::sasl::{FetchToken, TokenProvider};
 /// and those that were registered with this builder. An instance of a serializer or a partitioner takes precedence over
 /// a name. Interceptors and reporters are all used, whether named or given as instances.
 ///
+/// ```
+/// use kafka_producer::{
+///     IntegerSerializer, KafkaProducer, ProducerConfig, RoundRobinPartitioner, StringSerializer,
+/// };
+///
+/// # fn main() -> Result<(), kafka_producer::ConstructError> {
+/// let config = ProducerConfig::builder().bootstrap_servers(["127.0.0.1:9092"]).build()?;
+/// let producer = KafkaProducer::<i32, str>::builder(config)
+///     .key_serializer(IntegerSerializer::new())
+///     .value_serializer(StringSerializer::default())
+///     .partitioner(RoundRobinPartitioner::new())
+///     .build()?;
+/// # drop(producer);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Kafka
 /// The constructors of `KafkaProducer`.
 pub struct ProducerBuilder<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
@@ -164,6 +181,21 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
     }
 
     /// Registers a factory for the serializer class name `class` in `value.serializer`.
+    ///
+    /// ```
+    /// use kafka_producer::{KafkaProducer, ProducerConfig, StringSerializer};
+    ///
+    /// # fn main() -> Result<(), kafka_producer::ConstructError> {
+    /// // For a properties file that names a class of your own.
+    /// let text = "bootstrap.servers=127.0.0.1:9092\nvalue.serializer=com.example.OrderSerializer";
+    /// let producer = KafkaProducer::<str, str>::builder(ProducerConfig::from_properties_str(text)?)
+    ///     .key_serializer(StringSerializer::default())
+    ///     .register_value_serializer("com.example.OrderSerializer", || Box::new(StringSerializer::default()))
+    ///     .build()?;
+    /// # drop(producer);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn register_value_serializer(
         mut self,

@@ -20,6 +20,24 @@ use crate::record::builder::RecordParts;
 /// waker of a task that waited for the future is dropped at once. Wait with [`get`](Self::get), or `.await` it under
 /// any executor: it is a [`Future`] that needs no runtime of its own.
 ///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use kafka_producer::testing::MockProducer;
+/// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+/// use std::time::Duration;
+/// use kafka_producer::{ProduceErrorKind, ProducerRecord};
+///
+/// let future = producer.send(ProducerRecord::new("orders", "tea"))?;
+/// match future.get_timeout(Duration::from_millis(100)) {
+///     Ok(metadata) => println!("written to {metadata}"),
+///     Err(error) if *error.kind() == ProduceErrorKind::Pending => println!("no result yet"),
+///     Err(error) => eprintln!("{error}"),
+/// }
+/// // In a task: `future.await`.
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Kafka
 /// `FutureRecordMetadata`, and for a record that failed at once `KafkaProducer.FutureFailure`.
 #[must_use = "a record's fate is known only to its future and its callback"]

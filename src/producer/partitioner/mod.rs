@@ -144,6 +144,22 @@ pub(crate) fn stock_partitioner<K: ?Sized, V: ?Sized>(
 }
 
 /// The input of a [`Partitioner`]: a record's key and value, before and after serialization, and the cluster.
+///
+/// ```
+/// // The test of a partitioner.
+/// use kafka_producer::{
+///     Cluster, DefaultPartitioner, Node, PartitionInfo, PartitionInput, Partitioner, TopicPartition,
+/// };
+///
+/// let leader = Node::new(1, "kafka-1", 9092);
+/// let partitions = (0..3).map(|id| PartitionInfo::new(TopicPartition::new("orders", id), Some(leader.clone())));
+/// let cluster = Cluster::new(vec![leader.clone()], partitions.collect());
+/// let input: PartitionInput<'_, str, str> =
+///     PartitionInput::new("orders", &cluster).with_key(Some("7"), Some(b"7"));
+/// let chosen = DefaultPartitioner::new().partition(&input)?;
+/// assert!((0..3).contains(&chosen));
+/// # Ok::<(), kafka_producer::BoxError>(())
+/// ```
 pub struct PartitionInput<'a, K: ?Sized, V: ?Sized> {
     topic: &'a str,
     key: Option<&'a K>,

@@ -8,6 +8,18 @@ use crate::types::{Cluster, PartitionId};
 /// The uniform sticky partitioner: all records of a topic go to one sticky partition until its batch is full, then to
 /// another. Keys are ignored, so records with one key may go to several partitions, and their order is not kept.
 ///
+/// ```
+/// use kafka_producer::{KafkaProducer, ProducerConfig, UniformStickyPartitioner};
+///
+/// let config = ProducerConfig::builder().bootstrap_servers(["127.0.0.1:9092"]).build()?;
+/// let producer = KafkaProducer::<str, str>::builder(config)
+///     .stock_serializers()
+///     .partitioner(UniformStickyPartitioner::new())
+///     .build()?;
+/// # drop(producer);
+/// # Ok::<(), kafka_producer::ConstructError>(())
+/// ```
+///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.UniformStickyPartitioner`.
 #[derive(Debug)]

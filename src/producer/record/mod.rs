@@ -69,6 +69,13 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
     }
 
     /// A record with a key and a null value: in a compacted topic it deletes the key.
+    ///
+    /// ```
+    /// use kafka_producer::ProducerRecord;
+    ///
+    /// let record: ProducerRecord<'_, str, str> = ProducerRecord::tombstone("customers", "7");
+    /// assert_eq!(record.value(), None);
+    /// ```
     pub fn tombstone(topic: impl Into<Cow<'a, str>>, key: impl Into<Field<'a, K>>) -> Self {
         Self::bare(topic.into(), Some(key.into()), None)
     }
@@ -102,6 +109,17 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
 
     /// The same record with a timestamp, in milliseconds since 1970. Without one, the record gets the time of the
     /// `send` call. In a topic with `message.timestamp.type=LogAppendTime` the broker replaces the timestamp.
+    ///
+    /// ```
+    /// use kafka_producer::ProducerRecord;
+    ///
+    /// let record: ProducerRecord<'_, str, str> = ProducerRecord::new("orders", "tea")
+    ///     .with_partition(2)
+    ///     .with_timestamp(1_632_182_400_000)
+    ///     .with_header("trace", "abc");
+    /// assert_eq!((record.partition(), record.timestamp()), (Some(2), Some(1_632_182_400_000)));
+    /// assert_eq!(record.headers().len(), 1);
+    /// ```
     #[must_use]
     pub fn with_timestamp(mut self, timestamp_ms: i64) -> Self {
         self.timestamp = Some(timestamp_ms);
@@ -171,6 +189,18 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
     }
 
     /// Replaces the topic.
+    ///
+    /// ```
+    /// use kafka_producer::ProducerRecord;
+    ///
+    /// // As an interceptor changes a record.
+    /// let mut record: ProducerRecord<'_, str, str> = ProducerRecord::keyed("orders", "7", "tea");
+    /// record.set_topic("orders-test");
+    /// record.set_partition(Some(0));
+    /// record.set_value("sugar".to_owned());
+    /// record.clear_key();
+    /// assert_eq!((record.topic(), record.key(), record.value()), ("orders-test", None, Some("sugar")));
+    /// ```
     pub fn set_topic(&mut self, topic: impl Into<Cow<'a, str>>) {
         self.topic = topic.into();
     }
@@ -314,6 +344,14 @@ where
 ///
 /// Like [`Cow`], with more conversions, so that a record's constructors accept a `&T` (borrowed), a `T` (owned), and
 /// for `str` and slices also `String`, `&String`, `Vec<_>`, `&Vec<_>`, arrays and references to arrays.
+///
+/// ```
+/// use kafka_producer::Field;
+///
+/// let borrowed: Field<'_, str> = "tea".into();
+/// let owned: Field<'static, [u8]> = vec![1, 2, 3].into();
+/// assert_eq!((&*borrowed, &*owned), ("tea", &[1, 2, 3][..]));
+/// ```
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "data is borrowed, or it is owned")]
 pub enum Field<'a, T: ?Sized + ToOwned> {

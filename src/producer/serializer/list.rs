@@ -163,6 +163,15 @@ list_serializer!(Vec<T>);
 /// Sends `Option<T>`: `Some` as the inner serializer sends a `T`, and `None` as it sends null.
 ///
 /// Used for the entries of a [`ListSerializer`], and by a program whose keys or values are options already.
+///
+/// ```
+/// use kafka_producer::{Headers, ListSerializer, NullableSerializer, Serializer, StringSerializer};
+///
+/// let lists = ListSerializer::new(NullableSerializer(StringSerializer::new()));
+/// let list = [Some("tea".to_owned()), None];
+/// assert!(lists.serialize("orders", &mut Headers::new(), &list[..])?.is_some());
+/// # Ok::<(), kafka_producer::BoxError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 #[allow(
     clippy::exhaustive_structs,

@@ -6,6 +6,15 @@ use std::ops::Deref;
 use bytes::Bytes;
 
 /// Serialized data: borrowed, small enough to need no allocation, owned, or shared.
+///
+/// ```
+/// use kafka_producer::Serialized;
+///
+/// let borrowed: Serialized<'_> = "tea".into();
+/// let inline: Serialized<'_> = 7_u32.to_be_bytes().into();
+/// let owned: Serialized<'_> = vec![0; 100].into();
+/// assert_eq!((borrowed.len(), inline.as_slice(), owned.len()), (3, &[0, 0, 0, 7][..], 100));
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Serialized<'a> {

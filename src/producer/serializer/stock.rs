@@ -12,6 +12,17 @@ use super::{
 ///
 /// `key.serializer` and `value.serializer` name serializers by their Java class; for these types such a name selects a
 /// serializer of this library. For other types, give the builder a serializer.
+///
+/// ```
+/// use kafka_producer::{Headers, LongSerializer, Serializer, StringSerializer};
+///
+/// let mut headers = Headers::new();
+/// let long = LongSerializer::new().serialize("orders", &mut headers, &258)?;
+/// assert_eq!(long.as_deref(), Some(&[0, 0, 0, 0, 0, 0, 1, 2][..]));
+/// let text = StringSerializer::new().serialize("orders", &mut headers, "tea")?;
+/// assert_eq!(text.as_deref(), Some(&b"tea"[..]));
+/// # Ok::<(), kafka_producer::BoxError>(())
+/// ```
 pub trait StockSerialize {
     /// The Java classes that are supported for this type; the first is the default.
     const JAVA_CLASSES: &'static [&'static str];

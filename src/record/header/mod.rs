@@ -8,6 +8,14 @@ use bytes::Bytes;
 
 /// One header of a record: a key, and a value that may be null.
 ///
+/// ```
+/// use kafka_producer::Header;
+///
+/// let header = Header::new("trace", "abc");
+/// assert_eq!((header.key(), header.value()), ("trace", Some(&b"abc"[..])));
+/// assert_eq!(Header::null("trace").value(), None);
+/// ```
+///
 /// # Kafka
 /// `org.apache.kafka.common.header.Header`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

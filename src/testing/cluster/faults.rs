@@ -83,6 +83,16 @@ impl TestCluster {
 
     /// Makes a broker hang, like a suspended process: it accepts connections and bytes, but does not respond. It stays
     /// the leader of its partitions. Returns whether it was running.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), kafka_producer::testing::TestClusterError> {
+    /// let cluster = kafka_producer::testing::TestCluster::builder().topic("orders", 1).start()?;
+    /// assert!(cluster.hang_node(0));
+    /// // … requests to it get no response …
+    /// assert!(cluster.resume_node(0));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn hang_node(&self, node: NodeId) -> bool {
         self.shared.change(|cluster| cluster.hang(node))
     }

@@ -504,6 +504,25 @@ impl TestCluster {
     /// All records of a partition, in order, including those of aborted and open transactions (see
     /// [`read_committed`](Self::read_committed)); empty for an unknown partition. It copies every record;
     /// [`batches`](Self::batches) copies none.
+    ///
+    /// ```
+    /// use kafka_producer::testing::TestCluster;
+    /// use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = TestCluster::builder().topic("orders", 1).start()?;
+    /// let servers = [cluster.bootstrap_servers()];
+    /// let config = ProducerConfig::builder().bootstrap_servers(servers).build()?;
+    /// let producer = KafkaProducer::<str, str>::new(config)?;
+    /// producer.send(ProducerRecord::keyed("orders", "7", "tea"))?.get()?;
+    ///
+    /// let records = cluster.records("orders", 0);
+    /// assert_eq!(records[0].key.as_deref(), Some(&b"7"[..]));
+    /// assert_eq!(cluster.batches("orders", 0)[0].record_count(), 1);
+    /// assert_eq!(cluster.record_count("orders"), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn records(&self, topic: &str, partition: PartitionId) -> Vec<StoredRecord> {
         let batches = self.batches(topic, partition);
         batches

@@ -38,6 +38,26 @@ impl TestCluster {
     /// of aborted transactions, and up to the last stable offset.
     ///
     /// [`records`](Self::records) are those that a consumer with `read_uncommitted` reads.
+    ///
+    /// ```
+    /// use kafka_producer::testing::TestCluster;
+    /// use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = TestCluster::builder().topic("bills", 1).start()?;
+    /// let config = ProducerConfig::builder()
+    ///     .bootstrap_servers([cluster.bootstrap_servers()])
+    ///     .transactional_id("billing-1")
+    ///     .build()?;
+    /// let producer = KafkaProducer::<str, str>::new(config)?;
+    /// producer.init_transactions()?;
+    /// let transaction = producer.transaction()?;
+    /// producer.send(ProducerRecord::new("bills", "12.50"))?.get()?;
+    /// transaction.abort()?;
+    /// assert_eq!((cluster.records("bills", 0).len(), cluster.read_committed("bills", 0).len()), (1, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_committed(&self, topic: &str, partition: PartitionId) -> Vec<StoredRecord> {
         let cluster = self.shared.cluster();
         let Ok(partition) = cluster.partition(topic, partition) else {

@@ -23,6 +23,20 @@ use crate::sync::{Mutex, OnceLock, Rank};
 const SEED: u64 = 1;
 
 /// Builder of a [`MockProducer`], and of the producer that it controls.
+///
+/// ```
+/// use kafka_producer::testing::MockProducer;
+/// use kafka_producer::{ProduceErrorKind, ProducerRecord};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mock = MockProducer::builder().topic("orders", 12).only_named_topics();
+/// let (producer, mock) = mock.build::<str, str>()?;
+/// let error = producer.send(ProducerRecord::new("order", "tea"))?.get().unwrap_err();
+/// assert!(error.is_timeout(), "{error}");
+/// assert!(mock.history().is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct MockProducerBuilder {
     auto_complete: bool,

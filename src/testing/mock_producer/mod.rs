@@ -251,6 +251,20 @@ impl MockProducer {
 
     /// Makes `send` and `try_send` fail immediately with this error, until it is set to `None`. An open transaction can
     /// then only be aborted, as after any other refused record, unless the error is a [`SendError::Transaction`].
+    ///
+    /// ```
+    /// use kafka_producer::testing::MockProducer;
+    /// use kafka_producer::{ProducerRecord, SendError};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (producer, mock) = MockProducer::builder().build::<str, str>()?;
+    /// mock.set_send_error(SendError::Closed);
+    /// assert!(producer.send(ProducerRecord::new("orders", "tea")).is_err());
+    /// mock.set_send_error(None);
+    /// assert!(producer.send(ProducerRecord::new("orders", "tea")).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_send_error(&self, error: impl Into<Option<SendError>>) {
         self.call_errors.set(|set| &mut set.send, error.into());
     }
