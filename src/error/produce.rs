@@ -24,6 +24,19 @@ pub enum Delivery {
 }
 
 /// The error in a broker's response.
+///
+/// ```
+/// use kafka_producer::ErrorCode;
+/// use kafka_producer::testing::ProduceErrorBuilder;
+///
+/// let error = ProduceErrorBuilder::new(ErrorCode::InvalidRecord, "orders")
+///     .broker_error(ErrorCode::InvalidRecord, "no such customer")
+///     .build();
+/// let response = error.broker_error().ok_or("no response")?;
+/// assert_eq!((response.code.name(), response.message.as_deref()), ("INVALID_RECORD", Some("no such customer")));
+/// assert!(!response.code.is_retriable());
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerError {
@@ -59,6 +72,24 @@ impl fmt::Display for BrokerError {
 }
 
 /// What a record was waiting for when it timed out, or when its producer was closed.
+///
+/// ```
+/// use kafka_producer::{ProduceError, WaitCause};
+///
+/// /// The broker that an operator should look at.
+/// fn suspect(error: &ProduceError) -> Option<i32> {
+///     match error.cause()? {
+///         WaitCause::NotAnswered { node } | WaitCause::NotConnected { node, .. } => Some(*node),
+///         _ => None,
+///     }
+/// }
+///
+/// # use kafka_producer::ProduceErrorKind;
+/// # use kafka_producer::testing::ProduceErrorBuilder;
+/// let error = ProduceErrorBuilder::new(ProduceErrorKind::DeliveryTimeout, "orders");
+/// let error = error.cause(WaitCause::NotAnswered { node: 2 }).build();
+/// assert_eq!(suspect(&error), Some(2));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitCause {

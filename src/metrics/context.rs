@@ -8,6 +8,14 @@ use std::sync::Arc;
 /// The keys `metrics.context.NAME` set them. The further label [`NAMESPACE`](Self::NAMESPACE) has the kind of the
 /// client: `kafka.producer`, unless `metrics.context._namespace` sets another value.
 ///
+/// ```
+/// use kafka_producer::MetricsContext;
+///
+/// // As a reporter gets it with `metrics.context.cluster=eu-1`.
+/// let context = MetricsContext::new("kafka.producer", [("cluster", "eu-1")]);
+/// assert_eq!(context.label("cluster"), Some("eu-1"));
+/// ```
+///
 /// # Kafka
 /// `MetricsContext`, `KafkaMetricsContext` (KIP-606). Differs: a label always has a value, which may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -283,6 +283,23 @@ impl Cluster {
 
 /// Listener that gets the cluster id whenever metadata is updated.
 ///
+/// ```
+/// use std::sync::{Arc, OnceLock};
+/// use kafka_producer::ClusterResourceListener;
+///
+/// /// Remembers the cluster id, for the log lines of an interceptor.
+/// #[derive(Clone, Default)]
+/// struct ClusterId(Arc<OnceLock<String>>);
+///
+/// impl ClusterResourceListener for ClusterId {
+///     fn on_update(&self, cluster_id: Option<&str>) {
+///         if let Some(id) = cluster_id {
+///             self.0.get_or_init(|| id.to_owned());
+///         }
+///     }
+/// }
+/// ```
+///
 /// # Threads
 /// Called on the sender thread; must not block. Calls of the producer that would wait for that thread are rejected
 /// inside the listener. A panic is logged and has no other effect. The listener is not called after the plug-ins of
