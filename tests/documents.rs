@@ -84,7 +84,7 @@ fn without_code(line: &str) -> String {
         if number % 2 == 0 {
             text.push_str(part);
         } else if is_label {
-            text.push_str(&format!("`{part}`"));
+            text.extend(["`", part, "`"]);
         }
     }
     text
