@@ -121,7 +121,7 @@ impl Client for Rdkafka {
                 return Err(GIVEN_UP.into());
             }
             thread::sleep(LOOK_AGAIN_AFTER);
-            self.producer.serve();
+            self.producer.serve_all();
         }
         match self.producer.ends().take_failures() {
             None => Ok(()),
@@ -157,7 +157,7 @@ impl Client for Rdkafka {
         *self.give_up.lock().unwrap_or_else(PoisonError::into_inner) = share.give_up_at();
         self.one_after_the_other(share);
         if share.mode() == Mode::Blast {
-            self.producer.serve();
+            self.producer.serve_all();
         }
     }
 }
@@ -222,11 +222,27 @@ impl Handle {
         }
     }
 
-    fn wait_for_room(&self) {
-        match self {
-            Self::Base(producer) => producer.poll(WAIT_FOR_ROOM),
-            Self::Threaded(_) => thread::sleep(LOOK_AGAIN_AFTER),
+    /// Runs all callbacks that are due. A poll runs those of a single event, which is one batch: with one poll in each
+    /// look of a flush, the number of batches per second would be that of the looks.
+    fn serve_all(&self) {
+        let Self::Base(producer) = self else {
+            return;
+        };
+        let mut left = producer.in_flight_count();
+        loop {
+            producer.poll(Duration::ZERO);
+            let still = producer.in_flight_count();
+            if still >= left {
+                return;
+            }
+            left = still;
         }
+    }
+
+    fn wait_for_room(&self) {
+        // A poll with a timeout would always wait for all of it, the last millisecond without a pause.
+        thread::sleep(LOOK_AGAIN_AFTER);
+        self.serve_all();
     }
 
     fn in_flight_count(&self) -> i32 {
@@ -291,6 +307,5 @@ fn is_full(error: &KafkaError) -> bool {
 
 const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
-const WAIT_FOR_ROOM: Duration = Duration::from_millis(10);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_micros(500);
 const GIVEN_UP: &str = "given up before all records had ended";

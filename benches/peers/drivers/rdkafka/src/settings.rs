@@ -86,8 +86,9 @@ pub fn about(setup: &Setup, is_threaded: bool, settings: BTreeMap<String, String
     let polling = if is_threaded {
         "The crate's thread polls; when the queue is full, senders sleep 0.5 ms and try again."
     } else {
-        "Each sending thread polls after each send, and for 10 ms when the queue is full; one by one it polls \
-         without a pause until the report is there, since a longer poll of this crate never returns early."
+        "Each sending thread polls after each send; when the queue is full it sleeps 0.5 ms and polls until nothing is \
+         due; one by one it polls without a pause until the report is there, since a longer poll of this crate never \
+         returns early."
     };
     let counting = if setup.callback {
         "Ends are counted in the delivery callback; in place of the crate's flush, which looks every 100 ms, the \
