@@ -143,6 +143,9 @@ pub struct Round {
     pub seconds: f64,
     pub client: Usage,
     pub broker_cpu_ns: u64,
+    /// The time of a just-in-time compiler, as the driver reports it.
+    #[serde(default)]
+    pub compiling_ns: u64,
     pub latency_ns: Vec<(u64, u64)>,
 }
 
@@ -154,6 +157,11 @@ impl Round {
 
     pub fn cpu_ns_per_record(&self) -> f64 {
         self.per_record(self.client.cpu_ns as f64)
+    }
+
+    /// The share of a just-in-time compiler in the CPU time.
+    pub fn compiling_share(&self) -> f64 {
+        self.compiling_ns as f64 / (self.client.cpu_ns as f64).max(1.0)
     }
 
     pub fn records_per_second(&self) -> f64 {

@@ -18,7 +18,7 @@ use crate::process::{check_interrupted, sleep};
 use crate::progress::Progress;
 use crate::raw::{Figures, Measured, Outcome, Round};
 use crate::scenario::{Mode, Scenario};
-use crate::warm_up::{Next, WarmUp};
+use crate::warm_up::{Next, Taken, WarmUp};
 
 /// The settings that all scenarios of a run share.
 pub struct Setting {
@@ -200,10 +200,11 @@ impl<'a> RunningScenario<'a> {
         // Long counted rounds do not need equally long warm-up rounds.
         let round_seconds = self.round_seconds().min(self.setting.round_seconds);
         let payload_bytes = self.testbeds[runner.testbed].scenario.payload_bytes;
+        let hurried = self.scenario.per_second.map(|rate| rate.max(HURRIED));
         let first = match self.scenario.mode {
             Mode::Blast => FIRST_BLAST_BYTES / payload_bytes.max(100) as u64,
             Mode::OneByOne => FIRST_ONE_BY_ONE,
-            Mode::Rate => (self.scenario.per_second.unwrap_or(0.0) * round_seconds) as u64,
+            Mode::Rate => (hurried.unwrap_or(0.0) * round_seconds) as u64,
             Mode::Groups => FIRST_GROUPS * self.scenario.group.unwrap_or(1),
             Mode::Idle => 0,
         };
@@ -212,20 +213,40 @@ impl<'a> RunningScenario<'a> {
         loop {
             // No broker hangs yet, so the round needs no limit.
             let records = self.scenario.whole_groups(warm_up.records());
-            let mut round = self.round(runner, records, None, 0)?;
-            // Latencies of the warm-up are not reported, and would take most of the memory.
-            round.latency_ns.clear();
-            let next = warm_up.take(round.seconds, round.cpu_ns_per_record(), is_paced);
-            runner.figures.warm_up.push(round);
+            let next = warm_up.take(self.warm_up_round(runner, records, hurried)?, is_paced);
             if let Next::Ready { settled } = next {
-                runner.records = match self.scenario.per_second {
-                    Some(rate) => (rate * self.round_seconds()) as u64,
-                    None => self.scenario.whole_groups(warm_up.records()),
-                };
                 runner.figures.settled = settled;
-                return Ok(());
+                break;
             }
         }
+        runner.records = match self.scenario.per_second {
+            Some(rate) => (rate * self.round_seconds()) as u64,
+            None => self.scenario.whole_groups(warm_up.records()),
+        };
+        if let Some(rate) = self.scenario.per_second {
+            for _ in 0..ROUNDS_AT_RATE {
+                self.warm_up_round(runner, (rate * round_seconds) as u64, Some(rate))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn warm_up_round(
+        &self,
+        runner: &mut Runner<'_>,
+        records: u64,
+        per_second: Option<f64>,
+    ) -> Result<Taken> {
+        let mut round = self.round_at(runner, records, per_second, None, 0)?;
+        // Latencies of the warm-up are not reported, and would take most of the memory.
+        round.latency_ns.clear();
+        let taken = Taken {
+            seconds: round.seconds,
+            cost: round.cpu_ns_per_record(),
+            compiling: round.compiling_share(),
+        };
+        runner.figures.warm_up.push(round);
+        Ok(taken)
     }
 
     fn counted_rounds(
@@ -260,7 +281,7 @@ impl<'a> RunningScenario<'a> {
         Ok(())
     }
 
-    /// Runs one round of a client, measured from outside.
+    /// Runs one round of a client at the scenario's rate, measured from outside.
     fn round(
         &self,
         runner: &mut Runner<'_>,
@@ -268,11 +289,23 @@ impl<'a> RunningScenario<'a> {
         give_up_ms: Option<u64>,
         position: usize,
     ) -> Result<Round> {
+        let per_second = self.scenario.per_second;
+        self.round_at(runner, records, per_second, give_up_ms, position)
+    }
+
+    fn round_at(
+        &self,
+        runner: &mut Runner<'_>,
+        records: u64,
+        per_second: Option<f64>,
+        give_up_ms: Option<u64>,
+        position: usize,
+    ) -> Result<Round> {
         let mode = self.scenario.mode.of_driver().context("nothing to send")?;
         let produce = Produce {
             mode,
             records,
-            per_second: self.scenario.per_second,
+            per_second,
             group: self.scenario.group,
             give_up_ms,
         };
@@ -294,6 +327,7 @@ impl<'a> RunningScenario<'a> {
             seconds: result.seconds,
             client,
             broker_cpu_ns: u64::try_from(broker_cpu.as_nanos())?,
+            compiling_ns: result.compiling_ns,
             latency_ns: result.latency_ns,
         };
         self.check(&round, records)?;
@@ -426,5 +460,10 @@ pub fn make_folder(path: &Path) -> Result<PathBuf> {
 const FIRST_BLAST_BYTES: u64 = 500_000;
 const FIRST_ONE_BY_ONE: u64 = 50;
 const FIRST_GROUPS: u64 = 3;
+/// The least number of records per second of a warm-up, where the counted rounds have a fixed rate: with a few thousand
+/// records per second, minutes would pass before a just-in-time compiler has seen enough of them.
+const HURRIED: f64 = 100_000.0;
+/// The number of rounds at the fixed rate itself, which end such a warm-up.
+const ROUNDS_AT_RATE: usize = 2;
 const SETTLE: Duration = Duration::from_secs(3);
 const SHORTEST_IDLE_SECONDS: f64 = 2.0;

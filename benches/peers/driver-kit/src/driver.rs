@@ -129,6 +129,7 @@ impl<C: Client> Driver<C> {
                 Mode::OneByOne | Mode::Rate | Mode::Groups => counts.latency_ns,
             },
             allocations: counted.then_some(Allocations { callers, process }),
+            compiling_ns: 0,
         })
     }
 

@@ -181,6 +181,14 @@ pub struct Result {
     /// Allocations of memory; `None` if the driver was not built to count them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocations: Option<Allocations>,
+    /// Nanoseconds that a just-in-time compiler worked in the round; 0 for clients without such a compiler.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub compiling_ns: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // The signature that serde requires.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The numbers of allocations in a round.

@@ -2,6 +2,7 @@ package peer;
 
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
+import java.lang.management.CompilationMXBean;
 import java.lang.management.GarbageCollectorMXBean;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
@@ -62,8 +63,17 @@ final class Session {
     JsonObject produce(JsonObject command) throws InterruptedException {
         Round round = Round.of(this, command);
         Long giveUpMillis = Setup.isGiven(command, "give_up_ms") ? command.get("give_up_ms").getAsLong() : null;
+        long compiled = compilingMillis();
         threads.run(round, giveUpMillis);
-        return round.answer();
+        JsonObject answer = round.answer();
+        answer.addProperty("compiling_ns", (compilingMillis() - compiled) * 1_000_000);
+        return answer;
+    }
+
+    /** How long the just-in-time compilers have worked since the start, in all their threads. */
+    private static long compilingMillis() {
+        CompilationMXBean compilers = ManagementFactory.getCompilationMXBean();
+        return compilers == null ? 0 : compilers.getTotalCompilationTime();
     }
 
     void close() {
@@ -88,7 +98,7 @@ final class Session {
         answer.add("unequal", unequal);
         JsonArray notes = new JsonArray();
         notes.add("The JVM runs with " + String.join(" ", ManagementFactory.getRuntimeMXBean().getInputArguments())
-                + " and its default collector, "
+                + "; its collector is "
                 + ManagementFactory.getGarbageCollectorMXBeans().stream()
                         .map(GarbageCollectorMXBean::getName)
                         .collect(Collectors.joining(", "))
