@@ -9,15 +9,15 @@ use lexopt::prelude::*;
 pub const HELP: &str = "\
 Measures Kafka producers on equal settings and writes a table, plots and everything measured.
 
-    cargo run --release -- [OPTIONS]            in benches/peers
+    cargo run --release -- [OPTIONS]            in benches/peers, in 40 to 50 minutes
 
   --quick                the base and what the README shows, in under ten minutes; counts no instructions,
                          allocations or system calls
   --only SCENARIO,...    these scenarios
   --clients NAME,...     these clients (ours is needed for ratios)
-  --rounds N             counted rounds of a scenario (7)
-  --round-seconds S      how long a round is to be (0.7; 0.5 with --quick)
-  --warm-up-seconds S    when a client is taken as warm in any case (15; 5 with --quick)
+  --rounds N             counted rounds of a scenario (6)
+  --round-seconds S      how long a round is to be (0.3)
+  --warm-up-seconds S    when a client is taken as warm in any case (15); a busy machine needs more
   --seed N               of the order of clients and of the payloads (1)
   --out DIR              where to write (results/DATE-COMMIT)
   --resume               keep the scenarios that an interrupted run of this commit has finished in DIR
@@ -39,8 +39,8 @@ pub struct Args {
     pub only: Option<Vec<String>>,
     pub clients: Option<Vec<String>>,
     pub rounds: usize,
-    pub round_seconds: Option<f64>,
-    pub warm_up_seconds: Option<f64>,
+    pub round_seconds: f64,
+    pub warm_up_seconds: f64,
     pub seed: u64,
     pub out: Option<PathBuf>,
     pub resume: bool,
@@ -59,9 +59,9 @@ impl Args {
             no_counts: false,
             only: None,
             clients: None,
-            rounds: 7,
-            round_seconds: None,
-            warm_up_seconds: None,
+            rounds: 6,
+            round_seconds: 0.3,
+            warm_up_seconds: 15.0,
             seed: 1,
             out: None,
             resume: false,
@@ -78,8 +78,8 @@ impl Args {
                 Long("only") => args.only = Some(names(&parser.value()?.string()?)),
                 Long("clients") => args.clients = Some(names(&parser.value()?.string()?)),
                 Long("rounds") => args.rounds = parser.value()?.parse().context("--rounds")?,
-                Long("round-seconds") => args.round_seconds = Some(seconds(&mut parser)?),
-                Long("warm-up-seconds") => args.warm_up_seconds = Some(seconds(&mut parser)?),
+                Long("round-seconds") => args.round_seconds = seconds(&mut parser)?,
+                Long("warm-up-seconds") => args.warm_up_seconds = seconds(&mut parser)?,
                 Long("seed") => args.seed = parser.value()?.parse().context("--seed")?,
                 Long("out") => args.out = Some(parser.value()?.into()),
                 Long("resume") => args.resume = true,
@@ -104,16 +104,8 @@ impl Args {
         Ok(Some(args))
     }
 
-    pub fn round_seconds(&self) -> f64 {
-        self.round_seconds
-            .unwrap_or(if self.quick { 0.5 } else { 0.7 })
-    }
-
     pub fn warm_up(&self) -> Duration {
-        let seconds = self
-            .warm_up_seconds
-            .unwrap_or(if self.quick { 5.0 } else { 15.0 });
-        Duration::from_secs_f64(seconds)
+        Duration::from_secs_f64(self.warm_up_seconds)
     }
 }
 
@@ -148,11 +140,15 @@ mod tests {
     }
 
     #[test]
-    fn a_quick_run_has_shorter_rounds_unless_their_length_is_given() {
-        let length = |line: &str| parse(line).unwrap().unwrap().round_seconds();
-        assert_eq!(length(""), 0.7);
-        assert_eq!(length("--quick"), 0.5);
-        assert_eq!(length("--quick --round-seconds 2"), 2.0);
+    fn a_quick_run_has_rounds_and_a_warm_up_as_long_as_a_whole_one() {
+        let lengths = |line: &str| {
+            let args = parse(line).unwrap().unwrap();
+            (args.rounds, args.round_seconds, args.warm_up().as_secs())
+        };
+        assert_eq!(lengths(""), (6, 0.3, 15));
+        assert_eq!(lengths("--quick"), lengths(""));
+        let given = "--quick --round-seconds 2 --warm-up-seconds 30";
+        assert_eq!(lengths(given), (6, 2.0, 30));
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn conduct() -> Result<()> {
     }
     let (scenarios, clients) = (chosen_scenarios(&args)?, chosen_clients(&args, here)?);
     if args.list {
-        list(&scenarios, &clients);
+        list(&listed_scenarios(&args)?, &clients);
         return Ok(());
     }
     ctrlc::set_handler(process::interrupt)?;
@@ -83,10 +83,23 @@ fn chosen_scenarios(args: &Args) -> Result<Vec<Scenario>> {
     if let Some(names) = &args.only {
         return scenario::only(all, names);
     }
-    if args.quick {
-        all.retain(|scenario| scenario.quick);
-    }
+    all.retain(|scenario| {
+        if args.quick {
+            scenario.quick
+        } else {
+            !scenario.by_name
+        }
+    });
     Ok(all)
+}
+
+/// The chosen scenarios; without a choice all of them, and not only those that run then.
+fn listed_scenarios(args: &Args) -> Result<Vec<Scenario>> {
+    if args.quick || args.only.is_some() {
+        chosen_scenarios(args)
+    } else {
+        scenario::all()
+    }
 }
 
 fn chosen_clients(args: &Args, here: &Path) -> Result<Vec<Description>> {
@@ -100,9 +113,13 @@ fn chosen_clients(args: &Args, here: &Path) -> Result<Vec<Description>> {
 }
 
 fn list(scenarios: &[Scenario], clients: &[Description]) {
-    println!("scenarios (* in --quick):");
+    println!("scenarios (* in --quick, - only if named):");
     for scenario in scenarios {
-        let mark = if scenario.quick { '*' } else { ' ' };
+        let mark = match scenario {
+            Scenario { quick: true, .. } => '*',
+            Scenario { by_name: true, .. } => '-',
+            _ => ' ',
+        };
         println!("{mark} {:28} {}", scenario.name, scenario.title);
     }
     println!("\nclients:");
@@ -152,7 +169,7 @@ fn measure_all(
         logs,
         seed: args.seed,
         rounds: args.rounds,
-        round_seconds: args.round_seconds(),
+        round_seconds: args.round_seconds,
         warm_up: args.warm_up(),
         extras: !(args.quick || args.no_counts),
         clients,

@@ -10,7 +10,7 @@ use driver_kit::Produce;
 use fastrand::Rng;
 
 use crate::broker::Broker;
-use crate::driver::{Build, Description, OURS, Session};
+use crate::driver::{Build, Description, OURS, Session, is_floor};
 use crate::extras;
 use crate::measure::Usage;
 use crate::payloads::Payloads;
@@ -137,6 +137,7 @@ impl<'a> RunningScenario<'a> {
                 let is_left_out = driver.only_compressed && !scenario.compresses()
                     || driver.only_sealed && !scenario.is_sealed()
                     || driver.only_transactional && !scenario.transactional
+                    || is_floor(&driver.name) && !scenario.floors
                     || testbed > 0 && driver.name != OURS;
                 if !is_left_out {
                     runners.extend(self.start_client(testbed, driver, build, progress)?);
@@ -386,7 +387,7 @@ impl<'a> RunningScenario<'a> {
         let testbed = &mut self.testbeds[0];
         let setup = self.setting.setup(self.scenario, &testbed.broker)?;
         for (driver, _) in &self.setting.clients {
-            if crate::driver::is_peer(&driver.name) {
+            if driver.name != OURS {
                 continue;
             }
             let Some(Outcome::Figures(figures)) = testbed.outcomes.get_mut(&driver.name) else {

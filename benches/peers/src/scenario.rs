@@ -12,6 +12,12 @@ pub struct Scenario {
     pub title: String,
     #[serde(default)]
     pub quick: bool,
+    /// Whether it runs only if it is named on the command line.
+    #[serde(default)]
+    pub by_name: bool,
+    /// Whether the floors take part. They do not where their requests would be those of another scenario.
+    #[serde(default = "yes")]
+    pub floors: bool,
     pub broker: String,
     #[serde(default)]
     pub security: Security,
@@ -129,6 +135,10 @@ pub const BASE: &str = "base";
 const COMPRESSIONS: [&str; 5] = [NONE, "gzip", "snappy", "lz4", "zstd"];
 const NONE: &str = "none";
 
+fn yes() -> bool {
+    true
+}
+
 /// The default in results of old versions, which had no such key.
 fn none() -> String {
     NONE.to_owned()
@@ -242,6 +252,10 @@ impl Scenario {
             "{name}: hang_node needs broker \"sink\" and the number of a node"
         );
         ensure!(self.threads > 0, "{name}: threads is 0");
+        ensure!(
+            !(self.quick && self.by_name),
+            "{name}: by_name excludes quick"
+        );
         Ok(())
     }
 
@@ -331,6 +345,17 @@ mod tests {
     }
 
     #[test]
+    fn floors_take_part_where_costs_are_compared_with_theirs() {
+        let scenarios = all().unwrap();
+        let by_name = scenarios.iter().filter(|scenario| scenario.by_name);
+        assert_eq!(by_name.count(), 8, "the others always run");
+        for scenario in &scenarios {
+            let needs = scenario.quick || scenario.compresses() || scenario.is_sealed();
+            assert!(scenario.floors || !needs, "{}", scenario.name);
+        }
+    }
+
+    #[test]
     fn one_factor_scenarios_differ_from_the_base_in_the_named_factor_only() {
         let scenarios = all().unwrap();
         let named = |name: &str| scenarios.iter().find(|s| s.name == name).unwrap().clone();
@@ -374,6 +399,7 @@ mod tests {
             ("beside = \"bsae\"", "beside is"),
             ("beside = \"rate-10000\"", "beside is"),
             ("liger_ms = 5", "liger_ms"),
+            ("quick = true\nby_name = true", "by_name excludes"),
         ] {
             let error = format!("{:#}", with(row).unwrap_err());
             assert!(
