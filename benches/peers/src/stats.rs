@@ -2,15 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The median of some rounds, and its confidence interval.
+/// The median of some rounds, its confidence interval, and the extremes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     pub median: f64,
     pub low: f64,
     pub high: f64,
+    pub least: f64,
+    pub most: f64,
 }
 
 impl Figure {
+    /// A figure that is known exactly.
+    pub fn exactly(value: f64) -> Self {
+        Self {
+            median: value,
+            low: value,
+            high: value,
+            least: value,
+            most: value,
+        }
+    }
+
     /// `None` without values, or if a value is infinite or not a number.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = values.into_iter().collect();
@@ -23,6 +36,8 @@ impl Figure {
             median: f64::midpoint(sorted[(count - 1) / 2], sorted[count / 2]),
             low: sorted[skip],
             high: sorted[count - 1 - skip],
+            least: sorted[0],
+            most: sorted[count - 1],
         })
     }
 
@@ -31,6 +46,8 @@ impl Figure {
             median: change(self.median),
             low: change(self.low),
             high: change(self.high),
+            least: change(self.least),
+            most: change(self.most),
         }
     }
 }
@@ -124,6 +141,7 @@ mod tests {
         assert_eq!((figure.low, figure.median, figure.high), (1.0, 4.0, 100.0));
         let figure = Figure::of((0..9).map(f64::from)).unwrap();
         assert_eq!((figure.low, figure.median, figure.high), (1.0, 4.0, 7.0));
+        assert_eq!((figure.least, figure.most), (0.0, 8.0), "of all rounds");
     }
 
     #[test]

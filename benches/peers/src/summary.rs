@@ -15,6 +15,8 @@ pub struct Summary {
     pub system_share: Option<f64>,
     /// The ratio to our CPU time of the same round.
     pub cpu_ratio: Option<Figure>,
+    /// The ratio of the cheapest round to our cheapest round.
+    pub least_cpu_ratio: Option<f64>,
     pub rate_ratio: Option<Figure>,
     /// Context switches per 1,000 records, voluntary and involuntary.
     pub switches: Option<Figure>,
@@ -48,6 +50,9 @@ impl Summary {
             cpu_us: each(|round| round.cpu_ns_per_record() / 1e3),
             system_share: system_share(&totals),
             cpu_ratio: against_ours(measured, figures, Round::cpu_ns_per_record),
+            least_cpu_ratio: least_cpu(figures)
+                .zip(measured.figures(OURS).and_then(least_cpu))
+                .map(|(theirs, ours)| ratio(theirs, ours)),
             rate_ratio: against_ours(measured, figures, Round::records_per_second),
             switches: each(|round| round.per_record(switches(round) * 1e3)),
             broker_cpu_us: each(|round| round.per_record(round.broker_cpu_ns as f64 / 1e3)),
@@ -84,6 +89,11 @@ pub fn by_round(
 ) -> Option<Figure> {
     let of = |figures: &Figures| figures.rounds.iter().map(measure).collect::<Vec<_>>();
     paired(&of(one), &of(other), compare)
+}
+
+fn least_cpu(figures: &Figures) -> Option<f64> {
+    let costs = figures.rounds.iter().map(Round::cpu_ns_per_record);
+    Some(Figure::of(costs)?.least)
 }
 
 fn switches(round: &Round) -> f64 {
@@ -174,6 +184,7 @@ pub mod tests {
         assert_eq!(summary.cpu_us.unwrap().high, 8.0);
         let ratio = summary.cpu_ratio.unwrap();
         assert_eq!((ratio.low, ratio.high), (4.0, 4.0), "round by round");
+        assert_eq!(summary.least_cpu_ratio, Some(4.0));
         assert_eq!(summary.rate_ratio.unwrap().median, 0.5);
         assert_eq!(summary.switches.unwrap().median, 8.0);
         assert_eq!(summary.broker_cpu_us.unwrap().median, 0.05);
@@ -201,6 +212,7 @@ pub mod tests {
         assert!(measured.figures("y").is_none());
         let summary = Summary::of(&measured, measured.figures("x").unwrap());
         assert_eq!(summary.cpu_ratio, None);
+        assert_eq!(summary.least_cpu_ratio, None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::bound::Bound;
 use crate::driver::{FLUSH, OURS, is_peer};
 use crate::raw::{Counted, Figures, Measured, Outcome, Round, Run};
-use crate::stats::paired;
+use crate::stats::{Figure, paired};
 use crate::summary::{Summary, by_round};
 
 /// One row of the table.
@@ -119,6 +119,15 @@ impl Measure {
         }
     }
 
+    /// The figure of the client's best round, for measures that each round has.
+    fn best(self, figures: &Figures) -> Option<f64> {
+        let all = Figure::of(figures.rounds.iter().map(self.of_round()?))?;
+        Some(match self {
+            Self::Rate => all.most,
+            _ => all.least,
+        })
+    }
+
     /// The unit, as a suffix of a figure.
     fn unit(self) -> &'static str {
         match self {
@@ -196,6 +205,17 @@ fn syscalls(figures: &Figures, of_callers: bool) -> Counted<f64> {
     }
 }
 
+/// The peers of the scenario whose names begin with one of `starts`, or all if it is empty.
+fn peers<'a>(measured: &'a Measured, starts: &'a str) -> impl Iterator<Item = &'a str> {
+    let is_meant =
+        |name: &str| starts.is_empty() || starts.split(',').any(|start| name.starts_with(start));
+    measured
+        .clients
+        .keys()
+        .map(String::as_str)
+        .filter(move |name| is_peer(name) && is_meant(name))
+}
+
 /// All targets of the table.
 pub fn all() -> Result<Vec<Target>> {
     #[derive(Deserialize)]
@@ -208,15 +228,7 @@ pub fn all() -> Result<Vec<Target>> {
 
 impl Target {
     pub fn evaluate(&self, run: &Run) -> Verdict {
-        let scenarios: Vec<&Measured> = if self.scenario == "*" {
-            run.scenarios.iter().collect()
-        } else {
-            run.scenario(&self.scenario).into_iter().collect()
-        };
-        if scenarios.is_empty() {
-            return Verdict::Open("not in this run".to_owned());
-        }
-        let found = scenarios.into_iter().map(|measured| self.find(measured));
+        let found = self.scenarios(run).map(|measured| self.find(measured));
         let worst = found.reduce(|one, other| match (one, other) {
             (Ok(one), Ok(other)) => Ok(self.bound.harder(one, other)),
             (Err(reason), _) | (_, Err(reason)) => Err(reason),
@@ -226,6 +238,45 @@ impl Target {
             Some(Err(reason)) => Verdict::Open(reason),
             Some(Ok((value, whom))) if self.bound.allows(value) => Verdict::Reached(value, whom),
             Some(Ok((value, whom))) => Verdict::Missed(value, whom),
+        }
+    }
+
+    fn scenarios<'a>(&'a self, run: &'a Run) -> impl Iterator<Item = &'a Measured> {
+        let is_meant = |name: &str| self.scenario == "*" || self.scenario == name;
+        run.scenarios
+            .iter()
+            .filter(move |measured| is_meant(&measured.scenario.name))
+    }
+
+    /// The figure with the best round of each client in place of all its rounds, and the client that it was compared
+    /// with. `None` if the measure has no figure for each round, or a client has no figures.
+    pub fn at_best(&self, run: &Run) -> Option<(f64, String)> {
+        self.scenarios(run)
+            .map(|measured| self.find_at_best(measured))
+            .reduce(|one, other| Some(self.bound.harder(one?, other?)))?
+    }
+
+    fn find_at_best(&self, measured: &Measured) -> Option<(f64, String)> {
+        let best = |client: &str| self.measure.best(measured.figures(client)?);
+        let mut ours = best(OURS)?;
+        if let Some(client) = &self.minus {
+            ours -= best(client)?;
+        }
+        let Some(against) = &self.against else {
+            return Some((ours, measured.scenario.name.clone()));
+        };
+        let compare = self.bound.compare();
+        let to = |theirs: f64, name: &str| (compare(ours, theirs), name.to_owned());
+        let (kind, names) = against.split_once(':').unwrap_or((against, ""));
+        match kind {
+            "scenario" => {
+                let beside = measured.beside.as_ref()?.figures()?;
+                Some(to(self.measure.best(beside)?, names))
+            }
+            "client" => Some(to(best(names)?, names)),
+            _ => peers(measured, names)
+                .filter_map(|name| Some(to(best(name)?, name)))
+                .reduce(|one, other| self.bound.harder(one, other)),
         }
     }
 
@@ -239,18 +290,10 @@ impl Target {
         match kind {
             "scenario" => self.against_beside(measured, names),
             "client" => self.against_client(measured, ours, names),
-            _ => {
-                let wanted = |name: &str| {
-                    names.is_empty() || names.split(',').any(|start| name.starts_with(start))
-                };
-                measured
-                    .clients
-                    .keys()
-                    .filter(|name| is_peer(name) && wanted(name))
-                    .filter_map(|name| self.against_client(measured, ours, name).ok())
-                    .reduce(|one, other| self.bound.harder(one, other))
-                    .ok_or_else(|| "no peer has figures".to_owned())
-            }
+            _ => peers(measured, names)
+                .filter_map(|name| self.against_client(measured, ours, name).ok())
+                .reduce(|one, other| self.bound.harder(one, other))
+                .ok_or_else(|| "no peer has figures".to_owned()),
         }
     }
 
@@ -386,7 +429,11 @@ mod tests {
     #[test]
     fn all_scenarios_of_the_table_exist() {
         let scenarios = scenario::all().unwrap();
-        let is_known = |name: &str| scenarios.iter().any(|scenario| scenario.name == name);
+        // A target in a scenario that runs only if it is named would never be judged.
+        let is_known = |name: &str| {
+            let mut always = scenarios.iter().filter(|scenario| !scenario.by_name);
+            always.any(|scenario| scenario.name == name)
+        };
         for target in all().unwrap() {
             assert!(
                 target.scenario == "*" || is_known(&target.scenario),
@@ -449,6 +496,49 @@ mod tests {
         );
         measured.beside = Some(figures(vec![round(10.0, 100), round(10.0, 1_000)]));
         assert_eq!(evaluate(&measured), Verdict::Reached(1.25, "keyed".into()));
+    }
+
+    #[test]
+    fn at_best_the_best_rounds_are_compared_whenever_they_were() {
+        // Of the medians ours is half as large, of the best rounds it is as large.
+        let clients = vec![
+            (
+                "ours",
+                figures(vec![round(10.0, 100), round(8.0, 200), round(9.0, 200)]),
+            ),
+            (
+                "java-3.0.0",
+                figures(vec![round(20.0, 400), round(20.0, 400), round(4.0, 100)]),
+            ),
+            ("krafka", figures(vec![round(40.0, 800); 3])),
+        ];
+        let mut measured = measured("base", clients);
+        measured.beside = Some(figures(vec![
+            round(10.0, 80),
+            round(10.0, 300),
+            round(5.0, 90),
+        ]));
+        let run = run(vec![measured]);
+        let at_best = |measure, against| target(measure, 1.0, against).at_best(&run);
+        let java = |value| Some((value, "java-3.0.0".to_owned()));
+        assert_eq!(at_best(Measure::Cpu, Some("peers")), java(1.0));
+        assert_eq!(at_best(Measure::Rate, Some("peers")), java(0.5));
+        assert_eq!(
+            at_best(Measure::Cpu, Some("client:krafka")),
+            Some((0.125, "krafka".into()))
+        );
+        assert_eq!(
+            at_best(Measure::Cpu, Some("scenario:keyed")),
+            Some((1.25, "keyed".into()))
+        );
+        assert_eq!(at_best(Measure::Cpu, None), Some((0.1, "base".into())));
+        assert_eq!(at_best(Measure::P99, Some("peers")), None, "of all rounds");
+        assert_eq!(at_best(Measure::Cpu, Some("client:none")), None);
+        let cpu = target(Measure::Cpu, 0.6, Some("peers"));
+        assert_eq!(
+            cpu.evaluate(&run),
+            Verdict::Reached(0.5, "java-3.0.0".into())
+        );
     }
 
     #[test]

@@ -70,6 +70,22 @@ pub fn median(figure: Option<Figure>, write: fn(f64) -> String) -> String {
     figure.map_or_else(|| "–".to_owned(), |figure| write(figure.median))
 }
 
+/// Formats a median, and in brackets the least value of the rounds, if there is more than one.
+pub fn with_least(figure: Option<Figure>, unit: &str) -> String {
+    let Some(figure) = figure else {
+        return format!("–{unit}");
+    };
+    let median = number(figure.median);
+    if figure.least.total_cmp(&figure.most).is_eq() {
+        return format!("{median}{unit}");
+    }
+    format!("{median} ({}){unit}", number(figure.least))
+}
+
+pub fn least(figure: Option<Figure>, write: fn(f64) -> String) -> String {
+    figure.map_or_else(|| "–".to_owned(), |figure| write(figure.least))
+}
+
 /// Formats microseconds; from 10,000 on as milliseconds.
 pub fn micros(value: f64) -> String {
     if value >= 10_000.0 {
@@ -136,6 +152,17 @@ mod tests {
         let figure = Figure::of([1.0, 2.0, 3.0]);
         assert_eq!(interval(figure, number), "2.00 [1.00–3.00]");
         assert_eq!(interval(None, number), "–");
+    }
+
+    #[test]
+    fn the_least_is_that_of_all_rounds_and_not_the_end_of_the_interval() {
+        let figure = Figure::of((1..=9).map(f64::from));
+        assert_eq!(interval(figure, number), "5.00 [2.00–8.00]");
+        assert_eq!(least(figure, number), "1.00");
+        assert_eq!(with_least(figure, " µs"), "5.00 (1.00) µs");
+        assert_eq!(with_least(Figure::of([2.0]), " µs"), "2.00 µs");
+        assert_eq!(with_least(None, " µs"), "– µs");
+        assert_eq!(least(None, number), "–");
     }
 
     #[test]

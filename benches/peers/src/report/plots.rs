@@ -76,14 +76,9 @@ const MAIN: [&str; 10] = [
 ];
 
 fn latencies(summary: &Summary) -> Vec<Figure> {
-    let exact = |value| Figure {
-        median: value,
-        low: value,
-        high: value,
-    };
     let all = summary
         .latencies
-        .map(|all| [all.p50, all.p99, all.p999].map(exact));
+        .map(|all| [all.p50, all.p99, all.p999].map(Figure::exactly));
     all.into_iter().flatten().collect()
 }
 
@@ -306,15 +301,10 @@ mod tests {
 
     #[test]
     fn an_axis_spans_its_figures_in_powers_of_ten() {
-        let exact = |value| Figure {
-            median: value,
-            low: value,
-            high: value,
-        };
         let row = |value| Row {
             label: String::new(),
             color: BLACK,
-            figures: vec![exact(value)],
+            figures: vec![Figure::exactly(value)],
         };
         let panel = Panel {
             title: String::new(),

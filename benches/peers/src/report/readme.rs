@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::format::{median, micros, number, rate};
+use super::format::{median, micros, rate, with_least};
 use crate::driver::OURS;
 use crate::raw::{Measured, Outcome, Run};
 use crate::scenario::{Mode, Scenario};
@@ -41,7 +41,8 @@ pub fn render(run: &Run, details: &str) -> String {
     let machine = &run.machine;
     let _ = writeln!(
         out,
-        "\nCPU of the whole client process per record; medians of the rounds on {} × {}, Linux {}, commit {}. \
+        "\nCPU of the whole client process per record; medians of the rounds, and for CPU the least in brackets, on \
+         {} × {}, Linux {}, commit {}. \
          Settings are equal except in the last column; the brokers of the others are embedded ones that check \
          and acknowledge. All scenarios, intervals and whatever could not be made equal: [{details}]({details}).",
         machine.processors, machine.processor, machine.kernel, run.commit
@@ -71,9 +72,9 @@ fn cell(measured: &Measured, client: &str) -> String {
         None => return "–".to_owned(),
     };
     let summary = Summary::of(measured, figures);
-    let cpu = format!("{} µs", median(summary.cpu_us, number));
+    let cpu = with_least(summary.cpu_us, " µs");
     match (measured.scenario.mode, summary.latencies) {
-        (Mode::Idle, _) => format!("{} ms", median(summary.cpu_ms_per_second, number)),
+        (Mode::Idle, _) => with_least(summary.cpu_ms_per_second, " ms"),
         (Mode::OneByOne, Some(all)) => format!("{cpu}, {}, {}", micros(all.p50), micros(all.p99)),
         (Mode::Rate, Some(all)) => format!("{cpu}, {}, {}", micros(all.p99), micros(all.p999)),
         _ => format!("{cpu}, {}", median(summary.records_per_second, rate)),
@@ -93,7 +94,14 @@ mod tests {
     fn every_client_has_a_row_whether_it_is_slower_or_faster_or_has_no_figures() {
         let clients = || {
             vec![
-                ("ours", figures(vec![round(10.0, 2_000)])),
+                (
+                    "ours",
+                    figures(vec![
+                        round(10.0, 2_000),
+                        round(10.0, 1_500),
+                        round(10.0, 3_000),
+                    ]),
+                ),
                 ("faster", figures(vec![round(5.0, 200)])),
                 ("cannot", Outcome::None("no acks".into())),
             ]
@@ -119,7 +127,9 @@ mod tests {
         };
         let text = render(&run, "benchmarks/table.md");
         assert!(
-            text.contains("| **ours** | 2.00 µs, 100 k | 2.00 µs, 1.00 µs, 1.00 µs |"),
+            text.contains(
+                "| **ours** | 2.00 (1.50) µs, 100 k | 2.00 (1.50) µs, 1.00 µs, 1.00 µs |"
+            ),
             "{text}"
         );
         assert!(text.contains("| faster | 0.200 µs, 200 k |"), "{text}");
