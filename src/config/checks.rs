@@ -84,15 +84,7 @@ fn names(draft: &Draft) -> Result<(), ConfigError> {
 
 /// Parses the security protocol, which other checks depend on.
 fn security_protocol(draft: &Draft) -> Result<SecurityProtocol, ConfigError> {
-    let given = draft.text("security.protocol").unwrap_or_default();
-    SecurityProtocol::parse(given).ok_or_else(|| {
-        ConfigError::invalid(
-            "security.protocol",
-            Some(given),
-            "there is no such protocol",
-            "Set it to PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
-        )
-    })
+    draft.text("security.protocol").unwrap_or_default().parse()
 }
 
 fn clamp_linger(draft: &mut Draft) {

@@ -2,6 +2,10 @@
 //! configuration.
 
 use std::fmt;
+use std::str::FromStr;
+
+use super::{definition, value};
+use crate::error::ConfigError;
 
 /// The acknowledgement that a record needs to count as delivered (`acks`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -209,4 +213,40 @@ impl fmt::Display for SecurityProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// Implements `FromStr`: the same texts are valid as in a configuration, and the error is the same.
+macro_rules! from_text {
+    ($($kind:ident: $key:literal;)*) => {$(
+        #[doc = concat!("Parses a value of `", $key, "`, as in a configuration.")]
+        impl FromStr for $kind {
+            type Err = ConfigError;
+
+            fn from_str(text: &str) -> Result<Self, ConfigError> {
+                Self::parse(value::trim(text)).ok_or_else(|| no_such_value($key, text))
+            }
+        }
+    )*};
+}
+
+from_text! {
+    Acks: "acks";
+    ClientDnsLookup: "client.dns.lookup";
+    MetadataRecoveryStrategy: "metadata.recovery.strategy";
+    RecordingLevel: "metrics.recording.level";
+    SecurityProtocol: "security.protocol";
+}
+
+#[cold]
+fn no_such_value(key: &str, text: &str) -> ConfigError {
+    let refused = definition::key(key).and_then(|row| value::parse(row, text).err());
+    // The table has no list of the protocols: Kafka checks them apart from other values.
+    refused.unwrap_or_else(|| {
+        ConfigError::invalid(
+            key,
+            Some(text),
+            "there is no such protocol",
+            "Set it to PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+        )
+    })
 }

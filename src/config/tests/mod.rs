@@ -513,3 +513,44 @@ fn a_world_readable_file_with_secrets_causes_a_warning_with_the_key() {
     assert_eq!(warning(0o644), None, "no secret");
     fs::remove_file(&path).unwrap();
 }
+
+#[test]
+fn an_enum_is_parsed_from_the_texts_of_its_key() {
+    for (text, acks) in [
+        ("0", Acks::None),
+        ("1", Acks::Leader),
+        ("all", Acks::All),
+        (" -1 ", Acks::All),
+    ] {
+        assert_eq!(text.parse(), Ok(acks));
+    }
+    assert_eq!("use_all_dns_ips".parse(), Ok(ClientDnsLookup::UseAllDnsIps));
+    assert_eq!("none".parse(), Ok(MetadataRecoveryStrategy::None));
+    assert_eq!("DEBUG".parse(), Ok(RecordingLevel::Debug));
+    assert_eq!("sasl_ssl".parse(), Ok(SecurityProtocol::SaslSsl));
+}
+
+#[test]
+fn the_error_of_an_enum_is_that_of_the_configuration() {
+    for (key, error) in [
+        ("acks", "x".parse::<Acks>().unwrap_err()),
+        (
+            "client.dns.lookup",
+            "x".parse::<ClientDnsLookup>().unwrap_err(),
+        ),
+        (
+            "metadata.recovery.strategy",
+            "x".parse::<MetadataRecoveryStrategy>().unwrap_err(),
+        ),
+        (
+            "metrics.recording.level",
+            "x".parse::<RecordingLevel>().unwrap_err(),
+        ),
+        (
+            "security.protocol",
+            "x".parse::<SecurityProtocol>().unwrap_err(),
+        ),
+    ] {
+        assert_eq!(error, config(&[(key, "x")]).unwrap_err());
+    }
+}
