@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     cluster.script(refused.fail(ErrorCode::InvalidRecord))?;
 
     let config = ProducerConfig::builder()
-        .bootstrap_servers([cluster.bootstrap_servers()])
+        .bootstrap_servers(cluster.bootstrap_servers())
         .build()?;
     let producer = KafkaProducer::<str, str>::new(config)?;
     let (written, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));

@@ -40,7 +40,7 @@ impl Partitioner<str, str> for AlarmsFirst {
 fn main() -> Result<(), Box<dyn Error>> {
     let cluster = TestCluster::builder().topic("readings", 4).start()?;
     let config = ProducerConfig::builder()
-        .bootstrap_servers([cluster.bootstrap_servers()])
+        .bootstrap_servers(cluster.bootstrap_servers())
         .build()?;
     let producer = KafkaProducer::<str, str>::builder(config)
         .stock_serializers()

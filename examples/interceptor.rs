@@ -49,7 +49,7 @@ impl ProducerInterceptor<str, str> for Audit {
 fn main() -> Result<(), Box<dyn Error>> {
     let cluster = TestCluster::builder().topic("orders", 3).start()?;
     let config = ProducerConfig::builder()
-        .bootstrap_servers([cluster.bootstrap_servers()])
+        .bootstrap_servers(cluster.bootstrap_servers())
         .build()?;
     let totals = Arc::new(Totals::default());
     let producer = KafkaProducer::<str, str>::builder(config)

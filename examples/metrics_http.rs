@@ -201,7 +201,7 @@ pub(crate) fn run(listener: &TcpListener, seconds: u64) -> Result<(), Box<dyn Er
         .start()?;
     let compression = if cfg!(feature = "lz4") { "lz4" } else { "none" };
     let config = ProducerConfig::builder()
-        .bootstrap_servers([cluster.bootstrap_servers()])
+        .bootstrap_servers(cluster.bootstrap_servers())
         .client_id("shop")
         .set("compression.type", compression)
         .linger(Duration::from_millis(20))

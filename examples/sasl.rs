@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The same configuration with builder methods, but with a wrong password. The error is returned at once, not after
     // a timeout.
     let config = ProducerConfig::builder()
-        .bootstrap_servers([cluster.bootstrap_servers()])
+        .bootstrap_servers(cluster.bootstrap_servers())
         .security_protocol(SecurityProtocol::SaslPlaintext)
         .sasl_plain("alice", "guessed")
         .build()?;

@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cluster = TestCluster::builder().topic("orders", 3).start()?;
 
     let config = ProducerConfig::builder()
-        .bootstrap_servers([cluster.bootstrap_servers()])
+        .bootstrap_servers(cluster.bootstrap_servers())
         // Upper bound of the time until a record is delivered or has failed, retries included.
         .delivery_timeout(Duration::from_secs(60))
         .request_timeout(Duration::from_secs(20))

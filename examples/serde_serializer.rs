@@ -41,7 +41,7 @@ impl<T: Serialize + ?Sized> Serializer<T> for Json {
 fn main() -> Result<(), Box<dyn Error>> {
     let cluster = TestCluster::builder().topic("orders", 1).start()?;
     let config = ProducerConfig::builder()
-        .bootstrap_servers([cluster.bootstrap_servers()])
+        .bootstrap_servers(cluster.bootstrap_servers())
         .build()?;
     let producer = KafkaProducer::<str, Order>::builder(config)
         .key_serializer(StringSerializer::default())

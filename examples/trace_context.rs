@@ -121,7 +121,7 @@ impl<K: ToOwned + ?Sized, V: ToOwned + ?Sized> ProducerInterceptor<K, V> for Tra
 fn main() -> Result<(), Box<dyn Error>> {
     let cluster = TestCluster::builder().topic("orders", 1).start()?;
     let config = ProducerConfig::builder()
-        .bootstrap_servers([cluster.bootstrap_servers()])
+        .bootstrap_servers(cluster.bootstrap_servers())
         .build()?;
     let producer = KafkaProducer::<str, str>::builder(config)
         .stock_serializers()

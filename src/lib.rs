@@ -10,7 +10,7 @@
 //! # let servers = cluster.bootstrap_servers();
 //! use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
 //!
-//! let config = ProducerConfig::builder().bootstrap_servers([servers]).build()?;
+//! let config = ProducerConfig::builder().bootstrap_servers(servers).build()?;
 //! let producer = KafkaProducer::<str, [u8]>::new(config)?;
 //! let future = producer.send(ProducerRecord::keyed("orders", "customer-7", &b"two of them"[..]))?;
 //! match future.get() {
@@ -118,9 +118,9 @@ pub mod internals;
 
 pub use compress::{CompressionType, UnknownCompressionType};
 pub use config::{
-    Acks, ClientDnsLookup, ConfigKey, ConfigSource, ConfigType, Group, Importance,
-    MetadataRecoveryStrategy, Password, PluginConfig, ProducerConfig, ProducerConfigBuilder,
-    RecordingLevel, SecurityProtocol,
+    Acks, BootstrapServers, ClientDnsLookup, ConfigKey, ConfigSource, ConfigType, Group,
+    Importance, MetadataRecoveryStrategy, Password, PluginConfig, ProducerConfig,
+    ProducerConfigBuilder, RecordingLevel, SecurityProtocol,
 };
 pub use error::{
     BoxError, BrokerError, CloseError, ConfigError, ConfigProblem, ConstructError, ConstructStep,

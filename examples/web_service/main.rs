@@ -49,7 +49,7 @@ fn produce(producer: &Producer, body: &[u8]) -> (&'static str, String) {
 fn main() -> Result<(), Box<dyn Error>> {
     let cluster = TestCluster::builder().topic("posts", 3).start()?;
     let config = ProducerConfig::builder()
-        .bootstrap_servers([cluster.bootstrap_servers()])
+        .bootstrap_servers(cluster.bootstrap_servers())
         // Short timeouts: an HTTP client does not wait two minutes for a response.
         .max_block(Duration::from_secs(5))
         .request_timeout(Duration::from_secs(5))

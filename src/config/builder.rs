@@ -212,10 +212,20 @@ impl ProducerConfigBuilder {
         self
     }
 
-    /// `bootstrap.servers`: the brokers to connect to first, each as `host:port`.
+    /// `bootstrap.servers`: the brokers to connect to first, each as `host:port`, in one text with commas between them
+    /// or as a list.
+    ///
+    /// ```
+    /// use kafka_producer::ProducerConfig;
+    ///
+    /// let of_text = ProducerConfig::builder().bootstrap_servers("kafka-1:9092,kafka-2:9092").build()?;
+    /// let of_list = ProducerConfig::builder().bootstrap_servers(["kafka-1:9092", "kafka-2:9092"]).build()?;
+    /// assert_eq!(of_text.bootstrap_servers(), of_list.bootstrap_servers());
+    /// # Ok::<(), kafka_producer::ConfigError>(())
+    /// ```
     #[must_use]
-    pub fn bootstrap_servers<S: Into<String>>(self, servers: impl IntoIterator<Item = S>) -> Self {
-        self.set("bootstrap.servers", joined(servers))
+    pub fn bootstrap_servers(self, servers: impl Into<BootstrapServers>) -> Self {
+        self.set("bootstrap.servers", servers.into().0)
     }
 
     /// `client.id`: the name of this producer for brokers.
@@ -300,6 +310,75 @@ impl ProducerConfigBuilder {
             log::warn!(log, "{warning}");
         }
         Ok(config)
+    }
+}
+
+/// The argument of [`bootstrap_servers`](ProducerConfigBuilder::bootstrap_servers), made from a text in which commas
+/// separate the brokers, or from a list of them. An iterator is collected into it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BootstrapServers(String);
+
+/// Prints the text, unless it looks like a secret.
+impl fmt::Debug for BootstrapServers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BootstrapServers")
+            .field(&value::shown(&self.0))
+            .finish()
+    }
+}
+
+impl From<String> for BootstrapServers {
+    fn from(servers: String) -> Self {
+        Self(servers)
+    }
+}
+
+impl From<&String> for BootstrapServers {
+    fn from(servers: &String) -> Self {
+        Self(servers.clone())
+    }
+}
+
+impl From<&str> for BootstrapServers {
+    fn from(servers: &str) -> Self {
+        Self(servers.to_owned())
+    }
+}
+
+impl<S: AsRef<str>> From<&[S]> for BootstrapServers {
+    fn from(servers: &[S]) -> Self {
+        servers.iter().collect()
+    }
+}
+
+impl<S: AsRef<str>> From<Vec<S>> for BootstrapServers {
+    fn from(servers: Vec<S>) -> Self {
+        servers.iter().collect()
+    }
+}
+
+impl<S: AsRef<str>> From<&Vec<S>> for BootstrapServers {
+    fn from(servers: &Vec<S>) -> Self {
+        servers.iter().collect()
+    }
+}
+
+impl<S: AsRef<str>, const N: usize> From<[S; N]> for BootstrapServers {
+    fn from(servers: [S; N]) -> Self {
+        servers.iter().collect()
+    }
+}
+
+impl<S: AsRef<str>, const N: usize> From<&[S; N]> for BootstrapServers {
+    fn from(servers: &[S; N]) -> Self {
+        servers.iter().collect()
+    }
+}
+
+impl<S: AsRef<str>> FromIterator<S> for BootstrapServers {
+    fn from_iter<I: IntoIterator<Item = S>>(servers: I) -> Self {
+        let servers = servers.into_iter().map(|server| server.as_ref().to_owned());
+        Self(joined(servers))
     }
 }
 

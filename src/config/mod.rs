@@ -28,7 +28,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use bootstrap::parse_bootstrap;
-pub use builder::ProducerConfigBuilder;
+pub use builder::{BootstrapServers, ProducerConfigBuilder};
 pub use definition::{ConfigKey, ConfigType, Group, Importance};
 pub use draft::ConfigSource;
 pub use kinds::{

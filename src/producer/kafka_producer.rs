@@ -54,7 +54,7 @@ use crate::types::PartitionInfo;
 ///
 /// let cluster = TestCluster::builder().topic("greetings", 3).start()?;
 /// let config =
-///     ProducerConfig::builder().bootstrap_servers([cluster.bootstrap_servers()]).build()?;
+///     ProducerConfig::builder().bootstrap_servers(cluster.bootstrap_servers()).build()?;
 /// let producer = KafkaProducer::<str, str>::new(config)?;
 /// let future = producer.send(ProducerRecord::keyed("greetings", "en", "hello"))?;
 /// let metadata = future.get()?;
@@ -172,7 +172,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// # use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
     /// # let cluster = TestCluster::builder().topic("greetings", 3).start()?;
     /// # let config =
-    /// #     ProducerConfig::builder().bootstrap_servers([cluster.bootstrap_servers()]).build()?;
+    /// #     ProducerConfig::builder().bootstrap_servers(cluster.bootstrap_servers()).build()?;
     /// use kafka_producer::{ProduceError, RecordMetadata};
     ///
     /// # let producer = KafkaProducer::<str, str>::new(config)?;

@@ -27,7 +27,7 @@ use crate::security::tls::crypto_provider;
 ///     .tls(TestTls::new(chain, key))
 ///     .start()?;
 /// let config = ProducerConfig::builder()
-///     .bootstrap_servers([cluster.bootstrap_servers()])
+///     .bootstrap_servers(cluster.bootstrap_servers())
 ///     .set("security.protocol", "SSL")
 ///     .set("ssl.truststore.type", "PEM")
 ///     .set("ssl.truststore.location", "authority.pem")

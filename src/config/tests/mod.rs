@@ -554,3 +554,31 @@ fn the_error_of_an_enum_is_that_of_the_configuration() {
         assert_eq!(error, config(&[(key, "x")]).unwrap_err());
     }
 }
+
+#[test]
+fn bootstrap_servers_take_one_text_or_a_list() {
+    let expected = ["a:1", "b:2"];
+    let owned = expected.map(str::to_owned);
+    let text = "a:1,b:2".to_owned();
+    let builder = ProducerConfig::builder;
+    for given in [
+        builder().bootstrap_servers("a:1,b:2"),
+        builder().bootstrap_servers(&text),
+        builder().bootstrap_servers(text.clone()),
+        builder().bootstrap_servers(expected),
+        builder().bootstrap_servers(&expected),
+        builder().bootstrap_servers(&expected[..]),
+        builder().bootstrap_servers(owned.clone()),
+        builder().bootstrap_servers(owned.to_vec()),
+        builder().bootstrap_servers(&owned.to_vec()),
+        builder().bootstrap_servers(
+            owned
+                .iter()
+                .map(|server| server.trim())
+                .collect::<BootstrapServers>(),
+        ),
+        builder().bootstrap_servers(["a:1, b:2"]),
+    ] {
+        assert_eq!(given.build().unwrap().bootstrap_servers(), expected);
+    }
+}

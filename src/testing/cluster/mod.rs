@@ -188,7 +188,7 @@ impl TestClusterBuilder {
     /// let cluster =
     ///     TestCluster::builder().topic("orders", 1).sasl_user("alice", "s3cret").start()?;
     /// let config = ProducerConfig::builder()
-    ///     .bootstrap_servers([cluster.bootstrap_servers()])
+    ///     .bootstrap_servers(cluster.bootstrap_servers())
     ///     .security_protocol(SecurityProtocol::SaslPlaintext)
     ///     .sasl_plain("alice", "s3cret")
     ///     .build()?;

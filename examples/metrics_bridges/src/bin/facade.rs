@@ -161,7 +161,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     metrics::set_global_recorder(map.clone()).map_err(|_| "there is a recorder already")?;
     let cluster = TestCluster::builder().topic("orders", 3).start()?;
     let config = ProducerConfig::builder()
-        .bootstrap_servers([cluster.bootstrap_servers()])
+        .bootstrap_servers(cluster.bootstrap_servers())
         .client_id("shop")
         .build()?;
     let name = "kafka_producer_metrics_request_latency_avg{client_id=shop}";

@@ -181,7 +181,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let cluster = TestCluster::builder().topic("orders", 3).start()?;
     let config = ProducerConfig::builder()
-        .bootstrap_servers([cluster.bootstrap_servers()])
+        .bootstrap_servers(cluster.bootstrap_servers())
         .client_id("shop")
         .build()?;
     let producer = KafkaProducer::<str, str>::builder(config)
