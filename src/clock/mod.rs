@@ -9,7 +9,7 @@ mod wall_clock;
 
 use std::fmt;
 use std::ops::{Add, Sub};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A time on the monotonic clock, in nanoseconds since the clock's origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -69,7 +69,6 @@ impl Timestamp {
     pub(crate) const EPOCH: Self = Self(0);
 
     /// A timestamp of `millis` milliseconds since the epoch.
-    #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
     pub(crate) const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
@@ -77,6 +76,21 @@ impl Timestamp {
     /// Milliseconds since the epoch.
     pub(crate) const fn as_millis(self) -> i64 {
         self.0
+    }
+
+    /// Rounded down to a millisecond; negative before the epoch. Saturates.
+    pub(crate) fn from_system_time(time: SystemTime) -> Self {
+        let millis = |nanos: u128| i64::try_from(nanos / 1_000_000).unwrap_or(i64::MAX);
+        Self(match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => millis(after.as_nanos()),
+            Err(before) => -millis(before.duration().as_nanos().saturating_add(999_999)),
+        })
+    }
+
+    /// `None` if it is negative, or out of the range of the system's times.
+    pub(crate) fn to_system_time(self) -> Option<SystemTime> {
+        let since_epoch = Duration::from_millis(u64::try_from(self.0).ok()?);
+        SystemTime::UNIX_EPOCH.checked_add(since_epoch)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Metadata of an acknowledged record: topic, partition, offset, timestamp, sizes.
 
 use std::fmt;
+use std::time::SystemTime;
 
+use crate::clock::Timestamp;
 use crate::record::builder::RecordParts;
 use crate::types::{PartitionId, TopicPartition};
 
@@ -159,6 +161,11 @@ impl RecordMetadata {
         self.timestamp
     }
 
+    /// The [timestamp](Self::timestamp) as a time; `None` if there is none.
+    pub fn system_time(&self) -> Option<SystemTime> {
+        Timestamp::from_millis(self.timestamp).to_system_time()
+    }
+
     /// The key's size in bytes, serialized and before compression; `None` for a null key.
     pub fn serialized_key_size(&self) -> Option<usize> {
         usize::try_from(self.serialized_key_size).ok()
@@ -179,6 +186,8 @@ impl fmt::Display for RecordMetadata {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn partition() -> TopicPartition {
@@ -204,6 +213,8 @@ mod tests {
         assert_eq!(metadata.offset(), 18);
         assert!(metadata.has_timestamp());
         assert_eq!(metadata.timestamp(), 2340);
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(2340);
+        assert_eq!(metadata.system_time(), Some(time));
         assert_eq!(metadata.serialized_key_size(), Some(3));
         assert_eq!(metadata.serialized_value_size(), Some(4));
         assert_eq!(metadata.to_string(), "foo-3@18");
@@ -237,6 +248,7 @@ mod tests {
         assert!(!metadata.has_offset());
         assert!(!metadata.has_timestamp());
         assert_eq!(metadata.timestamp(), -1);
+        assert_eq!(metadata.system_time(), None);
         assert_eq!(metadata.serialized_key_size(), None);
         assert_eq!(metadata.serialized_value_size(), None);
         assert_eq!(metadata.to_string(), "foo--1@-1");

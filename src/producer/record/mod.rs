@@ -3,9 +3,11 @@
 use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::ops::Deref;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use crate::clock::Timestamp;
 use crate::error::RecordError;
 use crate::record::{Header, Headers, HeadersFrozen};
 use crate::types::PartitionId;
@@ -100,6 +102,22 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
         self
     }
 
+    /// The same record with the key that there is, or without one.
+    ///
+    /// ```
+    /// use kafka_producer::ProducerRecord;
+    ///
+    /// let user: Option<String> = None;
+    /// let record: ProducerRecord<'_, str, str> =
+    ///     ProducerRecord::new("clicks", "home").with_optional_key(user.as_deref());
+    /// assert_eq!(record.key(), None);
+    /// ```
+    #[must_use]
+    pub fn with_optional_key(mut self, key: Option<impl Into<Field<'a, K>>>) -> Self {
+        self.key = key.map(Into::into);
+        self
+    }
+
     /// The same record for a partition of the caller's choice; the partitioner is not called.
     #[must_use]
     pub fn with_partition(mut self, partition: PartitionId) -> Self {
@@ -126,16 +144,40 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
         self
     }
 
-    /// The same record with one more header.
+    /// The same record with a time as its [timestamp](Self::with_timestamp), rounded down to a millisecond. A time
+    /// before 1970 is refused when the record is sent.
+    #[must_use]
+    pub fn with_system_time(self, time: SystemTime) -> Self {
+        self.with_timestamp(Timestamp::from_system_time(time).as_millis())
+    }
+
+    /// The same record with one more header. Its key and value are constants, or owned by the record; see
+    /// [`with_copied_header`](Self::with_copied_header) for others.
     ///
     /// Works even for a record that was sent before: its headers are then copied, and only the copy is changed.
     #[must_use]
-    pub fn with_header(
-        mut self,
-        key: impl Into<Cow<'static, str>>,
-        value: impl Into<Bytes>,
-    ) -> Self {
-        let header = Header::new(key, value);
+    pub fn with_header(self, key: impl Into<Cow<'static, str>>, value: impl Into<Bytes>) -> Self {
+        self.with_one_more(Header::new(key, value))
+    }
+
+    /// As [`with_header`](Self::with_header), with copies of a borrowed key and value.
+    ///
+    /// ```
+    /// use kafka_producer::ProducerRecord;
+    ///
+    /// /// A record with the headers of a request.
+    /// fn record<'a>(body: &'a [u8], headers: &[(String, Vec<u8>)]) -> ProducerRecord<'a, str, [u8]> {
+    ///     let record = ProducerRecord::new("requests", body);
+    ///     headers.iter().fold(record, |record, (name, value)| record.with_copied_header(name, value))
+    /// }
+    /// # assert_eq!(record(b"", &[("a".to_owned(), vec![7])]).headers().len(), 1);
+    /// ```
+    #[must_use]
+    pub fn with_copied_header(self, key: &str, value: impl AsRef<[u8]>) -> Self {
+        self.with_one_more(Header::copied(key, value))
+    }
+
+    fn with_one_more(mut self, header: Header) -> Self {
         // Frozen headers (Java: `setReadOnly`) refuse changes; a copy does not.
         if let Err(HeadersFrozen) = self.headers.push(header.clone()) {
             self.headers = self.headers.iter().cloned().chain([header]).collect();

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 type Text<'a> = ProducerRecord<'a, str, [u8]>;
@@ -150,4 +152,45 @@ fn the_types_of_a_record_are_inferred_from_its_use() {
     let owning: Like<String, i64> = |_, _| ();
     let record = ProducerRecord::keyed("t", "k".to_owned(), 7);
     assert_eq!(key_and_value(owning, &record), "Some(\"k\") Some(7)");
+}
+
+#[test]
+fn a_record_takes_the_key_that_there_is() {
+    let record = Text::new("t", "v").with_optional_key(Some("k"));
+    assert_eq!(record.key(), Some("k"));
+    assert_eq!(record.with_optional_key(None::<&str>).key(), None);
+}
+
+#[test]
+fn borrowed_headers_are_copied() {
+    let (name, value) = ("trace".to_owned(), vec![1, 2]);
+    let mut record = Text::new("t", "v").with_copied_header(&name, &value);
+    record.headers_mut().add_copied(&name, &name).unwrap();
+    drop((name, value));
+    let headers: Vec<_> = record
+        .headers()
+        .iter_for("trace")
+        .map(Header::value)
+        .collect();
+    assert_eq!(headers, [Some(&[1, 2][..]), Some(&b"trace"[..])]);
+}
+
+#[test]
+fn a_time_becomes_a_timestamp_in_milliseconds() {
+    let nanos = Duration::from_nanos;
+    let epoch = SystemTime::UNIX_EPOCH;
+    for (time, timestamp) in [
+        (epoch, 0),
+        (epoch + nanos(1_999_999), 1),
+        (epoch - nanos(1), -1),
+        (epoch - nanos(1_000_000), -1),
+        (
+            epoch + Duration::from_secs(1_700_000_000),
+            1_700_000_000_000,
+        ),
+    ] {
+        let record = Text::new("t", "v").with_system_time(time);
+        assert_eq!(record.timestamp(), Some(timestamp));
+        assert_eq!(record.validate().is_ok(), timestamp >= 0);
+    }
 }

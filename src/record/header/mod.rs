@@ -25,12 +25,18 @@ pub struct Header {
 }
 
 impl Header {
-    /// A header with a value. Constant keys and values cost no allocation.
+    /// A header with a value. Constant keys and values cost no allocation; borrowed ones that are not constant are
+    /// copied by [`copied`](Self::copied).
     pub fn new(key: impl Into<Cow<'static, str>>, value: impl Into<Bytes>) -> Self {
         Self {
             key: key.into(),
             value: Some(value.into()),
         }
+    }
+
+    /// A header with copies of a borrowed key and value, such as parts of a request.
+    pub fn copied(key: &str, value: impl AsRef<[u8]>) -> Self {
+        Self::new(key.to_owned(), Bytes::copy_from_slice(value.as_ref()))
     }
 
     /// A header whose value is null, which is not the same as an empty one.
@@ -112,6 +118,14 @@ impl Headers {
         value: impl Into<Bytes>,
     ) -> Result<(), HeadersFrozen> {
         self.push(Header::new(key, value))
+    }
+
+    /// Appends a header with copies of a borrowed key and value.
+    ///
+    /// # Errors
+    /// [`HeadersFrozen`] after [`freeze`](Self::freeze).
+    pub fn add_copied(&mut self, key: &str, value: impl AsRef<[u8]>) -> Result<(), HeadersFrozen> {
+        self.push(Header::copied(key, value))
     }
 
     /// Appends a header that is already made.
