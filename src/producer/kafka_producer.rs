@@ -44,7 +44,8 @@ use crate::types::PartitionInfo;
 /// record's metadata or an error.
 ///
 /// `K` and `V` are the types of keys and values; they may be unsized: a `KafkaProducer<str, [u8]>` sends borrowed
-/// strings and bytes without copying them first.
+/// strings and bytes without copying them first. A sized type must be `Clone`: interceptors get a copy of a record that
+/// [`try_send`](Self::try_send) may have to return. A type that is not `Clone` can be sent in an `Arc`.
 ///
 /// # Examples
 /// ```
@@ -90,7 +91,12 @@ use crate::types::PartitionInfo;
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.KafkaProducer`.
-pub struct KafkaProducer<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+//  The compiler prints the line of a bound that does not hold, with the comment on it.
+pub struct KafkaProducer<K, V>
+where
+    K: ?Sized + ToOwned, // keys must be `Clone`: interceptors get a copy of a record that `try_send` may return
+    V: ?Sized + ToOwned, // values must be `Clone`, for the same reason; a type that is not can be sent as `Arc<V>`
+{
     pub(super) core: Core,
     plugins: Plugins<K, V>,
     thread: SenderThread,

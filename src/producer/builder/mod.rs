@@ -89,11 +89,7 @@ pub struct ProducerBuilder<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     reporters: GivenReporters,
 }
 
-impl<K, V> KafkaProducer<K, V>
-where
-    K: ?Sized + ToOwned + StockSerialize + 'static,
-    V: ?Sized + ToOwned + StockSerialize + 'static,
-{
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// Builds a producer for types that Kafka's own serializers support, such as `str`, `[u8]` or `i64`. The
     /// serializers are those that the configuration names, else those that fit the types.
     ///
@@ -102,13 +98,37 @@ where
     ///
     /// # Blocking
     /// As [`ProducerBuilder::build`].
-    pub fn new(config: ProducerConfig) -> Result<Self, ConstructError> {
+    // The bounds are the method's own: an error about a bound of the `impl` would not show the text of `StockSerialize`.
+    pub fn new(config: ProducerConfig) -> Result<Self, ConstructError>
+    where
+        K: StockSerialize + 'static,
+        V: StockSerialize + 'static,
+    {
         Self::builder(config).stock_serializers().build()
     }
-}
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// Returns a builder, for serializers, a partitioner or interceptors of your own.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let cluster = kafka_producer::testing::TestCluster::builder().topic("points", 1).start()?;
+    /// # let servers = cluster.bootstrap_servers();
+    /// use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord, serialize_with};
+    ///
+    /// #[derive(Clone)]
+    /// struct Point(i32, i32);
+    ///
+    /// let config = ProducerConfig::builder().bootstrap_servers(servers).build()?;
+    /// let producer = KafkaProducer::<str, Point>::builder(config)
+    ///     .stock_key_serializer()
+    ///     .value_serializer(serialize_with(|point: &Point| {
+    ///         Ok::<_, std::convert::Infallible>(format!("{},{}", point.0, point.1).into_bytes())
+    ///     }))
+    ///     .build()?;
+    /// producer.send(ProducerRecord::keyed("points", "origin", Point(0, 0)))?.get()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder(config: ProducerConfig) -> ProducerBuilder<K, V>
     where
         K: 'static,
@@ -279,17 +299,37 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         }
     }
 
-    /// Uses Kafka's own serializers: those that the configuration names, else those that fit the types.
+    /// Uses Kafka's own serializers for keys and values: those that the configuration names, else those that fit the
+    /// types.
     #[must_use]
-    pub fn stock_serializers(mut self) -> Self
+    pub fn stock_serializers(self) -> Self
     where
         K: StockSerialize,
         V: StockSerialize,
+    {
+        self.stock_key_serializer().stock_value_serializer()
+    }
+
+    /// Uses Kafka's own serializer for the keys: the one that the configuration names, else the one that fits the type.
+    #[must_use]
+    pub fn stock_key_serializer(mut self) -> Self
+    where
+        K: StockSerialize,
     {
         self.stock_key = Stock {
             make: K::stock_serializer,
             default_class: K::JAVA_CLASSES.first().copied(),
         };
+        self
+    }
+
+    /// Uses Kafka's own serializer for the values: the one that the configuration names, else the one that fits the
+    /// type.
+    #[must_use]
+    pub fn stock_value_serializer(mut self) -> Self
+    where
+        V: StockSerialize,
+    {
         self.stock_value = Stock {
             make: V::stock_serializer,
             default_class: V::JAVA_CLASSES.first().copied(),

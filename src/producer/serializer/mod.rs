@@ -69,6 +69,10 @@ use crate::types::ClusterResourceListener;
 /// # Kafka
 /// `org.apache.kafka.common.serialization.Serializer`. Differs: a null is passed to
 /// [`serialize_null`](Self::serialize_null).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no serializer of `{T}`",
+    note = "`serialize_with(|value: &{T}| …)` makes one of a function that returns `Result<Vec<u8>, _>`"
+)]
 pub trait Serializer<T: ?Sized>: Send + Sync {
     /// Configures the serializer from the producer's configuration. Called once, before any other method, for a
     /// serializer that was not given as an instance. `is_key` is true if it serializes keys, and false if it serializes

@@ -11,7 +11,8 @@ use super::{
 /// A type of key or value that a stock serializer can turn into bytes.
 ///
 /// `key.serializer` and `value.serializer` name serializers by their Java class; for these types such a name selects a
-/// serializer of this library. For other types, give the builder a serializer.
+/// serializer of this library. For other types, give the builder a serializer: see
+/// [`KafkaProducer::builder`](crate::KafkaProducer::builder).
 ///
 /// ```
 /// use kafka_producer::{Headers, LongSerializer, Serializer, StringSerializer};
@@ -23,6 +24,15 @@ use super::{
 /// assert_eq!(text.as_deref(), Some(&b"tea"[..]));
 /// # Ok::<(), kafka_producer::BoxError>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "no serializer of Kafka's own takes `{Self}`",
+    label = "no stock serializer takes `{Self}`",
+    note = "build the producer with a serializer for it: `KafkaProducer::builder(config)`, then \
+            `.value_serializer(…)` or `.key_serializer(…)`, and `.stock_key_serializer()` or \
+            `.stock_value_serializer()` for the other side",
+    note = "a serializer is `serialize_with(function)`, `JsonSerializer` (feature `serde`), or a type of yours that \
+            implements `Serializer<{Self}>`"
+)]
 pub trait StockSerialize {
     /// The Java classes that are supported for this type; the first is the default.
     const JAVA_CLASSES: &'static [&'static str];
