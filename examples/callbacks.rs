@@ -47,12 +47,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
 
     for number in 0..COUNT {
-        drop(send(number)?);
+        send(number)?;
     }
     producer.flush()?;
     let mut repeated = 0;
     for number in not_written.try_iter() {
-        drop(send(number)?);
+        send(number)?;
         repeated += 1;
     }
     // When flush returns, the callbacks of all records sent before have run.

@@ -126,20 +126,19 @@ pub use error::{
     BoxError, BrokerError, CloseError, ConfigError, ConfigProblem, ConstructError, ConstructStep,
     Delivery, Error, ErrorCode, FlushError, MetadataError, Misuse, PluginKind, ProduceError,
     ProduceErrorKind, ProducerFailure, ReconfigureError, RecordError, RecordPart, SendError,
-    TransactionCall, TransactionError, TransactionErrorKind, WaitCause,
+    TransactionCall, TransactionError, TransactionErrorKind, TrySendReason, WaitCause,
 };
 pub use metrics::{Metric, MetricKind, MetricName, MetricValue, Metrics, MetricsContext};
 #[cfg(feature = "uuid")]
 pub use producer::UuidSerializer;
 pub use producer::{
-    ByteArraySerializer, ByteBufferSerializer, BytesSerializer, DefaultPartitioner,
+    ByteArraySerializer, ByteBufferSerializer, BytesSerializer, CallbackFuture, DefaultPartitioner,
     DoubleSerializer, Field, FloatSerializer, FnSerializer, FutureRecordMetadata, InlineBytes,
     IntegerSerializer, KafkaProducer, ListSerializer, LongSerializer, MetricsReporter,
     NullableSerializer, PartitionInput, Partitioner, ProducerBuilder, ProducerInterceptor,
     ProducerRecord, ProducerSnapshot, RecordMetadata, RoundRobinPartitioner, Serialized,
     Serializer, ShortSerializer, StockSerialize, StringSerializer, Transaction,
-    TransactionRunError, TrySendError, TrySendReason, UniformStickyPartitioner, VoidSerializer,
-    serialize_with,
+    TransactionRunError, TrySendError, UniformStickyPartitioner, VoidSerializer, serialize_with,
 };
 pub use record::{Header, Headers, HeadersFrozen};
 /// The TLS library that this crate is built with, for implementing a cryptography provider: see

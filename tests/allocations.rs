@@ -118,7 +118,7 @@ fn a_callback_allocates_nothing_of_its_own() {
         let sent = producer.send_with_callback(record, move |outcome| {
             called.fetch_add(u64::from(outcome.is_ok()), Ordering::Relaxed);
         });
-        sent.expect("it is open")
+        sent.expect("it is open").into()
     });
     assert_eq!(called.load(Ordering::Relaxed), 2 * RECORDS);
     assert!(allocations <= LIMIT, "{allocations} a record");

@@ -78,6 +78,31 @@ fn a_value_that_is_not_clone_is_told_why_it_must_be() {
     assert_says(&said, "can be sent as `Arc<V>`");
 }
 
+/// A result that is looked at nowhere is a mistake, unless a callback gets it as well.
+#[test]
+fn only_a_record_without_a_callback_has_a_future_that_must_be_used() {
+    let program = |call: &str| {
+        format!(
+            "
+            #![deny(unused_must_use)]
+            use kafka_producer::{{KafkaProducer, ProducerRecord, SendError}};
+            pub fn main(producer: &KafkaProducer<str, str>) -> Result<(), SendError> {{
+                producer.{call}?;
+                Ok(())
+            }}
+            "
+        )
+    };
+    let record = "ProducerRecord::new(\"t\", \"v\")";
+    let said = errors_of(&program(&format!("send({record})")));
+    assert_says(
+        &said,
+        "a record's fate is known only to its future and its callback",
+    );
+    let with_callback = program(&format!("send_with_callback({record}, |_| {{}})"));
+    compile(&with_callback, library()).unwrap();
+}
+
 #[track_caller]
 fn assert_says(said: &str, sentence: &str) {
     assert!(said.contains(sentence), "not {sentence:?} but:\n{said}");
@@ -85,8 +110,13 @@ fn assert_says(said: &str, sentence: &str) {
 
 /// What the compiler says about a program with an error.
 fn errors_of(program: &str) -> String {
+    compile(program, library()).expect_err("the program has an error")
+}
+
+/// The library that this test is linked with, or one that compiles the same programs.
+fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    let library = LIBRARY.get_or_init(|| {
+    LIBRARY.get_or_init(|| {
         let mut said = String::new();
         for library in libraries() {
             match compile(CONTROL, &library) {
@@ -95,8 +125,7 @@ fn errors_of(program: &str) -> String {
             }
         }
         panic!("no library compiles a program without an error: {said}");
-    });
-    compile(program, library).expect_err("the program has an error")
+    })
 }
 
 /// The builds of the library beside this test, the newest first: there may be others, with other features.

@@ -151,7 +151,7 @@ fn send_calling(
     let sent = producer.send_with_callback(record, move |outcome| {
         black_box(number + u64::from(outcome.is_ok()));
     });
-    sent.expect("it is open")
+    sent.expect("it is open").into()
 }
 
 /// Counts the steps of the sender that build requests from batches.

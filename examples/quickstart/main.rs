@@ -96,13 +96,13 @@ fn send_share(
         value[8..16].copy_from_slice(&(number as u64).to_be_bytes());
         let outcomes = Arc::clone(outcomes);
         let record = ProducerRecord::new(topic, &value[..]);
-        drop(producer.send_with_callback(record, move |outcome| {
+        producer.send_with_callback(record, move |outcome| {
             // Callbacks run one after another on the sender thread, so the lock is never contended.
             outcomes
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .note(outcome);
-        })?);
+        })?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! | constructing a producer | [`ConstructError`] |
 //! | `send` (what Kafka's Java producer throws from it) | [`SendError`] |
 //! | the result of a record (what its future and callback get) | [`ProduceError`] |
+//! | `try_send` | [`TrySendReason`] |
 //! | beginning, committing, aborting a transaction | [`TransactionError`] |
 //! | reconfiguring metrics reporters | [`ReconfigureError`] |
 //! | waiting: `flush`, `close`, `partitions_for` | [`FlushError`], [`CloseError`], [`MetadataError`] |
@@ -22,6 +23,7 @@ mod produce;
 mod record;
 mod send;
 mod transaction;
+mod try_send;
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,6 +41,7 @@ pub(crate) use send::REFUSED_NAME;
 pub use send::{CloseError, FlushError, MetadataError, Misuse, RecordPart, SendError};
 pub(crate) use transaction::TransactionFailure;
 pub use transaction::{TransactionCall, TransactionError, TransactionErrorKind};
+pub use try_send::TrySendReason;
 
 /// An error returned by user code, kept as the cause of an error of this library.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -70,6 +73,9 @@ pub enum Error {
     Construct(ConstructError),
     /// `send` rejected a record.
     Send(SendError),
+    /// `try_send` did not accept a record, because `send` would have waited. Its other reasons are
+    /// [`Send`](Self::Send) and [`Produce`](Self::Produce).
+    TrySend(TrySendReason),
     /// A record was accepted by `send` and failed later.
     Produce(ProduceError),
     /// A flush did not complete.
@@ -91,8 +97,21 @@ impl Error {
             Self::Produce(error) => error.is_retriable(),
             Self::Metadata(error) => error.is_retriable(),
             Self::Flush(FlushError::TimedOut { .. }) => true,
+            Self::TrySend(reason) => reason.would_block(),
             Self::Transaction(error) => error.is_retriable(),
             _ => false,
+        }
+    }
+
+    /// Kafka's error code, if an error response of a broker caused the failure: tells a service that a topic does not
+    /// exist ([`UnknownTopicOrPartition`](ErrorCode::UnknownTopicOrPartition)) from a cluster that cannot be reached
+    /// (`None`).
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Send(SendError::Transaction(error)) | Self::Transaction(error) => error.code(),
+            Self::Produce(error) => error.code(),
+            Self::Metadata(error) => error.code(),
+            _ => None,
         }
     }
 
@@ -108,6 +127,7 @@ impl fmt::Display for Error {
             Self::Config(error) => error.fmt(f),
             Self::Construct(error) => error.fmt(f),
             Self::Send(error) => error.fmt(f),
+            Self::TrySend(reason) => reason.fmt(f),
             Self::Produce(error) => error.fmt(f),
             Self::Flush(error) => error.fmt(f),
             Self::Close(error) => error.fmt(f),
@@ -124,6 +144,7 @@ impl std::error::Error for Error {
             Self::Config(error) => error.source(),
             Self::Construct(error) => error.source(),
             Self::Send(error) => error.source(),
+            Self::TrySend(reason) => reason.source(),
             Self::Produce(error) => error.source(),
             Self::Flush(error) => error.source(),
             Self::Close(error) => error.source(),
@@ -154,4 +175,14 @@ into_umbrella! {
     Metadata(MetadataError),
     Transaction(TransactionError),
     Reconfigure(ReconfigureError),
+}
+
+impl From<TrySendReason> for Error {
+    fn from(reason: TrySendReason) -> Self {
+        match reason {
+            TrySendReason::Call(error) => Self::Send(error),
+            TrySendReason::Record(error) => Self::Produce(error),
+            reason => Self::TrySend(reason),
+        }
+    }
 }

@@ -13,7 +13,7 @@ use super::app_info::register_app_info;
 use super::close::{Close, ClosePlugins};
 use super::core::{Core, Plugins};
 use super::counters::ProducerSnapshot;
-use super::future::FutureRecordMetadata;
+use super::future::{CallbackFuture, FutureRecordMetadata};
 use super::lifecycle::{EndAction, SenderThread};
 use super::partitions_for::PartitionsFor;
 use super::quick_send::send_quickly;
@@ -24,12 +24,13 @@ use super::send_attempt::{SendAttempt, SendProgress};
 use super::send_errors::make_abortable_by_injected_error;
 use super::send_errors::make_transaction_abortable;
 use super::thunks::{AnyCallback, NoCallback, UntakenCallback};
-use super::try_send::{TrySendError, TrySendReason};
+use super::try_send::{TrySendError, as_produce_error};
 use super::user_code::check_depth;
 use super::waiting::Latch;
 use crate::config::ProducerConfig;
 use crate::error::{
     CloseError, FlushError, MetadataError, Misuse, ProduceError, ReconfigureError, SendError,
+    TrySendReason,
 };
 use crate::metrics::Metrics;
 use crate::metrics::tables::CallSensor;
@@ -183,17 +184,15 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     ///
     /// # let producer = KafkaProducer::<str, str>::new(config)?;
     /// let record = ProducerRecord::new("greetings", "hello");
-    /// let future = producer.send_with_callback(record, |outcome| match outcome {
+    /// producer.send_with_callback(record, |outcome| match outcome {
     ///     Ok(metadata) => println!("written to {metadata}"),
     ///     Err(error) => eprintln!("lost: {error}"),
     /// })?;
-    /// # future.get()?;
     ///
     /// // A function can be passed as well. A closure that is stored in a variable has to name its argument's type.
     /// let callback = |outcome: Result<&RecordMetadata, &ProduceError>| assert!(outcome.is_ok());
-    /// # let future =
     /// producer.send_with_callback(ProducerRecord::new("greetings", "bye"), callback)?;
-    /// # future.get()?;
+    /// producer.flush()?;
     /// # Ok(())
     /// # }
     /// ```
@@ -222,8 +221,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         &self,
         record: ProducerRecord<'_, K, V>,
         callback: impl FnOnce(Result<&RecordMetadata, &ProduceError>) + Send + 'static,
-    ) -> Result<FutureRecordMetadata, SendError> {
-        self.send_calling(AnyTransaction, record, Some(&mut Some(callback)))
+    ) -> Result<CallbackFuture, SendError> {
+        let sent = self.send_calling(AnyTransaction, record, Some(&mut Some(callback)));
+        sent.map(CallbackFuture::new)
     }
 
     #[inline(always)]
@@ -395,36 +395,106 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         &self,
         record: ProducerRecord<'a, K, V>,
     ) -> Result<FutureRecordMetadata, TrySendError<'a, K, V>> {
+        self.try_send_calling(record, None::<&mut NoCallback>)
+    }
+
+    /// As [`try_send`](Self::try_send), and calls `callback` once with the metadata or error of an accepted record.
+    ///
+    /// ```
+    /// # let (producer, mock) = kafka_producer::testing::MockProducer::builder().topic("orders", 1).build().unwrap();
+    /// use std::sync::mpsc;
+    ///
+    /// use kafka_producer::ProducerRecord;
+    ///
+    /// let (responder, response) = mpsc::channel();
+    /// let respond = move |outcome: Result<&_, &_>| {
+    ///     let _ = responder.send(if outcome.is_ok() { 200 } else { 503 });
+    /// };
+    /// # let producer: kafka_producer::KafkaProducer<str, str> = producer;
+    /// if let Err(refused) = producer.try_send_with_callback(ProducerRecord::new("orders", "1"), respond) {
+    ///     // The callback comes back with the record, and what it owns can be used.
+    ///     let (_record, _respond) = refused.into_parts();
+    /// }
+    /// assert_eq!(response.recv(), Ok(200));
+    /// ```
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send); the callback is returned with the record, and is not called.
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Threads
+    /// The callback runs on the producer's thread.
+    #[allow(
+        clippy::result_large_err,
+        reason = "the error gives the record back to the caller"
+    )]
+    pub fn try_send_with_callback<'a, C>(
+        &self,
+        record: ProducerRecord<'a, K, V>,
+        callback: C,
+    ) -> Result<CallbackFuture, TrySendError<'a, K, V, C>>
+    where
+        C: FnOnce(Result<&RecordMetadata, &ProduceError>) + Send + 'static,
+    {
+        let mut untaken = Some(callback);
+        match self.try_send_calling(record, Some(&mut untaken)) {
+            Ok(future) => Ok(CallbackFuture::new(future)),
+            Err(refused) => {
+                let callback = untaken.expect("only a batch takes the callback, with the record");
+                Err(refused.with_callback(callback))
+            }
+        }
+    }
+
+    #[inline]
+    #[allow(
+        clippy::result_large_err,
+        reason = "the error gives the record back to the caller"
+    )]
+    fn try_send_calling<'a, C: UntakenCallback + 'static>(
+        &self,
+        record: ProducerRecord<'a, K, V>,
+        mut callback: Option<&mut C>,
+    ) -> Result<FutureRecordMetadata, TrySendError<'a, K, V>> {
+        let refused = |record, reason| TrySendError {
+            record,
+            reason,
+            callback: (),
+        };
         #[cfg(feature = "testing")]
         if let Err(error) = self.check_set_error(self.transaction_number()) {
-            let reason = TrySendReason::Call(error);
-            return Err(TrySendError { record, reason });
+            return Err(refused(record, TrySendReason::Call(error)));
         }
         let interceptors = &self.plugins.interceptors;
         if interceptors.is_empty() {
             // Fast path: no interceptor can change the record, so the record need not be cloned.
-            let none = None::<&mut NoCallback>;
-            let quick = send_quickly(&self.core, &self.plugins, AnyTransaction, &record, none);
+            let (core, plugins) = (&self.core, &self.plugins);
+            let callback = callback.as_deref_mut();
+            let quick = send_quickly(core, plugins, AnyTransaction, &record, callback);
             if let Some(appended) = quick {
                 return Ok(FutureRecordMetadata::pending(appended));
             }
         }
+        let callback = callback.map(|callback| callback as &mut AnyCallback);
         let of = self.transaction_number();
         let outcome = match self.check_depth(of) {
             Err(error) => Err(TrySendReason::Call(error)),
-            Ok(()) if interceptors.is_empty() => self.try_once(of, &record),
+            Ok(()) if interceptors.is_empty() => self.try_once(of, &record, callback),
             // Interceptors get a clone: a refused record is returned as it was given.
-            Ok(()) => self.try_once(of, &interceptors.on_send(record.clone())),
+            Ok(()) => self.try_once(of, &interceptors.on_send(record.clone()), callback),
         };
-        outcome.map_err(|reason| TrySendError { record, reason })
+        outcome.map_err(|reason| refused(record, reason))
     }
 
     fn try_once(
         &self,
         of: TransactionNumber,
         record: &ProducerRecord<'_, K, V>,
+        callback: Option<&mut AnyCallback>,
     ) -> Result<FutureRecordMetadata, TrySendReason> {
-        let attempt = self.send_call_of(of, record, record.headers.clone(), None);
+        let attempt = self.send_call_of(of, record, record.headers.clone(), callback);
         let mut attempt = attempt.without_waiting();
         let not_taken = match attempt.advance() {
             Ok(SendProgress::Appended(future)) => return Ok(future),
@@ -445,7 +515,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         );
         let interceptors = &self.plugins.interceptors;
         if !interceptors.is_empty() {
-            let error = reason.as_produce_error(&record.topic);
+            let error = as_produce_error(&reason, &record.topic);
             interceptors.on_send_error(&record.topic, attempt.partition(), &error);
         }
         Err(reason)

@@ -53,7 +53,7 @@ pub(crate) mod wake;
 
 pub use builder::ProducerBuilder;
 pub use counters::ProducerSnapshot;
-pub use future::FutureRecordMetadata;
+pub use future::{CallbackFuture, FutureRecordMetadata};
 pub use interceptor::ProducerInterceptor;
 pub use kafka_producer::KafkaProducer;
 pub use metrics_reporter::MetricsReporter;
@@ -72,4 +72,4 @@ pub use serializer::{
     VoidSerializer, serialize_with,
 };
 pub use transaction_guard::{Transaction, TransactionRunError};
-pub use try_send::{TrySendError, TrySendReason};
+pub use try_send::TrySendError;

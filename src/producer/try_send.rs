@@ -4,27 +4,65 @@ use std::fmt;
 
 use super::record::ProducerRecord;
 use super::send_refusal::{SendRefusal, not_taken};
-use crate::error::{ProduceError, SendError};
+use crate::error::{BoxError, Error, ProduceError, TrySendReason};
 
-/// Error of [`try_send`](crate::KafkaProducer::try_send): the record that was refused, and the reason.
-pub struct TrySendError<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+/// Error of [`try_send`](crate::KafkaProducer::try_send): the record that was refused, and the reason. `C` is the type
+/// of the callback of [`try_send_with_callback`](crate::KafkaProducer::try_send_with_callback).
+///
+/// It keeps what the record borrows, so it does not implement [`Error`](std::error::Error), which most programs need
+/// without a lifetime. `?` turns it into the reason: in a function that returns [`Error`], `Box<dyn Error>`, or
+/// [`TrySendReason`].
+///
+/// ```
+/// use kafka_producer::{KafkaProducer, ProducerRecord};
+///
+/// fn log(producer: &KafkaProducer<str, str>, line: &str) -> Result<(), Box<dyn std::error::Error>> {
+///     let _result = producer.try_send(ProducerRecord::new("lines", line))?;
+///     Ok(())
+/// }
+/// # let (producer, mock) = kafka_producer::testing::MockProducer::builder().topic("lines", 1).build().unwrap();
+/// # log(&producer, "x").unwrap();
+/// ```
+pub struct TrySendError<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned, C = ()> {
     pub(super) record: ProducerRecord<'a, K, V>,
     pub(super) reason: TrySendReason,
+    pub(super) callback: C,
 }
 
-impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> TrySendError<'a, K, V> {
+impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> TrySendError<'a, K, V, C> {
     /// Why the record was refused.
     pub fn reason(&self) -> &TrySendReason {
         &self.reason
+    }
+
+    /// Why the record was refused; the record is dropped.
+    pub fn into_reason(self) -> TrySendReason {
+        self.reason
     }
 
     /// The record, as it was given.
     pub fn into_record(self) -> ProducerRecord<'a, K, V> {
         self.record
     }
+
+    /// The record and its callback, which was not called.
+    pub fn into_parts(self) -> (ProducerRecord<'a, K, V>, C) {
+        (self.record, self.callback)
+    }
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for TrySendError<'_, K, V> {
+impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> TrySendError<'a, K, V> {
+    /// The same error with the record's callback.
+    pub(super) fn with_callback<C>(self, callback: C) -> TrySendError<'a, K, V, C> {
+        TrySendError {
+            record: self.record,
+            reason: self.reason,
+            callback,
+        }
+    }
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> fmt::Debug for TrySendError<'_, K, V, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TrySendError")
             .field("reason", &self.reason)
@@ -32,42 +70,50 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for TrySendError<'_, K
     }
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Display for TrySendError<'_, K, V> {
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> fmt::Display for TrySendError<'_, K, V, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reason.fmt(f)
     }
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> std::error::Error for TrySendError<'_, K, V> {}
-
-/// Why [`try_send`](crate::KafkaProducer::try_send) did not accept a record.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum TrySendReason {
-    /// The topic's partitions, or the one that the record names, are not known yet. Their metadata has been requested.
-    TopicNotKnown,
-    /// `buffer.memory` is used up for now.
-    MemoryFull,
-    /// `send` would have returned this error.
-    Call(SendError),
-    /// The future of `send` would have returned this error. This is also the reason if, according to the last metadata
-    /// response, the topic or partition does not exist or access to it is refused. The metadata has then been requested
-    /// again, and a later attempt may succeed.
-    Record(ProduceError),
+/// Drops the record.
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> From<TrySendError<'_, K, V, C>>
+    for TrySendReason
+{
+    fn from(error: TrySendError<'_, K, V, C>) -> Self {
+        error.reason
+    }
 }
 
-impl TrySendReason {
-    /// Whether `send` would have waited: the record may be accepted later.
-    pub fn would_block(&self) -> bool {
-        matches!(self, Self::TopicNotKnown | Self::MemoryFull)
+/// Drops the record.
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> From<TrySendError<'_, K, V, C>> for Error {
+    fn from(error: TrySendError<'_, K, V, C>) -> Self {
+        error.reason.into()
     }
+}
 
-    pub(super) fn as_produce_error(&self, topic: &str) -> ProduceError {
-        match self {
-            Self::Record(error) => error.clone(),
-            // Interceptors get a `ProduceError`, whatever the reason.
-            other => not_taken(topic, other),
-        }
+/// Drops the record: the boxed error is the [`TrySendReason`].
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> From<TrySendError<'_, K, V, C>> for BoxError {
+    fn from(error: TrySendError<'_, K, V, C>) -> Self {
+        error.reason.into()
+    }
+}
+
+/// Drops the record: the boxed error is the [`TrySendReason`].
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> From<TrySendError<'_, K, V, C>>
+    for Box<dyn std::error::Error>
+{
+    fn from(error: TrySendError<'_, K, V, C>) -> Self {
+        error.reason.into()
+    }
+}
+
+/// The error that interceptors get for a record that `try_send` did not take.
+pub(super) fn as_produce_error(reason: &TrySendReason, topic: &str) -> ProduceError {
+    match reason {
+        TrySendReason::Record(error) => error.clone(),
+        // Interceptors get a `ProduceError`, whatever the reason.
+        other => not_taken(topic, other),
     }
 }
 
@@ -76,22 +122,6 @@ impl From<SendRefusal> for TrySendReason {
         match refusal {
             SendRefusal::Call(error) => Self::Call(error),
             SendRefusal::Record(error) => Self::Record(error),
-        }
-    }
-}
-
-impl fmt::Display for TrySendReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TopicNotKnown => {
-                write!(
-                    f,
-                    "the topic's partitions are not known yet; they have been requested"
-                )
-            }
-            Self::MemoryFull => write!(f, "buffer.memory is used up for now"),
-            Self::Call(error) => error.fmt(f),
-            Self::Record(error) => error.fmt(f),
         }
     }
 }

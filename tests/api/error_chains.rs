@@ -10,7 +10,7 @@ use std::sync::Arc;
 use kafka_producer::testing::TestClusterError;
 use kafka_producer::{
     ConfigError, ConstructError, ConstructStep, PluginKind, ProducerConfig, RecordError,
-    RecordPart, SendError, TransactionError,
+    RecordPart, SendError, TransactionError, TrySendReason,
 };
 
 use crate::support::{Text, config_for};
@@ -100,6 +100,21 @@ fn specimens() -> Vec<(&'static str, Box<dyn Error>, bool)> {
         (
             "SendError",
             SendError::Transaction(transaction.clone()).into(),
+            false,
+        ),
+        (
+            "TrySendReason",
+            TrySendReason::Call(serialization()).into(),
+            true,
+        ),
+        (
+            "Error",
+            kafka_producer::Error::from(TrySendReason::Call(serialization())).into(),
+            true,
+        ),
+        (
+            "Error",
+            kafka_producer::Error::from(TrySendReason::TopicNotKnown).into(),
             false,
         ),
         (

@@ -158,14 +158,15 @@ fn the_last_handle_can_be_dropped_in_a_callback_or_a_waker_and_plug_ins_are_clos
         // The callback must not run before `handle` has the producer.
         let (go, ready) = channel();
         let (held, last) = (Arc::clone(&handle), sender.clone());
-        let mut first = producer
+        let mut first: FutureRecordMetadata = producer
             .send_with_callback(record("first"), move |_| {
                 ready.recv_timeout(LONG).unwrap();
                 if !by_waker {
                     drop_last(&held, &last);
                 }
             })
-            .unwrap();
+            .unwrap()
+            .into();
         let held = Arc::clone(&handle);
         if by_waker {
             poll_with(&mut first, move || drop_last(&held, &sender));

@@ -492,16 +492,17 @@ impl Case {
         match self.site {
             Site::Callback => producer
                 .send_with_callback(record("v"), move |_| planted.at(Site::Callback))
-                .map(Some),
+                .map(|future| Some(future.into())),
             Site::CallbackAtOnce => producer
                 .send_with_callback(record(&large), move |_| planted.at(Site::CallbackAtOnce))
-                .map(Some),
+                .map(|future| Some(future.into())),
             Site::CallbackDropped => {
                 let captured = WhenDropped(planted, Site::CallbackDropped);
                 let callback = move |_: Result<&RecordMetadata, &ProduceError>| {
                     let _last = &captured;
                 };
-                producer.send_with_callback(record("v"), callback).map(Some)
+                let sent = producer.send_with_callback(record("v"), callback);
+                sent.map(|future| Some(future.into()))
             }
             Site::Waker | Site::WakerDropped => Ok(Some(waited_for(producer, &planted))),
             Site::Listener | Site::Token => Ok(None),

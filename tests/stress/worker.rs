@@ -130,7 +130,10 @@ pub(crate) fn send_one(
     let sent = match action {
         Some(action) => {
             let callback = callback(world, number, action);
-            let send = || producer.send_with_callback(record, callback);
+            let send = || {
+                let sent = producer.send_with_callback(record, callback);
+                sent.map(Into::into)
+            };
             world.within(shared.max_block, "send with callback", about, send)
         }
         None if dice.u8(..4) == 0 => {

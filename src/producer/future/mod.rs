@@ -1,7 +1,9 @@
 //! The future that `send` returns.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -47,6 +49,52 @@ enum FutureState {
     Pending(RecordInBatch),
     /// Failed before it was in any batch (KP-24, KP-32).
     Failed(ProduceError),
+}
+
+/// The future of a record that was sent with a callback: a [`FutureRecordMetadata`] that need not be kept, since the
+/// callback gets the result as well.
+pub struct CallbackFuture(FutureRecordMetadata);
+
+impl CallbackFuture {
+    #[inline]
+    pub(crate) fn new(future: FutureRecordMetadata) -> Self {
+        Self(future)
+    }
+}
+
+impl Deref for CallbackFuture {
+    type Target = FutureRecordMetadata;
+
+    fn deref(&self) -> &FutureRecordMetadata {
+        &self.0
+    }
+}
+
+impl Borrow<FutureRecordMetadata> for CallbackFuture {
+    fn borrow(&self) -> &FutureRecordMetadata {
+        &self.0
+    }
+}
+
+impl From<CallbackFuture> for FutureRecordMetadata {
+    fn from(future: CallbackFuture) -> Self {
+        future.0
+    }
+}
+
+/// As [`FutureRecordMetadata`].
+impl Future for CallbackFuture {
+    type Output = <FutureRecordMetadata as Future>::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context)
+    }
+}
+
+impl fmt::Debug for CallbackFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CallbackFuture").field(&self.0).finish()
+    }
 }
 
 /// The batch and index of an appended record.

@@ -163,7 +163,7 @@ pub(crate) fn send(
     thread: usize,
     number: usize,
     partition: Option<i32>,
-) -> kafka_producer::FutureRecordMetadata {
+) -> kafka_producer::CallbackFuture {
     let value = ledger.payload(thread, number, RECORD_BYTES);
     let key = key(ledger, Id { thread, number });
     let mut record = ProducerRecord::keyed(ledger.topic(), &key[..], &value[..]);
