@@ -253,6 +253,31 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         }
     }
 
+    /// [`send`](Self::send) within the time that is `left`, from which the time that it waited is taken.
+    pub(super) fn send_within(
+        &self,
+        record: ProducerRecord<'_, K, V>,
+        left: &mut Duration,
+    ) -> Result<FutureRecordMetadata, SendError> {
+        let (core, plugins) = (&self.core, &self.plugins);
+        let none = None::<&mut NoCallback>;
+        if let Some(appended) = send_quickly(core, plugins, AnyTransaction, &record, none) {
+            return Ok(FutureRecordMetadata::pending(appended));
+        }
+        let of = self.transaction_number();
+        #[cfg(feature = "testing")]
+        self.check_set_error(of)?;
+        let mut record = self.intercept(of, record)?;
+        let headers = std::mem::take(&mut record.headers);
+        let began = core.clock.now();
+        let mut call = self
+            .send_call_of(of, &record, headers, None)
+            .waiting_at_most(*left);
+        let sent = core.driver().run(&mut call);
+        *left = left.saturating_sub(core.clock.now() - began);
+        sent
+    }
+
     /// Slow path of `send`: interceptors, metadata, a new batch, memory.
     ///
     /// The error is boxed to make the return type differ from that of `send`: a result that is returned through memory

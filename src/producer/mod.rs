@@ -35,6 +35,7 @@ pub(crate) mod produce_request_result;
 pub(crate) mod quick_send;
 pub(crate) mod record;
 pub(crate) mod record_metadata;
+mod send_and_wait;
 pub(crate) mod send_attempt;
 mod send_errors;
 pub(crate) mod send_refusal;

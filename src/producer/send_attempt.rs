@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::util::log;
 
@@ -148,6 +149,13 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     /// The same send for a caller that gives up after the first step.
     pub(crate) fn without_waiting(mut self) -> Self {
         self.may_wait = false;
+        self
+    }
+
+    /// The same send for a caller that waits no longer than `timeout`, if that is less than `max.block.ms`.
+    pub(crate) fn waiting_at_most(mut self, timeout: Duration) -> Self {
+        let limit = timeout.min(self.core.config.max_block());
+        self.time = Stopwatch::new(Some(limit));
         self
     }
 
@@ -591,6 +599,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             topic: &self.record.topic,
             wanted: self.record.partition,
             partition: self.partition(),
+            limit: self.time.limit(),
         }
     }
 }

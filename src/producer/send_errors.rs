@@ -1,6 +1,7 @@
 //! Constructors of the errors of refused records: kind, text, topic, partition.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::accumulator::{TopicEntry, TransactionNumber};
 use super::core::{Core, Excess};
@@ -25,6 +26,8 @@ pub(super) struct RefusedRecord<'r> {
     pub(super) wanted: Option<PartitionId>,
     /// The chosen partition, or else `wanted`.
     pub(super) partition: Option<PartitionId>,
+    /// How long the call waits at most.
+    pub(super) limit: Option<Duration>,
 }
 
 impl RefusedRecord<'_> {
@@ -79,11 +82,7 @@ impl RefusedRecord<'_> {
             TopicLookupError::Closed => self.core.closed().into(),
             TopicLookupError::Refused(error) => self.topic_refused(error),
             TopicLookupError::Fatal(fatal) => self.fatal_error(&fatal),
-            TopicLookupError::TimedOut(state) => {
-                let max_block = self.core.config.max_block();
-                let within = format!(" within max.block.ms ({} ms)", max_block.as_millis());
-                self.topic_not_found(&state, &within)
-            }
+            TopicLookupError::TimedOut(state) => self.topic_not_found(&state, &self.within()),
         }
     }
 
@@ -118,17 +117,27 @@ impl RefusedRecord<'_> {
 
     /// Buffer exhausted: `max.block.ms` expired before memory was allocated (BP-8).
     pub(super) fn memory_timeout(&self) -> SendRefusal {
-        let max_block = self.core.config.max_block();
         let pool = self.core.accumulator.pool();
         let message = format!(
-            "no memory within max.block.ms ({} ms): {} of {} bytes (buffer.memory) are free and {} \
-             threads wait; the brokers take records more slowly than they are sent",
-            max_block.as_millis(),
+            "no memory{}: {} of {} bytes (buffer.memory) are free and {} threads wait; the brokers take records more \
+             slowly than they are sent",
+            self.within(),
             pool.available_bytes(),
             pool.total_bytes(),
             pool.waiting()
         );
         self.error(ProduceErrorKind::BufferExhausted, message)
+    }
+
+    /// The timeout that has passed, and the key that sets it unless the call did.
+    fn within(&self) -> String {
+        let max_block = self.core.config.max_block();
+        match self.limit {
+            Some(limit) if limit < max_block => {
+                format!(" within the timeout of the call ({} ms)", limit.as_millis())
+            }
+            _ => format!(" within max.block.ms ({} ms)", max_block.as_millis()),
+        }
     }
 
     fn error(&self, kind: ProduceErrorKind, message: String) -> SendRefusal {

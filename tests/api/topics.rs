@@ -216,6 +216,30 @@ fn unknown_topic_and_unreachable_broker_are_different_kinds() {
     assert_eq!(*error.kind(), ProduceErrorKind::MetadataTimeout, "{error}");
 }
 
+/// The timeout of the call is shorter than `max.block.ms`, and the error names it.
+#[test]
+fn send_sync_waits_for_a_topic_no_longer_than_its_own_timeout() {
+    let cluster = cluster(1);
+    let missing = producer(config(&cluster));
+    let began = Instant::now();
+    let error = missing.send_sync(to("missing", "v"), BLOCK).unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::UnknownTopicOrPartition));
+    let text = error.to_string();
+    assert!(text.contains("the timeout of the call (400 ms)"), "{text}");
+    let nobody = producer(config_for("127.0.0.1:1"));
+    let records = ["a", "b"].map(|value| to("t", value));
+    for result in nobody.send_all(records, BLOCK) {
+        let error = result.unwrap_err();
+        assert_eq!(
+            (error.code(), error.is_retriable()),
+            (None, true),
+            "{error}"
+        );
+    }
+    assert!(began.elapsed() < LONG / 2);
+    assert!(missing.send_sync(to("t", "v"), LONG).is_ok());
+}
+
 /// Brokers reject the creation of `c_d` if there is a `c.d`.
 #[test]
 fn a_valid_name_that_brokers_reject_gets_another_error_text() {

@@ -12,6 +12,7 @@ mod records;
 mod set_errors;
 mod threads;
 mod transactions;
+mod waiting;
 
 use kafka_producer::testing::MockProducer;
 use kafka_producer::{FutureRecordMetadata, KafkaProducer, ProducerRecord};

@@ -194,6 +194,50 @@ impl FutureRecordMetadata {
         self.wait(Some(timeout))
     }
 
+    /// Waits for the results of many records, with one timeout for all. They are in the order of the futures.
+    ///
+    /// ```
+    /// # let (producer, mock) = kafka_producer::testing::MockProducer::builder().topic("orders", 3).build().unwrap();
+    /// # let producer: kafka_producer::KafkaProducer<str, str> = producer;
+    /// use std::time::Duration;
+    ///
+    /// use kafka_producer::{FutureRecordMetadata, ProducerRecord};
+    ///
+    /// let first = producer.send(ProducerRecord::new("orders", "one"))?;
+    /// let second = producer.send(ProducerRecord::new("orders", "two"))?;
+    /// let results = FutureRecordMetadata::wait_all([&first, &second], Duration::from_secs(5));
+    /// assert!(results.iter().all(Result::is_ok));
+    /// # Ok::<(), kafka_producer::SendError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Each record has the error of [`get_timeout`](Self::get_timeout).
+    ///
+    /// # Blocking
+    /// Up to `timeout`, after the iterator has ended.
+    pub fn wait_all<F: Borrow<Self>>(
+        futures: impl IntoIterator<Item = F>,
+        timeout: Duration,
+    ) -> Vec<Result<RecordMetadata, ProduceError>> {
+        // All at first: an iterator that sends the records must not wait for each before the next.
+        let futures: Vec<F> = futures.into_iter().collect();
+        let mut left = timeout;
+        let wait = |future: &F| future.borrow().get_within(&mut left);
+        futures.iter().map(wait).collect()
+    }
+
+    /// [`get_timeout`](Self::get_timeout) with the time that is `left`, from which the time that it waited is taken.
+    pub(crate) fn get_within(&self, left: &mut Duration) -> RecordResult {
+        let FutureState::Pending(record) = &self.0 else {
+            return self.get();
+        };
+        let clock = record.result.instance().clock();
+        let began = clock.now();
+        let answer = self.get_timeout(*left);
+        *left = left.saturating_sub(clock.now() - began);
+        answer
+    }
+
     /// Whether the record is acknowledged or has failed, and its callback has run.
     pub fn is_done(&self) -> bool {
         match &self.0 {

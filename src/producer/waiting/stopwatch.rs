@@ -27,6 +27,11 @@ impl Stopwatch {
         }
     }
 
+    /// The limit; `None` if there is no timeout.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        self.limit
+    }
+
     /// Starts the stopwatch; returns false if it is running already.
     pub(crate) fn start(&mut self, clock: &dyn Clock) -> bool {
         let starts = self.running_since.is_none();

@@ -1,0 +1,165 @@
+//! Calls that send and wait, and `try_send` with a callback.
+
+use std::error::Error as StdError;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use kafka_producer::testing::MockProducer;
+use kafka_producer::{
+    Error, ErrorCode, FutureRecordMetadata, ProduceErrorKind, ProducerRecord,
+    SendError, TrySendReason,
+};
+
+use super::{Producer, Rig, TOPIC, record};
+
+const LONG: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_millis(100);
+
+fn kind(error: &Error) -> ProduceErrorKind {
+    match error {
+        Error::Produce(error) => error.kind().clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn send_sync_returns_the_result_of_the_record() {
+    let rig = Rig::new(true);
+    let metadata = rig.producer.send_sync(record("key"), LONG).unwrap();
+    assert_eq!((metadata.topic(), metadata.offset()), (TOPIC, 0));
+    rig.producer.close().unwrap();
+    let error = rig.producer.send_sync(record("key"), LONG).unwrap_err();
+    assert!(matches!(error, Error::Send(SendError::Closed)), "{error}");
+}
+
+#[test]
+fn send_sync_gives_up_after_its_timeout_and_the_record_is_under_way() {
+    let rig = Rig::new(false);
+    let error = rig.producer.send_sync(record("key"), SHORT).unwrap_err();
+    assert_eq!(kind(&error), ProduceErrorKind::Pending);
+    assert!(error.may_be_written() && error.is_retriable());
+    assert_eq!(rig.history(), ["key"]);
+}
+
+#[test]
+fn an_error_has_the_code_of_the_broker() {
+    let (producer, _mock) = MockProducer::builder()
+        .only_named_topics()
+        .build::<str, str>()
+        .unwrap();
+    let error = producer.send_sync(record("key"), LONG).unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::UnknownTopicOrPartition));
+    let error = Error::from(producer.try_send(record("key")).unwrap_err());
+    assert_eq!(error.code(), Some(ErrorCode::UnknownTopicOrPartition));
+    let error = Error::from(producer.partitions_for(TOPIC).unwrap_err());
+    assert_eq!(error.code(), Some(ErrorCode::UnknownTopicOrPartition));
+    producer.close().unwrap();
+    let error = Error::from(producer.send(record("key")).unwrap_err());
+    assert_eq!(error.code(), None);
+}
+
+#[test]
+fn send_all_returns_a_result_for_each_record_in_their_order() {
+    let builder = MockProducer::builder().topic(TOPIC, 1).only_named_topics();
+    let (producer, mock) = builder.build::<str, str>().unwrap();
+    let missing = ProducerRecord::new("missing", "v");
+    let records = [record("a"), missing, record("b")];
+    let results = producer.send_all(records, LONG);
+    let offsets: Vec<_> = results
+        .iter()
+        .map(|result| result.as_ref().map(|metadata| metadata.offset()).ok())
+        .collect();
+    assert_eq!(offsets, [Some(0), None, Some(1)]);
+    let error = results.into_iter().find_map(Result::err).unwrap();
+    assert_eq!(kind(&error), ProduceErrorKind::UnknownTopicOrPartition);
+    assert_eq!(mock.history().len(), 2);
+}
+
+#[test]
+fn one_timeout_is_for_all_records() {
+    let rig = Rig::new(false);
+    let futures: Vec<_> = (0..5).map(|_| rig.send("key")).collect();
+    let began = Instant::now();
+    let results = FutureRecordMetadata::wait_all(&futures, SHORT);
+    assert!((SHORT..SHORT * 4).contains(&began.elapsed()));
+    for result in results {
+        assert_eq!(*result.unwrap_err().kind(), ProduceErrorKind::Pending);
+    }
+    let began = Instant::now();
+    let results = rig.producer.send_all((0..5).map(|_| record("key")), SHORT);
+    assert!((SHORT..SHORT * 4).contains(&began.elapsed()));
+    for result in results {
+        assert_eq!(kind(&result.unwrap_err()), ProduceErrorKind::Pending);
+    }
+    assert_eq!(rig.history().len(), 10);
+    rig.producer.flush().unwrap();
+    let results = FutureRecordMetadata::wait_all(futures, Duration::ZERO);
+    assert!(results.iter().all(Result::is_ok));
+}
+
+#[test]
+fn a_callback_is_called_for_an_accepted_record_and_returned_with_a_refused_one() {
+    let builder = MockProducer::builder().topic(TOPIC, 1).only_named_topics();
+    let (producer, _mock) = builder.build::<str, str>().unwrap();
+    let (responder, response) = mpsc::channel();
+    let respond = |responder: mpsc::Sender<bool>| {
+        move |outcome: Result<&_, &_>| responder.send(outcome.is_ok()).unwrap()
+    };
+    producer
+        .try_send_with_callback(record("key"), respond(responder.clone()))
+        .unwrap();
+    assert_eq!(response.try_recv(), Ok(true));
+
+    let missing = ProducerRecord::new("missing", "v");
+    let refused = producer
+        .try_send_with_callback(missing.clone(), respond(responder))
+        .unwrap_err();
+    let is_it = matches!(refused.reason(), TrySendReason::Record(_));
+    assert!(is_it, "{refused}");
+    let (record, respond) = refused.into_parts();
+    assert_eq!(record, missing);
+    assert!(response.try_recv().is_err(), "not called, and not dropped");
+    let error = producer.send(record).unwrap().get().unwrap_err();
+    respond(Err(&error));
+    assert_eq!(response.try_recv(), Ok(false));
+}
+
+/// The record borrows what lives shorter than the error.
+#[test]
+fn a_refused_record_is_an_error_of_any_function() {
+    fn boxed(producer: &Producer, key: &str) -> Result<(), Box<dyn StdError>> {
+        let _future = producer.try_send(record(key))?;
+        Ok(())
+    }
+    fn shared(producer: &Producer, key: &str) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        let _future = producer.try_send(record(key))?;
+        Ok(())
+    }
+    fn umbrella(producer: &Producer, key: &str) -> Result<(), Error> {
+        let _future = producer.try_send(record(key))?;
+        Ok(())
+    }
+    fn reason(producer: &Producer, key: &str) -> Result<(), TrySendReason> {
+        let _future = producer.try_send(record(key))?;
+        Ok(())
+    }
+    let rig = Rig::new(true);
+    rig.producer.close().unwrap();
+    let key = String::from("key");
+    let error = boxed(&rig.producer, &key).unwrap_err();
+    let is_it = matches!(
+        error.downcast_ref(),
+        Some(TrySendReason::Call(SendError::Closed))
+    );
+    assert!(is_it, "{error}");
+    assert!(
+        shared(&rig.producer, &key)
+            .unwrap_err()
+            .is::<TrySendReason>()
+    );
+    let error = umbrella(&rig.producer, &key).unwrap_err();
+    assert!(matches!(error, Error::Send(SendError::Closed)), "{error}");
+    let error = reason(&rig.producer, &key).unwrap_err();
+    assert!(matches!(error, TrySendReason::Call(SendError::Closed)));
+    assert!(Error::from(TrySendReason::MemoryFull).is_retriable());
+}
