@@ -35,7 +35,7 @@
 //! | intercepting records and acknowledgements | [`ProducerInterceptor`] |
 //! | transactions, exactly once | [`KafkaProducer::transaction`], [`Transaction`], [`TransactionError`] |
 //! | errors and how to handle them | [`Error`] and the errors that it wraps |
-//! | metrics and state | [`KafkaProducer::metrics`], [`MetricsReporter`], [`ProducerSnapshot`] |
+//! | metrics and state | [`KafkaProducer::metrics`], [`KafkaProducer::state`], [`MetricsReporter`], [`ProducerSnapshot`] |
 //!
 //! The [guide] has a page for each of: sending and waiting, failures, shutting down, back-pressure, async programs,
 //! testing, tuning, schema registries, and moving from another client.
@@ -134,10 +134,10 @@ pub use producer::UuidSerializer;
 pub use producer::{
     ByteArraySerializer, ByteBufferSerializer, BytesSerializer, CallbackFuture, DefaultPartitioner,
     DoubleSerializer, Field, FloatSerializer, FnSerializer, FutureRecordMetadata, InlineBytes,
-    IntegerSerializer, KafkaProducer, ListSerializer, LongSerializer, MetricsReporter,
-    NullableSerializer, PartitionInput, Partitioner, ProducerBuilder, ProducerInterceptor,
-    ProducerRecord, ProducerSnapshot, RecordMetadata, RoundRobinPartitioner, Serialized,
-    Serializer, ShortSerializer, StockSerialize, StringSerializer, Transaction,
+    IntegerSerializer, KafkaProducer, LifecycleState, ListSerializer, LongSerializer,
+    MetricsReporter, NullableSerializer, PartitionInput, Partitioner, ProducerBuilder,
+    ProducerInterceptor, ProducerRecord, ProducerSnapshot, RecordMetadata, RoundRobinPartitioner,
+    Serialized, Serializer, ShortSerializer, StockSerialize, StringSerializer, Transaction,
     TransactionRunError, TrySendError, UniformStickyPartitioner, VoidSerializer, serialize_with,
 };
 pub use record::{Header, Headers, HeadersFrozen};

@@ -15,6 +15,7 @@ use super::core::{Core, Plugins};
 use super::counters::ProducerSnapshot;
 use super::future::{CallbackFuture, FutureRecordMetadata};
 use super::lifecycle::{EndAction, SenderThread};
+use super::lifecycle_state::LifecycleState;
 use super::partitions_for::PartitionsFor;
 use super::quick_send::send_quickly;
 use super::record::ProducerRecord;
@@ -804,6 +805,35 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         let now = &self.core.instance;
         let other = super::instance::Instance::new(id, Arc::clone(now.clock()), now.log().clone());
         std::mem::replace(&mut self.core.instance, other).id()
+    }
+
+    /// The state of the producer, for probes of a service: whether it still takes records, and if not, why.
+    ///
+    /// A producer whose brokers cannot be reached is [`Running`](LifecycleState::Running): it goes on by itself when
+    /// they can. To probe the cluster too, ask for [`partitions_for`](Self::partitions_for) a topic, or watch the
+    /// metrics.
+    ///
+    /// ```
+    /// # let (producer, mock) = kafka_producer::testing::MockProducer::builder().topic("orders", 1).build().unwrap();
+    /// # let producer: kafka_producer::KafkaProducer<str, str> = producer;
+    /// use kafka_producer::LifecycleState;
+    ///
+    /// assert!(producer.state().is_running());
+    /// producer.close()?;
+    /// assert_eq!(producer.state(), LifecycleState::Closed);
+    /// # Ok::<(), kafka_producer::CloseError>(())
+    /// ```
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Threads
+    /// May be called anywhere, in callbacks too.
+    ///
+    /// # Kafka
+    /// No counterpart in the producer; `KafkaStreams#state`.
+    pub fn state(&self) -> LifecycleState {
+        LifecycleState::of(&self.core, &self.thread)
     }
 
     /// The configuration the producer was built with.

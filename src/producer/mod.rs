@@ -5,7 +5,7 @@
 //! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `metrics_reporter`, `metrics_reporters`, `app_info`, `future`, `callback_scope`, `instance`, `user_code`, `cluster_listeners`, `produce_request_result`, `thunks`, `waiting` |
 //! | batches | `buffer_pool`, `batch`, `accumulator`, `counters`, `wake` |
 //! | machinery | `metadata`, `sensors`, `transaction`, `sender` |
-//! | facade | `lifecycle`, `call_errors`, `core`, `topic_lookup`, `quick_send`, `send_refusal`, `send_errors`, `send_attempt`, `try_send`, `partitions_for`, `close`, `kafka_producer`, `transactions`, `transaction_guard`, `builder` |
+//! | facade | `lifecycle`, `call_errors`, `core`, `topic_lookup`, `quick_send`, `send_refusal`, `send_errors`, `send_attempt`, `try_send`, `send_and_wait`, `lifecycle_state`, `partitions_for`, `close`, `kafka_producer`, `transactions`, `transaction_guard`, `builder` |
 
 pub(crate) mod accumulator;
 pub(crate) mod app_info;
@@ -24,6 +24,7 @@ pub(crate) mod instance;
 pub(crate) mod interceptor;
 pub(crate) mod kafka_producer;
 pub(crate) mod lifecycle;
+mod lifecycle_state;
 pub(crate) mod metadata;
 pub(crate) mod metrics_reporter;
 pub(crate) mod metrics_reporters;
@@ -57,6 +58,7 @@ pub use counters::ProducerSnapshot;
 pub use future::{CallbackFuture, FutureRecordMetadata};
 pub use interceptor::ProducerInterceptor;
 pub use kafka_producer::KafkaProducer;
+pub use lifecycle_state::LifecycleState;
 pub use metrics_reporter::MetricsReporter;
 pub use partitioner::{
     DefaultPartitioner, PartitionInput, Partitioner, RoundRobinPartitioner,

@@ -1,4 +1,4 @@
-//! Calls that send and wait, and `try_send` with a callback.
+//! Calls that send and wait, `try_send` with a callback, and the state of a producer.
 
 use std::error::Error as StdError;
 use std::sync::mpsc;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use kafka_producer::testing::MockProducer;
 use kafka_producer::{
-    Error, ErrorCode, FutureRecordMetadata, ProduceErrorKind, ProducerRecord,
+    Error, ErrorCode, FutureRecordMetadata, LifecycleState, ProduceErrorKind, ProducerRecord,
     SendError, TrySendReason,
 };
 
@@ -162,4 +162,31 @@ fn a_refused_record_is_an_error_of_any_function() {
     let error = reason(&rig.producer, &key).unwrap_err();
     assert!(matches!(error, TrySendReason::Call(SendError::Closed)));
     assert!(Error::from(TrySendReason::MemoryFull).is_retriable());
+}
+
+#[test]
+fn the_state_shows_whether_a_producer_takes_records() {
+    let rig = Rig::new(true);
+    assert_eq!(rig.producer.state(), LifecycleState::Running);
+    rig.producer.close().unwrap();
+    assert_eq!(rig.producer.state(), LifecycleState::Closed);
+    assert!(!rig.producer.state().is_running());
+}
+
+#[test]
+fn the_state_of_a_fenced_producer_has_the_error_of_its_transactions() {
+    let rig = Rig::begun(true);
+    assert!(rig.producer.state().is_running());
+    rig.mock.fence_producer().unwrap();
+    let state = rig.producer.state();
+    match &state {
+        LifecycleState::TransactionsFailed(error) => assert!(error.is_fenced(), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    let SendError::Transaction(error) = rig.producer.send(record("key")).unwrap_err() else {
+        panic!("a fenced producer takes no record");
+    };
+    assert_eq!(state.to_string(), error.to_string());
+    let _ = rig.producer.close();
+    assert_eq!(rig.producer.state(), LifecycleState::Closed);
 }
