@@ -37,8 +37,8 @@ pub struct ProducerStamp {
     pub sequence: i32,
 }
 
-/// A record in a partition's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A record in a partition's log. `Debug` prints a key, a value or the value of a header as text, if it is text.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredRecord {
     /// The offset.
@@ -53,6 +53,60 @@ pub struct StoredRecord {
     pub headers: Headers,
     /// The idempotent producer; `None` for other producers.
     pub producer: Option<ProducerStamp>,
+}
+
+impl StoredRecord {
+    /// The key as text; `None` if it is null, or not UTF-8.
+    pub fn key_str(&self) -> Option<&str> {
+        std::str::from_utf8(self.key.as_deref()?).ok()
+    }
+
+    /// The value as text; `None` if it is null, or not UTF-8.
+    pub fn value_str(&self) -> Option<&str> {
+        std::str::from_utf8(self.value.as_deref()?).ok()
+    }
+}
+
+impl fmt::Debug for StoredRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredRecord")
+            .field("offset", &self.offset)
+            .field("timestamp", &self.timestamp)
+            .field("key", &ReadableBytes(self.key.as_deref()))
+            .field("value", &ReadableBytes(self.value.as_deref()))
+            .field("headers", &ReadableHeaders(&self.headers))
+            .field("producer", &self.producer)
+            .finish()
+    }
+}
+
+/// Prints text as a string, other bytes as a byte string, and null.
+pub(crate) struct ReadableBytes<'a>(pub(crate) Option<&'a [u8]>);
+
+impl fmt::Debug for ReadableBytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(bytes) = self.0 else {
+            return f.write_str("null");
+        };
+        let is_text = |text: &&str| !text.contains(|c: char| c.is_control() && !c.is_whitespace());
+        match std::str::from_utf8(bytes).ok().filter(is_text) {
+            Some(text) => text.fmt(f),
+            None => write!(f, "b\"{}\"", bytes.escape_ascii()),
+        }
+    }
+}
+
+/// Prints headers as a map.
+pub(crate) struct ReadableHeaders<'a>(pub(crate) &'a Headers);
+
+impl fmt::Debug for ReadableHeaders<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for header in self.0 {
+            map.entry(&header.key(), &ReadableBytes(header.value()));
+        }
+        map.finish()
+    }
 }
 
 /// A [`StoredRecord`] that borrows from its batch, without a copy.
@@ -289,5 +343,38 @@ impl StoredBatch {
             let plain = self.batch.uncompressed(MAX_UNCOMPRESSED_BYTES);
             plain.map(Cow::into_owned).unwrap_or_default().into()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_debug_output_of_a_record_shows_text_as_text() {
+        let headers = [Header::new("trace", "a1"), Header::null("none")];
+        let record = StoredRecord {
+            offset: 7,
+            timestamp: 5,
+            key: Some(b"customer-7".to_vec()),
+            value: Some("{\"größe\":2}\n".into()),
+            headers: headers.into_iter().collect(),
+            producer: None,
+        };
+        assert_eq!(
+            format!("{record:?}"),
+            "StoredRecord { offset: 7, timestamp: 5, key: \"customer-7\", value: \"{\\\"größe\\\":2}\\n\", \
+             headers: {\"trace\": \"a1\", \"none\": null}, producer: None }"
+        );
+        assert_eq!(record.key_str(), Some("customer-7"));
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_shown_as_bytes() {
+        let shown = |bytes: &[u8]| format!("{:?}", ReadableBytes(Some(bytes)));
+        assert_eq!(shown(&7_i32.to_be_bytes()), r#"b"\x00\x00\x00\x07""#);
+        assert_eq!(shown(b"\xffa\""), r#"b"\xffa\"""#);
+        assert_eq!(shown(b""), "\"\"");
+        assert_eq!(format!("{:?}", ReadableBytes(None)), "null");
     }
 }

@@ -23,6 +23,8 @@ fn a_record_is_complete_when_send_returns_and_in_the_history_until_it_is_cleared
     assert_eq!((metadata.offset(), metadata.topic()), (0, TOPIC));
     assert_eq!(rig.send("key2").get().unwrap().offset(), 1);
     assert_eq!(rig.history(), ["key1", "key2"]);
+    let shown = format!("{:?}", rig.mock.history()[0]);
+    assert!(shown.contains(r#"key: "key1", value: "value""#), "{shown}");
     rig.mock.clear();
     assert!(rig.mock.history().is_empty());
     assert_eq!(rig.send("key3").get().unwrap().offset(), 2);

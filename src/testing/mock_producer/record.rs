@@ -1,11 +1,14 @@
 //! A record in the history of a mock producer.
 
+use std::fmt;
+
 use crate::record::Headers;
-use crate::testing::stored::StoredRecord;
+use crate::testing::stored::{ReadableBytes, ReadableHeaders, StoredRecord};
 use crate::types::{PartitionId, TopicPartition};
 
-/// A sent record, as brokers would have received it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A sent record, as brokers would have received it. `Debug` prints a key, a value or the value of a header as text, if
+/// it is text.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MockRecord {
     /// The topic.
@@ -45,5 +48,19 @@ impl MockRecord {
     /// The value as text; `None` if it is null, or not UTF-8.
     pub fn value_str(&self) -> Option<&str> {
         std::str::from_utf8(self.value.as_deref()?).ok()
+    }
+}
+
+impl fmt::Debug for MockRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MockRecord")
+            .field("topic", &self.topic)
+            .field("partition", &self.partition)
+            .field("offset", &self.offset)
+            .field("timestamp", &self.timestamp)
+            .field("key", &ReadableBytes(self.key.as_deref()))
+            .field("value", &ReadableBytes(self.value.as_deref()))
+            .field("headers", &ReadableHeaders(&self.headers))
+            .finish()
     }
 }
