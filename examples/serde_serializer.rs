@@ -1,20 +1,17 @@
 //! JSON values with serde.
 //!
 //! ```text
-//! cargo run --example serde_serializer --features testing
+//! cargo run --example serde_serializer --features testing,serde
 //! ```
 //!
-//! If a serializer is just a function, use `serialize_with`. The serializer of this example also adds a header with the
-//! content type.
+//! The feature `serde` has the serializer. For another format use `serialize_with`, if a function is enough, or implement
+//! `Serializer`.
 #![allow(clippy::print_stdout, reason = "the output of the example")]
 
 use std::error::Error;
 
 use kafka_producer::testing::TestCluster;
-use kafka_producer::{
-    BoxError, Headers, KafkaProducer, ProducerConfig, ProducerRecord, Serialized, Serializer,
-    StringSerializer,
-};
+use kafka_producer::{JsonSerializer, KafkaProducer, ProducerConfig, ProducerRecord};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,29 +20,14 @@ struct Order {
     articles: Vec<String>,
 }
 
-/// Serializes any serde type.
-struct Json;
-
-impl<T: Serialize + ?Sized> Serializer<T> for Json {
-    fn serialize<'a>(
-        &self,
-        _topic: &str,
-        headers: &mut Headers,
-        data: &'a T,
-    ) -> Result<Option<Serialized<'a>>, BoxError> {
-        headers.add("content-type", "application/json")?;
-        Ok(Some(serde_json::to_vec(data)?.into()))
-    }
-}
-
 fn main() -> Result<(), Box<dyn Error>> {
     let cluster = TestCluster::builder().topic("orders", 1).start()?;
     let config = ProducerConfig::builder()
         .bootstrap_servers(cluster.bootstrap_servers())
         .build()?;
     let producer = KafkaProducer::<str, Order>::builder(config)
-        .key_serializer(StringSerializer::default())
-        .value_serializer(Json)
+        .stock_key_serializer()
+        .value_serializer(JsonSerializer::new())
         .build()?;
 
     let order = Order {
@@ -53,8 +35,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         articles: vec!["tea".to_owned(), "sugar".to_owned()],
     };
     // The value is borrowed, not copied into the record.
-    let future = producer.send(ProducerRecord::keyed("orders", "customer-7", &order))?;
-    println!("written to {}", future.get()?);
+    let record = ProducerRecord::keyed("orders", "customer-7", &order)
+        .with_header("content-type", "application/json");
+    let metadata = producer.send(record)?.get()?;
+    println!("written to {metadata}");
+    println!("{}", serde_json::to_string(&metadata)?);
     producer.close()?;
 
     let records = cluster.records("orders", 0);

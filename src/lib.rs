@@ -52,6 +52,7 @@
 //! | `tls-no-provider` | TLS without a built-in cryptography provider: each producer is given one |
 //! | `pkcs12` | for TLS: key stores and trust stores in PKCS#12, encrypted private keys |
 //! | `sasl-scram` | SCRAM-SHA-256 and SCRAM-SHA-512 for `sasl.mechanism`; on by default |
+//! | `serde` | `JsonSerializer`; serde's traits for `RecordMetadata`, `ProducerSnapshot` and `TopicPartition` |
 //! | `testing` | the module `testing`: a mock producer and an embedded broker for tests of your own service |
 //! | `uuid` | `UuidSerializer` |
 //!
@@ -129,6 +130,8 @@ pub use error::{
     TransactionCall, TransactionError, TransactionErrorKind, TrySendReason, WaitCause,
 };
 pub use metrics::{Metric, MetricKind, MetricName, MetricValue, Metrics, MetricsContext};
+#[cfg(feature = "serde")]
+pub use producer::JsonSerializer;
 #[cfg(feature = "uuid")]
 pub use producer::UuidSerializer;
 pub use producer::{

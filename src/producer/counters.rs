@@ -115,6 +115,9 @@ impl Counters {
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+// A later version may have more of them.
+#[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct ProducerSnapshot {
     /// Records that the brokers have acknowledged; with `acks=0`, records whose request was written to a socket.

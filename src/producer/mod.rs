@@ -66,6 +66,8 @@ pub use partitioner::{
 };
 pub use record::{Field, ProducerRecord};
 pub use record_metadata::RecordMetadata;
+#[cfg(feature = "serde")]
+pub use serializer::JsonSerializer;
 #[cfg(feature = "uuid")]
 pub use serializer::UuidSerializer;
 pub use serializer::{

@@ -184,6 +184,56 @@ impl fmt::Display for RecordMetadata {
     }
 }
 
+/// Topic, partition, offset, timestamp and sizes; null for what is not known.
+#[cfg(feature = "serde")]
+mod with_serde {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{RecordFacts, RecordMetadata};
+    use crate::types::{PartitionId, TopicPartition};
+
+    /// The serialized form of [`RecordMetadata`].
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename = "RecordMetadata")]
+    struct RecordMetadataForm<T> {
+        topic: T,
+        partition: PartitionId,
+        offset: Option<i64>,
+        timestamp: Option<i64>,
+        serialized_key_size: Option<i32>,
+        serialized_value_size: Option<i32>,
+    }
+
+    impl Serialize for RecordMetadata {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let size = |size: i32| (size >= 0).then_some(size);
+            let form = RecordMetadataForm {
+                topic: self.topic(),
+                partition: self.partition(),
+                offset: self.has_offset().then_some(self.offset),
+                timestamp: self.has_timestamp().then_some(self.timestamp),
+                serialized_key_size: size(self.serialized_key_size),
+                serialized_value_size: size(self.serialized_value_size),
+            };
+            form.serialize(serializer)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for RecordMetadata {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let form = RecordMetadataForm::<String>::deserialize(deserializer)?;
+            let facts = RecordFacts {
+                timestamp_ms: form.timestamp.unwrap_or(Self::NO_TIMESTAMP),
+                key_size: form.serialized_key_size.unwrap_or(Self::NULL_SIZE),
+                value_size: form.serialized_value_size.unwrap_or(Self::NULL_SIZE),
+            };
+            let partition = TopicPartition::new(form.topic, form.partition);
+            let offset = form.offset.unwrap_or(Self::UNKNOWN_OFFSET);
+            Ok(Self::new(partition, offset, 0, facts))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -252,5 +302,29 @@ mod tests {
         assert_eq!(metadata.serialized_key_size(), None);
         assert_eq!(metadata.serialized_value_size(), None);
         assert_eq!(metadata.to_string(), "foo--1@-1");
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn metadata_are_written_as_json_with_null_for_what_is_not_known() {
+        let known = RecordMetadata::new(partition(), 15, 3, facts(2340, 3, 4));
+        let unknown = RecordMetadata::new(partition(), -1, 7, facts(-1, -1, 0));
+        let texts = [
+            r#"{"topic":"foo","partition":3,"offset":18,"timestamp":2340,"serialized_key_size":3,"serialized_value_size":4}"#,
+            r#"{"topic":"foo","partition":3,"offset":null,"timestamp":null,"serialized_key_size":null,"serialized_value_size":0}"#,
+        ];
+        for (metadata, text) in [known, unknown].into_iter().zip(texts) {
+            assert_eq!(serde_json::to_string(&metadata).unwrap(), text);
+            assert_eq!(
+                serde_json::from_str::<RecordMetadata>(text).unwrap(),
+                metadata
+            );
+        }
+        let text = serde_json::to_string(&partition()).unwrap();
+        assert_eq!(text, r#"{"topic":"foo","partition":3}"#);
+        assert_eq!(
+            serde_json::from_str::<TopicPartition>(&text).unwrap(),
+            partition()
+        );
     }
 }

@@ -55,3 +55,33 @@ impl fmt::Display for TopicPartition {
         write!(f, "{}-{}", self.topic, self.partition)
     }
 }
+
+/// As `{"topic": "orders", "partition": 3}`.
+#[cfg(feature = "serde")]
+mod with_serde {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{PartitionId, TopicPartition};
+
+    /// The serialized form of a [`TopicPartition`].
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename = "TopicPartition")]
+    struct TopicPartitionForm<T> {
+        topic: T,
+        partition: PartitionId,
+    }
+
+    impl Serialize for TopicPartition {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let (topic, partition) = (&*self.topic, self.partition);
+            TopicPartitionForm { topic, partition }.serialize(serializer)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for TopicPartition {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let form = TopicPartitionForm::<String>::deserialize(deserializer)?;
+            Ok(Self::new(form.topic, form.partition))
+        }
+    }
+}

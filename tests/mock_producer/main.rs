@@ -7,6 +7,7 @@
     reason = "tests: they fail by panicking, and share with threads"
 )]
 
+mod json;
 mod offsets;
 mod records;
 mod set_errors;

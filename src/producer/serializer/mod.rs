@@ -2,6 +2,8 @@
 
 mod bytes;
 mod closure;
+#[cfg(feature = "serde")]
+mod json;
 mod list;
 mod number;
 mod prepared;
@@ -16,6 +18,8 @@ use std::sync::Arc;
 
 pub use self::bytes::{ByteArraySerializer, ByteBufferSerializer, BytesSerializer};
 pub use self::closure::{FnSerializer, serialize_with};
+#[cfg(feature = "serde")]
+pub use self::json::JsonSerializer;
 pub use self::list::{ListSerializer, NullableSerializer};
 pub use self::number::{
     DoubleSerializer, FloatSerializer, IntegerSerializer, LongSerializer, ShortSerializer,
