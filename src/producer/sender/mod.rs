@@ -13,6 +13,7 @@ mod metrics;
 mod produce;
 mod refusal;
 mod retry_log;
+mod spin;
 mod transactional;
 
 use std::sync::Arc;
@@ -48,6 +49,7 @@ use failures::Expiry;
 use in_flight::InFlightBatches;
 use metrics::SenderMetrics;
 use retry_log::RetryLog;
+use spin::Spin;
 
 /// The tag of a request, by which its response is handled.
 #[derive(Debug)]
@@ -133,6 +135,10 @@ pub(crate) struct Sender<C> {
     /// The time at which the last poll had read the sockets. Responses that came since are unread, so everything that
     /// waits for a response times out by this time, not by a later one.
     polled_at: Instant,
+    /// Only on a thread of its own: a sender that is stepped does not spin.
+    spin: Option<Spin>,
+    /// Whether this step, or the end of the one before, had anything to do.
+    worked: bool,
     scratch: LoopBuffers,
 }
 
@@ -190,6 +196,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             retry_log: RetryLog::default(),
             log_limit: LogLimit::default(),
             polled_at,
+            spin: None,
+            worked: false,
             scratch: LoopBuffers::default(),
         }
     }
@@ -197,6 +205,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// The thread's main function: runs until the producer is closed. A panic ends the producer, not the process: every
     /// waiting call fails with the panic's message.
     pub(crate) fn run(mut self) {
+        self.spin = Some(Spin::new());
         if let Err(reason) = panic::contain(|| self.run_until_closed()) {
             self.end_after_panic(&reason);
         }
@@ -287,7 +296,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.shared.counters.looped();
         let now = self.shared.clock.now();
         // Inputs are read while the waker's state is awake: work published after this makes `fall_asleep` fail below.
-        self.drainer.handle_inbox(&self.shared.accumulator, now);
+        self.worked |= self.drainer.handle_inbox(&self.shared.accumulator, now);
         // The version is read before the cluster: at worst a newer cluster is handled under an older version, and
         // handled again in the next step.
         let version = self.shared.metadata.update_version();
@@ -330,6 +339,12 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         wake_at = wake_at.min(self.drainer.next_due());
         wake_at = wake_at.min(self.drainer.next_expiry());
         wake_at = wake_at.min(self.in_flight.next_expiry());
+        let worked = std::mem::take(&mut self.worked);
+        let spin = self.spin.as_mut();
+        if spin.is_some_and(|spin| spin.polls_again(worked, now)) {
+            // Still awake: work that comes now needs no system call to wake the sender.
+            return Sleep::No;
+        }
         // `fall_asleep` fails if the sender was notified since the last poll: then the poll must not wait.
         let falls_asleep = self.shared.waker.fall_asleep(wake_at);
         if falls_asleep && expiry == Expiry::Done && !self.is_finished() {
@@ -376,6 +391,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if self.scratch.responses.is_empty() {
             return;
         }
+        self.worked = true;
         // Taken out of `self`, which the handlers borrow mutably; put back below to keep its capacity.
         let mut responses = std::mem::take(&mut self.scratch.responses);
         let now = self.shared.clock.now();
@@ -454,6 +470,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             // The drain may have compressed batches, which takes time. With the time read again, the request does not
             // time out before it is sent, and batches that are overdue by now are not sent.
             *now = self.shared.clock.now();
+            self.worked = true;
             self.send_produce_request(node, &mut drained, *now);
         }
         self.scratch.drained = drained;

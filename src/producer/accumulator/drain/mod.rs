@@ -87,11 +87,12 @@ impl Drainer {
 
     // ---- inputs
 
-    /// Takes the partitions out of the inbox, and reads the head of each one's queue.
-    pub(crate) fn handle_inbox(&mut self, accumulator: &RecordAccumulator, now: Instant) {
+    /// Takes the partitions out of the inbox, and reads the head of each one's queue. Returns false if there were none.
+    pub(crate) fn handle_inbox(&mut self, accumulator: &RecordAccumulator, now: Instant) -> bool {
         // The two vectors are swapped: both keep their capacity, and nothing is allocated under the lock.
         let mut inbox = std::mem::take(&mut self.inbox);
         accumulator.swap_inbox(&mut inbox);
+        let any = !inbox.is_empty();
         for entry in inbox.drain(..) {
             // The flag is cleared before the queue is read: an append in between announces the partition again. The
             // other way round, an append after the read would find the flag still set, and its batch would be
@@ -108,6 +109,7 @@ impl Drainer {
             self.settle(index, now);
         }
         self.inbox = inbox;
+        any
     }
 
     /// Takes a new cluster snapshot: partition leaders may have changed by a leader election, or be missing during one.
