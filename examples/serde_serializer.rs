@@ -4,8 +4,8 @@
 //! cargo run --example serde_serializer --features testing,serde
 //! ```
 //!
-//! The feature `serde` has the serializer. For another format use `serialize_with`, if a function is enough, or implement
-//! `Serializer`.
+//! The feature `serde` has the serializer. For another format use `serialize_with`, if a function is enough, or
+//! implement `Serializer`.
 #![allow(clippy::print_stdout, reason = "the output of the example")]
 
 use std::error::Error;

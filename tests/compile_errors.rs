@@ -135,7 +135,8 @@ fn libraries() -> Vec<PathBuf> {
         .map(|entry| entry.unwrap())
         .filter(|entry| {
             let name = entry.file_name().into_string().unwrap_or_default();
-            name.starts_with("libkafka_producer-") && name.ends_with(".rlib")
+            let hash = name.strip_prefix("libkafka_producer-");
+            hash.is_some_and(|hash| hash.strip_suffix(".rlib").is_some())
         })
         .map(|entry| (entry.metadata().unwrap().modified().unwrap(), entry.path()))
         .collect();

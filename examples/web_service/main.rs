@@ -5,8 +5,8 @@
 //! cargo run --example web_service --features testing
 //! ```
 //!
-//! All threads share one producer. The program is its own client here; the topic of the second record does not exist, and the broker
-//! rejects the last.
+//! All threads share one producer. The program is its own client here; the topic of the second record does not exist,
+//! and the broker rejects the last.
 #![allow(clippy::print_stdout, reason = "the output of the example")]
 
 mod http;

@@ -9,7 +9,10 @@ mod wall_clock;
 
 use std::fmt;
 use std::ops::{Add, Sub};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+/// A time that a caller gives or gets; only its `now` would read the system's clock.
+pub(crate) use std::time::SystemTime;
 
 /// A time on the monotonic clock, in nanoseconds since the clock's origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -54,7 +54,7 @@ struct Frequency {
 /// The shortest measurement of the frequency.
 const MEASUREMENT_NANOS: u64 = 10_000_000;
 
-const NANOS_PER_MS: u64 = 1_000_000;
+const NANOS_PER_MS: i64 = 1_000_000;
 
 impl<S: TimeSources> WallClock<S> {
     pub(super) fn new(sources: S) -> Self {
@@ -77,7 +77,7 @@ impl<S: TimeSources> WallClock<S> {
         let ticks = self.sources.ticks();
         if let Some([first, end, ms]) = self.window.read() {
             if first <= ticks && ticks < end {
-                return ms.cast_signed();
+                return ms as i64;
             }
         }
         self.read_system()
@@ -90,8 +90,9 @@ impl<S: TimeSources> WallClock<S> {
         // The counter first: if the thread is interrupted in between, the reading holds for a shorter time, not longer.
         let ticks = self.sources.ticks();
         let nanos = self.sources.wall_nanos();
-        let ms = nanos.div_euclid(NANOS_PER_MS.cast_signed());
-        let left = NANOS_PER_MS - nanos.rem_euclid(NANOS_PER_MS.cast_signed()).cast_unsigned();
+        let ms = nanos.div_euclid(NANOS_PER_MS);
+        // From 1 ns to 1 ms.
+        let left = (NANOS_PER_MS - nanos.rem_euclid(NANOS_PER_MS)) as u64;
         self.frequency.try_write(|numbers| {
             Frequency::from(numbers)
                 .measured(&self.sources, ticks)
@@ -111,7 +112,7 @@ impl<S: TimeSources> WallClock<S> {
 
 impl Window {
     fn numbers(&self) -> [u64; 3] {
-        [self.first, self.end, self.ms.cast_unsigned()]
+        [self.first, self.end, self.ms as u64]
     }
 }
 

@@ -47,10 +47,13 @@ impl Draft {
             let (value, source) = match given.get(key.name()) {
                 None => (by_default(), ConfigSource::Default),
                 Some(text) => {
-                    let value = value::parse(key, text).map(Some).unwrap_or_else(|problem| {
-                        problems.push(problem);
-                        by_default()
-                    });
+                    let value = value::parse(key, text).map_or_else(
+                        |problem| {
+                            problems.push(problem);
+                            by_default()
+                        },
+                        Some,
+                    );
                     (value, ConfigSource::User)
                 }
             };

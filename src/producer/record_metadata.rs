@@ -1,9 +1,8 @@
 //! Metadata of an acknowledged record: topic, partition, offset, timestamp, sizes.
 
 use std::fmt;
-use std::time::SystemTime;
 
-use crate::clock::Timestamp;
+use crate::clock::{SystemTime, Timestamp};
 use crate::record::builder::RecordParts;
 use crate::types::{PartitionId, TopicPartition};
 
@@ -189,7 +188,7 @@ impl fmt::Display for RecordMetadata {
 mod with_serde {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use super::{RecordFacts, RecordMetadata};
+    use crate::producer::record_metadata::{RecordFacts, RecordMetadata};
     use crate::types::{PartitionId, TopicPartition};
 
     /// The serialized form of [`RecordMetadata`].
@@ -310,13 +309,15 @@ mod tests {
         let known = RecordMetadata::new(partition(), 15, 3, facts(2340, 3, 4));
         let unknown = RecordMetadata::new(partition(), -1, 7, facts(-1, -1, 0));
         let texts = [
-            r#"{"topic":"foo","partition":3,"offset":18,"timestamp":2340,"serialized_key_size":3,"serialized_value_size":4}"#,
-            r#"{"topic":"foo","partition":3,"offset":null,"timestamp":null,"serialized_key_size":null,"serialized_value_size":0}"#,
+            r#"{"topic":"foo","partition":3,"offset":18,"timestamp":2340,"#.to_owned()
+                + r#""serialized_key_size":3,"serialized_value_size":4}"#,
+            r#"{"topic":"foo","partition":3,"offset":null,"timestamp":null,"#.to_owned()
+                + r#""serialized_key_size":null,"serialized_value_size":0}"#,
         ];
         for (metadata, text) in [known, unknown].into_iter().zip(texts) {
             assert_eq!(serde_json::to_string(&metadata).unwrap(), text);
             assert_eq!(
-                serde_json::from_str::<RecordMetadata>(text).unwrap(),
+                serde_json::from_str::<RecordMetadata>(&text).unwrap(),
                 metadata
             );
         }

@@ -44,8 +44,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// then, and may be written.
     ///
     /// # Blocking
-    /// Up to `timeout`; of it, up to `max.block.ms` until the record is in a batch. With a timeout of zero the record is
-    /// sent if that is possible at once. Inside a callback, a call that would have to wait is refused; a record that is
+    /// Up to `timeout`; of it, up to `max.block.ms` until the record is in a batch. With a timeout of zero the record
+    /// is sent if that is possible at once. Inside a callback, a call that would have to wait is refused; a record that is
     /// in a batch by then is sent all the same.
     ///
     /// # Threads
@@ -83,8 +83,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// ```
     ///
     /// # Errors
-    /// Each record has the error of [`send_sync`](Self::send_sync). When `timeout` has passed, the remaining records are
-    /// sent as with a timeout of zero.
+    /// Each record has the error of [`send_sync`](Self::send_sync). When `timeout` has passed, the remaining records
+    /// are sent as with a timeout of zero.
     ///
     /// # Blocking
     /// Up to `timeout`, and for as long as the iterator takes.

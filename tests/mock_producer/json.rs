@@ -17,6 +17,10 @@ struct Order {
     is_broken: bool,
 }
 
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn planted<S: Serializer>(is_broken: &bool, serializer: S) -> Result<S::Ok, S::Error> {
     if *is_broken {
         return Err(S::Error::custom("planted"));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kafka_producer::testing::MockProducer;
 use kafka_producer::{
     Error, ErrorCode, FutureRecordMetadata, LifecycleState, ProduceErrorKind, ProducerRecord,
-    SendError, TrySendReason,
+    RecordMetadata, SendError, TrySendReason,
 };
 
 use super::{Producer, Rig, TOPIC, record};
@@ -47,7 +47,7 @@ fn an_error_has_the_code_of_the_broker() {
         .only_named_topics()
         .build::<str, str>()
         .unwrap();
-    let error = producer.send_sync(record("key"), LONG).unwrap_err();
+    let error = producer.send_sync(record("key"), SHORT).unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::UnknownTopicOrPartition));
     let error = Error::from(producer.try_send(record("key")).unwrap_err());
     assert_eq!(error.code(), Some(ErrorCode::UnknownTopicOrPartition));
@@ -67,7 +67,7 @@ fn send_all_returns_a_result_for_each_record_in_their_order() {
     let results = producer.send_all(records, LONG);
     let offsets: Vec<_> = results
         .iter()
-        .map(|result| result.as_ref().map(|metadata| metadata.offset()).ok())
+        .map(|result| result.as_ref().map(RecordMetadata::offset).ok())
         .collect();
     assert_eq!(offsets, [Some(0), None, Some(1)]);
     let error = results.into_iter().find_map(Result::err).unwrap();

@@ -54,7 +54,7 @@ impl World {
     }
 
     fn wall(&self) -> i64 {
-        self.nanos.get().cast_signed() + self.wall_offset.get()
+        self.nanos.get() as i64 + self.wall_offset.get()
     }
 }
 
@@ -113,7 +113,7 @@ fn without_interruptions_the_reading_is_exact_and_the_system_is_read_about_once_
         assert!(before.div_euclid(MS) <= ms && ms <= world.wall().div_euclid(MS));
         world.forward(180);
     }
-    let took_ms = (world.nanos.get() - begun) / NANOS_PER_MS;
+    let took_ms = (world.nanos.get() - begun) / NANOS_PER_MS as u64;
     let readings = world.readings.get();
     assert!(
         (took_ms..took_ms * 11 / 10).contains(&readings),
@@ -130,10 +130,10 @@ fn a_wall_clock_that_is_set_either_way_is_followed_within_a_millisecond() {
             clock.ms();
             world.forward(world.draw() % 100_000);
         }
-        let step = (world.draw() % 10_000_000_000).cast_signed();
+        let step = (world.draw() % 10_000_000_000) as i64;
         let step = if round % 2 == 0 { step } else { -step };
         world.wall_offset.set(world.wall_offset.get() + step);
-        world.forward(NANOS_PER_MS);
+        world.forward(NANOS_PER_MS as u64);
         check(&clock, &world);
     }
 }
@@ -147,7 +147,7 @@ fn a_counter_that_jumps_either_way_makes_no_reading_wrong() {
             check(&clock, &world);
             world.forward(world.draw() % 500_000);
         }
-        let jump = (world.draw() % 10_000_000_000).cast_signed();
+        let jump = (world.draw() % 10_000_000_000) as i64;
         let jump = if round % 2 == 0 { jump } else { -jump };
         world.tick_offset.set(world.tick_offset.get() + jump);
     }
@@ -167,16 +167,14 @@ fn a_computer_that_sleeps_makes_no_reading_wrong() {
         world.slept.set(world.slept.get() + slept);
         world
             .wall_offset
-            .set(world.wall_offset.get() + slept.cast_signed());
+            .set(world.wall_offset.get() + slept as i64);
     }
 }
 
 #[test]
 fn before_the_epoch_the_reading_is_rounded_down() {
     let world = World::new(false);
-    world
-        .wall_offset
-        .set(-(world.nanos.get().cast_signed()) - MS * 10);
+    world.wall_offset.set(-(world.nanos.get() as i64) - MS * 10);
     let clock = WallClock::new(&world);
     for _ in 0..100_000 {
         check(&clock, &world);

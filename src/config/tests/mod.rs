@@ -556,6 +556,10 @@ fn the_error_of_an_enum_is_that_of_the_configuration() {
 }
 
 #[test]
+#[allow(
+    clippy::needless_borrows_for_generic_args,
+    reason = "what may be lent is tested too"
+)]
 fn bootstrap_servers_take_one_text_or_a_list() {
     let expected = ["a:1", "b:2"];
     let owned = expected.map(str::to_owned);
@@ -564,7 +568,7 @@ fn bootstrap_servers_take_one_text_or_a_list() {
     for given in [
         builder().bootstrap_servers("a:1,b:2"),
         builder().bootstrap_servers(&text),
-        builder().bootstrap_servers(text.clone()),
+        builder().bootstrap_servers(text),
         builder().bootstrap_servers(expected),
         builder().bootstrap_servers(&expected),
         builder().bootstrap_servers(&expected[..]),

@@ -98,7 +98,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     ///
     /// # Blocking
     /// As [`ProducerBuilder::build`].
-    // The bounds are the method's own: an error about a bound of the `impl` would not show the text of `StockSerialize`.
+    // The bounds are the method's own: an error about a bound of the `impl` would lack the text of `StockSerialize`.
     pub fn new(config: ProducerConfig) -> Result<Self, ConstructError>
     where
         K: StockSerialize + 'static,

@@ -3,11 +3,10 @@
 use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::ops::Deref;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use crate::clock::Timestamp;
+use crate::clock::{SystemTime, Timestamp};
 use crate::error::RecordError;
 use crate::record::{Header, Headers, HeadersFrozen};
 use crate::types::PartitionId;

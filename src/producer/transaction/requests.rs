@@ -241,12 +241,11 @@ impl RequestQueue {
                 },
             };
             held.until = held.until.min(until);
-            match handler.looks_up() {
-                Some(of) => held.lookups.push(of.clone()),
-                None => {
-                    held.priority = Some(place.priority);
-                    waiting.close(handler.lane());
-                }
+            if let Some(of) = handler.looks_up() {
+                held.lookups.push(of.clone());
+            } else {
+                held.priority = Some(place.priority);
+                waiting.close(handler.lane());
             }
             if pending.is_concurrent {
                 break;
