@@ -181,14 +181,19 @@ pub(crate) trait Clock: Send + Sync + fmt::Debug {
 /// Interval at which a sleeping thread reads a mock clock.
 const LOOK_AT_CLOCK: Duration = Duration::from_millis(1);
 
-/// The wall clock in nanoseconds. It takes the system's numbers directly: the standard library's conversion to a
+/// A clock of the system, in nanoseconds. It takes the system's numbers directly: the standard library's conversion to a
 /// `Duration` takes longer than the system call.
 #[cfg(unix)]
-fn wall_clock_nanos() -> i64 {
-    // Cannot fail: every Unix has this clock.
-    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME)
-        .unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
+fn system_nanos(clock: nix::time::ClockId) -> i64 {
+    // Cannot fail: the clocks that are read here are in each version of the system.
+    let now = nix::time::clock_gettime(clock).unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
     now.tv_sec() * 1_000_000_000 + now.tv_nsec()
+}
+
+/// The wall clock in nanoseconds.
+#[cfg(unix)]
+fn wall_clock_nanos() -> i64 {
+    system_nanos(nix::time::ClockId::CLOCK_REALTIME)
 }
 
 #[cfg(not(unix))]
@@ -223,7 +228,7 @@ impl SystemClock {
         Self {
             origin,
             #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-            counter: counter::Sources::of_this_machine(origin).map(wall_clock::WallClock::new),
+            counter: counter::Sources::of_this_machine().map(wall_clock::WallClock::new),
         }
     }
 }
@@ -261,19 +266,19 @@ impl Clock for SystemClock {
 /// The time-stamp counter of x86-64 processors, and the clocks of the system that it is set by.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod counter {
+    use nix::time::ClockId;
+
     use super::wall_clock::TimeSources;
 
     #[derive(Debug)]
-    pub(super) struct Sources {
-        origin: std::time::Instant,
-    }
+    pub(super) struct Sources(());
 
     impl Sources {
         /// `None` if the kernel does not take its own time from the counter: it checks that all processors' counters run
         /// alike and never stop.
-        pub(super) fn of_this_machine(origin: std::time::Instant) -> Option<Self> {
+        pub(super) fn of_this_machine() -> Option<Self> {
             let source = std::fs::read_to_string(CLOCK_SOURCE).ok()?;
-            (source.trim() == "tsc").then_some(Self { origin })
+            (source.trim() == "tsc").then_some(Self(()))
         }
     }
 
@@ -287,8 +292,8 @@ mod counter {
             super::wall_clock_nanos()
         }
 
-        fn monotonic_nanos(&self) -> u64 {
-            u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        fn nanos_since_boot(&self) -> u64 {
+            super::system_nanos(ClockId::CLOCK_BOOTTIME) as u64
         }
     }
 

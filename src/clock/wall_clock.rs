@@ -10,21 +10,20 @@ use crate::sync::{Padded, SeqLock};
 
 /// The counter and the clocks of the system.
 pub(super) trait TimeSources: fmt::Debug {
-    /// The processor's counter, of an unknown frequency. It may jump either way if a virtual machine moves to other
-    /// hardware.
+    /// The processor's counter, of an unknown frequency. It may jump if a virtual machine moves to other hardware.
     fn ticks(&self) -> u64;
 
     /// The wall clock, in nanoseconds since the epoch.
     fn wall_nanos(&self) -> i64;
 
-    /// The monotonic clock, in nanoseconds.
-    fn monotonic_nanos(&self) -> u64;
+    /// Nanoseconds since the system has started, the time of its sleep included, as in the counter.
+    fn nanos_since_boot(&self) -> u64;
 }
 
 /// The wall clock in milliseconds, read for every record by any number of threads.
 ///
-/// A reading is never ahead of the system's clock. It is behind it by less than a millisecond, and for no longer than a
-/// millisecond after the clock was set.
+/// A reading is never ahead of the system's clock, and behind it by less than a millisecond. A clock that is set is
+/// followed within a millisecond.
 #[derive(Debug)]
 pub(super) struct WallClock<S> {
     sources: S,
@@ -51,6 +50,9 @@ struct Frequency {
     before: u64,
 }
 
+/// Two results agree if they differ by no more than this part.
+const AGREEMENT: u64 = 16;
+
 /// The shortest measurement of the frequency.
 const MEASUREMENT_NANOS: u64 = 10_000_000;
 
@@ -59,7 +61,7 @@ const NANOS_PER_MS: i64 = 1_000_000;
 impl<S: TimeSources> WallClock<S> {
     pub(super) fn new(sources: S) -> Self {
         let start = Frequency {
-            nanos: sources.monotonic_nanos(),
+            nanos: sources.nanos_since_boot(),
             ticks: sources.ticks(),
             last: 0,
             before: 0,
@@ -94,9 +96,8 @@ impl<S: TimeSources> WallClock<S> {
         // From 1 ns to 1 ms.
         let left = (NANOS_PER_MS - nanos.rem_euclid(NANOS_PER_MS)) as u64;
         self.frequency.try_write(|numbers| {
-            Frequency::from(numbers)
-                .measured(&self.sources, ticks)
-                .numbers()
+            let frequency = Frequency::from(numbers);
+            frequency.measured(&self.sources, ticks).numbers()
         });
         let frequency = self.frequency.read().map(Frequency::from);
         let holds = frequency.map_or(0, |it| it.ticks_in(left));
@@ -123,7 +124,7 @@ impl Frequency {
 
     /// Ends the measurement if it has taken long enough, and begins the next. `ticks` was read just now.
     fn measured(self, sources: &impl TimeSources, ticks: u64) -> Self {
-        let nanos = sources.monotonic_nanos();
+        let nanos = sources.nanos_since_boot();
         let took = nanos.saturating_sub(self.nanos);
         let counted = ticks.checked_sub(self.ticks);
         match counted {
@@ -145,10 +146,14 @@ impl Frequency {
         }
     }
 
-    /// The number of ticks in `nanos` nanoseconds, or less.
+    /// The number of ticks in `nanos` nanoseconds, or less; 0 if the last two results differ, as they do after the
+    /// counter was set forward.
     fn ticks_in(&self, nanos: u64) -> u64 {
-        // The smaller of two results: a computer that slept, or a counter that was set forward, makes one too large.
-        let ticks = u128::from(nanos) * u128::from(self.last.min(self.before));
+        let (less, more) = (self.last.min(self.before), self.last.max(self.before));
+        if more - less > less / AGREEMENT {
+            return 0;
+        }
+        let ticks = u128::from(nanos) * u128::from(less);
         u64::try_from(ticks >> 20).unwrap_or(0)
     }
 }

@@ -188,7 +188,8 @@ impl ProducerConfigBuilder {
     /// happens choose another prefix, for example `APP_KAFKA_`.
     ///
     /// # Errors
-    /// If a variable is not valid Unicode, two of them are the same key, or the prefix is empty.
+    /// If a variable's value is not valid Unicode, two variables are the same key, or the prefix is empty or lacks its
+    /// underscore.
     pub fn env(mut self, prefix: &str) -> Result<Self, ConfigError> {
         self.given
             .extend(environment::read(prefix, std::env::vars_os())?);
@@ -318,11 +319,15 @@ impl ProducerConfigBuilder {
 #[derive(Clone, PartialEq, Eq)]
 pub struct BootstrapServers(String);
 
-/// Prints the text, unless it looks like a secret.
+/// Prints the text, unless it looks like a secret: what comes before an `@` may be a password.
 impl fmt::Debug for BootstrapServers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("BootstrapServers")
-            .field(&value::shown(&self.0))
+            .field(&if self.0.contains('@') {
+                Password::HIDDEN
+            } else {
+                value::shown(&self.0)
+            })
             .finish()
     }
 }

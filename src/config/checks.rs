@@ -68,9 +68,10 @@ pub(crate) fn run(
 
 /// Names must not be secrets: each log line and the brokers' logs contain them.
 fn names(draft: &Draft) -> Result<(), ConfigError> {
+    let mut problems = Vec::new();
     for key in ["client.id", "transactional.id"] {
         if draft.text(key).is_some_and(holds_secret) {
-            return Err(ConfigError::invalid(
+            problems.push(ConfigError::invalid(
                 key,
                 None,
                 "the value looks like a login module, a private key, a connection string or a URL with a password",
@@ -79,7 +80,7 @@ fn names(draft: &Draft) -> Result<(), ConfigError> {
             ));
         }
     }
-    Ok(())
+    ConfigError::all(problems).map_or(Ok(()), Err)
 }
 
 /// Parses the security protocol, which other checks depend on.
@@ -127,10 +128,11 @@ fn retry_backoff(draft: &mut Draft, notices: &mut Vec<Notice>) {
 fn idempotence(draft: &mut Draft, notices: &mut Vec<Notice>) -> Result<(), ConfigError> {
     const KEY: &str = "enable.idempotence";
     let transactional = draft.text("transactional.id").is_some();
+    let mut problems = Vec::new();
     if draft.boolean(KEY) {
         for conflict in idempotence_conflicts(draft) {
             if draft.is_given(KEY) {
-                return Err(ConfigError::conflict(
+                problems.push(ConfigError::conflict(
                     &[conflict.key, KEY],
                     format!("enable.idempotence=true needs {}", conflict.need),
                     format!(
@@ -139,28 +141,28 @@ fn idempotence(draft: &mut Draft, notices: &mut Vec<Notice>) -> Result<(), Confi
                         conflict.key
                     ),
                 ));
-            }
-            if transactional {
-                return Err(ConfigError::conflict(
+            } else if transactional {
+                problems.push(ConfigError::conflict(
                     &[conflict.key, "transactional.id"],
                     format!("Transactions need {}", conflict.need),
                     format!("Leave {} or transactional.id out", conflict.key),
                 ));
+            } else {
+                notices.push(Notice {
+                    level: conflict.level,
+                    text: format!("Idempotence is disabled: it needs {}", conflict.need),
+                });
+                draft.derive(KEY, ConfigValue::Boolean(false));
             }
-            notices.push(Notice {
-                level: conflict.level,
-                text: format!("Idempotence is disabled: it needs {}", conflict.need),
-            });
-            draft.derive(KEY, ConfigValue::Boolean(false));
         }
     } else if transactional {
-        return Err(ConfigError::conflict(
+        problems.push(ConfigError::conflict(
             &["transactional.id", KEY],
             "A transactional.id is set, and enable.idempotence=false",
             "Leave one of the two out",
         ));
     }
-    Ok(())
+    ConfigError::all(problems).map_or(Ok(()), Err)
 }
 
 /// A value that idempotence does not work with.

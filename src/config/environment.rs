@@ -33,6 +33,17 @@ pub(super) fn read(
             continue;
         };
         let key = key_of(rest);
+        if key.starts_with('.') {
+            problems.push(ConfigError::invalid(
+                &*key,
+                None,
+                format!(
+                    "no key begins with a dot, as that of the environment variable {name} does"
+                ),
+                format!("End the prefix {prefix} with an underscore"),
+            ));
+            continue;
+        }
         match value.into_string() {
             Err(_) => problems.push(ConfigError::invalid(
                 &*key,
@@ -85,7 +96,7 @@ mod tests {
                 ("KAFKA_BOOTSTRAP_SERVERS", "a:1,b:2"),
                 ("KAFKA_linger_ms", "5"),
                 ("KAFKA_", "the prefix alone"),
-                ("KAFKA", "without the underscore"),
+                ("KAFKAESQUE", "of another program"),
                 ("PATH", "/bin"),
                 ("KAFKA_MY__LEVEL___ONE", "3"),
             ],
@@ -108,6 +119,12 @@ mod tests {
         let error = error.unwrap_err();
         assert_eq!(error.key(), Some("acks"));
         assert!(error.problem().contains("K_ACKS and K_acks"), "{error}");
+    }
+
+    #[test]
+    fn a_prefix_without_its_underscore_is_refused() {
+        let error = read_from("KAFKA", &[("KAFKA_ACKS", "1")]).unwrap_err();
+        assert!(error.remedy().contains("underscore"), "{error}");
     }
 
     #[test]

@@ -12,7 +12,9 @@ Keys, types and defaults are those of the producer of Apache Kafka 3.0, so that 
 library does not have is rejected, never ignored; the notes below say where. A configuration is built from a file \
 (`ProducerConfig::from_properties_file`), from environment variables (`ProducerConfig::from_env`), from keys and \
 values (`ProducerConfig::from_map`) or in code (`ProducerConfig::builder`), and is checked the same way in each case; \
-one error has all its problems. Keys that are not listed here are kept and passed to plug-ins; unused keys, which \
+one error has all problems with the keys' values. In the name of an environment variable `_` stands for a dot, `__` for \
+an underscore and `___` for a dash, as in Apache Kafka's Docker image (in Confluent's the last two are the other way \
+round). Keys that are not listed here are kept and passed to plug-ins; unused keys, which \
 nothing has read, are reported by `ProducerConfig::unused_keys`. With `ProducerConfigBuilder::strict` a key that is \
 unknown here and to the plug-ins is an error.
 

@@ -149,8 +149,7 @@ impl ProducerConfig {
     /// ```
     ///
     /// # Errors
-    /// As [`from_map`](Self::from_map), and if a variable is not valid Unicode, two of them are the same key, or the
-    /// prefix is empty.
+    /// As [`from_map`](Self::from_map) and [`env`](ProducerConfigBuilder::env).
     pub fn from_env(prefix: &str) -> Result<Self, ConfigError> {
         ProducerConfigBuilder::new().env(prefix)?.build()
     }

@@ -41,7 +41,7 @@ fn refuse(key: &str) -> ConfigError {
         }
         None => "Leave the key out. If a plug-in reads it, name it in plugin_keys".to_owned(),
     };
-    ConfigError::invalid(key, None, "there is no such key", remedy)
+    ConfigError::invalid(key, None, "this library has no such key", remedy)
 }
 
 /// The key that a misspelled one probably stands for.

@@ -126,7 +126,8 @@ impl ConfigError {
         Some(all)
     }
 
-    /// All problems, at least one, in the order in which they are best solved.
+    /// All problems, at least one. Conflicts of a key with an invalid value are left out: they depend on the value that it
+    /// will have.
     pub fn problems(&self) -> &[ConfigProblem] {
         &self.0
     }

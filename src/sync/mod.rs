@@ -30,10 +30,12 @@ mod idle;
 #[cfg(all(test, loom))]
 mod modelled;
 mod padded;
+#[cfg(any(test, all(target_os = "linux", target_arch = "x86_64")))]
 mod seqlock;
 
 pub(crate) use idle::Idle;
 pub(crate) use padded::Padded;
+#[cfg(any(test, all(target_os = "linux", target_arch = "x86_64")))]
 pub(crate) use seqlock::SeqLock;
 
 #[cfg(all(test, loom))]

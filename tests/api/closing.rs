@@ -246,6 +246,8 @@ fn an_idle_producer_does_nothing() {
     let cluster = cluster(3);
     let producer = producer(config(&cluster));
     producer.send(record("v")).unwrap().get().unwrap();
+    // The sender may spin for a moment after the record.
+    std::thread::sleep(Duration::from_millis(50));
     let before = producer.snapshot().sender_loops;
     std::thread::sleep(Duration::from_secs(1));
     let turns = producer.snapshot().sender_loops - before;

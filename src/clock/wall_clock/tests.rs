@@ -10,10 +10,10 @@ const TICKS: u64 = 2_595;
 #[derive(Debug)]
 struct World {
     nanos: Cell<u64>,
-    /// The difference between the wall clock and the monotonic clock.
+    /// The difference between the wall clock and the clock that stands still during sleep.
     wall_offset: Cell<i64>,
     tick_offset: Cell<i64>,
-    /// Time that the counter counts and the monotonic clock does not: the computer sleeps.
+    /// The time that the computer has slept.
     slept: Cell<u64>,
     random: Cell<u64>,
     interrupts: bool,
@@ -71,9 +71,9 @@ impl TimeSources for &World {
         self.wall()
     }
 
-    fn monotonic_nanos(&self) -> u64 {
+    fn nanos_since_boot(&self) -> u64 {
         self.pass();
-        self.nanos.get()
+        self.nanos.get() + self.slept.get()
     }
 }
 
@@ -139,7 +139,7 @@ fn a_wall_clock_that_is_set_either_way_is_followed_within_a_millisecond() {
 }
 
 #[test]
-fn a_counter_that_jumps_either_way_makes_no_reading_wrong() {
+fn a_counter_that_jumps_by_seconds_makes_no_reading_wrong() {
     let world = World::new(true);
     let clock = WallClock::new(&world);
     for round in 0..2_000 {
@@ -168,6 +168,39 @@ fn a_computer_that_sleeps_makes_no_reading_wrong() {
         world
             .wall_offset
             .set(world.wall_offset.get() + slept as i64);
+    }
+}
+
+/// Regression: two measurements that contained a sleep made a reading hold for seconds.
+#[test]
+fn a_computer_that_wakes_now_and_then_makes_no_reading_wrong() {
+    let world = World::new(false);
+    let clock = WallClock::new(&world);
+    for _ in 0..100 {
+        for _ in 0..10 {
+            check(&clock, &world);
+            world.forward(200_000);
+        }
+        let slept = 3_600_000_000_000;
+        world.slept.set(world.slept.get() + slept);
+        world
+            .wall_offset
+            .set(world.wall_offset.get() + slept as i64);
+    }
+}
+
+/// The counter is set forward in each measurement, by another time.
+#[test]
+fn a_frequency_that_is_not_certain_is_not_used() {
+    let world = World::new(false);
+    let clock = WallClock::new(&world);
+    for jumps in 1..100 {
+        for _ in 0..10 {
+            check(&clock, &world);
+            world.forward(1_500_000);
+        }
+        let jump = 1_000_000_000 * (1 + jumps % 7);
+        world.tick_offset.set(world.tick_offset.get() + jump);
     }
 }
 

@@ -153,7 +153,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             (&self.transactions, reason)
         {
             // The reason contains the address of the node.
-            transactions.note_retry_reason(transactions.due_lane(), RetryReason::new(why));
+            transactions.note_retry(transactions.due_lane(), RetryReason::new(why), true);
         }
     }
 

@@ -116,14 +116,14 @@ impl TransactionManager {
         let handler = &self.requests.due()?.handler;
         let request = handler.request(self);
         if let (None, Some(transactions)) = (handler.looks_up(), &self.transactions) {
-            // The coordinator has been found: if the call times out from now on, that is not the reason.
+            // The coordinator has been found and is connected: if the call times out from now on, that is not the reason.
             let own = handler.is_to_own_coordinator().then_some(Lane::Producer);
             let lanes = [Some(handler.lane()), own];
             transactions.change_retry_reasons(|reasons| {
                 lanes
                     .into_iter()
                     .flatten()
-                    .for_each(|lane| reasons.forget_lookup(lane));
+                    .for_each(|lane| reasons.forget_unsent(lane));
             });
         }
         Some((self.requests.begin(version_of)?, request))

@@ -359,8 +359,9 @@ impl RequestQueue {
         &mut self,
         mut which: impl FnMut(&dyn RequestHandler) -> bool,
     ) -> Option<PendingRequest> {
-        let theirs = self.waiting.iter().filter(|(_, it)| which(&*it.handler));
-        let place = *theirs.map(|(place, _)| place).min()?;
+        let lanes = self.waiting.0.iter();
+        let firsts = lanes.filter_map(|lane| lane.iter().find(|(_, it)| which(&*it.handler)));
+        let place = *firsts.map(|(place, _)| place).min()?;
         self.waiting.remove(place)
     }
 

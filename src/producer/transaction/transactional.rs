@@ -217,10 +217,11 @@ impl TransactionManager {
         self.note_retry(lane, why, false);
     }
 
-    /// Notes the reason of a retry; `is_lookup` if it is the lookup of a coordinator that is retried.
-    pub(super) fn note_retry(&self, lane: Lane, why: RetryReason, is_lookup: bool) {
+    /// Notes the reason of a retry; `is_unsent` if nothing was sent to the node of the request: its lookup or its connection
+    /// failed.
+    pub(crate) fn note_retry(&self, lane: Lane, why: RetryReason, is_unsent: bool) {
         if let Some(transactions) = &self.transactions {
-            transactions.change_retry_reasons(|reasons| reasons.set(lane, why, is_lookup));
+            transactions.change_retry_reasons(|reasons| reasons.set(lane, why, is_unsent));
         }
     }
 

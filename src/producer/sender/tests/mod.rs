@@ -9,6 +9,7 @@ mod metrics;
 mod outcomes;
 mod reliability;
 mod seeds;
+mod spinning;
 mod splitting;
 mod transactional;
 mod transactions;

@@ -11,8 +11,8 @@ pub(in crate::producer::transaction) struct RetryReasons(Vec<LaneReason>);
 struct LaneReason {
     lane: Lane,
     why: RetryReason,
-    /// Whether a lookup of a coordinator is retried.
-    is_lookup: bool,
+    /// Whether nothing was sent to the node of the request: its lookup or its connection failed.
+    is_unsent: bool,
 }
 
 impl RetryReasons {
@@ -21,25 +21,25 @@ impl RetryReasons {
         &mut self,
         lane: Lane,
         why: RetryReason,
-        is_lookup: bool,
+        is_unsent: bool,
     ) {
         self.clear(lane);
         self.0.push(LaneReason {
             lane,
             why,
-            is_lookup,
+            is_unsent,
         });
     }
 
-    /// The last request of a lane is done.
+    /// Forgets the reason of a lane: its last request is done.
     pub(in crate::producer::transaction) fn clear(&mut self, lane: Lane) {
         self.0.retain(|reason| reason.lane != lane);
     }
 
-    /// The coordinator of a lane was found, and gets a request.
-    pub(in crate::producer::transaction) fn forget_lookup(&mut self, lane: Lane) {
+    /// Forgets why nothing was sent to the node of a lane's request: now it is sent.
+    pub(in crate::producer::transaction) fn forget_unsent(&mut self, lane: Lane) {
         self.0
-            .retain(|reason| reason.lane != lane || !reason.is_lookup);
+            .retain(|reason| reason.lane != lane || !reason.is_unsent);
     }
 
     /// Why a call with this operation takes so long: the reason of a retry, of its own requests if possible.
@@ -152,12 +152,12 @@ mod tests {
     fn the_failed_lookups_of_a_coordinator_are_forgotten_once_it_gets_a_request() {
         let mut reasons = RetryReasons::default();
         reasons.set(Lane::Offsets, RetryReason::new("not found yet"), true);
-        reasons.forget_lookup(Lane::Partitions);
+        reasons.forget_unsent(Lane::Partitions);
         assert_eq!(text(reasons.of_call(&offsets())), "not found yet");
-        reasons.forget_lookup(Lane::Offsets);
+        reasons.forget_unsent(Lane::Offsets);
         assert_eq!(reasons.of_call(&offsets()), None);
         reasons.set(Lane::Offsets, RetryReason::new("it does not answer"), false);
-        reasons.forget_lookup(Lane::Offsets);
+        reasons.forget_unsent(Lane::Offsets);
         assert_eq!(text(reasons.of_call(&offsets())), "it does not answer");
     }
 }
