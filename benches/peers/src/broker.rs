@@ -95,7 +95,7 @@ impl Broker {
     pub fn hang(&mut self, node: usize) -> Result<()> {
         self.process.write_line(&format!("hang {node}"))?;
         let line = self.process.read_line(Duration::from_secs(5))?;
-        ensure!(line.contains("no more"), "the broker printed: {line}");
+        ensure!(line.contains("no longer"), "the broker printed: {line}");
         Ok(())
     }
 }
