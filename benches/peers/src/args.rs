@@ -10,6 +10,7 @@ pub const HELP: &str = "\
 Measures Kafka producers on equal settings and writes a table, plots and everything measured.
 
     cargo run --release -- [OPTIONS]            in benches/peers, in 40 to 50 minutes
+    cargo run --release -- growth [OPTIONS]     growth curves of this producer alone; see growth --help
 
   --quick                the base and what the README shows, in under ten minutes; counts no instructions,
                          allocations or system calls
@@ -109,11 +110,11 @@ impl Args {
     }
 }
 
-fn names(text: &str) -> Vec<String> {
+pub fn names(text: &str) -> Vec<String> {
     text.split(',').map(|name| name.trim().to_owned()).collect()
 }
 
-fn seconds(parser: &mut lexopt::Parser) -> Result<f64> {
+pub fn seconds(parser: &mut lexopt::Parser) -> Result<f64> {
     let seconds: f64 = parser.value()?.parse()?;
     ensure!(
         seconds > 0.0 && seconds < 1e6,

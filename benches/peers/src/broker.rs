@@ -91,6 +91,16 @@ impl Broker {
         })
     }
 
+    /// The number of batches that the embedded broker has received.
+    pub fn batches(&mut self) -> Result<u64> {
+        self.process.write_line("count")?;
+        let line = self.process.read_line(Duration::from_secs(20))?;
+        let number = line.strip_suffix(" batches").map(str::parse);
+        number
+            .and_then(std::result::Result::ok)
+            .with_context(|| format!("the broker printed: {line}"))
+    }
+
     /// Makes a node hang: it receives requests, and does not respond.
     pub fn hang(&mut self, node: usize) -> Result<()> {
         self.process.write_line(&format!("hang {node}"))?;

@@ -212,6 +212,7 @@ impl Counter<'_> {
                 mode,
                 records,
                 per_second,
+                tick_ms: None,
                 group: self.scenario.group,
                 give_up_ms: None,
             },

@@ -8,6 +8,7 @@ mod broker;
 mod compact;
 mod driver;
 mod extras;
+mod growth;
 mod machine;
 mod measure;
 mod payloads;
@@ -45,6 +46,9 @@ fn main() -> ExitCode {
 }
 
 fn conduct() -> Result<()> {
+    if std::env::args().nth(1).is_some_and(|word| word == "growth") {
+        return growth::conduct(lexopt::Parser::from_args(std::env::args_os().skip(2)));
+    }
     let Some(args) = Args::parse(lexopt::Parser::from_env())? else {
         println!("{}", args::HELP);
         return Ok(());
@@ -150,7 +154,7 @@ fn measure_all(
         None
     };
     let mut progress = Progress::new((scenarios.len() * clients.len()) as u64);
-    let clients = build_all(args, root, &logs, clients, &progress)?;
+    let clients = build_all(args.no_build, root, &logs, clients, &progress)?;
     let mut run = Run {
         machine: machine::describe(),
         commit,
@@ -171,7 +175,9 @@ fn measure_all(
         rounds: args.rounds,
         round_seconds: args.round_seconds,
         warm_up: args.warm_up(),
+        hurry: true,
         extras: !(args.quick || args.no_counts),
+        counters: false,
         clients,
     };
     let units = setting.clients.len() as u64;
@@ -217,13 +223,13 @@ fn earlier_run(out: &Path, commit: &str) -> Result<Run> {
 }
 
 fn build_all(
-    args: &Args,
+    no_build: bool,
     root: &Path,
     logs: &Path,
     clients: Vec<Description>,
     progress: &Progress,
 ) -> Result<Vec<(Description, driver::Build)>> {
-    if args.no_build {
+    if no_build {
         return Ok(clients.into_iter().map(|client| (client, Ok(()))).collect());
     }
     progress.line("building the brokers");

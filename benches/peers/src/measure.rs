@@ -121,6 +121,17 @@ pub fn thread_names(pid: u32) -> Vec<(u32, String)> {
     tasks(pid).into_iter().filter_map(named).collect()
 }
 
+/// The CPU time of all threads of a process whose name begins with `prefix`, in nanoseconds.
+pub fn cpu_ns_of_threads(pid: u32, prefix: &str) -> u64 {
+    let of = |(task, name): (u32, String)| {
+        let is_counted = name.starts_with(prefix);
+        let file = format!("/proc/{pid}/task/{task}/schedstat");
+        let text = is_counted.then(|| fs::read_to_string(file).ok())??;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    thread_names(pid).into_iter().filter_map(of).sum()
+}
+
 /// The descendants of a process.
 pub fn children(pid: u32) -> Vec<u32> {
     Processes::of(pid).0.split_off(1)

@@ -147,6 +147,9 @@ pub struct Round {
     #[serde(default)]
     pub compiling_ns: u64,
     pub latency_ns: Vec<(u64, u64)>,
+    /// The driver's counters; for growth curves also what the broker and the threads of the producer counted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<String, u64>,
 }
 
 impl Round {

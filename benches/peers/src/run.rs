@@ -12,7 +12,7 @@ use fastrand::Rng;
 use crate::broker::Broker;
 use crate::driver::{Build, Description, OURS, Session, is_floor};
 use crate::extras;
-use crate::measure::Usage;
+use crate::measure::{Usage, cpu_ns_of_threads};
 use crate::payloads::Payloads;
 use crate::process::{check_interrupted, sleep};
 use crate::progress::Progress;
@@ -30,8 +30,12 @@ pub struct Setting {
     pub rounds: usize,
     pub round_seconds: f64,
     pub warm_up: Duration,
+    /// Whether the warm-up for a fixed rate has at least the rate [`HURRIED`], and [`ROUNDS_AT_RATE`] follow it.
+    pub hurry: bool,
     /// Whether the extras of a scenario are counted.
     pub extras: bool,
+    /// Whether batches, and the CPU time of the producer's threads, are counted in each round.
+    pub counters: bool,
     pub clients: Vec<(Description, Build)>,
 }
 
@@ -64,6 +68,47 @@ impl Setting {
         if let Some(beside) = beside {
             testbeds.push(self.testbed(beside, logs.join("beside"))?);
         }
+        let mut running = self.rounds(testbeds, progress)?;
+        running.count_extras(progress)?;
+        let mut outcomes = running.testbeds.into_iter().map(|testbed| testbed.outcomes);
+        Ok(Measured {
+            scenario: scenario.clone(),
+            clients: outcomes.next().unwrap_or_default(),
+            beside: outcomes.next().and_then(|mut beside| beside.remove(OURS)),
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// Runs our client in several scenarios in the same rounds, each with its own broker and its own process.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_interleaved(
+        &self,
+        scenarios: &[Scenario],
+        progress: &mut Progress,
+    ) -> Result<Vec<Outcome>> {
+        progress.step("starting brokers");
+        let testbeds = scenarios
+            .iter()
+            .map(|scenario| self.testbed(scenario, self.logs.join(&scenario.name)))
+            .collect::<Result<_>>()?;
+        let running = self.rounds(testbeds, progress)?;
+        let none = || Outcome::None("it was not run".to_owned());
+        let outcomes = running.testbeds.into_iter().map(|mut testbed| {
+            let outcome = testbed.outcomes.remove(OURS);
+            outcome.unwrap_or_else(none)
+        });
+        Ok(outcomes.collect())
+    }
+
+    /// Warm-up and counted rounds. The first scenario decides the number of rounds.
+    fn rounds<'a>(
+        &'a self,
+        testbeds: Vec<Testbed<'a>>,
+        progress: &mut Progress,
+    ) -> Result<RunningScenario<'a>> {
+        let scenario = testbeds[0].scenario;
         let mut running = RunningScenario {
             setting: self,
             scenario,
@@ -90,14 +135,7 @@ impl Setting {
                 .outcomes
                 .insert(runner.driver.name.clone(), Outcome::Figures(runner.figures));
         }
-        running.count_extras(progress)?;
-        let mut outcomes = running.testbeds.into_iter().map(|testbed| testbed.outcomes);
-        Ok(Measured {
-            scenario: scenario.clone(),
-            clients: outcomes.next().unwrap_or_default(),
-            beside: outcomes.next().and_then(|mut beside| beside.remove(OURS)),
-            seconds: start.elapsed().as_secs_f64(),
-        })
+        Ok(running)
     }
 
     fn testbed<'a>(&self, scenario: &'a Scenario, logs: PathBuf) -> Result<Testbed<'a>> {
@@ -197,34 +235,40 @@ impl<'a> RunningScenario<'a> {
         Ok(())
     }
 
-    fn warm_up_one(&self, runner: &mut Runner<'_>) -> Result<()> {
+    fn warm_up_one(&mut self, runner: &mut Runner<'_>) -> Result<()> {
         // Long counted rounds do not need equally long warm-up rounds.
         let round_seconds = self.round_seconds().min(self.setting.round_seconds);
-        let payload_bytes = self.testbeds[runner.testbed].scenario.payload_bytes;
-        let hurried = self.scenario.per_second.map(|rate| rate.max(HURRIED));
-        let first = match self.scenario.mode {
-            Mode::Blast => FIRST_BLAST_BYTES / payload_bytes.max(100) as u64,
+        let scenario = self.testbeds[runner.testbed].scenario;
+        let hurried = scenario.per_second.map(|rate| {
+            if self.setting.hurry {
+                rate.max(HURRIED)
+            } else {
+                rate
+            }
+        });
+        let first = match scenario.mode {
+            Mode::Blast => FIRST_BLAST_BYTES / scenario.payload_bytes.max(100) as u64,
             Mode::OneByOne => FIRST_ONE_BY_ONE,
             Mode::Rate => (hurried.unwrap_or(0.0) * round_seconds) as u64,
-            Mode::Groups => FIRST_GROUPS * self.scenario.group.unwrap_or(1),
+            Mode::Groups => FIRST_GROUPS * scenario.group.unwrap_or(1),
             Mode::Idle => 0,
         };
-        let is_paced = self.scenario.mode == Mode::Rate;
+        let is_paced = scenario.mode == Mode::Rate;
         let mut warm_up = WarmUp::new(first.max(1), round_seconds, self.setting.warm_up);
         loop {
             // No broker hangs yet, so the round needs no limit.
-            let records = self.scenario.whole_groups(warm_up.records());
+            let records = scenario.whole_groups(warm_up.records());
             let next = warm_up.take(self.warm_up_round(runner, records, hurried)?, is_paced);
             if let Next::Ready { settled } = next {
                 runner.figures.settled = settled;
                 break;
             }
         }
-        runner.records = match self.scenario.per_second {
+        runner.records = match scenario.per_second {
             Some(rate) => (rate * self.round_seconds()) as u64,
-            None => self.scenario.whole_groups(warm_up.records()),
+            None => scenario.whole_groups(warm_up.records()),
         };
-        if let Some(rate) = self.scenario.per_second {
+        if let Some(rate) = scenario.per_second.filter(|_| self.setting.hurry) {
             for _ in 0..ROUNDS_AT_RATE {
                 self.warm_up_round(runner, (rate * round_seconds) as u64, Some(rate))?;
             }
@@ -233,7 +277,7 @@ impl<'a> RunningScenario<'a> {
     }
 
     fn warm_up_round(
-        &self,
+        &mut self,
         runner: &mut Runner<'_>,
         records: u64,
         per_second: Option<f64>,
@@ -284,41 +328,52 @@ impl<'a> RunningScenario<'a> {
 
     /// Runs one round of a client at the scenario's rate, measured from outside.
     fn round(
-        &self,
+        &mut self,
         runner: &mut Runner<'_>,
         records: u64,
         give_up_ms: Option<u64>,
         position: usize,
     ) -> Result<Round> {
-        let per_second = self.scenario.per_second;
+        let per_second = self.testbeds[runner.testbed].scenario.per_second;
         self.round_at(runner, records, per_second, give_up_ms, position)
     }
 
     fn round_at(
-        &self,
+        &mut self,
         runner: &mut Runner<'_>,
         records: u64,
         per_second: Option<f64>,
         give_up_ms: Option<u64>,
         position: usize,
     ) -> Result<Round> {
-        let mode = self.scenario.mode.of_driver().context("nothing to send")?;
+        let scenario = self.testbeds[runner.testbed].scenario;
+        let mode = scenario.mode.of_driver().context("nothing to send")?;
         let produce = Produce {
             mode,
             records,
             per_second,
-            group: self.scenario.group,
+            tick_ms: scenario.tick_ms,
+            group: scenario.group,
             give_up_ms,
         };
         let expected = Duration::from_secs_f64(self.round_seconds())
             + Duration::from_millis(give_up_ms.unwrap_or(0));
         let session = &mut runner.session;
-        let brokers = &self.testbeds[runner.testbed].broker.processes;
-        let broker = brokers.cpu()?;
+        let at = &mut self.testbeds[runner.testbed].broker;
+        let counters = self.setting.counters;
+        let counted = counters.then(|| count(at, session)).transpose()?;
+        let broker = at.processes.cpu()?;
         let before = session.processes.usage()?;
-        let result = session.produce(&produce, expected)?;
+        let mut result = session.produce(&produce, expected)?;
         let client = session.processes.usage()?.since(before);
-        let broker_cpu = brokers.cpu()?.saturating_sub(broker);
+        let broker_cpu = at.processes.cpu()?.saturating_sub(broker);
+        if let Some(before) = counted {
+            for (name, now) in count(at, session)? {
+                result
+                    .counters
+                    .insert(name.to_owned(), now.saturating_sub(before[name]));
+            }
+        }
         let round = Round {
             position,
             sent: result.sent,
@@ -330,6 +385,7 @@ impl<'a> RunningScenario<'a> {
             broker_cpu_ns: u64::try_from(broker_cpu.as_nanos())?,
             compiling_ns: result.compiling_ns,
             latency_ns: result.latency_ns,
+            counters: result.counters,
         };
         self.check(&round, records)?;
         Ok(round)
@@ -449,6 +505,22 @@ impl Setting {
         ))
     }
 }
+
+/// Batches that the broker has received, and the CPU time of the producer's threads.
+fn count(broker: &mut Broker, session: &Session) -> Result<BTreeMap<&'static str, u64>> {
+    let cpu_ns = cpu_ns_of_threads(session.id(), THREADS_OF_THE_PRODUCER);
+    Ok(BTreeMap::from([
+        (BATCHES, broker.batches()?),
+        (SENDER_CPU_NS, cpu_ns),
+    ]))
+}
+
+/// The names of counters in [`Round::counters`] that do not come from the driver.
+pub const BATCHES: &str = "batches";
+pub const SENDER_CPU_NS: &str = "sender_cpu_ns";
+
+/// The beginning of the names of our producer's threads.
+const THREADS_OF_THE_PRODUCER: &str = "kafka-producer-";
 
 /// Creates a folder for files of the run.
 pub fn make_folder(path: &Path) -> Result<PathBuf> {

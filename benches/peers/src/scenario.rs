@@ -41,10 +41,16 @@ pub struct Scenario {
     pub delivery_timeout_ms: u64,
     pub defaults: bool,
     pub threads: usize,
+    /// The number of producers in the process, which share the threads.
+    #[serde(default = "one")]
+    pub producers: usize,
     pub callback: bool,
     pub mode: Mode,
     #[serde(default)]
     pub per_second: Option<f64>,
+    /// The time between two wake-ups of sending threads; `None` if each record of mode `rate` has its own time.
+    #[serde(default)]
+    pub tick_ms: Option<f64>,
     /// The number of records in a group.
     #[serde(default)]
     pub group: Option<u64>,
@@ -144,6 +150,10 @@ fn none() -> String {
     NONE.to_owned()
 }
 
+fn one() -> usize {
+    1
+}
+
 /// The topic of every scenario.
 pub const TOPIC: &str = "bench";
 
@@ -177,6 +187,7 @@ impl Scenario {
             keys: keys.map(str::to_owned),
             key_bytes: self.key_bytes,
             threads: self.threads,
+            producers: self.producers,
             callback: self.callback,
             transactional: self.transactional,
         }

@@ -1,5 +1,6 @@
 //! The interface that a driver implements.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::protocol::{About, Mode, Setup};
@@ -126,6 +127,11 @@ pub trait Client: Send + Sync + Sized + 'static {
             }
             self.idle(early);
         }
+    }
+
+    /// Counters of the client that only grow, by name, such as the iterations of its loop.
+    fn counters(&self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
     }
 
     /// Closes the producer.

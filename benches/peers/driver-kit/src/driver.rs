@@ -1,5 +1,6 @@
 //! The loop of a driver: reads commands, and writes a response for each.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -98,6 +99,7 @@ impl<C: Client> Driver<C> {
         if !self.threads.wait(Some(Instant::now() + LONGEST_LEFTOVER)) {
             return Err("threads are still blocked in the previous round".into());
         }
+        let before = self.client.counters();
         let process = allocations::of_process();
         let round = Arc::new(self.plan(produce)?);
         TALLY.begin(produce.records);
@@ -130,6 +132,7 @@ impl<C: Client> Driver<C> {
             },
             allocations: counted.then_some(Allocations { callers, process }),
             compiling_ns: 0,
+            counters: since(self.client.counters(), &before),
         })
     }
 
@@ -162,6 +165,7 @@ impl<C: Client> Driver<C> {
             keys: self.keys.clone(),
             start,
             step_nanos,
+            tick_nanos: produce.tick_ms.map(|tick| tick * 1e6),
             group,
             give_up: produce
                 .give_up_ms
@@ -187,6 +191,17 @@ impl<C: Client> Driver<C> {
         self.threads.stop();
         self.client.close();
     }
+}
+
+/// By how much each counter grew.
+fn since(
+    mut counters: BTreeMap<String, u64>,
+    before: &BTreeMap<String, u64>,
+) -> BTreeMap<String, u64> {
+    for (name, count) in &mut counters {
+        *count -= before.get(name).copied().unwrap_or(0);
+    }
+    counters
 }
 
 const HEAD_START: Duration = Duration::from_millis(2);

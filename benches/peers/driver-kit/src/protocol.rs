@@ -62,11 +62,24 @@ pub struct Setup {
     pub key_bytes: usize,
     /// The number of sending threads.
     pub threads: usize,
+    /// The number of producers, which share the sending threads; a record's key chooses its producer. Only our driver
+    /// supports more than one.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub producers: usize,
     /// Whether the result of each record is reported by a callback.
     pub callback: bool,
     /// Whether each group of [`Mode::Groups`] is a transaction.
     #[serde(default)]
     pub transactional: bool,
+}
+
+fn one() -> usize {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // The form that serde asks for.
+fn is_one(count: &usize) -> bool {
+    *count == 1
 }
 
 impl Setup {
@@ -99,6 +112,11 @@ pub struct Produce {
     /// The number of records per second; only for [`Mode::Rate`].
     #[serde(default)]
     pub per_second: Option<f64>,
+    /// In [`Mode::Rate`]: the threads wake up once in this many milliseconds, one of them at a time, and send what is
+    /// due. So pacing costs the same with any number of threads, and there are no latencies. `None`: each record is
+    /// sent when it is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tick_ms: Option<f64>,
     /// The number of records in a group; only for [`Mode::Groups`].
     #[serde(default)]
     pub group: Option<u64>,
@@ -184,6 +202,9 @@ pub struct Result {
     /// Nanoseconds that a just-in-time compiler worked in the round; 0 for clients without such a compiler.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub compiling_ns: u64,
+    /// By how much each of the client's own [counters](crate::Client::counters) grew.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<String, u64>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // The signature that serde requires.

@@ -36,6 +36,8 @@ pub(crate) struct Round {
     pub(crate) start: Instant,
     /// Nanoseconds between two records of a paced round.
     pub(crate) step_nanos: f64,
+    /// Nanoseconds between two wake-ups of sending threads in a paced round; `None` if each record has its own time.
+    pub(crate) tick_nanos: Option<f64>,
     /// The number of records in a group.
     pub(crate) group: u64,
     pub(crate) give_up: Option<Instant>,
@@ -99,6 +101,7 @@ impl Share {
         let (first, step) = (self.thread, self.round.threads);
         Turns {
             round: &self.round,
+            thread: first,
             index: first as u64,
             left: self.len(),
             taken: 0,
@@ -185,6 +188,7 @@ impl Share {
 #[derive(Debug)]
 pub struct Turns<'a> {
     round: &'a Round,
+    thread: usize,
     index: u64,
     left: u64,
     taken: u64,
@@ -216,9 +220,12 @@ impl<'a> Iterator for Turns<'a> {
             Mode::Blast | Mode::Groups => (self.ticket, None),
             Mode::OneByOne => (Ticket::since(Instant::now()), None),
             Mode::Rate => {
-                let offset = Duration::from_nanos((index as f64 * self.round.step_nanos) as u64);
-                let due = self.round.start + offset;
-                (Ticket::since(due), Some(due))
+                let nanos = index as f64 * self.round.step_nanos;
+                let tick = self.round.tick_nanos;
+                let nanos = tick.map_or(nanos, |tick| self.next_tick(nanos, tick));
+                let due = self.round.start + Duration::from_nanos(nanos as u64);
+                let ticket = tick.map_or_else(|| Ticket::since(due), |_| self.ticket);
+                (ticket, Some(due))
             }
         };
         Some(Turn {
@@ -226,5 +233,13 @@ impl<'a> Iterator for Turns<'a> {
             ticket,
             due,
         })
+    }
+}
+
+impl Turns<'_> {
+    /// The next time from `nanos` on at which this thread wakes up: the threads take turns, a tick apart.
+    fn next_tick(&self, nanos: f64, tick: f64) -> f64 {
+        let (phase, period) = (tick * self.thread as f64, tick * self.round.threads as f64);
+        ((nanos - phase) / period).ceil().max(0.0) * period + phase
     }
 }

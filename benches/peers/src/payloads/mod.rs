@@ -13,7 +13,9 @@ use crate::scenario::{PayloadKind, Scenario};
 /// The size of a file of values. A file that is larger than the processor's caches would slow down all clients equally.
 const VALUES_BYTES: usize = 1 << 20;
 const FEWEST_VALUES: usize = 16;
-const KEYS: usize = 10_000;
+const FEWEST_KEYS: usize = 10_000;
+/// So that keys reach every partition, and none is reached by many more of them than another.
+const KEYS_FOR_PARTITION: usize = 16;
 
 /// The files of scenarios; each is created once.
 pub struct Payloads {
@@ -42,9 +44,13 @@ impl Payloads {
     pub fn keys(&self, scenario: &Scenario) -> Result<Option<String>> {
         match scenario.key_bytes {
             0 => Ok(None),
-            size => self
-                .file("keys", size, |rng| random(rng, size * KEYS))
-                .map(Some),
+            size => {
+                let partitions = usize::try_from(scenario.partitions)?;
+                let count = FEWEST_KEYS.max(partitions * KEYS_FOR_PARTITION);
+                let what = format!("keys-{count}");
+                self.file(&what, size, |rng| random(rng, size * count))
+                    .map(Some)
+            }
         }
     }
 

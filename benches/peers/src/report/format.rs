@@ -20,6 +20,11 @@ pub fn number(value: f64) -> String {
     with_commas(&format!("{value:.decimals$}"))
 }
 
+/// Formats a whole number with commas between thousands.
+pub fn count(value: usize) -> String {
+    with_commas(&value.to_string())
+}
+
 fn with_commas(text: &str) -> String {
     let (whole, fraction) = text
         .split_once('.')

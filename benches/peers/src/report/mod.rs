@@ -1,6 +1,6 @@
 //! The reports: the table, the plots, and the README's rows.
 
-mod format;
+pub mod format;
 mod plots;
 mod publish;
 mod readme;
@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use crate::compact;
 use crate::raw::Run;
 
-pub use publish::publish;
+pub use publish::{publish, replace_block};
 
 /// The table's file.
 const TABLE: &str = "table.md";

@@ -33,7 +33,8 @@ pub fn publish(run: &Run, folder: &Path, root: &Path) -> Result<()> {
         }
         changed.push((
             path,
-            replace_block(&text, block.trim_end()).with_context(|| file.to_owned())?,
+            replace_block(&text, [BEGIN, END], block.trim_end())
+                .with_context(|| file.to_owned())?,
         ));
     }
     let to = root.join("docs/benchmarks");
@@ -55,17 +56,18 @@ pub fn publish(run: &Run, folder: &Path, root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn replace_block(text: &str, block: &str) -> Result<String> {
-    let parts = text.split_once(BEGIN).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
+/// Replaces what stands between two marks.
+pub fn replace_block(text: &str, [begin, end]: [&str; 2], block: &str) -> Result<String> {
+    let parts = text.split_once(begin).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(end)?;
         Some((before, after))
     });
     let Some((before, after)) = parts else {
         bail!(
-            "there is no block to write into: put the lines {BEGIN} and {END} where the table belongs"
+            "there is no block to write into: put the lines {begin} and {end} where the table belongs"
         );
     };
-    Ok(format!("{before}{BEGIN}\n{block}\n{END}{after}"))
+    Ok(format!("{before}{begin}\n{block}\n{end}{after}"))
 }
 
 #[cfg(test)]
@@ -77,10 +79,10 @@ mod tests {
     #[test]
     fn a_block_is_replaced_and_the_text_around_it_is_kept() {
         let text = "a\n<!-- peers:begin -->\nold\n<!-- peers:end -->\nb\n";
-        let new = replace_block(text, "new").unwrap();
+        let new = replace_block(text, [BEGIN, END], "new").unwrap();
         assert_eq!(new, "a\n<!-- peers:begin -->\nnew\n<!-- peers:end -->\nb\n");
         assert_eq!(
-            replace_block(&new, "new").unwrap(),
+            replace_block(&new, [BEGIN, END], "new").unwrap(),
             new,
             "again changes nothing"
         );
@@ -147,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_file_without_marks_is_an_error_that_names_the_marks() {
-        let error = replace_block("<!-- peers:begin -->\n", "new").unwrap_err();
+        let error = replace_block("<!-- peers:begin -->\n", [BEGIN, END], "new").unwrap_err();
         assert!(error.to_string().contains("<!-- peers:end -->"));
     }
 }

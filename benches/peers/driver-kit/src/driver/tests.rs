@@ -1,13 +1,13 @@
 //! Whole rounds with a mock client. The rounds are in one test, because a process has one tally.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::Driver;
 use crate::protocol::{About, Mode, Produce, Setup};
-use crate::{Client, Record, Refusal, Ticket};
+use crate::{Client, Record, Refusal, Share, Ticket, Turn};
 
 /// A mock client: acknowledges records in order on its own thread, and rejects values that begin with 255.
 struct Made {
@@ -102,6 +102,7 @@ fn produce(mode: Mode, records: u64) -> Produce {
         mode,
         records,
         per_second: None,
+        tick_ms: None,
         group: None,
         give_up_ms: None,
     }
@@ -142,6 +143,7 @@ fn a_round_ends_when_every_record_is_complete() {
         "the last was due after 49 ms: {}",
         result.seconds
     );
+    threads_wake_up_in_turn(&driver);
     assert!(
         driver
             .produce(&produce(Mode::Rate, 1))
@@ -152,6 +154,33 @@ fn a_round_ends_when_every_record_is_complete() {
     check_that_a_cancelled_round_leaves_nothing_behind(&driver);
     driver.close();
     refused_and_lost_records_are_counted();
+}
+
+fn threads_wake_up_in_turn(driver: &Driver<Made>) {
+    let ticks = Produce {
+        per_second: Some(1_000.0),
+        tick_ms: Some(5.0),
+        ..produce(Mode::Rate, 50)
+    };
+    let result = driver.produce(&ticks).unwrap();
+    assert_eq!(result.acked, 50);
+    assert!(
+        result.latency_ns.is_empty(),
+        "no record has a time of its own"
+    );
+    assert!(result.seconds >= 0.049, "{}", result.seconds);
+
+    let turns = |thread| {
+        let round = Arc::new(driver.plan(&ticks).unwrap());
+        let start = round.start;
+        let share = Share { thread, round };
+        let millis = |turn: Turn<'_>| turn.due.unwrap().duration_since(start).as_millis();
+        let mut millis: Vec<u128> = share.turns().map(millis).collect();
+        millis.dedup();
+        millis
+    };
+    assert_eq!(turns(0), [0, 15, 30, 45, 60]);
+    assert_eq!(turns(1), [5, 20, 35, 50]);
 }
 
 fn check_that_a_cancelled_round_leaves_nothing_behind(driver: &Driver<Made>) {

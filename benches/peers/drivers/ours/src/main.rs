@@ -1,18 +1,21 @@
-//! This project's producer, used as its users use it: one producer shared by reference.
+//! This project's producer, used as its users use it: one producer shared by reference, or several of them.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use driver_kit::{About, Client, Record, Refusal, Setup, Ticket};
-use kafka_producer::{KafkaProducer, PartitionId, ProducerConfigBuilder, ProducerRecord};
+use kafka_producer::{
+    KafkaProducer, PartitionId, ProducerConfigBuilder, ProducerRecord, ProducerSnapshot,
+};
 
 fn main() -> ExitCode {
     driver_kit::run::<Ours>()
 }
 
 struct Ours {
-    producer: KafkaProducer<[u8], [u8]>,
+    producers: Vec<KafkaProducer<[u8], [u8]>>,
     topic: String,
     partition: Option<PartitionId>,
     is_transactional: bool,
@@ -33,13 +36,19 @@ impl Client for Ours {
                 builder.set(*key, value)
             });
         let config = builder.build().map_err(|error| refusal(setup, &error))?;
-        let producer = KafkaProducer::new(config).map_err(Refusal::failed)?;
-        producer
-            .partitions_for(&setup.topic)
-            .map_err(Refusal::failed)?;
-        if is_transactional {
-            producer.init_transactions().map_err(Refusal::failed)?;
-        }
+        let start = || {
+            let producer = KafkaProducer::new(config.clone()).map_err(Refusal::failed)?;
+            producer
+                .partitions_for(&setup.topic)
+                .map_err(Refusal::failed)?;
+            if is_transactional {
+                producer.init_transactions().map_err(Refusal::failed)?;
+            }
+            Ok(producer)
+        };
+        let producers = (0..setup.producers)
+            .map(|_| start())
+            .collect::<Result<_, Refusal>>()?;
         let about = About {
             client: format!("kafka-producer {VERSION}"),
             settings: settings
@@ -57,7 +66,7 @@ impl Client for Ours {
         }
     .with_tls_of(setup, "rustls with ring, the client's default provider");
         let ours = Self {
-            producer,
+            producers,
             topic: setup.topic.clone(),
             partition: setup.partition,
             is_transactional,
@@ -68,7 +77,7 @@ impl Client for Ours {
 
     #[inline]
     fn send(&self, record: Record<'_>, ticket: Ticket) -> Result<(), String> {
-        self.producer
+        self.producer(record)
             .send_with_callback(self.record(record), move |outcome| match outcome {
                 Ok(_) => ticket.acked(),
                 Err(error) => ticket.failed(error),
@@ -79,7 +88,7 @@ impl Client for Ours {
 
     #[inline]
     fn send_quietly(&self, record: Record<'_>) -> Result<(), String> {
-        self.producer
+        self.producer(record)
             .send(self.record(record))
             .map(drop)
             .map_err(|error| error.to_string())
@@ -87,21 +96,21 @@ impl Client for Ours {
 
     fn send_and_wait(&self, record: Record<'_>) -> Result<(), String> {
         let future = self
-            .producer
+            .producer(record)
             .send(self.record(record))
             .map_err(|error| error.to_string())?;
         future.get().map(drop).map_err(|error| error.to_string())
     }
 
     fn flush(&self, until: Option<Instant>) -> Result<(), String> {
-        match until {
-            None => self.producer.flush(),
-            Some(end) => self
-                .producer
-                .flush_timeout(end.saturating_duration_since(Instant::now())),
+        for producer in &self.producers {
+            match until {
+                None => producer.flush(),
+                Some(end) => producer.flush_timeout(end.saturating_duration_since(Instant::now())),
+            }
+            .map_err(|error| error.to_string())?;
         }
-        .map_err(|error| error.to_string())?;
-        let failed = self.producer.snapshot().records_failed;
+        let failed = self.sum(|snapshot| snapshot.records_failed);
         match failed - self.failed_before.swap(failed, Relaxed) {
             0 => Ok(()),
             count => Err(format!("{count} records failed")),
@@ -110,7 +119,7 @@ impl Client for Ours {
 
     fn begin_group(&self) -> Result<(), String> {
         if self.is_transactional {
-            self.producer
+            self.producers[0]
                 .begin_transaction()
                 .map_err(|error| error.to_string())?;
         }
@@ -119,7 +128,7 @@ impl Client for Ours {
 
     fn end_group(&self) -> Result<(), String> {
         if self.is_transactional {
-            self.producer
+            self.producers[0]
                 .commit_transaction()
                 .map_err(|error| error.to_string())
         } else {
@@ -127,14 +136,40 @@ impl Client for Ours {
         }
     }
 
+    fn counters(&self) -> BTreeMap<String, u64> {
+        BTreeMap::from([
+            ("loops".to_owned(), self.sum(|it| it.sender_loops)),
+            ("requests".to_owned(), self.sum(|it| it.produce_requests)),
+        ])
+    }
+
     fn close(&self) {
-        if let Err(error) = self.producer.close_timeout(Duration::from_secs(2)) {
-            eprintln!("close: {error}");
+        for producer in &self.producers {
+            if let Err(error) = producer.close_timeout(Duration::from_secs(2)) {
+                eprintln!("close: {error}");
+            }
         }
     }
 }
 
 impl Ours {
+    /// The producer of this record: records with the same key have the same one.
+    #[inline]
+    fn producer(&self, record: Record<'_>) -> &KafkaProducer<[u8], [u8]> {
+        if let [only] = &self.producers[..] {
+            return only;
+        }
+        let key = record.key.and_then(|key| key.first_chunk::<4>());
+        let number = key.map_or(0, |key| u32::from_le_bytes(*key));
+        &self.producers[number as usize % self.producers.len()]
+    }
+
+    /// The sum of a counter over all producers.
+    fn sum(&self, counter: fn(ProducerSnapshot) -> u64) -> u64 {
+        let snapshots = self.producers.iter().map(KafkaProducer::snapshot);
+        snapshots.map(counter).sum()
+    }
+
     #[inline]
     fn record<'a>(&'a self, record: Record<'a>) -> ProducerRecord<'a, [u8], [u8]> {
         let mut made = ProducerRecord::new(self.topic.as_str(), record.value);
