@@ -17,7 +17,11 @@ pub(crate) struct SendingThreads {
 /// State shared with the threads: the current round, and the threads that are still busy.
 struct Board {
     state: Mutex<State>,
-    changed: Condvar,
+    /// Notified of a new round, and of the end; the threads wait for it.
+    begun: Condvar,
+    /// Notified when the last thread has finished the round. Apart from the other, since with one for both each thread
+    /// that finishes would wake up all that have finished before.
+    finished: Condvar,
 }
 
 #[derive(Default)]
@@ -35,7 +39,8 @@ impl SendingThreads {
     pub(crate) fn start<C: Client>(client: &Arc<C>, threads: usize) -> Result<Self, String> {
         let board = Arc::new(Board {
             state: Mutex::new(State::default()),
-            changed: Condvar::new(),
+            begun: Condvar::new(),
+            finished: Condvar::new(),
         });
         let threads = (0..threads)
             .map(|thread| {
@@ -61,7 +66,7 @@ impl SendingThreads {
         state.busy = self.threads.len();
         state.allocations = None;
         drop(state);
-        self.board.changed.notify_all();
+        self.board.begun.notify_all();
     }
 
     /// Waits until all threads have finished the round, at most until `until`. Returns true if they have finished.
@@ -74,7 +79,7 @@ impl SendingThreads {
             }
             state = self
                 .board
-                .changed
+                .finished
                 .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
@@ -93,7 +98,7 @@ impl SendingThreads {
         state.closed = true;
         let idle = state.busy == 0;
         drop(state);
-        self.board.changed.notify_all();
+        self.board.begun.notify_all();
         if idle {
             for thread in self.threads {
                 // An error means that the thread has panicked, which was printed then.
@@ -121,7 +126,7 @@ impl Board {
                 }
                 _ => {
                     state = self
-                        .changed
+                        .begun
                         .wait(state)
                         .unwrap_or_else(PoisonError::into_inner);
                 }
@@ -135,8 +140,11 @@ impl Board {
         if let Some(count) = allocations {
             *state.allocations.get_or_insert(0) += count;
         }
+        let is_last = state.busy == 0;
         drop(state);
-        self.changed.notify_all();
+        if is_last {
+            self.finished.notify_all();
+        }
     }
 }
 
