@@ -172,8 +172,9 @@ pub(crate) trait Clock: Send + Sync + fmt::Debug {
 
     /// How long a thread may sleep, in real time, before it reads the clock again, if `left` remains on this clock. The
     /// system's clock runs in real time, so the thread may sleep for all of `left`. A mock clock may be set at any
-    /// moment, so the thread may sleep only briefly.
-    fn real_time(&self, left: Duration) -> Duration {
+    /// moment, so the thread may sleep only briefly. The clock of a mock producer skips a wait for metadata that will
+    /// not come.
+    fn real_time(&self, left: Duration, _awaits_metadata: bool) -> Duration {
         left.min(LOOK_AT_CLOCK)
     }
 }
@@ -258,7 +259,7 @@ impl Clock for SystemClock {
         Timestamp(wall_clock_nanos().div_euclid(1_000_000))
     }
 
-    fn real_time(&self, left: Duration) -> Duration {
+    fn real_time(&self, left: Duration, _awaits_metadata: bool) -> Duration {
         left
     }
 }

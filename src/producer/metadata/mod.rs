@@ -256,6 +256,10 @@ impl Event for AwaitedUpdate<'_> {
         }
     }
 
+    fn is_metadata(&self) -> bool {
+        true
+    }
+
     #[cfg(all(feature = "testing", feature = "_internals"))]
     fn watched(&self) -> Option<(&'static str, &Condvar)> {
         Some(("metadata", &self.metadata.changed))

@@ -78,6 +78,11 @@ pub(crate) trait Event: fmt::Debug {
     /// Sleeps, unless the event has happened. May return spuriously.
     fn sleep(&self, permit: SleepPermit);
 
+    /// Whether it is a response with metadata: the clock of a mock producer skips waits for one that will not come.
+    fn is_metadata(&self) -> bool {
+        false
+    }
+
     /// The event's name and condition variable: a simulator that steps calls by hand checks with it whether a sleeping
     /// thread would have been notified.
     #[cfg(all(feature = "testing", feature = "_internals"))]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::call::{BlockingCall, Check, SleepPermit, Step, Wait};
+use super::call::{BlockingCall, Check, Event, SleepPermit, Step, Wait};
 use crate::clock::{Clock, Deadline};
 use crate::error::Misuse;
 use crate::producer::callback_scope;
@@ -63,7 +63,7 @@ impl<'a> Driver<'a> {
             }
             fork_check = Some(check_at);
             // The sleep ends at the fork check at the latest; the step after an early wake-up does no harm.
-            if let Some(permit) = self.sleep_permit(until.min(check_at)) {
+            if let Some(permit) = self.sleep_permit(event, until.min(check_at)) {
                 // A thread that slept with a lock held could block the thread that is to wake it.
                 sync::assert_unlocked();
                 #[cfg(all(feature = "testing", feature = "_internals"))]
@@ -74,11 +74,14 @@ impl<'a> Driver<'a> {
     }
 
     /// A permit to sleep until `until`; `None` if that time has passed.
-    fn sleep_permit(self, until: Deadline) -> Option<SleepPermit> {
+    fn sleep_permit(self, event: &dyn Event, until: Deadline) -> Option<SleepPermit> {
         match until.remaining(self.clock.now()) {
             None => Some(SleepPermit::new(None)),
             Some(Duration::ZERO) => None,
-            Some(left) => Some(SleepPermit::new(Some(self.clock.real_time(left)))),
+            Some(left) => {
+                let length = self.clock.real_time(left, event.is_metadata());
+                Some(SleepPermit::new(Some(length)))
+            }
         }
     }
 

@@ -84,7 +84,7 @@ impl MockProducerBuilder {
     }
 
     /// Removes all topics except those added with [`topic`](Self::topic). A call that would wait for another topic
-    /// times out at once: the producer's clock skips `max.block.ms`, and no thread sleeps.
+    /// times out at once: the producer's clock skips the wait, and no thread sleeps.
     #[must_use]
     pub fn only_named_topics(mut self) -> Self {
         self.cluster.other_topics = None;
@@ -132,7 +132,6 @@ impl MockProducerBuilder {
             clock: Arc::clone(&clock),
             metadata: OnceLock::new(),
             transactions: OnceLock::new(),
-            max_block: OnceLock::new(),
         });
         let stage = Arc::new(Stage::new());
         let call_errors = Arc::new(CallErrors::none());
@@ -142,7 +141,6 @@ impl MockProducerBuilder {
             let instance_id = Arc::clone(&instance_id);
             Box::new(move |parts: &ClientParts| {
                 let _ = mocked.metadata.set(Arc::clone(&parts.metadata));
-                let _ = mocked.max_block.set(parts.config.max_block());
                 let _ = instance_id.set(parts.instance.id());
                 Ok(MockedClient::new(mocked, wake_up))
             })

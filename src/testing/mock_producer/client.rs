@@ -33,7 +33,6 @@ pub(super) struct Mocked {
     /// Set once the producer is built.
     pub(super) metadata: OnceLock<Arc<ProducerMetadata>>,
     pub(super) transactions: OnceLock<Option<Arc<Transactions>>>,
-    pub(super) max_block: OnceLock<Duration>,
 }
 
 impl Mocked {
@@ -50,6 +49,15 @@ impl Mocked {
         has_ends || wants_metadata && state.patience != Patience::Silent
     }
 
+    /// Ends the silence: a call may have requested metadata again.
+    pub(super) fn end_silence(&self) {
+        let mut state = self.state.lock();
+        if state.patience == Patience::Silent {
+            state.patience = Patience::Answers;
+        }
+        self.clock.set_silent(false);
+    }
+
     fn wants_metadata(&self) -> bool {
         // No back-off between metadata requests: they cost no network.
         let after_pauses = self.clock.now() + Duration::from_secs(60);
@@ -61,8 +69,8 @@ impl Mocked {
     }
 
     /// Answers a metadata request of the producer. If the same request is repeated although nothing new was in the
-    /// response (a call waits for a topic that does not exist), it is no longer answered, and the clock skips
-    /// `max.block.ms` so that the wait times out at once.
+    /// response (a call waits for a topic that does not exist), it is no longer answered, and the clock skips the waits
+    /// for metadata, so that they time out at once.
     fn answer_metadata(&self, now: Instant) {
         if !self.wants_metadata() {
             return;
@@ -80,13 +88,12 @@ impl Mocked {
                 Patience::Answers => state.patience = Patience::HasRepeated,
                 Patience::HasRepeated => {
                     state.patience = Patience::Silent;
-                    let max_block = self.max_block.get();
-                    self.clock
-                        .skip_next_wait(max_block.copied().unwrap_or_default());
+                    self.clock.set_silent(true);
                     return;
                 }
                 Patience::Silent => return,
             }
+            self.clock.set_silent(false);
             state.cluster.describe(topics)
         };
         // The result is ignored: it is needed only to log the answers of real brokers.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::{Clock, Instant, SystemClock, Timestamp};
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The longest sleep of a thread before it reads the clock again. The clock may have skipped time meanwhile.
 const CHECK_INTERVAL: Duration = Duration::from_millis(1);
@@ -14,15 +14,14 @@ pub(super) struct MockedClock {
     system: SystemClock,
     /// Total time skipped, in nanoseconds.
     skipped: AtomicU64,
-    /// Nanoseconds that threads may skip instead of sleeping.
-    to_skip: AtomicU64,
+    /// Whether no response with metadata will come: threads skip their waits for one, and no others.
+    is_silent: AtomicBool,
 }
 
 impl MockedClock {
-    /// Lets threads skip this much of their next waits.
-    pub(super) fn skip_next_wait(&self, time: Duration) {
-        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX / 2);
-        self.to_skip.store(nanos, Ordering::SeqCst);
+    /// Whether threads skip their waits for metadata.
+    pub(super) fn set_silent(&self, is_silent: bool) {
+        self.is_silent.store(is_silent, Ordering::SeqCst);
     }
 }
 
@@ -36,19 +35,12 @@ impl Clock for MockedClock {
         self.system.timestamp()
     }
 
-    fn real_time(&self, left: Duration) -> Duration {
-        let left_nanos = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
-        let take = |to_skip: u64| (to_skip > 0).then(|| to_skip.saturating_sub(left_nanos));
-        match self
-            .to_skip
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
-        {
-            Ok(before) => {
-                self.skipped
-                    .fetch_add(before.min(left_nanos), Ordering::SeqCst);
-                Duration::ZERO
-            }
-            Err(_) => left.min(CHECK_INTERVAL),
+    fn real_time(&self, left: Duration, awaits_metadata: bool) -> Duration {
+        if !awaits_metadata || !self.is_silent.load(Ordering::SeqCst) {
+            return left.min(CHECK_INTERVAL);
         }
+        let nanos = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX / 2);
+        self.skipped.fetch_add(nanos, Ordering::SeqCst);
+        Duration::ZERO
     }
 }

@@ -116,7 +116,7 @@ impl OwnSender {
     /// Runs steps until the sender would sleep, or has ended.
     fn run_steps(&mut self) {
         let mocked = &self.mocked;
-        mocked.state.lock().end_silence();
+        mocked.end_silence();
         loop {
             if std::mem::take(&mut mocked.state.lock().is_to_be_fenced) {
                 self.sender.fence();
@@ -125,7 +125,7 @@ impl OwnSender {
                 Stepped::Begun if !self.sender.would_wait(mocked.clock.now()) => {
                     // The sender was woken meanwhile, perhaps by a new request for metadata: requests are answered
                     // again.
-                    mocked.state.lock().end_silence();
+                    mocked.end_silence();
                 }
                 Stepped::Begun => {
                     mocked.state.lock().decide_all(self.sender.is_awaited());

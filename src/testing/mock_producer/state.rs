@@ -78,13 +78,6 @@ impl MockState {
         }
     }
 
-    /// Ends the silence: a call may have requested metadata again.
-    pub(super) fn end_silence(&mut self) {
-        if self.patience == Patience::Silent {
-            self.patience = Patience::Answers;
-        }
-    }
-
     /// Stores the batches of a Produce request, and their records in the history in the order in which they were sent.
     pub(super) fn take(&mut self, request: ProduceRequest, batches: Vec<Produced>) {
         let is_transactional = request.transactional_id.is_some();
