@@ -30,7 +30,7 @@ fn a_type_without_a_stock_serializer_gets_the_remedy() {
         }
         ",
     );
-    assert_says(&said, "no serializer of Kafka's own takes `Order`");
+    assert_says(&said, "no built-in serializer for `Order`");
     assert_says(&said, "build the producer with a serializer for it");
 }
 
@@ -46,7 +46,7 @@ fn a_builder_refuses_a_stock_serializer_for_such_a_type() {
         }
         ",
     );
-    assert_says(&said, "no serializer of Kafka's own takes `Order`");
+    assert_says(&said, "no built-in serializer for `Order`");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_value_that_is_no_serializer_is_told_how_to_make_one() {
         }
         ",
     );
-    assert_says(&said, "is no serializer of `u8`");
+    assert_says(&said, "does not implement `Serializer<u8>`");
     assert_says(&said, "serialize_with");
 }
 

@@ -73,7 +73,7 @@ pub enum Error {
     Construct(ConstructError),
     /// `send` rejected a record.
     Send(SendError),
-    /// `try_send` did not accept a record, because `send` would have waited. Its other reasons are
+    /// `try_send` did not accept a record, because `send` would have waited. `?` and `From` turn its other reasons into
     /// [`Send`](Self::Send) and [`Produce`](Self::Produce).
     TrySend(TrySendReason),
     /// A record was accepted by `send` and failed later.
@@ -94,7 +94,9 @@ impl Error {
     /// Whether the same operation may succeed when it is retried unchanged.
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::Produce(error) => error.is_retriable(),
+            Self::Produce(error) | Self::TrySend(TrySendReason::Record(error)) => {
+                error.is_retriable()
+            }
             Self::Metadata(error) => error.is_retriable(),
             Self::Flush(FlushError::TimedOut { .. }) => true,
             Self::TrySend(reason) => reason.would_block(),
@@ -108,8 +110,10 @@ impl Error {
     /// (`None`).
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
-            Self::Send(SendError::Transaction(error)) | Self::Transaction(error) => error.code(),
-            Self::Produce(error) => error.code(),
+            Self::Send(SendError::Transaction(error))
+            | Self::TrySend(TrySendReason::Call(SendError::Transaction(error)))
+            | Self::Transaction(error) => error.code(),
+            Self::Produce(error) | Self::TrySend(TrySendReason::Record(error)) => error.code(),
             Self::Metadata(error) => error.code(),
             _ => None,
         }
@@ -117,7 +121,12 @@ impl Error {
 
     /// Whether the record that failed may be in the log all the same.
     pub fn may_be_written(&self) -> bool {
-        matches!(self, Self::Produce(error) if error.may_be_written())
+        match self {
+            Self::Produce(error) | Self::TrySend(TrySendReason::Record(error)) => {
+                error.may_be_written()
+            }
+            _ => false,
+        }
     }
 }
 

@@ -31,10 +31,13 @@ impl LifecycleState {
         if core.instance.id().is_forked() {
             return Self::Forked;
         }
+        // Read before the failure, which is set before the producer stops running: a failed producer that no longer
+        // runs is never taken for one that is being closed.
+        let is_running = core.control.is_running();
         if let Some(failure) = core.control.failure() {
             return Self::Failed(failure.clone());
         }
-        if !core.control.is_running() {
+        if !is_running {
             return if thread.has_ended() {
                 Self::Closed
             } else {

@@ -16,17 +16,18 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// use std::time::Duration;
     ///
     /// use kafka_producer::testing::TestCluster;
-    /// use kafka_producer::{Error, ErrorCode, KafkaProducer, ProducerConfig, ProducerRecord};
+    /// use kafka_producer::{Error, ErrorCode, KafkaProducer, ProduceErrorKind, ProducerConfig, ProducerRecord};
     ///
     /// /// The HTTP status of a request whose body is sent to a topic.
     /// fn status(producer: &KafkaProducer<str, [u8]>, topic: &str, body: &[u8]) -> u16 {
     ///     let sent = producer.send_sync(ProducerRecord::new(topic, body), Duration::from_secs(2));
     ///     match sent {
     ///         Ok(_) => 200,
-    ///         Err(error) if error.may_be_written() => 500,
+    ///         Err(error) if error.may_be_written() => 502,
     ///         Err(error) if error.code() == Some(ErrorCode::UnknownTopicOrPartition) => 404,
     ///         Err(error) if error.is_retriable() => 503,
-    ///         Err(_) => 400,
+    ///         Err(Error::Produce(error)) if matches!(error.kind(), ProduceErrorKind::RecordTooLarge { .. }) => 413,
+    ///         Err(_) => 500,
     ///     }
     /// }
     ///
@@ -41,7 +42,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// # Errors
     /// [`Error::Send`], as [`send`](Self::send) returns it, or [`Error::Produce`], as the future does. The kind is
     /// [`Pending`](crate::ProduceErrorKind::Pending) if the result did not come in time: the record is still on its way
-    /// then, and may be written.
+    /// then, and may be written. Its future is gone, and calling again sends another record: to ask again for the same
+    /// one, use `send` and keep the future.
     ///
     /// # Blocking
     /// Up to `timeout`; of it, up to `max.block.ms` until the record is in a batch. With a timeout of zero the record
@@ -65,7 +67,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     }
 
     /// Sends many records, then waits for all their results, with one timeout for all. The results are in the order of
-    /// the records, and a record that fails does not keep the others from being sent.
+    /// the records. A record that fails does not end the call, but a record that has to wait uses up the time of those
+    /// after it.
     ///
     /// ```
     /// # let (producer, mock) = kafka_producer::testing::MockProducer::builder().topic("orders", 3).build().unwrap();
@@ -83,14 +86,20 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// ```
     ///
     /// # Errors
-    /// Each record has the error of [`send_sync`](Self::send_sync). When `timeout` has passed, the remaining records
-    /// are sent as with a timeout of zero.
+    /// Each record has the error of [`send_sync`](Self::send_sync). After
+    /// [`Pending`](crate::ProduceErrorKind::Pending) there is no future to ask, and calling again sends another record:
+    /// use [`send`](Self::send), then [`wait_all`](crate::FutureRecordMetadata::wait_all), to keep the futures.
+    ///
+    /// A record whose topic does not exist waits up to `max.block.ms`, and no longer than `timeout`. When `timeout` has
+    /// passed, each of the remaining records is still sent if that is possible at once, and fails if not. Set
+    /// `max.block.ms` well below `timeout`, so that one such record leaves time for the others.
     ///
     /// # Blocking
     /// Up to `timeout`, and for as long as the iterator takes.
     ///
     /// # Threads
     /// As [`send`](Self::send).
+    #[must_use = "each record has its own result"]
     pub fn send_all<'a>(
         &self,
         records: impl IntoIterator<Item = ProducerRecord<'a, K, V>>,

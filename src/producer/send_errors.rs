@@ -26,7 +26,7 @@ pub(super) struct RefusedRecord<'r> {
     pub(super) wanted: Option<PartitionId>,
     /// The chosen partition, or else `wanted`.
     pub(super) partition: Option<PartitionId>,
-    /// How long the call waits at most.
+    /// How long the call waits at most: `max.block.ms`, or what was left of the call's own timeout.
     pub(super) limit: Option<Duration>,
 }
 
@@ -134,7 +134,8 @@ impl RefusedRecord<'_> {
         let max_block = self.core.config.max_block();
         match self.limit {
             Some(limit) if limit < max_block => {
-                format!(" within the timeout of the call ({} ms)", limit.as_millis())
+                let left = limit.as_millis();
+                format!(" within the {left} ms left of the call's timeout")
             }
             _ => format!(" within max.block.ms ({} ms)", max_block.as_millis()),
         }

@@ -11,7 +11,8 @@ use crate::error::{BoxError, Error, ProduceError, TrySendReason};
 ///
 /// It keeps what the record borrows, so it does not implement [`Error`](std::error::Error), which most programs need
 /// without a lifetime. `?` turns it into the reason: in a function that returns [`Error`], `Box<dyn Error>`, or
-/// [`TrySendReason`].
+/// [`TrySendReason`]. For an error type that takes only what implements `Error` and is `'static`, such as those of
+/// `anyhow` and `eyre`, write `.map_err(TrySendError::into_reason)?`.
 ///
 /// ```
 /// use kafka_producer::{KafkaProducer, ProducerRecord};

@@ -76,6 +76,13 @@ impl Borrow<FutureRecordMetadata> for CallbackFuture {
     }
 }
 
+/// For [`wait_all`](FutureRecordMetadata::wait_all), which takes futures and references to them.
+impl Borrow<FutureRecordMetadata> for &CallbackFuture {
+    fn borrow(&self) -> &FutureRecordMetadata {
+        &self.0
+    }
+}
+
 impl From<CallbackFuture> for FutureRecordMetadata {
     fn from(future: CallbackFuture) -> Self {
         future.0
@@ -215,6 +222,7 @@ impl FutureRecordMetadata {
     ///
     /// # Blocking
     /// Up to `timeout`, after the iterator has ended.
+    #[must_use = "each record has its own result"]
     pub fn wait_all<F: Borrow<Self>>(
         futures: impl IntoIterator<Item = F>,
         timeout: Duration,
@@ -289,7 +297,9 @@ impl Get<'_> {
             return Err(record.misuse(Misuse::Forked));
         }
         let timeout = self.timeout.unwrap_or_default();
-        let message = format!("no answer within {timeout:?}; the record is still under way");
+        let message = format!(
+            "no answer within the {timeout:?} left of the call's timeout; the record is still under way"
+        );
         Err(record.error(ProduceErrorKind::Pending, message))
     }
 }

@@ -101,7 +101,7 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
         self
     }
 
-    /// The same record with the key that there is, or without one.
+    /// The same record with the key that there is, or without one. A bare `None` needs a type: `None::<&str>`.
     ///
     /// ```
     /// use kafka_producer::ProducerRecord;

@@ -74,7 +74,7 @@ use crate::types::ClusterResourceListener;
 /// `org.apache.kafka.common.serialization.Serializer`. Differs: a null is passed to
 /// [`serialize_null`](Self::serialize_null).
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no serializer of `{T}`",
+    message = "`{Self}` does not implement `Serializer<{T}>`",
     note = "`serialize_with(|value: &{T}| …)` makes one of a function that returns `Result<Vec<u8>, _>`"
 )]
 pub trait Serializer<T: ?Sized>: Send + Sync {

@@ -25,8 +25,8 @@ use super::{
 /// # Ok::<(), kafka_producer::BoxError>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "no serializer of Kafka's own takes `{Self}`",
-    label = "no stock serializer takes `{Self}`",
+    message = "no built-in serializer for `{Self}`",
+    label = "no built-in serializer takes this type",
     note = "build the producer with a serializer for it: `KafkaProducer::builder(config)`, then \
             `.value_serializer(…)` or `.key_serializer(…)`, and `.stock_key_serializer()` or \
             `.stock_value_serializer()` for the other side",
