@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// entry with the longest path applies to a module.
 const LAYERS: &[(&str, u32, &str)] = &[
     ("planted", 0, "planted"),
-    ("util", 0, "util"),
+    ("util", 2, "util"),
     ("sync", 1, "sync"),
     ("clock", 2, "clock"),
     ("types", 10, "types"),

@@ -12,62 +12,62 @@ struct NotBuilt {
     key: &'static str,
     /// Values with which Kafka's producer does what this one does anyway; compared in lower case.
     same: &'static [&'static str],
-    effect: Effect,
+    reaction: Reaction,
     /// What this library does not do.
     lacking: &'static str,
     /// What to do instead.
     remedy: &'static str,
 }
 
-/// The effect of ignoring the key.
+/// What is done about the key, which would otherwise be ignored.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Effect {
-    /// Records, or what is known of them, would be others: an error.
-    OtherResult,
-    /// Other times, or less insight: a warning.
-    OtherTimes,
+enum Reaction {
+    /// An error: other records would be sent, or elsewhere.
+    Refuse,
+    /// A warning: only times differ, or what is known about the producer.
+    Warn,
 }
 
 const NOT_BUILT: &[NotBuilt] = &[
     NotBuilt {
         key: "config.providers",
         same: &[""],
-        effect: Effect::OtherResult,
+        reaction: Reaction::Refuse,
         lacking: "this version of the library does not resolve variables like ${file:path:key}",
         remedy: "Put the values in their place before the configuration is built, and leave the key out",
     },
     NotBuilt {
         key: "partitioner.ignore.keys",
         same: &["false"],
-        effect: Effect::OtherResult,
+        reaction: Reaction::Refuse,
         lacking: "this version of the library has no partitioner that ignores keys",
         remedy: "Leave the key out, and use RoundRobinPartitioner or a partitioner of your own",
     },
     NotBuilt {
         key: "transaction.two.phase.commit.enable",
         same: &["false"],
-        effect: Effect::OtherResult,
+        reaction: Reaction::Refuse,
         lacking: "this version of the library does not take part in two-phase commits",
         remedy: "Leave the key out",
     },
     NotBuilt {
         key: "partitioner.adaptive.partitioning.enable",
         same: &["false"],
-        effect: Effect::OtherTimes,
+        reaction: Reaction::Warn,
         lacking: "records without a key go to all available partitions alike, however quick their brokers are",
         remedy: "Leave the key out",
     },
     NotBuilt {
         key: "partitioner.availability.timeout.ms",
         same: &["0"],
-        effect: Effect::OtherTimes,
+        reaction: Reaction::Warn,
         lacking: "a partition whose broker takes no batches for a while still gets records without a key",
         remedy: "Leave the key out",
     },
     NotBuilt {
         key: "enable.metrics.push",
         same: &["false"],
-        effect: Effect::OtherTimes,
+        reaction: Reaction::Warn,
         lacking: "metrics are not pushed to the brokers",
         remedy: "Leave the key out, and read the metrics with KafkaProducer::metrics or a MetricsReporter",
     },
@@ -92,14 +92,14 @@ pub(super) fn check(
         if row.same.contains(&&*value.trim().to_ascii_lowercase()) {
             continue;
         }
-        match row.effect {
-            Effect::OtherResult => problems.push(ConfigError::not_built(
+        match row.reaction {
+            Reaction::Refuse => problems.push(ConfigError::not_built(
                 row.key,
                 Some(value),
                 row.lacking,
                 row.remedy,
             )),
-            Effect::OtherTimes => notices.push(Notice {
+            Reaction::Warn => notices.push(Notice {
                 level: Level::Warn,
                 text: format!(
                     "{} has no effect: {}. {}.",

@@ -16,11 +16,16 @@ fn a_reader_gets_the_numbers_of_one_write() {
             let lock = Arc::clone(&lock);
             thread::spawn(move || lock.try_write(|_| [number, number]))
         });
-        if let Some([one, other]) = lock.read() {
-            assert_eq!(one, other);
-        }
-        for writer in writers {
-            writer.join().unwrap();
+        let reader = {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || {
+                if let Some([one, other]) = lock.read() {
+                    assert_eq!(one, other);
+                }
+            })
+        };
+        for thread in writers.into_iter().chain([reader]) {
+            thread.join().unwrap();
         }
         let [one, other] = lock.read().expect("nobody writes any more");
         assert!(one == other && one > 0);
