@@ -62,9 +62,8 @@ impl<'a> AwaitedBatches<'a> {
         let flushing = Flushing::begin(&accumulator.flushes);
         let (results, below) = {
             let incomplete = accumulator.incomplete.lock();
-            let last = incomplete.last_key_value();
-            let below = last.map_or(0, |(id, _)| id.opened() + 1);
-            (incomplete.values().cloned().collect::<Vec<_>>(), below)
+            let below = incomplete.last().map_or(0, |id| id.opened() + 1);
+            (incomplete.results().cloned().collect::<Vec<_>>(), below)
         };
         let wakes = !planted!(FlushWakesNobody | FlushCountsLate);
         // The sender may be asleep until the end of a linger that no longer counts. It is not if an earlier flush of
@@ -129,7 +128,7 @@ impl RecordAccumulator {
             return false;
         }
         // Ids ascend in the order of opening: the oldest incomplete batch decides for all.
-        let first = self.incomplete.lock().keys().next().map(|id| id.opened());
+        let first = self.incomplete.lock().first().map(|id| id.opened());
         if first.is_some_and(|first| first < below) {
             return true;
         }

@@ -6,12 +6,12 @@ pub(crate) mod by_hand;
 mod drain;
 mod entry;
 mod flush;
+mod incomplete;
 mod packing;
 mod recent;
 mod registry;
 mod topics;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::counters::Counters;
 use super::future::PlaceInBatch;
 use super::instance::Instance;
 use super::produce_request_result::ProduceRequestResult;
-use super::thunks::{AnyCallback, UntakenCallback};
+use super::thunks::{AnyCallback, SpareVector, UntakenCallback};
 use super::wake::SenderWaker;
 use crate::compress::{CompressionType, Compressor};
 use crate::planted::planted;
@@ -34,6 +34,7 @@ pub(crate) use drain::{DrainGate, Drained, Drainer, DrainerOptions, NextBatch};
 use entry::QueueState;
 pub(crate) use entry::{Admission, AnyTransaction, EntryIndex, PartitionEntry, TransactionNumber};
 pub(crate) use flush::Flush;
+use incomplete::IncompleteBatches;
 use packing::{Packing, PackingStep};
 use registry::Registry;
 use topics::NO_SNAPSHOT;
@@ -77,8 +78,8 @@ pub(crate) struct RecordAccumulator {
     registry: Mutex<Registry>,
     /// Partitions whose queues the sender is to read.
     inbox: Padded<Mutex<Vec<Arc<PartitionEntry>>>>,
-    /// Batches that are open, queued or in flight, by id.
-    incomplete: Padded<Mutex<BTreeMap<BatchId, Arc<ProduceRequestResult>>>>,
+    /// Batches that are open, queued or in flight.
+    incomplete: Padded<Mutex<IncompleteBatches>>,
     /// The number of flushes in progress.
     flushes: AtomicUsize,
     /// Batches below this number belong to a flush that timed out: they are still sent without linger. Zero if
@@ -131,7 +132,7 @@ impl RecordAccumulator {
             snapshot: AtomicU64::new(NO_SNAPSHOT),
             registry: Mutex::new(Rank::LEAF, Registry::new(queue_state)),
             inbox: Padded::new(Mutex::new(Rank::LEAF, Vec::new())),
-            incomplete: Padded::new(Mutex::new(Rank::LEAF, BTreeMap::new())),
+            incomplete: Padded::new(Mutex::new(Rank::LEAF, IncompleteBatches::default())),
             flushes: AtomicUsize::new(0),
             left_by_flushes: AtomicU64::new(0),
             pool,
@@ -258,11 +259,15 @@ impl RecordAccumulator {
                 entry.topic_partition().clone(),
                 self.instance.clone(),
             ));
-            if planted!(IncompleteLate) {
-                late = Some((id, Arc::clone(&result)));
-            } else {
-                self.incomplete.lock().insert(id, Arc::clone(&result));
-            }
+            let spare = {
+                let mut incomplete = self.incomplete.lock();
+                if planted!(IncompleteLate) {
+                    late = Some((id, Arc::clone(&result)));
+                } else {
+                    incomplete.add(id, Arc::clone(&result));
+                }
+                incomplete.take_spare()
+            };
             OpenBatch::new(NewBatch {
                 id,
                 lease,
@@ -271,6 +276,7 @@ impl RecordAccumulator {
                 limit_bytes: self.options.batch_size_bytes,
                 track_all: self.options.track_all,
                 format: self.batch_format(entry, magic),
+                spare,
             })
         };
         let mut filled = false;
@@ -278,8 +284,8 @@ impl RecordAccumulator {
         if planted!(AnnouncesLate) {
             self.announce(entry);
         }
-        if planted!(IncompleteLate) {
-            self.incomplete.lock().extend(late);
+        if let Some((id, result)) = late {
+            self.incomplete.lock().add(id, result);
         }
         #[cfg(test)]
         held_up::here();
@@ -423,28 +429,22 @@ impl RecordAccumulator {
         }
     }
 
-    /// Removes a completed batch from the incomplete ones, for which flushes wait.
-    pub(crate) fn forget(&self, batch: BatchId) {
-        self.incomplete.lock().remove(&batch);
+    /// Removes a completed batch from the incomplete ones, for which flushes wait, and keeps the emptied vector of its
+    /// callbacks for a later batch.
+    pub(crate) fn forget(&self, batch: BatchId, spare: Option<SpareVector>) {
+        let unused = self.incomplete.lock().remove(batch, spare);
+        drop(unused);
     }
 
     /// Replaces a split batch by its pieces among the incomplete batches.
     pub(crate) fn replace_by_pieces(&self, split: &SplitBatch) {
         // One critical section: a flush that begins now waits either for the whole batch or for its pieces.
-        let mut incomplete = self.incomplete.lock();
-        incomplete.remove(&split.whole());
-        if planted!(SplitNotFlushed) {
-            return;
-        }
-        let pieces = split.pieces().iter();
-        incomplete.extend(pieces.map(|piece| (piece.id(), Arc::clone(piece.result()))));
+        self.incomplete.lock().replace_by_pieces(split);
     }
 
     /// Takes the results of all incomplete batches, to fail them when the sender has failed.
     pub(crate) fn take_incomplete(&self) -> Vec<Arc<ProduceRequestResult>> {
-        std::mem::take(&mut *self.incomplete.lock())
-            .into_values()
-            .collect()
+        self.incomplete.lock().take_all()
     }
 
     pub(crate) fn incomplete_count(&self) -> usize {

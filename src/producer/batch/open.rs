@@ -10,7 +10,7 @@ use crate::clock::Instant;
 use crate::producer::buffer_pool::Lease;
 use crate::producer::future::PlaceInBatch;
 use crate::producer::produce_request_result::ProduceRequestResult;
-use crate::producer::thunks::{Thunks, UntakenCallback};
+use crate::producer::thunks::{SpareVector, Thunks, UntakenCallback};
 use crate::record::builder::{RecordParts, RecordSize, RecordsBuilder};
 use crate::record::format::RECORD_BATCH_OVERHEAD;
 
@@ -27,6 +27,8 @@ pub(crate) struct NewBatch {
     pub(crate) format: Option<BatchFormat>,
     /// Whether there are interceptors, which are called for every record, with or without a callback.
     pub(crate) track_all: bool,
+    /// The emptied vector of a completed batch, for this batch's callbacks.
+    pub(crate) spare: Option<SpareVector>,
 }
 
 /// An open batch in its partition's queue, which application threads fill under the queue's lock.
@@ -53,7 +55,7 @@ impl OpenBatch {
             records: RecordsBuilder::new(new.limit_bytes),
             lease: new.lease,
             result: new.result,
-            thunks: Thunks::default(),
+            thunks: Thunks::in_spare(new.spare),
             track_all: new.track_all,
             staging: new
                 .format

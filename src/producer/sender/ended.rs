@@ -36,10 +36,10 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             let id = batch.id();
             let is_forgotten =
                 !(planted!(BatchNeverForgotten) && matches!(outcome, BatchOutcome::Written { .. }));
-            batch.end(outcome, self.listener.as_deref());
+            let spare = batch.end(outcome, self.listener.as_deref());
             if is_forgotten {
                 // Removed after the callbacks: a `flush` that begins while they run still waits for the batch.
-                self.shared.accumulator.forget(id);
+                self.shared.accumulator.forget(id, spare);
             }
         }
         true

@@ -4,11 +4,13 @@
 //! first callback are stored unboxed in one vector: they need no allocations of their own, which another thread would
 //! free. From the first callback of another type on, callbacks are boxed.
 
+mod spares;
 mod sparse_index;
 
 use std::any::Any;
 use std::fmt;
 
+pub(crate) use self::spares::{SpareThunks, SpareVector};
 use self::sparse_index::{SparseIndex, SparseIndexIter};
 use super::interceptor::AcknowledgementListener;
 use super::produce_request_result::BatchOutcome;
@@ -85,7 +87,8 @@ impl AnyThunk {
 /// The thunks of a batch.
 #[derive(Default)]
 pub(crate) struct Thunks {
-    /// The leading thunks, whose callbacks are all of the same type as the first.
+    /// The leading thunks, whose callbacks are all of the same type as the first; or, before the first thunk, the empty
+    /// vector of a completed batch.
     alike: Option<Box<dyn ThunksAlike>>,
     /// The index after the last thunk's record. To save memory, a thunk does not store the index of its record, which
     /// follows from its position: there may be as many thunks as `buffer.memory` holds records.
@@ -107,15 +110,36 @@ struct Rare {
 /// Upper bound of the initial capacity, in thunks, however small a batch's first record is.
 const MAX_EXPECTED: u32 = 512;
 
+/// How many times the expected number of records a spare vector may have room for.
+const MAX_SPARE_RATIO: usize = 4;
+
 impl Thunks {
+    /// No thunks, and the vector of a completed batch to store them in.
+    pub(crate) fn in_spare(spare: Option<SpareVector>) -> Self {
+        Self {
+            alike: spare.map(SpareVector::into_inner),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.alike.is_none()
+        // Callbacks are boxed only after a first one of another type, which is in `alike`.
+        self.alike.as_ref().is_none_or(|alike| alike.len() == 0)
     }
 
     /// Sets the initial capacity, before the first thunk is added: a vector that grows by doubling may take twice the
-    /// memory it needs, and there is one such vector for each batch in `buffer.memory`.
+    /// memory it needs, and there is one such vector for each batch in `buffer.memory`. A spare vector of several times
+    /// that capacity, of a batch of smaller records, is dropped.
     pub(crate) fn expect(&mut self, records: usize) {
         self.expected = u32::try_from(records).map_or(MAX_EXPECTED, |r| r.min(MAX_EXPECTED));
+        let most = MAX_SPARE_RATIO * self.expected as usize;
+        if self
+            .alike
+            .as_ref()
+            .is_some_and(|spare| spare.capacity() > most)
+        {
+            self.alike = None;
+        }
     }
 
     /// Adds a record without a callback, for the interceptors.
@@ -145,6 +169,11 @@ impl Thunks {
     #[cold]
     fn push_slowly<F: Callback>(&mut self, index: u32, record: &RecordParts<'_>, callback: F) {
         let expected = self.expected.max(1) as usize;
+        // A spare vector is of use only for callbacks of its type.
+        let spare = self.alike.as_deref_mut().filter(|alike| alike.len() == 0);
+        if spare.is_some_and(|spare| !spare.as_any().is::<Vec<Thunk<F>>>()) {
+            self.alike = None;
+        }
         let first = self
             .alike
             .get_or_insert_with(|| Box::new(Vec::<Thunk<F>>::with_capacity(expected)));
@@ -195,16 +224,18 @@ impl Thunks {
     }
 
     /// Runs interceptors and callbacks with the batch's outcome, in the order of sending. A panic of one callback does
-    /// not affect the others; the listener catches panics of interceptors.
+    /// not affect the others; the listener catches panics of interceptors. Returns the emptied vector, for another batch.
     ///
     /// Runs user code: must be called without a lock held.
-    pub(crate) fn run(self, end: CompletedBatch<'_>) {
+    pub(crate) fn run(self, end: CompletedBatch<'_>) -> Option<SpareVector> {
         let Rare { others, indexes } = self.rare.map_or_else(Rare::default, |rare| *rare);
         let mut indexes = indexes.iter();
-        if let Some(alike) = self.alike {
+        let emptied = self.alike.map(|mut alike| {
             alike.run(&mut indexes, end);
-        }
-        run_in_order(others, &mut indexes, end);
+            SpareVector::new(alike)
+        });
+        run_in_order(others.into_iter(), &mut indexes, end);
+        emptied
     }
 }
 
@@ -271,10 +302,17 @@ trait ThunksAlike: Send {
 
     fn len(&self) -> usize;
 
+    /// The number of thunks that there is room for.
+    fn capacity(&self) -> usize;
+
+    /// The size of that room.
+    fn capacity_bytes(&self) -> usize;
+
     /// Takes the first `count` thunks.
     fn take_front(&mut self, count: usize) -> Box<dyn ThunksAlike>;
 
-    fn run(self: Box<Self>, indexes: &mut SparseIndexIter<'_>, end: CompletedBatch<'_>);
+    /// Runs all thunks, and keeps the room.
+    fn run(&mut self, indexes: &mut SparseIndexIter<'_>, end: CompletedBatch<'_>);
 }
 
 impl<F: Callback> ThunksAlike for Vec<Thunk<F>> {
@@ -286,21 +324,28 @@ impl<F: Callback> ThunksAlike for Vec<Thunk<F>> {
         self.len()
     }
 
+    fn capacity(&self) -> usize {
+        self.capacity()
+    }
+
+    fn capacity_bytes(&self) -> usize {
+        self.capacity() * size_of::<Thunk<F>>()
+    }
+
     fn take_front(&mut self, count: usize) -> Box<dyn ThunksAlike> {
         Box::new(take_front(self, count))
     }
 
-    fn run(self: Box<Self>, indexes: &mut SparseIndexIter<'_>, end: CompletedBatch<'_>) {
-        run_in_order(*self, indexes, end);
+    fn run(&mut self, indexes: &mut SparseIndexIter<'_>, end: CompletedBatch<'_>) {
+        run_in_order(self.drain(..), indexes, end);
     }
 }
 
 fn run_in_order<F: Callback>(
-    thunks: Vec<Thunk<F>>,
+    mut thunks: impl Iterator<Item = Thunk<F>>,
     indexes: &mut SparseIndexIter<'_>,
     end: CompletedBatch<'_>,
 ) {
-    let mut thunks = thunks.into_iter();
     let mut next = || {
         let thunk = thunks.next()?;
         indexes.next().map(|index| (index, thunk))

@@ -50,13 +50,13 @@ impl Fixture {
     }
 }
 
-fn run(thunks: Thunks) {
+fn run(thunks: Thunks) -> Option<SpareVector> {
     thunks.run(CompletedBatch {
         partition: &TopicPartition::new("t", 3),
         outcome: &WRITTEN,
         listener: None,
         fence: Fence::of(&Instance::for_tests()),
-    });
+    })
 }
 
 #[test]
@@ -167,4 +167,94 @@ fn a_piece_takes_the_thunks_of_its_records_with_indexes_relative_to_the_piece() 
     }
     assert_eq!(runs, [vec![100, 102], vec![100], vec![102, -103]]);
     assert!(whole.run().is_empty());
+}
+
+/// Runs a batch with `records` callbacks of the fixture's type, and returns its emptied vector.
+fn emptied(fixture: &Fixture, records: u32) -> SpareVector {
+    let mut thunks = Thunks::default();
+    thunks.expect(records as usize);
+    for index in 0..records {
+        Some(fixture.noting(None)).move_to(&mut thunks, index, &RECORD);
+    }
+    run(thunks).expect("the batch had callbacks")
+}
+
+#[test]
+fn a_later_batch_stores_its_callbacks_in_the_vector_of_a_completed_one() {
+    let mut fixture = Fixture::new();
+    let spare = emptied(&fixture, 100);
+    fixture.calls.lock().clear();
+    fixture.thunks = Thunks::in_spare(Some(spare));
+    assert!(fixture.thunks.is_empty());
+    // Fewer are expected, but not so few that the vector is dropped.
+    fixture.thunks.expect(50);
+    for index in 0..100 {
+        fixture.add(index, fixture.noting(None));
+    }
+    let like = fixture.noting(None);
+    assert_eq!(capacity_for(&mut fixture.thunks, &like), Some(100));
+    assert_eq!(fixture.run(), (100..200).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_vector_for_callbacks_of_another_type_is_not_reused() {
+    let mut fixture = Fixture::new();
+    fixture.thunks = Thunks::in_spare(Some(emptied(&Fixture::new(), 100)));
+    fixture.thunks.expect(7);
+    let calls = Arc::clone(&fixture.calls);
+    // The first record of the batch has no callback.
+    for index in 1..3 {
+        let calls = Arc::clone(&calls);
+        let callback = move |answer: RecordResultRef<'_>| {
+            calls.lock().push(-answer.unwrap().offset());
+        };
+        fixture.add(index, callback);
+    }
+    assert_eq!(fixture.run(), [-101, -102]);
+}
+
+#[test]
+fn a_vector_with_room_for_far_more_callbacks_than_expected_is_dropped() {
+    let fixture = Fixture::new();
+    let mut thunks = Thunks::in_spare(Some(emptied(&fixture, 100)));
+    thunks.expect(24);
+    assert!(thunks.alike.is_none());
+    let mut thunks = Thunks::in_spare(Some(emptied(&fixture, 100)));
+    thunks.expect(25);
+    assert!(thunks.alike.is_some());
+}
+
+#[test]
+fn an_unused_spare_vector_is_no_callback() {
+    let mut thunks = Thunks::in_spare(Some(emptied(&Fixture::new(), 3)));
+    thunks.expect(3);
+    assert!(thunks.is_empty());
+    let piece = thunks.take_front(1);
+    assert!(piece.is_empty() && thunks.is_empty());
+}
+
+#[test]
+fn spare_vectors_are_kept_up_to_a_bound_of_their_size() {
+    let fixture = Fixture::new();
+    let mut spares = SpareThunks::default();
+    let (mut kept, mut bytes) = (0, 0);
+    loop {
+        let vector = emptied(&fixture, 500);
+        bytes += vector.bytes();
+        match spares.keep(vector) {
+            None => kept += 1,
+            Some(_) => break,
+        }
+    }
+    assert!(
+        kept > 10 && bytes > spares::MAX_BYTES,
+        "{kept} vectors, {bytes} bytes"
+    );
+    // What is taken makes room.
+    let taken = spares.take().expect("some are kept");
+    assert!(spares.keep(taken).is_none());
+    while spares.take().is_some() {
+        kept -= 1;
+    }
+    assert_eq!(kept, 0);
 }

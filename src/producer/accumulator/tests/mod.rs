@@ -207,9 +207,9 @@ fn a_flush_makes_all_batches_due_and_counts_the_incomplete_ones() {
         "the batches of a flush that timed out stay due"
     );
     let _younger = append(&fixture, 1, &"c".repeat(995));
-    accumulator.forget(BatchId::new(0));
+    accumulator.forget(BatchId::new(0), None);
     assert!(accumulator.sends_everything());
-    accumulator.forget(BatchId::new(1));
+    accumulator.forget(BatchId::new(1), None);
     assert!(!accumulator.sends_everything(), "later batches linger");
     let mut none = accumulator.flush(Some(MS(0)));
     assert_eq!(none.stepped(), Some(Err(1)));

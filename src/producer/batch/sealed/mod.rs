@@ -16,7 +16,7 @@ use crate::error::{BrokerError, Delivery, RecordTimes};
 use crate::planted::planted;
 use crate::producer::interceptor::AcknowledgementListener;
 use crate::producer::produce_request_result::{BatchOutcome, ProduceRequestResult};
-use crate::producer::thunks::{CompletedBatch, Thunks};
+use crate::producer::thunks::{CompletedBatch, SpareVector, Thunks};
 use crate::producer::user_code::Fence;
 use crate::record::builder::batch_size_upper_bound;
 use crate::record::builder::{BatchFacts, ProducerState};
@@ -345,8 +345,13 @@ impl SealedBatch {
     }
 
     /// Completes the batch, always in this order: memory is returned to the pool, the outcome is published,
-    /// interceptors and callbacks run in the order of sending, waiters are released (PB-15).
-    pub(crate) fn end(self, outcome: BatchOutcome, listener: Option<&dyn AcknowledgementListener>) {
+    /// interceptors and callbacks run in the order of sending, waiters are released (PB-15). Returns the emptied vector
+    /// of the callbacks, if there were any, for another batch.
+    pub(crate) fn end(
+        self,
+        outcome: BatchOutcome,
+        listener: Option<&dyn AcknowledgementListener>,
+    ) -> Option<SpareVector> {
         let Self {
             body,
             result,
@@ -360,16 +365,19 @@ impl SealedBatch {
         if planted!(WaiterReleasedBeforeCallback) {
             result.release_waiters();
         }
-        if !thunks.is_empty() {
+        let spare = if thunks.is_empty() {
+            None
+        } else {
             let outcome = result.published_outcome().expect("published above");
             thunks.run(CompletedBatch {
                 partition: result.topic_partition(),
                 outcome,
                 listener,
                 fence: Fence::of(result.instance()),
-            });
-        }
+            })
+        };
         result.release_waiters();
+        spare
     }
 }
 
