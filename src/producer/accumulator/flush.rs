@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::RecordAccumulator;
 use crate::error::{FlushError, Misuse};
 use crate::planted::planted;
+use crate::producer::batch::BatchId;
 use crate::producer::produce_request_result::ProduceRequestResult;
 use crate::producer::waiting::{BlockingCall, Check, Step, Stopwatch, Wait};
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -128,7 +129,7 @@ impl RecordAccumulator {
             return false;
         }
         // Ids ascend in the order of opening: the oldest incomplete batch decides for all.
-        let first = self.incomplete.lock().first().map(|id| id.opened());
+        let first = self.incomplete.lock().first().map(BatchId::opened);
         if first.is_some_and(|first| first < below) {
             return true;
         }

@@ -284,7 +284,7 @@ impl RecordAccumulator {
         if planted!(AnnouncesLate) {
             self.announce(entry);
         }
-        if let Some((id, result)) = late {
+        if let Some((id, result)) = late.filter(|_| planted!(IncompleteLate)) {
             self.incomplete.lock().add(id, result);
         }
         #[cfg(test)]
