@@ -376,6 +376,8 @@ defects! {
     ReleasesRelaxed;
     /// A waker is registered without checking again whether the batch is complete.
     RegistersBlindly;
+    /// The clone of a future takes the place of the future it was cloned from: only one of their tasks is registered.
+    CloneSharesWaker;
     /// A split batch releases its waiters before its pieces are in place.
     ReleasesBeforePieces;
     /// Numbers that are read without a lock may be from two writes.

@@ -13,7 +13,7 @@ use super::record_metadata::{RecordFacts, RecordMetadata};
 use super::user_code::{Fence, UserCode, UserCodeFailure, drop_contained};
 use super::waiting::{Event, SleepPermit};
 use crate::error::ProduceError;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sync::{Condvar, Mutex, OnceLock, Rank};
 use crate::types::TopicPartition;
 
@@ -106,6 +106,37 @@ pub(crate) struct Holder<'a> {
     pub(crate) index: u32,
 }
 
+/// Identifies a future among those of one batch: the index of its record is in the low half, the number of the clone
+/// in the high half. The future that `send` returned is number 0.
+///
+/// Both halves are written with one store, so that a record whose future is never cloned costs no instruction more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FutureId(u64);
+
+impl FutureId {
+    /// The future that `send` returns for the record at `index`.
+    #[inline]
+    pub(crate) fn first(index: u32) -> Self {
+        Self(u64::from(index))
+    }
+
+    /// The index of the record in its batch.
+    #[inline]
+    pub(crate) fn index(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// The same future in a piece of a split batch, where its record is at `index`.
+    pub(crate) fn at(self, index: u32) -> Self {
+        Self((self.0 >> 32 << 32) | u64::from(index))
+    }
+
+    /// The clone with this number, of the same record.
+    fn clone_number(self, number: u32) -> Self {
+        Self((u64::from(number) << 32) | u64::from(self.index()))
+    }
+}
+
 /// The latch of one batch, which its futures share: the outcome is published, then callbacks run, then waiters are
 /// released (`SealedBatch::end` has the whole order). So when `get` has returned, the record's callback has run
 /// (PB-15).
@@ -124,8 +155,10 @@ pub(crate) struct ProduceRequestResult {
     /// Whether a task may be registered, here or, after a split, with a piece. Read without the lock whenever a handle
     /// is dropped.
     has_tasks: AtomicBool,
-    /// Wakers of waiting tasks, by the index of the record that each waits for.
-    tasks: Mutex<BTreeMap<u32, Waker>>,
+    /// How many times futures of the batch were cloned.
+    clones: AtomicU32,
+    /// Wakers of waiting tasks, each by the future that its task waits for.
+    tasks: Mutex<BTreeMap<FutureId, Waker>>,
     condvar: Condvar,
 }
 
@@ -137,6 +170,7 @@ impl ProduceRequestResult {
             end: OnceLock::new(),
             released: AtomicBool::new(false),
             has_tasks: AtomicBool::new(false),
+            clones: AtomicU32::new(0),
             tasks: Mutex::new(Rank::LEAF, BTreeMap::new()),
             condvar: Condvar::new(),
         }
@@ -205,9 +239,10 @@ impl ProduceRequestResult {
         }
     }
 
-    /// Wakes tasks, in the order of their records. A panic of one waker does not affect the others.
+    /// Wakes tasks, in the order of their records, and after them those that wait for clones, in the order of cloning.
+    /// A panic of one waker does not affect the others.
     #[cold]
-    fn wake(&self, tasks: BTreeMap<u32, Waker>) {
+    fn wake(&self, tasks: BTreeMap<FutureId, Waker>) {
         let mut tasks = tasks.into_values().peekable();
         let mut next = || {
             let waker = tasks.next()?;
@@ -313,18 +348,29 @@ impl ProduceRequestResult {
         }
     }
 
-    /// Registers the waker of the task that waits for the record at `index`, in place of the previous one; returns
-    /// false if the latch is open already.
+    /// The identity of a new clone of a future, which no other future of the batch has. A number recurs after 2^32
+    /// clones within one batch.
+    pub(crate) fn new_clone(&self, of: FutureId) -> FutureId {
+        // Relaxed is enough: only the number matters.
+        let before = self.clones.fetch_add(1, Ordering::Relaxed);
+        if planted!(CloneSharesWaker) {
+            return of;
+        }
+        of.clone_number(before.wrapping_add(1))
+    }
+
+    /// Registers the waker of the task that waits for the future `id`, in place of the previous one; returns false if
+    /// the latch is open already.
     ///
     /// A waker is cloned and dropped with no lock held: both are user code.
-    pub(crate) fn register(&self, index: u32, waker: &Waker) -> bool {
+    pub(crate) fn register(&self, id: FutureId, waker: &Waker) -> bool {
         {
             let tasks = self.tasks.lock();
             if self.is_released() {
                 return false;
             }
             // `will_wake` compares two pointers and runs no user code, so it may be called under the lock.
-            let known = tasks.get(&index);
+            let known = tasks.get(&id);
             if known.is_some_and(|known| known.will_wake(waker)) {
                 return true;
             }
@@ -338,7 +384,7 @@ impl ProduceRequestResult {
             self.drop_contained(Some(waker));
             return false;
         }
-        let before = tasks.insert(index, waker);
+        let before = tasks.insert(id, waker);
         // Relaxed is enough: the handle is dropped by the task that registers, or by one that got the handle from it.
         self.has_tasks.store(true, Ordering::Relaxed);
         if planted!(WakerDroppedUnderLock) && before.is_some() {
@@ -356,20 +402,20 @@ impl ProduceRequestResult {
         self.has_tasks.load(Ordering::Relaxed)
     }
 
-    /// Removes the waker of the task that waits for the record at `index`, here or with a piece.
+    /// Removes the waker of the task that waits for the future `id`, here or with a piece.
     ///
     /// `extern "C"`, because such a function does not unwind. If it could unwind, every drop of a handle would execute
     /// code for the cleanup: 20 of the 575 instructions of a `send`.
     #[cold]
     #[inline(never)]
     #[allow(improper_ctypes_definitions, reason = "no foreign code calls it")]
-    pub(crate) extern "C" fn forget_task_of(&self, index: u32) {
+    pub(crate) extern "C" fn forget_task_of(&self, id: FutureId) {
         // A task registered before a split was woken, and its waker removed, when the split was released.
-        let holder = self.holder(index);
+        let holder = self.holder(id.index());
         if !holder.result.has_tasks() {
             return;
         }
-        let waker = holder.result.tasks.lock().remove(&holder.index);
+        let waker = holder.result.tasks.lock().remove(&id.at(holder.index));
         self.drop_contained(waker);
     }
 

@@ -972,6 +972,13 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         )),
     ),
     (
+        "CloneSharesWaker",
+        Some((
+            "models",
+            "producer::models::produce_request_result::tasks_that_wait_for_clones_are_woken_while_further_clones_are_made_and_dropped",
+        )),
+    ),
+    (
         "ReleasesBeforePieces",
         Some((
             "models",

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::produce_request_result::{BatchOutcome, Holder, ProduceRequestResult};
+use super::produce_request_result::{BatchOutcome, FutureId, Holder, ProduceRequestResult};
 use super::record_metadata::{RecordFacts, RecordMetadata};
 use super::thunks::RecordResult;
 use super::waiting::{BlockingCall, Check, Driver, Step, Stopwatch, Wait};
@@ -21,6 +21,9 @@ use crate::record::builder::RecordParts;
 /// The future is small, and has no allocation of its own. It may be dropped: the record is sent all the same, and the
 /// waker of a task that waited for the future is dropped at once. Wait with [`get`](Self::get), or `.await` it under
 /// any executor: it is a [`Future`] that needs no runtime of its own.
+///
+/// A clone is another future of the same record: each gets the result, each may be awaited by a task of its own, and
+/// each may be dropped. Cloning allocates nothing.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -43,8 +46,10 @@ use crate::record::builder::RecordParts;
 /// # Kafka
 /// `FutureRecordMetadata`, and for a record that failed at once `KafkaProducer.FutureFailure`.
 #[must_use = "a record's fate is known only to its future and its callback"]
+#[derive(Clone)]
 pub struct FutureRecordMetadata(FutureState);
 
+#[derive(Clone)]
 enum FutureState {
     Pending(RecordInBatch),
     /// Failed before it was in any batch (KP-24, KP-32).
@@ -53,6 +58,7 @@ enum FutureState {
 
 /// The future of a record that was sent with a callback: a [`FutureRecordMetadata`] that need not be kept, since the
 /// callback gets the result as well.
+#[derive(Clone)]
 pub struct CallbackFuture(FutureRecordMetadata);
 
 impl CallbackFuture {
@@ -110,10 +116,10 @@ pub(crate) struct PlaceInBatch {
     pub(crate) index: u32,
 }
 
-/// A record's index in its batch, and the facts for its metadata.
+/// A record's batch and index, the number of the clone, and the facts for the record's metadata.
 pub(crate) struct RecordInBatch {
     pub(crate) result: Arc<ProduceRequestResult>,
-    pub(crate) index: u32,
+    pub(crate) id: FutureId,
     pub(crate) facts: RecordFacts,
 }
 
@@ -122,14 +128,14 @@ impl RecordInBatch {
     pub(crate) fn new(place: PlaceInBatch, record: &RecordParts<'_>) -> Self {
         Self {
             result: place.result,
-            index: place.index,
+            id: FutureId::first(place.index),
             facts: RecordFacts::new(record),
         }
     }
 
     /// The result that holds, or will hold, the record's outcome.
     fn holder(&self) -> Holder<'_> {
-        self.result.holder(self.index)
+        self.result.holder(self.id.index())
     }
 
     /// The record's result, if it is complete and its callback has run.
@@ -373,22 +379,33 @@ impl Future for FutureRecordMetadata {
             // `register` returns false if the latch opened in between, or the batch was split: the loop then reads the
             // result of the batch or of the piece.
             let holder = record.holder();
-            if holder.result.register(holder.index, context.waker()) {
+            let id = record.id.at(holder.index);
+            if holder.result.register(id, context.waker()) {
                 return Poll::Pending;
             }
         }
     }
 }
 
-/// Drops the waker of a task that waits for the record.
+impl Clone for RecordInBatch {
+    fn clone(&self) -> Self {
+        Self {
+            result: Arc::clone(&self.result),
+            id: self.result.new_clone(self.id),
+            facts: self.facts,
+        }
+    }
+}
+
+/// Drops the waker of a task that waits for this future.
 impl Drop for RecordInBatch {
     #[inline]
     fn drop(&mut self) {
         // The handle has no flag for a registered task: the flag would make it larger, and more expensive to move.
         let result: &ProduceRequestResult = &self.result;
         if result.has_tasks() {
-            // The index is passed by value: a pointer to the handle would force the handle out of registers.
-            result.forget_task_of(self.index);
+            // The identity is passed by value: a pointer to the handle would force the handle out of registers.
+            result.forget_task_of(self.id);
         }
     }
 }
@@ -399,7 +416,7 @@ impl fmt::Debug for FutureRecordMetadata {
             FutureState::Pending(record) => f
                 .debug_struct("FutureRecordMetadata")
                 .field("partition", record.result.topic_partition())
-                .field("index", &record.index)
+                .field("index", &record.id.index())
                 .field("done", &self.is_done())
                 .finish(),
             FutureState::Failed(error) => {

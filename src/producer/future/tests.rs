@@ -24,7 +24,7 @@ fn latch() -> Arc<ProduceRequestResult> {
 fn record(result: &Arc<ProduceRequestResult>, index: u32) -> FutureRecordMetadata {
     FutureRecordMetadata::pending(RecordInBatch {
         result: Arc::clone(result),
-        index,
+        id: FutureId::first(index),
         facts: RecordFacts {
             timestamp_ms: 77,
             key_size: 2,
@@ -330,6 +330,96 @@ fn a_task_is_woken_once_for_consecutive_records() {
     done(&result, WRITTEN);
     let woken = countings.map(|counting| counting.0.load(Ordering::SeqCst));
     assert_eq!(woken, [2, 1]);
+}
+
+#[test]
+fn every_clone_gets_the_result() {
+    let result = latch();
+    let future = record(&result, 1);
+    let early = future.clone();
+    done(&result, WRITTEN);
+    let late = early.clone();
+    drop(future);
+    for clone in [early, late] {
+        assert_eq!(clone.get().unwrap().offset(), 46);
+    }
+    let failed = FutureRecordMetadata::failed(failure());
+    assert_eq!(failed.clone().get(), failed.get());
+}
+
+/// The poll and the drop of another clone leave a task's waker alone, whether the batch is split before the clone is
+/// made or after it.
+#[test]
+fn each_clone_may_be_awaited_by_a_task_of_its_own() {
+    for (splits_before, splits_after) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+        let mut holder = latch();
+        let split = |holder: &mut Arc<ProduceRequestResult>, times: usize| {
+            for _ in 0..times {
+                let [_, piece] = split_in_two(holder, 1);
+                *holder = piece;
+            }
+        };
+        let countings = [(); 3].map(|()| Arc::new(Counting::default()));
+        let [one, two, other] = countings.clone().map(Waker::from);
+        let mut first = record(&holder, 4);
+        split(&mut holder, splits_before);
+        assert!(!poll_once(&mut first, &one));
+        let mut second = first.clone();
+        assert!(!poll_once(&mut second, &two));
+        split(&mut holder, splits_after);
+        assert!(!poll_once(&mut first, &one) && !poll_once(&mut second, &two));
+        // A clone of a clone, and one that is dropped without a poll.
+        let mut dropped = second.clone();
+        assert!(!poll_once(&mut dropped, &other));
+        drop(first.clone());
+        assert_eq!(holder.waiting_tasks(), 3);
+        drop(dropped);
+        assert_eq!(holder.waiting_tasks(), 2);
+        done(&holder, WRITTEN);
+        let woken = countings.each_ref().map(|it| it.0.load(Ordering::SeqCst));
+        let expected = [1 + splits_after, 1 + splits_after, 0];
+        assert_eq!(
+            woken, expected,
+            "{splits_before} splits, then {splits_after}"
+        );
+        assert!(poll_once(&mut first, &other) && poll_once(&mut second, &other));
+        assert_eq!(holder.waiting_tasks(), 0);
+    }
+}
+
+/// A program may poll a new clone in every iteration of a loop.
+#[test]
+fn a_clone_that_is_polled_and_dropped_leaves_nothing_behind() {
+    let result = latch();
+    let future = record(&result, 0);
+    for _ in 0..100 {
+        let counting = Arc::new(Counting::default());
+        let waker = Waker::from(Arc::clone(&counting));
+        assert!(!poll_once(&mut future.clone(), &waker));
+        drop(waker);
+        assert_eq!(
+            (Arc::strong_count(&counting), result.waiting_tasks()),
+            (1, 0)
+        );
+    }
+}
+
+/// As with [`a_task_is_woken_once_for_consecutive_records`].
+#[test]
+fn two_tasks_that_each_wait_for_a_clone_of_every_record_are_woken_once() {
+    let result = latch();
+    let countings = [(); 2].map(|()| Arc::new(Counting::default()));
+    let wakers = countings.clone().map(Waker::from);
+    let mut futures: Vec<_> = (0..3).map(|index| record(&result, index)).collect();
+    let mut clones = futures.clone();
+    for (future, clone) in futures.iter_mut().zip(&mut clones) {
+        assert!(!poll_once(future, &wakers[0]) && !poll_once(clone, &wakers[1]));
+    }
+    done(&result, WRITTEN);
+    assert_eq!(
+        countings.map(|counting| counting.0.load(Ordering::SeqCst)),
+        [1, 1]
+    );
 }
 
 /// Comparing each task with all others would take 20 billion comparisons.

@@ -12,7 +12,9 @@ use crate::clock::mock::MockClock;
 use crate::planted::Defect;
 use crate::producer::future::{FutureRecordMetadata, RecordInBatch};
 use crate::producer::instance::Instance;
-use crate::producer::produce_request_result::{BatchOutcome, ProduceRequestResult, ResultOfPiece};
+use crate::producer::produce_request_result::{
+    BatchOutcome, FutureId, ProduceRequestResult, ResultOfPiece,
+};
 use crate::producer::record_metadata::RecordFacts;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Condvar, Mutex, Rank};
@@ -27,7 +29,7 @@ fn result() -> Arc<ProduceRequestResult> {
 fn record(result: &Arc<ProduceRequestResult>, index: u32) -> FutureRecordMetadata {
     FutureRecordMetadata::pending(RecordInBatch {
         result: Arc::clone(result),
-        index,
+        id: FutureId::first(index),
         facts: RecordFacts {
             timestamp_ms: 0,
             key_size: -1,
@@ -133,6 +135,36 @@ fn a_task_is_woken_and_its_wakers_dropped_while_another_future_is_dropped() {
         first.assert_no_waker_is_left();
         second.assert_no_waker_is_left();
     });
+}
+
+#[test]
+fn tasks_that_wait_for_clones_are_woken_while_further_clones_are_made_and_dropped() {
+    check(
+        3,
+        &[Defect::RegistersBlindly, Defect::CloneSharesWaker],
+        || {
+            let result = result();
+            let (first, second, gone) = (Task::new(), Task::new(), Task::new());
+            let waiting = record(&result, 0);
+            let clone = waiting.clone();
+            let task = Arc::clone(&first);
+            let waits = thread::spawn(move || task.run(waiting));
+            let (task, of_dropped) = (Arc::clone(&second), Waker::from(Arc::clone(&gone)));
+            let clones = thread::spawn(move || {
+                let mut dropped = Box::pin(clone.clone());
+                let _ = dropped.as_mut().poll(&mut Context::from_waker(&of_dropped));
+                drop(dropped);
+                task.run(clone)
+            });
+            result.publish(written(7));
+            result.release_waiters();
+            assert_eq!(waits.join().unwrap(), 7);
+            assert_eq!(clones.join().unwrap(), 7);
+            for task in [first, second, gone] {
+                task.assert_no_waker_is_left();
+            }
+        },
+    );
 }
 
 /// Splits a batch of two records into two pieces, and completes the second.

@@ -14,6 +14,7 @@ use crate::producer::future::{FutureRecordMetadata, RecordInBatch};
 use crate::producer::instance::Instance;
 use crate::producer::metadata::ClusterObserver;
 use crate::producer::partitioner::RandomSource;
+use crate::producer::produce_request_result::FutureId;
 use crate::producer::record_metadata::RecordFacts;
 use crate::record::builder::batch_size_upper_bound;
 use crate::record::header::Headers;
@@ -85,7 +86,7 @@ pub(super) fn append(fixture: &Fixture, partition: i32, value: &str) -> FutureRe
         Append::Done(PlaceInBatch { result, index }) => {
             FutureRecordMetadata::pending(RecordInBatch {
                 result,
-                index,
+                id: FutureId::first(index),
                 facts: RecordFacts {
                     timestamp_ms: 0,
                     key_size: -1,
