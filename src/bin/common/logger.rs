@@ -4,7 +4,9 @@ use log::{LevelFilter, Log, Metadata, Record};
 
 use std::io::{Write, stderr};
 
-struct Logger;
+struct Logger {
+    print: fn(&str),
+}
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -13,8 +15,7 @@ impl Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            // A closed pipe is ignored.
-            let _ = writeln!(stderr(), "{} {}", record.level(), record.args());
+            (self.print)(&format!("{} {}", record.level(), record.args()));
         }
     }
 
@@ -22,8 +23,16 @@ impl Log for Logger {
 }
 
 pub(crate) fn install() {
+    install_with(|line| {
+        // A closed pipe is ignored.
+        let _ = writeln!(stderr(), "{line}");
+    });
+}
+
+/// Installs a logger with a function of the tool that prints a line on standard error.
+pub(crate) fn install_with(print: fn(&str)) {
     // Cannot fail: this is the only logger of the program.
-    if log::set_logger(&Logger).is_ok() {
+    if log::set_logger(Box::leak(Box::new(Logger { print }))).is_ok() {
         log::set_max_level(LevelFilter::Warn);
     }
 }
