@@ -6,6 +6,7 @@
     reason = "tests: they fail by panicking, and run programs in real time"
 )]
 
+mod console_producer;
 mod lines;
 mod perf_test;
 mod support;

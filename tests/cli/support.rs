@@ -1,6 +1,6 @@
 //! Runs a tool.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -25,16 +25,24 @@ impl Ended {
     }
 }
 
-/// Runs a program to its end, and captures standard output and error.
+/// Runs a program to its end without any input, and captures standard output and error.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Ended {
+    run_with_input(program, arguments, b"")
+}
+
+/// Runs a program to its end, with standard input from a pipe.
+pub(crate) fn run_with_input(program: &str, arguments: &[&str], input: &[u8]) -> Ended {
     let began = Instant::now();
     let mut child = Command::new(program)
         .args(arguments)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());
+    // A program that has ended does not read its input.
+    thread::spawn(move || drop(stdin.write_all(&input)));
     let stdout = read_all(child.stdout.take().unwrap());
     let stderr = read_all(child.stderr.take().unwrap());
     // The pipes end with the process.

@@ -1,0 +1,209 @@
+//! The configuration of the producer: the tool's defaults, the properties file, properties, and options.
+
+use std::error::Error;
+
+use kafka_producer::{ConfigError, ProducerConfig};
+
+use crate::options::ProducerOptions;
+
+/// The serializer of keys and values. It overrides the configuration, because the records are bytes.
+const BYTES: &str = "org.apache.kafka.common.serialization.ByteArraySerializer";
+
+/// An option that sets a key of the configuration.
+#[derive(Debug)]
+pub(crate) struct ProducerFlag {
+    pub(crate) option: &'static str,
+    key: &'static str,
+    default: Option<&'static str>,
+}
+
+const fn flag(
+    option: &'static str,
+    key: &'static str,
+    default: Option<&'static str>,
+) -> ProducerFlag {
+    ProducerFlag {
+        option,
+        key,
+        default,
+    }
+}
+
+pub(crate) const ACKS: &str = "request-required-acks";
+pub(crate) const CODEC: &str = "compression-codec";
+const LINGER: &str = "timeout";
+
+/// Later options override earlier ones with the same key.
+///
+/// # Kafka
+/// Names and defaults are those of 3.0. There `--batch-size` has no effect; it sets `batch.size`, as in later versions.
+pub(crate) const FLAGS: [ProducerFlag; 12] = [
+    flag("batch-size", "batch.size", None),
+    flag("max-partition-memory-bytes", "batch.size", Some("16384")),
+    flag("max-memory-bytes", "buffer.memory", Some("33554432")),
+    flag(CODEC, "compression.type", Some("none")),
+    flag(LINGER, "linger.ms", Some("1000")),
+    flag(ACKS, "acks", Some("1")),
+    flag("request-timeout-ms", "request.timeout.ms", Some("1500")),
+    flag("message-send-max-retries", "retries", Some("3")),
+    flag("retry-backoff-ms", "retry.backoff.ms", Some("100")),
+    flag("max-block-ms", "max.block.ms", Some("60000")),
+    flag("metadata-expiry-ms", "metadata.max.age.ms", Some("300000")),
+    flag("socket-buffer-size", "send.buffer.bytes", Some("102400")),
+];
+
+/// Builds the configuration. Later ones of these override earlier ones: the tool's defaults, `--producer.config`,
+/// `--producer-property`, other options.
+///
+/// # Kafka
+/// The precedence of Kafka's tool. Differs: there, `compression.type` of the file or of a property is always overridden
+/// by `--compression-codec` or its default, and `linger.ms` is 1000 by default with `--sync` too.
+pub(crate) fn config(options: &ProducerOptions) -> Result<ProducerConfig, Box<dyn Error>> {
+    let config = match build(options, true) {
+        // `enable.idempotence=true` conflicts with the tool's default of `acks`. If `acks` was given, the second
+        // attempt fails like the first.
+        Err(error) if error.keys().any(|key| key == "acks") => build(options, false)?,
+        built => built?,
+    };
+    if config.transactional_id().is_some() {
+        return Err("transactional.id: this tool does not send transactions; leave it out".into());
+    }
+    Ok(config)
+}
+
+/// `sets_acks` is false to leave the default of `acks` to the library.
+fn build(options: &ProducerOptions, sets_acks: bool) -> Result<ProducerConfig, ConfigError> {
+    let mut builder = ProducerConfig::builder().set("client.id", "console-producer");
+    for flag in &FLAGS {
+        match (flag.option, flag.default) {
+            (ACKS, _) if !sets_acks => {}
+            // While the tool waits for one record, no other one can join its batch.
+            (LINGER, _) if options.is_sync => {}
+            (_, Some(default)) => builder = builder.set(flag.key, default),
+            (_, None) => {}
+        }
+    }
+    if let Some(path) = &options.config_file {
+        builder = builder.properties_file(path)?;
+    }
+    for (key, value) in &options.properties {
+        builder = builder.set(key, value);
+    }
+    for flag in &FLAGS {
+        if let Some(value) = options.flags.get(flag.option) {
+            builder = builder.set(flag.key, value);
+        }
+    }
+    builder = builder.set("bootstrap.servers", &options.servers);
+    for key in ["key.serializer", "value.serializer"] {
+        builder = builder.set(key, BYTES);
+    }
+    builder.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kafka_producer::{Acks, CompressionType};
+
+    use super::*;
+
+    fn options(properties: &[(&str, &str)], flags: &[(&'static str, &str)]) -> ProducerOptions {
+        let properties = properties.iter();
+        let flags = flags.iter();
+        ProducerOptions {
+            is_sync: false,
+            servers: "a:1".to_owned(),
+            config_file: None,
+            properties: properties
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
+            flags: flags
+                .map(|(option, value)| (*option, (*value).to_owned()))
+                .collect(),
+        }
+    }
+
+    fn of(properties: &[(&str, &str)], flags: &[(&'static str, &str)]) -> ProducerConfig {
+        config(&options(properties, flags)).unwrap()
+    }
+
+    #[test]
+    fn defaults_are_those_of_kafkas_tool() {
+        let config = of(&[], &[]);
+        assert_eq!(config.client_id(), "console-producer");
+        assert_eq!(config.acks(), Acks::Leader);
+        assert_eq!(config.batch_size(), 16_384);
+        assert_eq!(config.buffer_memory(), 33_554_432);
+        assert_eq!(config.compression_type(), CompressionType::None);
+        assert_eq!(config.linger(), Duration::from_secs(1));
+        assert_eq!(config.request_timeout(), Duration::from_millis(1500));
+        assert_eq!(config.retries(), 3);
+        assert_eq!(config.retry_backoff(), Duration::from_millis(100));
+        assert_eq!(config.max_block(), Duration::from_secs(60));
+        assert_eq!(config.metadata_max_age(), Duration::from_secs(300));
+        assert_eq!(config.send_buffer_bytes(), Some(102_400));
+    }
+
+    #[test]
+    fn a_record_that_is_waited_for_does_not_linger_by_default() {
+        let with = |properties: &[(&str, &str)]| {
+            let mut options = options(properties, &[]);
+            options.is_sync = true;
+            config(&options).unwrap().linger()
+        };
+        assert_eq!(with(&[]), Duration::ZERO);
+        assert_eq!(with(&[("linger.ms", "3")]), Duration::from_millis(3));
+    }
+
+    #[test]
+    fn an_option_overrides_a_property_and_a_property_overrides_a_default() {
+        let properties = [
+            ("linger.ms", "7"),
+            ("client.id", "mine"),
+            ("compression.type", "gzip"),
+            ("bootstrap.servers", "b:2"),
+        ];
+        let config = of(&properties, &[]);
+        assert_eq!(config.linger(), Duration::from_millis(7));
+        assert_eq!(config.client_id(), "mine");
+        assert_eq!(config.compression_type(), CompressionType::Gzip);
+        assert_eq!(config.bootstrap_servers(), ["a:1"]);
+        let config = of(&properties, &[("timeout", "8"), (CODEC, "none")]);
+        assert_eq!(config.linger(), Duration::from_millis(8));
+        assert_eq!(config.compression_type(), CompressionType::None);
+    }
+
+    #[test]
+    fn the_size_of_a_batch_has_two_options() {
+        let small = ("batch-size", "100");
+        assert_eq!(of(&[], &[small]).batch_size(), 100);
+        let both = [small, ("max-partition-memory-bytes", "200")];
+        assert_eq!(of(&[], &both).batch_size(), 200);
+    }
+
+    #[test]
+    fn idempotence_that_is_asked_for_changes_the_default_of_acks_but_no_value_that_is_given() {
+        let idempotent = ("enable.idempotence", "true");
+        let config = of(&[idempotent], &[]);
+        assert_eq!(config.acks(), Acks::All);
+        assert!(config.enable_idempotence());
+        for error in [
+            config_error(&options(&[idempotent, ("acks", "1")], &[])),
+            config_error(&options(&[idempotent], &[(ACKS, "1")])),
+        ] {
+            assert!(error.contains("acks"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_transactional_id_is_refused() {
+        let error = config_error(&options(&[("transactional.id", "x")], &[]));
+        assert!(error.contains("transactional.id"), "{error}");
+    }
+
+    fn config_error(options: &ProducerOptions) -> String {
+        config(options).unwrap_err().to_string()
+    }
+}

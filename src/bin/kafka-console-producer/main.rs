@@ -1,0 +1,80 @@
+//! Sends the lines of standard input to a topic: the counterpart of Kafka's `kafka-console-producer`, with its options
+//! and their defaults.
+//!
+//! ```text
+//! printf 'a\tfirst\nb\tsecond\n' |
+//!     kafka-console-producer --topic test --bootstrap-server 127.0.0.1:9092 --property parse.key=true
+//! ```
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_types,
+    reason = "a program of its own: its locks are not ranked with those of the library"
+)]
+
+#[allow(
+    dead_code,
+    reason = "shared by the tools; this one does not use all of it"
+)]
+#[path = "../common/arguments.rs"]
+mod arguments;
+mod config;
+mod console;
+mod ending;
+mod line_format;
+mod line_parser;
+mod line_reader;
+mod line_sender;
+#[allow(
+    dead_code,
+    reason = "shared by the tools; this one does not use all of it"
+)]
+#[path = "../common/logger.rs"]
+mod logger;
+mod nearest;
+mod options;
+mod run;
+mod usage;
+
+use std::io::{Write, stderr, stdout};
+use std::process::ExitCode;
+
+use ending::EndingSignals;
+use options::ConsoleProducerCommand;
+
+fn main() -> ExitCode {
+    logger::install_with(console::report);
+    // As in Kafka's tool, a call without arguments is a mistake: the exit code is 1.
+    if std::env::args_os().len() < 2 {
+        let _ = writeln!(stderr(), "{}", usage::HELP);
+        return ExitCode::FAILURE;
+    }
+    let options = match options::parse(lexopt::Parser::from_env()) {
+        Ok(ConsoleProducerCommand::Run(options)) => options,
+        Ok(ConsoleProducerCommand::Help) => return print(usage::HELP),
+        Ok(ConsoleProducerCommand::Version) => {
+            return print(&format!("{} {}", usage::NAME, env!("CARGO_PKG_VERSION")));
+        }
+        Err(error) => {
+            let _ = writeln!(stderr(), "{}", usage::USAGE);
+            return failed(&error);
+        }
+    };
+    // Before any thread is started, so that all threads inherit the mask.
+    let ended = EndingSignals::block().and_then(|signals| run::run(&options, signals));
+    match ended {
+        Ok(code) => code,
+        Err(error) => failed(error.as_ref()),
+    }
+}
+
+// The functions below ignore a closed pipe.
+
+fn print(text: &str) -> ExitCode {
+    let _ = writeln!(stdout(), "{text}");
+    ExitCode::SUCCESS
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    let _ = writeln!(stderr(), "{}: error: {error}", usage::NAME);
+    ExitCode::FAILURE
+}

@@ -1,0 +1,75 @@
+//! One run: a thread reads and sends the lines. At the end of the input or after a signal the producer is closed.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::{BufReader, stdin};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
+
+use kafka_producer::{KafkaProducer, ProducerConfig};
+
+use crate::config;
+use crate::console;
+use crate::ending::{EndingSignals, InputEnd, ReadingGuard};
+use crate::line_format::LineFormat;
+use crate::line_sender::LineSender;
+use crate::options::ConsoleProducerOptions;
+
+/// Size of the buffer for standard input, in bytes.
+const INPUT_BUFFER: usize = 64 * 1024;
+
+pub(crate) fn run(
+    options: &ConsoleProducerOptions,
+    signals: EndingSignals,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let format = LineFormat::of(&reader_properties(options)?)?;
+    let producer = KafkaProducer::new(config::config(&options.producer)?)?;
+    let sender = Arc::new(LineSender::new(producer, format, options.producer.is_sync));
+    let (ends, end) = channel();
+    signals.listen(ends.clone())?;
+    let reading = {
+        let sender = Arc::clone(&sender);
+        let guard = ReadingGuard(ends);
+        thread::Builder::new()
+            .name("reading".to_owned())
+            .spawn(move || {
+                let _guard = guard;
+                let input = BufReader::with_capacity(INPUT_BUFFER, stdin().lock());
+                sender.send_all(input, console::is_interactive())
+            })?
+    };
+    if let Ok(InputEnd::Signal(code)) = end.recv() {
+        // The reading thread is not joined: it may be waiting for input.
+        sender.stop();
+        return Ok(ExitCode::from(code));
+    }
+    let sent = reading
+        .join()
+        .unwrap_or_else(|_| Err("the reading thread panicked".to_owned()));
+    let is_all_delivered = sender.close()?;
+    sent?;
+    Ok(if is_all_delivered {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Builds the properties of the reader. Later ones of these override earlier ones: `--reader-config`, `--topic`,
+/// `--property`.
+fn reader_properties(
+    options: &ConsoleProducerOptions,
+) -> Result<BTreeMap<String, String>, Box<dyn Error>> {
+    let mut properties = match &options.reader_file {
+        // The library's parser of properties files; all keys are unknown to it.
+        Some(path) => ProducerConfig::from_properties_file(path)?
+            .originals()
+            .clone(),
+        None => BTreeMap::new(),
+    };
+    properties.insert("topic".to_owned(), options.topic.clone());
+    properties.extend(options.reader_properties.iter().cloned());
+    Ok(properties)
+}
