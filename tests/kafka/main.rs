@@ -8,6 +8,7 @@
 )]
 
 mod cluster;
+mod console_tool;
 // Not every function of the harness is used at present.
 #[allow(dead_code, unused_imports)]
 mod harness;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         sasl::TESTS,
         perf_tool::TESTS,
         verifiable_tool::TESTS,
+        console_tool::TESTS,
         cluster::killed::TESTS,
         cluster::paused::TESTS,
         cluster::rolling::TESTS,
