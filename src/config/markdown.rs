@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::definition::{ConfigKey, ConfigType, Group, keys};
+use super::not_built;
 
 const INTRODUCTION: &str = "\
 # Configuration
@@ -25,12 +26,23 @@ This file is generated from the library's table of keys. To generate it again af
 `UPDATE_DOCS=1 cargo test configuration_doc`.
 ";
 
+const NOT_SUPPORTED: &str = "
+## Keys that are not supported
+
+Keys that Kafka's producer has, up to Kafka 4.4, and this one does not. They are known, also with \
+`ProducerConfigBuilder::strict`, and do not count as unused. A key that `ProducerConfigBuilder::plugin_keys` names is \
+read by a plug-in, so there is no warning.
+
+";
+
 /// The whole document: all keys, by group, as Markdown.
 pub(crate) fn render_markdown() -> String {
     let mut text = INTRODUCTION.to_owned();
     for group in Group::ALL {
         write_group(&mut text, *group);
     }
+    text.push_str(NOT_SUPPORTED);
+    text.push_str(&not_built::render_markdown());
     text
 }
 

@@ -21,15 +21,16 @@ impl Strictness {
             return Vec::new();
         }
         let is_known = |key: &str| {
-            definition::key(key).is_some()
-                || not_built::is_known(key)
-                || self
-                    .plugin_keys
-                    .iter()
-                    .any(|prefix| key.starts_with(prefix))
+            definition::key(key).is_some() || not_built::is_known(key) || self.is_of_plugin(key)
         };
         let unknown = given.keys().filter(|key| !is_known(key));
         unknown.map(|key| refuse(key)).collect()
+    }
+
+    /// Whether the user has said that plug-ins read the key.
+    pub(super) fn is_of_plugin(&self, key: &str) -> bool {
+        let mut prefixes = self.plugin_keys.iter();
+        prefixes.any(|prefix| key.starts_with(prefix))
     }
 }
 
