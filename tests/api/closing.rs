@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use kafka_producer::testing::TestCluster;
 use kafka_producer::{
-    BoxError, CloseError, Delivery, FlushError, Headers, KafkaProducer, ProduceErrorKind,
-    ProducerInterceptor, ProducerRecord, SendError, Serialized, Serializer, TrySendReason,
-    WaitCause,
+    BoxError, CloseError, Delivery, FlushError, Headers, KafkaProducer, LifecycleState,
+    ProduceErrorKind, ProducerInterceptor, ProducerRecord, SendError, Serialized, Serializer,
+    TrySendReason, WaitCause,
 };
 
 use crate::support::{BLOCK, LONG, cluster, config, producer, record, values};
@@ -237,6 +237,33 @@ fn try_send_returns_a_rejected_record_unchanged() {
     producer.try_send(back).unwrap().get_timeout(LONG).unwrap();
     assert_eq!(values(&cluster, 0), ["changed"]);
     assert_eq!(cluster.records("t", 0)[0].headers.len(), 2);
+}
+
+/// `close` waits for a record whose broker is down.
+#[test]
+fn a_producer_that_delivers_its_last_records_is_closing() {
+    let cluster = cluster(1);
+    let node = cluster.node_ids().next().unwrap();
+    let producer = producer(config(&cluster));
+    producer.partitions_for("t").unwrap();
+    cluster.stop_node(node);
+    let future = producer.send(record("last")).unwrap();
+    assert_eq!(producer.state(), LifecycleState::Running);
+    std::thread::scope(|scope| {
+        let close = scope.spawn(|| producer.close_timeout(LONG));
+        // `send` is refused from the moment at which the state changes.
+        while producer.state().is_running() {
+            std::thread::yield_now();
+        }
+        assert_eq!(producer.state(), LifecycleState::Closing);
+        assert!(!future.is_done());
+        let refused = producer.send(record("late"));
+        assert!(matches!(refused, Err(SendError::Closed)));
+        cluster.start_node(node).unwrap();
+        close.join().unwrap().unwrap();
+    });
+    assert_eq!(producer.state(), LifecycleState::Closed);
+    assert_eq!(future.get().unwrap().offset(), 0);
 }
 
 /// The sender loop of an idle producer runs at most five times in a second. The sleep is the duration of the

@@ -22,6 +22,7 @@ mod rebootstrap;
 mod refused_in_a_loop;
 mod sasl;
 mod scripted;
+mod send_and_wait;
 mod sending;
 mod splitting;
 mod support;

@@ -1,15 +1,16 @@
 //! User-defined serializers, partitioners and interceptors: their input, and the handling of their failures.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use kafka_producer::{
     BoxError, Cluster, ClusterResourceListener, Headers, PartitionId, PartitionInput, Partitioner,
     PluginConfig, PluginKind, ProduceError, ProduceErrorKind, ProducerInterceptor, ProducerRecord,
-    RecordMetadata, RecordPart, SendError, Serialized, Serializer,
+    RecordMetadata, RecordPart, SendError, Serialized, Serializer, TrySendReason,
 };
 
-use crate::support::{BLOCK, Text, cluster, config, record, values};
+use crate::support::{BLOCK, LONG, Text, cluster, config, record, values};
 
 /// A serializer that fails or panics for certain values, and adds a header to all other records.
 struct Moody;
@@ -257,6 +258,75 @@ fn interceptors_see_each_record_once_and_their_failures_affect_no_record() {
         .map(|stored| stored.headers.iter_for("seen").count())
         .collect();
     assert_eq!(marks, [1, 0, 0], "a failing interceptor changes nothing");
+}
+
+/// Appends its letter to each value. Reports each acknowledgement: its letter, the partition, and whether the record
+/// was written.
+struct Letter(char, Sender<(char, i32, bool)>);
+
+impl ProducerInterceptor<str, str> for Letter {
+    fn on_send(&self, record: &mut ProducerRecord<'_, str, str>) -> Result<(), BoxError> {
+        let value = format!("{}{}", record.value().unwrap_or_default(), self.0);
+        record.set_value(value);
+        Ok(())
+    }
+
+    fn on_acknowledgement(&self, metadata: &RecordMetadata, error: Option<&ProduceError>) {
+        self.1
+            .send((self.0, metadata.partition(), error.is_none()))
+            .unwrap();
+    }
+}
+
+/// The callback of a refused record is returned and not called, but the interceptors, which have got the record, are
+/// notified: once for each attempt.
+#[test]
+fn try_send_with_callback_passes_the_record_through_all_interceptors_in_order() {
+    let cluster = cluster(1);
+    let config = config(&cluster).build().unwrap();
+    let (sender, acknowledged) = channel();
+    let producer = Text::builder(config)
+        .stock_serializers()
+        .interceptor(Letter('x', sender.clone()))
+        .interceptor(Letter('y', sender))
+        .build()
+        .unwrap();
+    let (sender, called_back) = channel();
+    let callback = move |fate: Result<&RecordMetadata, &ProduceError>| {
+        sender.send(fate.map(RecordMetadata::offset).ok()).unwrap();
+    };
+
+    // Refused: nothing is known of the topic yet.
+    let given = record("v").with_partition(0);
+    let refused = producer.try_send_with_callback(given.clone(), callback);
+    let refused = refused.unwrap_err();
+    assert!(refused.reason().would_block(), "{refused}");
+    let reported: Vec<_> = acknowledged.try_iter().collect();
+    assert_eq!(reported, [('x', 0, false), ('y', 0, false)]);
+    assert!(called_back.try_recv().is_err());
+    let (back, callback) = refused.into_parts();
+    assert_eq!(back, given, "as it was before the interceptors");
+
+    // Accepted. The interceptors are notified before the callback runs.
+    producer.partitions_for("t").unwrap();
+    let future = producer.try_send_with_callback(back, callback).unwrap();
+    assert_eq!(called_back.recv_timeout(LONG).unwrap(), Some(0));
+    let reported: Vec<_> = acknowledged.try_iter().collect();
+    assert_eq!(reported, [('x', 0, true), ('y', 0, true)]);
+    assert_eq!(future.get_timeout(LONG).unwrap().offset(), 0);
+    assert_eq!(values(&cluster, 0), ["vxy"]);
+
+    // Refused by the call: the producer is closed, and its interceptors are no longer called.
+    producer.close().unwrap();
+    let refused = producer.try_send_with_callback(given, |_| {}).unwrap_err();
+    assert!(matches!(
+        refused.reason(),
+        TrySendReason::Call(SendError::Closed)
+    ));
+    assert_eq!(
+        acknowledged.try_iter().count() + called_back.try_iter().count(),
+        0
+    );
 }
 
 struct IdListener(Arc<Mutex<Vec<Option<String>>>>);

@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::config::PluginConfig;
-use crate::error::{BoxError, SendError};
+use crate::error::{BoxError, ProducerFailure, SendError};
 use crate::metrics::Metric;
 use crate::metrics::definition::family;
 use crate::producer::instance::InstanceId;
 use crate::producer::lifecycle::Spawn;
+use crate::producer::lifecycle_state::LifecycleState;
 use crate::producer::metrics_reporter::MetricsReporter;
 use crate::producer::partitioner::PartitionInput;
 use crate::producer::record::ProducerRecord;
@@ -314,9 +315,28 @@ fn a_producer_in_a_forked_process_fails_with_an_error_that_names_the_fork() {
             .contains("fork")
     );
     assert!(producer.close().unwrap_err().to_string().contains("fork"));
+    assert_eq!(producer.state(), LifecycleState::Forked);
+    assert!(producer.state().to_string().contains("fork"));
     // Restored, so that `close` ends the sender thread, which does exist in this process.
     producer.replace_id(own);
     producer.close().unwrap();
+}
+
+/// A failure is more than a close: a probe needs the reason.
+#[test]
+fn the_state_of_a_failed_producer_has_the_failure_also_after_its_close() {
+    let life = Arc::new(Life::default());
+    let producer = build("none", Fault::None, &life).unwrap();
+    assert_eq!(producer.state(), LifecycleState::Running);
+    let failure = ProducerFailure::panicked("planted");
+    producer.core.control.fail(failure.clone());
+    for _ in 0..2 {
+        assert_eq!(producer.state(), LifecycleState::Failed(failure.clone()));
+        assert!(producer.state().to_string().contains("planted"));
+        assert!(!producer.state().is_running());
+        // Whether it returns the failure is not the subject here.
+        let _ = producer.close();
+    }
 }
 
 family! {
