@@ -15,7 +15,7 @@ use std::fmt;
 
 use kafka_producer::testing::TestCluster;
 use kafka_producer::{
-    BoxError, KafkaProducer, ProducerConfig, ProducerInterceptor, ProducerRecord,
+    BoxError, KafkaProducer, ProducerConfig, ProducerInterceptor, ProducerRecord, RecordData,
 };
 
 /// A span of a trace.
@@ -99,7 +99,7 @@ fn within<T>(context: &SpanContext, work: impl FnOnce() -> T) -> T {
 /// Each record gets a span of its own, a child of the current one.
 struct TraceContext;
 
-impl<K: ToOwned + ?Sized, V: ToOwned + ?Sized> ProducerInterceptor<K, V> for TraceContext {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> ProducerInterceptor<K, V> for TraceContext {
     fn on_send(&self, record: &mut ProducerRecord<'_, K, V>) -> Result<(), BoxError> {
         // A forwarded record may have a context already, set by the application.
         if record.headers().last("traceparent").is_some() {

@@ -139,9 +139,10 @@ pub use producer::{
     DoubleSerializer, Field, FloatSerializer, FnSerializer, FutureRecordMetadata, InlineBytes,
     IntegerSerializer, KafkaProducer, LifecycleState, ListSerializer, LongSerializer,
     MetricsReporter, NullableSerializer, PartitionInput, Partitioner, ProducerBuilder,
-    ProducerInterceptor, ProducerRecord, ProducerSnapshot, RecordMetadata, RoundRobinPartitioner,
-    Serialized, Serializer, ShortSerializer, StockSerialize, StringSerializer, Transaction,
-    TransactionRunError, TrySendError, UniformStickyPartitioner, VoidSerializer, serialize_with,
+    ProducerInterceptor, ProducerRecord, ProducerSnapshot, RecordData, RecordMetadata,
+    RoundRobinPartitioner, Serialized, Serializer, ShortSerializer, StockSerialize,
+    StringSerializer, Transaction, TransactionRunError, TrySendError, UniformStickyPartitioner,
+    VoidSerializer, serialize_with,
 };
 pub use record::{Header, Headers, HeadersFrozen};
 /// The TLS library that this crate is built with, for implementing a cryptography provider: see

@@ -64,18 +64,34 @@ fn a_value_that_is_no_serializer_is_told_how_to_make_one() {
 }
 
 #[test]
-fn a_value_that_is_not_clone_is_told_why_it_must_be() {
-    let said = errors_of(
-        "
-        pub struct Order;
-        pub fn main() {
-            let config = kafka_producer::ProducerConfig::builder().build().unwrap();
-            let _ = kafka_producer::KafkaProducer::<str, Order>::builder(config);
-        }
-        ",
-    );
-    assert_says(&said, "values must be `Clone`");
-    assert_says(&said, "can be sent as `Arc<V>`");
+fn only_an_interceptor_needs_a_value_that_is_clone_and_the_error_says_why() {
+    let program = |call: &str| {
+        format!(
+            "
+            use kafka_producer::{{BoxError, KafkaProducer, ProducerConfig, ProducerInterceptor, ProducerRecord}};
+            pub struct Order;
+            pub struct Nothing;
+            impl ProducerInterceptor<str, Order> for Nothing {{
+                fn on_send(&self, _: &mut ProducerRecord<'_, str, Order>) -> Result<(), BoxError> {{
+                    Ok(())
+                }}
+            }}
+            pub fn main() {{
+                let config = ProducerConfig::builder().build().unwrap();
+                let _ = KafkaProducer::<str, Order>::builder(config){call};
+            }}
+            "
+        )
+    };
+    compile(&program(".stock_key_serializer()"), library()).unwrap();
+    for call in [
+        ".interceptor(Nothing)",
+        ".register_interceptor(\"a.Nothing\", || Box::new(Nothing))",
+    ] {
+        let said = errors_of(&program(call));
+        assert_says(&said, "values must be `Clone` for interceptors");
+        assert_says(&said, "can be sent as `Arc<V>`");
+    }
 }
 
 /// A result that is looked at nowhere is a mistake, unless a callback gets it as well.

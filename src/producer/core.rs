@@ -12,6 +12,7 @@ use super::interceptor::ProducerInterceptors;
 use super::metadata::ProducerMetadata;
 use super::metrics_reporters::MetricsReporters;
 use super::partitioner::{RandomSource, Strategy};
+use super::record::RecordData;
 use super::sender::SenderControl;
 use super::sensors::ProducerSensors;
 use super::serializer::{PreparedSerializer, Serialized};
@@ -55,7 +56,7 @@ pub(crate) struct Core {
 }
 
 /// The plug-ins: serializers, partitioner, interceptors, metrics reporters.
-pub(crate) struct Plugins<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+pub(crate) struct Plugins<K: ?Sized + RecordData, V: ?Sized + RecordData> {
     pub(crate) key_serializer: PreparedSerializer<K>,
     pub(crate) value_serializer: PreparedSerializer<V>,
     pub(crate) strategy: Strategy<K, V>,
@@ -173,7 +174,7 @@ impl Core {
     }
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> Plugins<K, V> {
     /// Zero-copy serialization: key and value as borrowed bytes, if no serializer has to run for them.
     #[inline]
     pub(super) fn borrow_bytes<'r>(
@@ -279,7 +280,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
             strategy: std::mem::replace(&mut self.strategy, Strategy::Default),
             interceptors: std::mem::replace(
                 &mut self.interceptors,
-                Arc::new(ProducerInterceptors::new(Vec::new(), self.instance.clone())),
+                Arc::new(ProducerInterceptors::none(self.instance.clone())),
             ),
             metrics: Arc::clone(&self.metrics),
             reporters: std::mem::replace(

@@ -64,7 +64,7 @@ pub use partitioner::{
     DefaultPartitioner, PartitionInput, Partitioner, RoundRobinPartitioner,
     UniformStickyPartitioner,
 };
-pub use record::{Field, ProducerRecord};
+pub use record::{Field, ProducerRecord, RecordData};
 pub use record_metadata::RecordMetadata;
 #[cfg(feature = "serde")]
 pub use serializer::JsonSerializer;

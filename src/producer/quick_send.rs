@@ -8,7 +8,7 @@
 use super::accumulator::{Admission, Choice, TopicEntry};
 use super::core::{Core, Plugins};
 use super::future::{PlaceInBatch, RecordInBatch};
-use super::record::ProducerRecord;
+use super::record::{ProducerRecord, RecordData};
 use super::thunks::UntakenCallback;
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 
@@ -23,7 +23,7 @@ use crate::record::builder::{RecordParts, batch_size_upper_bound};
     clippy::inline_always,
     reason = "inlined into the caller, a record that only borrows is not built in memory"
 )]
-pub(crate) fn send_quickly<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C: UntakenCallback>(
+pub(crate) fn send_quickly<K: ?Sized + RecordData, V: ?Sized + RecordData, C: UntakenCallback>(
     core: &Core,
     plugins: &Plugins<K, V>,
     of: impl Admission,

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::kafka_producer::KafkaProducer;
-use super::record::ProducerRecord;
+use super::record::{ProducerRecord, RecordData};
 use super::record_metadata::RecordMetadata;
 use crate::error::Error;
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// Sends a record and waits for its result: [`send`](Self::send), then
     /// [`get_timeout`](crate::FutureRecordMetadata::get_timeout), with one timeout for both.
     ///

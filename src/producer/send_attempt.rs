@@ -14,7 +14,7 @@ use super::buffer_pool::{Denied, Ticket};
 use super::core::{Core, Plugins, SerializedRecord};
 use super::future::{FutureRecordMetadata, RecordInBatch};
 use super::partitioner::{PartitionInput, Strategy};
-use super::record::ProducerRecord;
+use super::record::{ProducerRecord, RecordData};
 use super::send_errors::{
     RefusedRecord, make_transaction_abortable, out_of_range, outside_transaction, panicked,
     too_large,
@@ -52,7 +52,7 @@ pub(crate) enum SendProgress {
 /// Most records take the fast path instead: [`send_quickly`](super::quick_send::send_quickly).
 ///
 /// Order and routing of errors are those of `KafkaProducer#doSend` (KP-9).
-pub(crate) struct SendAttempt<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+pub(crate) struct SendAttempt<'r, 'a, K: ?Sized + RecordData, V: ?Sized + RecordData> {
     core: &'r Core,
     plugins: &'r Plugins<K, V>,
     /// Number of the transaction that was open when `send` was called. The record becomes part of no other, however
@@ -120,7 +120,7 @@ impl Drop for MemoryWaitTimer<'_> {
     }
 }
 
-impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V> {
+impl<'r, 'a, K: ?Sized + RecordData, V: ?Sized + RecordData> SendAttempt<'r, 'a, K, V> {
     /// `headers` are those of the record; serializers may add to them.
     pub(crate) fn new(
         core: &'r Core,
@@ -604,7 +604,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'_, '_, K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> SendAttempt<'_, '_, K, V> {
     /// Reports a refused record: to the transaction, the metrics, interceptors and the callback (KP-24 to KP-28).
     #[cold]
     fn refused(&mut self, refusal: SendRefusal) -> Result<FutureRecordMetadata, SendError> {
@@ -647,7 +647,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'_, '_, K, V> {
 }
 
 /// The blocking `send`: a refusal is reported to callback and interceptors.
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> BlockingCall for SendAttempt<'_, '_, K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> BlockingCall for SendAttempt<'_, '_, K, V> {
     type Output = Result<FutureRecordMetadata, SendError>;
 
     const CHECK: Check = Check::BeforeWaiting;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::accumulator::TransactionNumber;
 use super::kafka_producer::KafkaProducer;
-use super::record::ProducerRecord;
+use super::record::{ProducerRecord, RecordData};
 use super::thunks::NoCallback;
 use super::transaction::TransactionEnd;
 use crate::error::{
@@ -52,13 +52,13 @@ use crate::types::{ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition};
 /// [`commit`](Self::commit) and [`abort`](Self::abort) inside a callback. After any other abort that fails in a drop,
 /// the error of the next transactional call names the remedy.
 #[must_use = "a transaction that is dropped is aborted"]
-pub struct Transaction<'p, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+pub struct Transaction<'p, K: ?Sized + RecordData, V: ?Sized + RecordData> {
     producer: &'p KafkaProducer<K, V>,
     number: TransactionNumber,
     is_over: bool,
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// Begins a transaction, and returns a guard that aborts it unless it is [committed](Transaction::commit).
     ///
     /// # Errors
@@ -109,7 +109,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     }
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> Transaction<'_, K, V> {
     /// Sends a record as part of the transaction. The record is committed or aborted with the transaction. To get the
     /// record's offset, send it with the [`producer`](Self::producer).
     ///
@@ -224,7 +224,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
     }
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for Transaction<'_, K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> Drop for Transaction<'_, K, V> {
     fn drop(&mut self) {
         // Aborted by number: a transaction that was begun after this one must not be aborted.
         if self.is_over || !matches!(self.producer.end_of(self.number), Ok(None)) {
@@ -240,7 +240,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for Transaction<'_, K, V> {
     }
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for Transaction<'_, K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> fmt::Debug for Transaction<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transaction").finish_non_exhaustive()
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::accumulator::TransactionNumber;
 use super::core::Core;
 use super::kafka_producer::KafkaProducer;
+use super::record::RecordData;
 use super::transaction::{
     OffsetsToCommit, Operation, RequestHandler, TransactionEnd, TransactionResult, Transactions,
     closed, end_request, init_request, offsets_request,
@@ -229,7 +230,7 @@ fn transactions_of(
 /// # Ok(())
 /// # }
 /// ```
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     fn run_call(
         &self,
         operation: Operation,

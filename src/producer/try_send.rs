@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::record::ProducerRecord;
+use super::record::{ProducerRecord, RecordData};
 use super::send_refusal::{SendRefusal, not_taken};
 use crate::error::{BoxError, Error, ProduceError, TrySendReason};
 
@@ -24,13 +24,13 @@ use crate::error::{BoxError, Error, ProduceError, TrySendReason};
 /// # let (producer, mock) = kafka_producer::testing::MockProducer::builder().topic("lines", 1).build().unwrap();
 /// # log(&producer, "x").unwrap();
 /// ```
-pub struct TrySendError<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned, C = ()> {
+pub struct TrySendError<'a, K: ?Sized + RecordData, V: ?Sized + RecordData, C = ()> {
     pub(super) record: ProducerRecord<'a, K, V>,
     pub(super) reason: TrySendReason,
     pub(super) callback: C,
 }
 
-impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> TrySendError<'a, K, V, C> {
+impl<'a, K: ?Sized + RecordData, V: ?Sized + RecordData, C> TrySendError<'a, K, V, C> {
     /// Why the record was refused.
     pub fn reason(&self) -> &TrySendReason {
         &self.reason
@@ -52,7 +52,7 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> TrySendError<'a, K, V, C> 
     }
 }
 
-impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> TrySendError<'a, K, V> {
+impl<'a, K: ?Sized + RecordData, V: ?Sized + RecordData> TrySendError<'a, K, V> {
     /// The same error with the record's callback.
     pub(super) fn with_callback<C>(self, callback: C) -> TrySendError<'a, K, V, C> {
         TrySendError {
@@ -63,7 +63,7 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> TrySendError<'a, K, V> {
     }
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> fmt::Debug for TrySendError<'_, K, V, C> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData, C> fmt::Debug for TrySendError<'_, K, V, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TrySendError")
             .field("reason", &self.reason)
@@ -71,14 +71,14 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> fmt::Debug for TrySendError<'_
     }
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> fmt::Display for TrySendError<'_, K, V, C> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData, C> fmt::Display for TrySendError<'_, K, V, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reason.fmt(f)
     }
 }
 
 /// Drops the record.
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> From<TrySendError<'_, K, V, C>>
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData, C> From<TrySendError<'_, K, V, C>>
     for TrySendReason
 {
     fn from(error: TrySendError<'_, K, V, C>) -> Self {
@@ -87,21 +87,23 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> From<TrySendError<'_, K, V, C>
 }
 
 /// Drops the record.
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> From<TrySendError<'_, K, V, C>> for Error {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData, C> From<TrySendError<'_, K, V, C>> for Error {
     fn from(error: TrySendError<'_, K, V, C>) -> Self {
         error.reason.into()
     }
 }
 
 /// Drops the record: the boxed error is the [`TrySendReason`].
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> From<TrySendError<'_, K, V, C>> for BoxError {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData, C> From<TrySendError<'_, K, V, C>>
+    for BoxError
+{
     fn from(error: TrySendError<'_, K, V, C>) -> Self {
         error.reason.into()
     }
 }
 
 /// Drops the record: the boxed error is the [`TrySendReason`].
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> From<TrySendError<'_, K, V, C>>
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData, C> From<TrySendError<'_, K, V, C>>
     for Box<dyn std::error::Error>
 {
     fn from(error: TrySendError<'_, K, V, C>) -> Self {

@@ -20,7 +20,7 @@ use crate::producer::accumulator::RecordAccumulator;
 use crate::producer::accumulator::by_hand::{self, Unfinished};
 use crate::producer::future::FutureRecordMetadata;
 use crate::producer::kafka_producer::KafkaProducer;
-use crate::producer::record::ProducerRecord;
+use crate::producer::record::{ProducerRecord, RecordData};
 use crate::producer::record_metadata::RecordMetadata;
 use crate::producer::thunks::AnyCallback;
 use crate::producer::transaction::{OffsetsToCommit, Operation};
@@ -240,8 +240,8 @@ pub async fn send<K, V, F>(
     callback: Option<F>,
 ) -> Result<FutureRecordMetadata, SendError>
 where
-    K: ?Sized + ToOwned,
-    V: ?Sized + ToOwned,
+    K: ?Sized + RecordData,
+    V: ?Sized + RecordData,
     F: FnOnce(Result<&RecordMetadata, &ProduceError>) + Send + 'static,
 {
     let mut callback = callback.map(Some);
@@ -270,7 +270,7 @@ where
     clippy::result_large_err,
     reason = "the record itself comes back: that is the point"
 )]
-pub async fn try_send<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
+pub async fn try_send<'a, K: ?Sized + RecordData, V: ?Sized + RecordData>(
     parking: &Parking,
     producer: &KafkaProducer<K, V>,
     record: ProducerRecord<'a, K, V>,
@@ -285,7 +285,7 @@ pub async fn try_send<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
 ///
 /// # Errors
 /// The errors of these methods.
-pub async fn flush<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
+pub async fn flush<K: ?Sized + RecordData, V: ?Sized + RecordData>(
     parking: &Parking,
     producer: &KafkaProducer<K, V>,
     timeout: Option<Duration>,
@@ -297,7 +297,7 @@ pub async fn flush<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
 ///
 /// # Errors
 /// The errors of these methods.
-pub async fn close<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
+pub async fn close<K: ?Sized + RecordData, V: ?Sized + RecordData>(
     parking: &Parking,
     producer: &KafkaProducer<K, V>,
     timeout: Option<Duration>,
@@ -326,7 +326,7 @@ pub enum TransactionalCall {
 ///
 /// # Errors
 /// The errors of these methods.
-pub async fn transactional<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
+pub async fn transactional<K: ?Sized + RecordData, V: ?Sized + RecordData>(
     parking: &Parking,
     producer: &KafkaProducer<K, V>,
     call: TransactionalCall,
@@ -349,7 +349,7 @@ pub async fn transactional<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
 ///
 /// # Errors
 /// The errors of that method.
-pub async fn partitions_for<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
+pub async fn partitions_for<K: ?Sized + RecordData, V: ?Sized + RecordData>(
     parking: &Parking,
     producer: &KafkaProducer<K, V>,
     topic: &str,

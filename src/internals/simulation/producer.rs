@@ -9,6 +9,7 @@ use crate::error::ConstructError;
 use crate::producer::builder::{ProducerBuilder, SenderOn, SteppedSeams};
 use crate::producer::kafka_producer::KafkaProducer;
 use crate::producer::lifecycle::Running;
+use crate::producer::record::RecordData;
 use crate::producer::sender::Stepped;
 use crate::testing::sim::network::SimPoller;
 
@@ -46,8 +47,8 @@ pub fn build<K, V>(
     seed: u64,
 ) -> Result<(KafkaProducer<K, V>, SimSender), ConstructError>
 where
-    K: ?Sized + ToOwned + 'static,
-    V: ?Sized + ToOwned + 'static,
+    K: ?Sized + RecordData + 'static,
+    V: ?Sized + RecordData + 'static,
 {
     let poller = world.network().stepped_poller();
     let number = poller.number();

@@ -24,6 +24,7 @@ use crate::network::selector::Selector;
 use crate::producer::call_errors::CallErrors;
 use crate::producer::kafka_producer::KafkaProducer;
 use crate::producer::lifecycle::{Running, SenderThread};
+use crate::producer::record::RecordData;
 #[cfg(feature = "_internals")]
 use crate::producer::sender::Sender;
 use crate::producer::sender::{Completion, SenderControl, SteppedSender};
@@ -40,7 +41,7 @@ pub(crate) struct HandSeams<C> {
 }
 
 /// A producer with a sender that the caller steps, and their shared state.
-pub(crate) struct SteppedProducer<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> {
+pub(crate) struct SteppedProducer<K: ?Sized + RecordData, V: ?Sized + RecordData, C> {
     pub(crate) producer: KafkaProducer<K, V>,
     pub(crate) sender: SteppedSender<C>,
     /// To be dropped when the sender has ended.
@@ -70,7 +71,7 @@ pub(crate) struct SteppedSeams<P> {
     pub(crate) poller: P,
 }
 
-impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuilder<K, V> {
+impl<K: ?Sized + RecordData + 'static, V: ?Sized + RecordData + 'static> ProducerBuilder<K, V> {
     /// Sets these configuration keys, in place of the values that the user gave.
     pub(crate) fn with_settings<'a>(
         mut self,

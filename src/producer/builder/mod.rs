@@ -12,6 +12,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
+use crate::producer::record::RecordData;
 use crate::util::log::warn;
 
 #[cfg(feature = "testing")]
@@ -28,7 +29,7 @@ pub(crate) use self::start::ClientParts;
 use self::start::{Seams, instance, log_effective, network_client, registry, start};
 use super::core::Plugins;
 use super::instance::Instance;
-use super::interceptor::{ProducerInterceptor, ProducerInterceptors};
+use super::interceptor::{CopyRecord, ProducerInterceptor, ProducerInterceptors, copy_record};
 use super::kafka_producer::KafkaProducer;
 use super::lifecycle::system_spawn;
 use super::partitioner::{Partitioner, Strategy};
@@ -71,7 +72,7 @@ use crate::security::sasl::{FetchToken, TokenProvider};
 ///
 /// # Kafka
 /// The constructors of `KafkaProducer`.
-pub struct ProducerBuilder<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+pub struct ProducerBuilder<K: ?Sized + RecordData, V: ?Sized + RecordData> {
     config: ProducerConfig,
     key_serializer: Option<Box<dyn Serializer<K>>>,
     value_serializer: Option<Box<dyn Serializer<V>>>,
@@ -83,13 +84,15 @@ pub struct ProducerBuilder<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     registered_values: BTreeMap<String, Factory<dyn Serializer<V>>>,
     registered_partitioners: BTreeMap<String, Factory<dyn Partitioner<K, V>>>,
     registered_interceptors: BTreeMap<String, Factory<dyn ProducerInterceptor<K, V>>>,
+    /// `None` if no interceptor was given or registered.
+    copy_record: Option<CopyRecord<K, V>>,
     #[cfg(feature = "tls-no-provider")]
     crypto_provider: Option<Arc<rustls::crypto::CryptoProvider>>,
     token_provider: Option<Arc<dyn TokenProvider>>,
     reporters: GivenReporters,
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// Builds a producer for types that Kafka's own serializers support, such as `str`, `[u8]` or `i64`. The
     /// serializers are those that the configuration names, else those that fit the types.
     ///
@@ -115,7 +118,6 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// # let servers = cluster.bootstrap_servers();
     /// use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord, serialize_with};
     ///
-    /// #[derive(Clone)]
     /// struct Point(i32, i32);
     ///
     /// let config = ProducerConfig::builder().bootstrap_servers(servers).build()?;
@@ -138,7 +140,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     }
 }
 
-impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuilder<K, V> {
+impl<K: ?Sized + RecordData + 'static, V: ?Sized + RecordData + 'static> ProducerBuilder<K, V> {
     pub(super) fn new(config: ProducerConfig) -> Self {
         Self {
             config,
@@ -152,6 +154,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
             registered_values: BTreeMap::new(),
             registered_partitioners: BTreeMap::new(),
             registered_interceptors: BTreeMap::new(),
+            copy_record: None,
             #[cfg(feature = "tls-no-provider")]
             crypto_provider: None,
             token_provider: None,
@@ -183,9 +186,18 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
 
     /// Adds an interceptor, as an instance, after those that were added before; its `configure` is not called.
     /// Interceptors that the configuration names come first.
+    ///
+    /// Keys and values must be `Clone`: an interceptor that fails may have changed a part of the record, which then goes
+    /// on as it was before, and a record that [`try_send`](KafkaProducer::try_send) refuses is returned as it was given.
+    //  The compiler prints the line of a bound that does not hold, with the comment on it.
     #[must_use]
-    pub fn interceptor(mut self, interceptor: impl ProducerInterceptor<K, V> + 'static) -> Self {
+    pub fn interceptor(mut self, interceptor: impl ProducerInterceptor<K, V> + 'static) -> Self
+    where
+        K::Owned: Clone, // keys must be `Clone` for interceptors: a copy replaces what a failing one has changed
+        V::Owned: Clone, // values must be `Clone` for interceptors; a type that is not can be sent as `Arc<V>`
+    {
         self.interceptors.push(Box::new(interceptor));
+        self.copy_record = Some(copy_record);
         self
     }
 
@@ -238,15 +250,21 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         self
     }
 
-    /// Registers a factory for the interceptor class name `class` in `interceptor.classes`.
+    /// Registers a factory for the interceptor class name `class` in `interceptor.classes`. Keys and values must be
+    /// `Clone`, as for [`interceptor`](Self::interceptor).
     #[must_use]
     pub fn register_interceptor(
         mut self,
         class: impl Into<String>,
         make: impl Fn() -> Box<dyn ProducerInterceptor<K, V>> + Send + 'static,
-    ) -> Self {
+    ) -> Self
+    where
+        K::Owned: Clone, // keys must be `Clone` for interceptors: a copy replaces what a failing one has changed
+        V::Owned: Clone, // values must be `Clone` for interceptors; a type that is not can be sent as `Arc<V>`
+    {
         self.registered_interceptors
             .insert(class.into(), Box::new(make));
+        self.copy_record = Some(copy_record);
         self
     }
 
@@ -480,7 +498,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
             key_serializer: PreparedSerializer::new(key_serializer),
             value_serializer: PreparedSerializer::new(value_serializer),
             strategy,
-            interceptors: Arc::new(ProducerInterceptors::new(Vec::new(), instance.clone())),
+            interceptors: Arc::new(ProducerInterceptors::none(instance.clone())),
             reporters: Arc::clone(&reporters),
             app_info: None,
             instance: instance.clone(),
@@ -492,7 +510,11 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
             self.interceptors,
             fence,
         );
-        plugins.interceptors = Arc::new(ProducerInterceptors::new(chain, instance.clone()));
+        plugins.interceptors = Arc::new(ProducerInterceptors::new(
+            chain,
+            self.copy_record,
+            instance.clone(),
+        ));
         match failure {
             None => Ok(plugins),
             Some(error) => {
@@ -503,7 +525,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
     }
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for ProducerBuilder<K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> fmt::Debug for ProducerBuilder<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProducerBuilder")
             .field("config", &self.config)

@@ -9,6 +9,7 @@ use crate::producer::interceptor::ProducerInterceptor;
 use crate::producer::partitioner::{
     DefaultPartitioner, Partitioner, Strategy, UniformStickyPartitioner, stock_partitioner,
 };
+use crate::producer::record::RecordData;
 use crate::producer::serializer::Serializer;
 use crate::producer::user_code::{Fence, UserCode, UserCodeFailure};
 use crate::util::log::warn;
@@ -121,7 +122,7 @@ pub(super) fn make_strategy<K: ?Sized, V: ?Sized>(
 
 /// Constructs the interceptors, and appends the given instances. On failure returns the chain built so far, to be
 /// closed, with the error.
-pub(super) fn make_interceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
+pub(super) fn make_interceptors<K: ?Sized + RecordData, V: ?Sized + RecordData>(
     config: &ProducerConfig,
     view: &PluginConfig,
     registered: &BTreeMap<String, Factory<dyn ProducerInterceptor<K, V>>>,

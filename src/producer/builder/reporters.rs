@@ -13,6 +13,7 @@ use crate::producer::app_info::register_count;
 use crate::producer::instance::Instance;
 use crate::producer::metrics_reporter::MetricsReporter;
 use crate::producer::metrics_reporters::MetricsReporters;
+use crate::producer::record::RecordData;
 use crate::producer::user_code::Fence;
 use crate::util::log::info;
 
@@ -23,7 +24,7 @@ pub(super) struct GivenReporters {
     registered: BTreeMap<String, Factory<dyn MetricsReporter>>,
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerBuilder<K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> ProducerBuilder<K, V> {
     /// Adds a metrics reporter, as an instance, after those that were added before; its `configure` is not called.
     /// Reporters that the configuration names come first.
     #[must_use]

@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::producer::record::RecordData;
 use crate::util::log;
 use crate::util::log::{LogContext, debug, list, warn};
 
@@ -113,8 +114,8 @@ pub(super) fn start<K, V, C>(
     seams: Seams<C>,
 ) -> Result<(Core, SenderThread), ConstructError>
 where
-    K: ?Sized + ToOwned + 'static,
-    V: ?Sized + ToOwned + 'static,
+    K: ?Sized + RecordData + 'static,
+    V: ?Sized + RecordData + 'static,
     C: KafkaClient<Completion> + 'static,
 {
     let Seams {
@@ -153,8 +154,8 @@ pub(super) fn assemble<K, V, C>(
     make_client: MakeClient<C>,
 ) -> Result<(Core, Sender<C>), ConstructError>
 where
-    K: ?Sized + ToOwned + 'static,
-    V: ?Sized + ToOwned + 'static,
+    K: ?Sized + RecordData + 'static,
+    V: ?Sized + RecordData + 'static,
     C: KafkaClient<Completion> + 'static,
 {
     let instance = &plugins.instance;
@@ -422,7 +423,7 @@ fn recovery(config: &ProducerConfig) -> RecoveryOptions {
 
 /// Collects the cluster resource listeners of all plug-ins, also of serializers made from the configuration
 /// (KP-5, KAFKA-14853).
-fn cluster_listeners<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
+fn cluster_listeners<K: ?Sized + RecordData, V: ?Sized + RecordData>(
     plugins: &Plugins<K, V>,
 ) -> Result<ClusterListeners, ConstructError> {
     let ask = || -> Result<_, UserCodeFailure> {

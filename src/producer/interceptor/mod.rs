@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::instance::Instance;
-use super::record::ProducerRecord;
+use super::record::{ProducerRecord, RecordData};
 use super::record_metadata::RecordMetadata;
 use super::user_code::{Fence, UserCode, UserCodeFailure};
 use crate::config::PluginConfig;
@@ -48,7 +48,7 @@ use crate::util::log::warn;
 /// # Kafka
 /// `org.apache.kafka.clients.producer.ProducerInterceptor`. Differs: the record is changed in place
 /// and not replaced.
-pub trait ProducerInterceptor<K: ?Sized + ToOwned, V: ?Sized + ToOwned>: Send + Sync {
+pub trait ProducerInterceptor<K: ?Sized + RecordData, V: ?Sized + RecordData>: Send + Sync {
     /// Configures the interceptor from the producer's configuration. Called once, before any other method, for an
     /// interceptor that `interceptor.classes` names.
     ///
@@ -103,6 +103,20 @@ pub trait ProducerInterceptor<K: ?Sized + ToOwned, V: ?Sized + ToOwned>: Send + 
     }
 }
 
+/// Copies a record, for a chain of interceptors. A function pointer, because only the builder's methods that take
+/// interceptors require keys and values that are `Clone`.
+pub(crate) type CopyRecord<K, V> =
+    for<'a> fn(&ProducerRecord<'a, K, V>) -> ProducerRecord<'a, K, V>;
+
+/// The [`CopyRecord`] of keys and values that are `Clone`.
+pub(crate) fn copy_record<'a, K, V>(record: &ProducerRecord<'a, K, V>) -> ProducerRecord<'a, K, V>
+where
+    K: ?Sized + RecordData<Owned: Clone>,
+    V: ?Sized + RecordData<Owned: Clone>,
+{
+    record.clone()
+}
+
 /// The chain of a producer's interceptors, in the order of its configuration. The failure of an interceptor is logged,
 /// and affects neither the others nor the producer.
 ///
@@ -110,8 +124,10 @@ pub trait ProducerInterceptor<K: ?Sized + ToOwned, V: ?Sized + ToOwned>: Send + 
 /// Any; must be called without a lock held.
 /// # Kafka
 /// `org.apache.kafka.clients.producer.internals.ProducerInterceptors`.
-pub(crate) struct ProducerInterceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+pub(crate) struct ProducerInterceptors<K: ?Sized + RecordData, V: ?Sized + RecordData> {
     chain: Vec<Box<dyn ProducerInterceptor<K, V>>>,
+    /// `None` only if there are no interceptors.
+    copy_record: Option<CopyRecord<K, V>>,
     instance: Instance,
     is_closed: AtomicBool,
 }
@@ -122,14 +138,25 @@ pub(crate) trait AcknowledgementListener: Send + Sync {
     fn on_acknowledgement(&self, metadata: &RecordMetadata, error: Option<&ProduceError>);
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> ProducerInterceptors<K, V> {
     /// A chain of interceptors that were configured already.
-    pub(crate) fn new(chain: Vec<Box<dyn ProducerInterceptor<K, V>>>, instance: Instance) -> Self {
+    pub(crate) fn new(
+        chain: Vec<Box<dyn ProducerInterceptor<K, V>>>,
+        copy_record: Option<CopyRecord<K, V>>,
+        instance: Instance,
+    ) -> Self {
+        debug_assert!(chain.is_empty() || copy_record.is_some());
         Self {
             chain,
+            copy_record,
             instance,
             is_closed: AtomicBool::new(false),
         }
+    }
+
+    /// No interceptors.
+    pub(crate) fn none(instance: Instance) -> Self {
+        Self::new(Vec::new(), None, instance)
     }
 
     /// Whether the chain is empty.
@@ -161,9 +188,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
         &self,
         mut record: ProducerRecord<'a, K, V>,
     ) -> ProducerRecord<'a, K, V> {
+        let Some(copy) = self.copy_record else {
+            return record;
+        };
         for interceptor in &self.chain {
             // An interceptor that fails may have changed a part of the record.
-            let before = record.clone();
+            let before = copy(&record);
             let call = || interceptor.on_send(&mut record);
             if let Err(failure) = self.run("on_send", &**interceptor, call) {
                 // The log line names the partition only if the caller chose one: the partitioner has not run yet.
@@ -178,6 +208,15 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
             }
         }
         record
+    }
+
+    /// Passes a copy of a record through all interceptors; `None` if there are none.
+    pub(crate) fn on_send_of_copy<'a>(
+        &self,
+        record: &ProducerRecord<'a, K, V>,
+    ) -> Option<ProducerRecord<'a, K, V>> {
+        let copy = self.copy_record?;
+        Some(self.on_send(copy(record)))
     }
 
     /// Calls all interceptors with a record's outcome.
@@ -267,7 +306,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
     }
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> AcknowledgementListener
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> AcknowledgementListener
     for ProducerInterceptors<K, V>
 {
     fn on_acknowledgement(&self, metadata: &RecordMetadata, error: Option<&ProduceError>) {

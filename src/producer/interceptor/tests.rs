@@ -85,7 +85,7 @@ fn chain(seen: &Arc<Seen>, faults: [Fault; 2]) -> ProducerInterceptors<i32, str>
         })
     };
     let chain = vec![append("One", faults[0]), append("Two", faults[1])];
-    ProducerInterceptors::new(chain, Instance::for_tests())
+    ProducerInterceptors::new(chain, Some(copy_record), Instance::for_tests())
 }
 
 fn record() -> Record<'static> {
@@ -182,7 +182,7 @@ fn every_interceptor_is_closed_and_the_first_failure_is_reported() {
 
 #[test]
 fn an_empty_chain_does_nothing() {
-    let interceptors = ProducerInterceptors::<i32, str>::new(Vec::new(), Instance::for_tests());
+    let interceptors = ProducerInterceptors::<i32, str>::none(Instance::for_tests());
     assert!(interceptors.is_empty());
     assert_eq!(interceptors.on_send(record()), record());
     interceptors.on_send_error("test", None, &error());

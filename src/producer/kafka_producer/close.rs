@@ -6,13 +6,14 @@ use std::time::Duration;
 use super::KafkaProducer;
 use crate::error::{CloseError, Misuse};
 use crate::producer::close::{Close, ClosePlugins};
+use crate::producer::record::RecordData;
 use crate::sync::atomic::Ordering;
 use crate::util::log::{info, warn};
 
 /// Close timeout of a dropped producer.
 const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// Closes the producer: sends all queued records, then stops the sender thread. New records are refused.
     ///
     /// May be called more than once, and while other threads send.
@@ -113,7 +114,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 /// Up to 10 s, then up to 10 s for a running callback. Inside a callback, or any other code that the producer's thread
 /// runs, the drop does not wait: the remaining records fail, and that thread closes the plug-ins after the callbacks of
 /// these records. After a fork the drop does not wait either.
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for KafkaProducer<K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> Drop for KafkaProducer<K, V> {
     fn drop(&mut self) {
         match self.close_within(Some(DROP_TIMEOUT)) {
             // In a forked child the sender thread does not exist, and the parent's connections must not be touched.

@@ -7,9 +7,10 @@ use crate::error::{FlushError, MetadataError};
 use crate::metrics::tables::CallSensor;
 use crate::producer::accumulator::Flush;
 use crate::producer::partitions_for::PartitionsFor;
+use crate::producer::record::RecordData;
 use crate::types::PartitionInfo;
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// Flushes: sends all batches without waiting for `linger.ms`, and waits until each record that was sent before has
     /// been acknowledged or has failed.
     ///

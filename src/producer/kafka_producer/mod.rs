@@ -11,6 +11,7 @@ use std::fmt;
 use super::app_info::register_app_info;
 use super::core::{Core, Plugins};
 use super::lifecycle::{EndAction, SenderThread};
+use super::record::RecordData;
 use super::waiting::Latch;
 #[cfg(doc)]
 use crate::error::Misuse;
@@ -23,8 +24,7 @@ use crate::sync::atomic::AtomicBool;
 /// record's metadata or an error.
 ///
 /// `K` and `V` are the types of keys and values; they may be unsized: a `KafkaProducer<str, [u8]>` sends borrowed
-/// strings and bytes without copying them first. A sized type must be `Clone`: interceptors get a copy of a record that
-/// [`try_send`](Self::try_send) may have to return. A type that is not `Clone` can be sent in an `Arc`.
+/// strings and bytes without copying them first. They need not be `Clone`, except for interceptors.
 ///
 /// # Examples
 /// ```
@@ -70,11 +70,10 @@ use crate::sync::atomic::AtomicBool;
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.KafkaProducer`.
-//  The compiler prints the line of a bound that does not hold, with the comment on it.
 pub struct KafkaProducer<K, V>
 where
-    K: ?Sized + ToOwned, // keys must be `Clone`: interceptors get a copy of a record that `try_send` may return
-    V: ?Sized + ToOwned, // values must be `Clone`, for the same reason; a type that is not can be sent as `Arc<V>`
+    K: ?Sized + RecordData,
+    V: ?Sized + RecordData,
 {
     pub(super) core: Core,
     plugins: Plugins<K, V>,
@@ -88,7 +87,7 @@ where
     closing: fn(&mut Plugins<K, V>) -> EndAction,
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// Last step of the builder.
     pub(super) fn assemble(core: Core, mut plugins: Plugins<K, V>, thread: SenderThread) -> Self
     where
@@ -126,7 +125,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     }
 }
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for KafkaProducer<K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> fmt::Debug for KafkaProducer<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KafkaProducer")
             .field("client_id", &self.core.config.client_id())

@@ -8,8 +8,9 @@ use crate::error::ReconfigureError;
 use crate::metrics::Metrics;
 use crate::producer::counters::ProducerSnapshot;
 use crate::producer::lifecycle_state::LifecycleState;
+use crate::producer::record::RecordData;
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// The producer's metrics, with the names of Kafka's Java producer. The view is live.
     ///
     /// # Threads

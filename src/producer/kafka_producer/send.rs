@@ -11,7 +11,7 @@ use crate::producer::accumulator::RecordAccumulator;
 use crate::producer::accumulator::{Admission, AnyTransaction, TransactionNumber};
 use crate::producer::future::{CallbackFuture, FutureRecordMetadata};
 use crate::producer::quick_send::send_quickly;
-use crate::producer::record::ProducerRecord;
+use crate::producer::record::{ProducerRecord, RecordData};
 use crate::producer::record_metadata::RecordMetadata;
 use crate::producer::send_attempt::SendAttempt;
 #[cfg(feature = "testing")]
@@ -21,7 +21,7 @@ use crate::producer::thunks::{AnyCallback, NoCallback, UntakenCallback};
 use crate::producer::user_code::check_depth;
 use crate::record::header::Headers;
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// Appends a record to a batch, and returns a future of its metadata.
     ///
     /// # Errors

@@ -5,14 +5,14 @@ use crate::error::{ProduceError, TrySendReason};
 use crate::producer::accumulator::{AnyTransaction, TransactionNumber};
 use crate::producer::future::{CallbackFuture, FutureRecordMetadata};
 use crate::producer::quick_send::send_quickly;
-use crate::producer::record::ProducerRecord;
+use crate::producer::record::{ProducerRecord, RecordData};
 use crate::producer::record_metadata::RecordMetadata;
 use crate::producer::send_attempt::SendProgress;
 use crate::producer::send_errors::make_transaction_abortable;
 use crate::producer::thunks::{AnyCallback, NoCallback, UntakenCallback};
 use crate::producer::try_send::{TrySendError, as_produce_error};
 
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
+impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// Non-blocking [`send`](Self::send): a record that cannot be appended at once is returned.
     ///
     /// The metadata of an unknown topic is requested, so that a later attempt may succeed. If the last response of the
@@ -141,9 +141,11 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         let of = self.transaction_number();
         let outcome = match self.check_depth(of) {
             Err(error) => Err(TrySendReason::Call(error)),
-            Ok(()) if interceptors.is_empty() => self.try_once(of, &record, callback),
-            // Interceptors get a clone: a refused record is returned as it was given.
-            Ok(()) => self.try_once(of, &interceptors.on_send(record.clone()), callback),
+            // Interceptors get a copy: a refused record is returned as it was given.
+            Ok(()) => match interceptors.on_send_of_copy(&record) {
+                Some(changed) => self.try_once(of, &changed, callback),
+                None => self.try_once(of, &record, callback),
+            },
         };
         outcome.map_err(|reason| refused(record, reason))
     }

@@ -213,7 +213,7 @@ fn producer_of(shared: &SenderShared, instance: &Instance) -> (Producer, Running
         key_serializer: strings(),
         value_serializer: strings(),
         strategy: Strategy::Default,
-        interceptors: Arc::new(ProducerInterceptors::new(Vec::new(), instance.clone())),
+        interceptors: Arc::new(ProducerInterceptors::none(instance.clone())),
         metrics: Arc::clone(&shared.metrics),
         reporters: MetricsReporters::none(instance.clone()),
         app_info: None,

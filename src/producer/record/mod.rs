@@ -1,10 +1,14 @@
 //! `ProducerRecord`: topic, partition, timestamp, key, value and headers of a record to be sent.
 
+mod data;
+
 use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::ops::Deref;
 
 use bytes::Bytes;
+
+pub use data::RecordData;
 
 use crate::clock::{SystemTime, Timestamp};
 use crate::error::RecordError;
@@ -36,7 +40,7 @@ use crate::types::PartitionId;
 /// # Kafka
 /// `org.apache.kafka.clients.producer.ProducerRecord`. Differs: a negative partition or timestamp is refused when the
 /// record is sent ([`validate`](Self::validate)), not when it is created.
-pub struct ProducerRecord<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+pub struct ProducerRecord<'a, K: ?Sized + RecordData, V: ?Sized + RecordData> {
     pub(crate) topic: Cow<'a, str>,
     pub(crate) partition: Option<PartitionId>,
     pub(crate) timestamp: Option<i64>,
@@ -45,7 +49,7 @@ pub struct ProducerRecord<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     pub(crate) headers: Headers,
 }
 
-impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
+impl<'a, K: ?Sized + RecordData, V: ?Sized + RecordData> ProducerRecord<'a, K, V> {
     /// A record with a value and no key.
     #[inline]
     pub fn new(topic: impl Into<Cow<'a, str>>, value: impl Into<Field<'a, V>>) -> Self {
@@ -299,7 +303,7 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
     )]
     pub(crate) fn owns_nothing(&self) -> bool {
         #[inline(always)]
-        fn is_free<T: ?Sized + ToOwned>(field: Option<&Field<'_, T>>) -> bool {
+        fn is_free<T: ?Sized + RecordData>(field: Option<&Field<'_, T>>) -> bool {
             // An owned field is free, too, if its type has no destructor, such as an integer.
             !std::mem::needs_drop::<T::Owned>() || !matches!(field, Some(Field::Owned(_)))
         }
@@ -312,8 +316,8 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
     /// The same record with all parts owned; borrowed parts are copied.
     pub fn into_owned(self) -> ProducerRecord<'static, K, V>
     where
-        K: 'static,
-        V: 'static,
+        K: ToOwned<Owned = <K as RecordData>::Owned> + 'static,
+        V: ToOwned<Owned = <V as RecordData>::Owned> + 'static,
     {
         ProducerRecord {
             topic: Cow::Owned(self.topic.into_owned()),
@@ -328,7 +332,11 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
 
 /// Copies owned parts and borrows borrowed ones. The headers of the copy can be changed even when
 /// those of the original are frozen.
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Clone for ProducerRecord<'_, K, V> {
+impl<K, V> Clone for ProducerRecord<'_, K, V>
+where
+    K: ?Sized + RecordData<Owned: Clone>,
+    V: ?Sized + RecordData<Owned: Clone>,
+{
     fn clone(&self) -> Self {
         Self {
             topic: self.topic.clone(),
@@ -343,8 +351,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Clone for ProducerRecord<'_, K, V
 
 impl<K, V> fmt::Debug for ProducerRecord<'_, K, V>
 where
-    K: ?Sized + ToOwned + fmt::Debug,
-    V: ?Sized + ToOwned + fmt::Debug,
+    K: ?Sized + RecordData + fmt::Debug,
+    V: ?Sized + RecordData + fmt::Debug,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProducerRecord")
@@ -361,8 +369,8 @@ where
 /// Equal if all parts are equal, whether borrowed or owned.
 impl<K, V> PartialEq for ProducerRecord<'_, K, V>
 where
-    K: ?Sized + ToOwned + PartialEq,
-    V: ?Sized + ToOwned + PartialEq,
+    K: ?Sized + RecordData + PartialEq,
+    V: ?Sized + RecordData + PartialEq,
 {
     fn eq(&self, other: &Self) -> bool {
         self.topic == other.topic
@@ -376,15 +384,16 @@ where
 
 impl<K, V> Eq for ProducerRecord<'_, K, V>
 where
-    K: ?Sized + ToOwned + Eq,
-    V: ?Sized + ToOwned + Eq,
+    K: ?Sized + RecordData + Eq,
+    V: ?Sized + RecordData + Eq,
 {
 }
 
 /// A key or a value: borrowed from the caller, or owned by the record.
 ///
-/// Like [`Cow`], with more conversions, so that a record's constructors accept a `&T` (borrowed), a `T` (owned), and
-/// for `str` and slices also `String`, `&String`, `Vec<_>`, `&Vec<_>`, arrays and references to arrays.
+/// Like [`Cow`], but `T` need not be `Clone`, and with more conversions, so that a record's constructors accept a `&T`
+/// (borrowed), a `T` (owned), and for `str` and slices also `String`, `&String`, `Vec<_>`, `&Vec<_>`, arrays and
+/// references to arrays.
 ///
 /// ```
 /// use kafka_producer::Field;
@@ -395,16 +404,19 @@ where
 /// ```
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "data is borrowed, or it is owned")]
-pub enum Field<'a, T: ?Sized + ToOwned> {
+pub enum Field<'a, T: ?Sized + RecordData> {
     /// Borrowed from the caller.
     Borrowed(&'a T),
     /// Owned by the record.
     Owned(T::Owned),
 }
 
-impl<T: ?Sized + ToOwned> Field<'_, T> {
+impl<T: ?Sized + RecordData> Field<'_, T> {
     /// The data, owned; copies it if it was borrowed.
-    pub fn into_owned(self) -> T::Owned {
+    pub fn into_owned(self) -> <T as RecordData>::Owned
+    where
+        T: ToOwned<Owned = <T as RecordData>::Owned>,
+    {
         match self {
             Self::Borrowed(data) => data.to_owned(),
             Self::Owned(data) => data,
@@ -412,7 +424,7 @@ impl<T: ?Sized + ToOwned> Field<'_, T> {
     }
 }
 
-impl<T: ?Sized + ToOwned> Deref for Field<'_, T> {
+impl<T: ?Sized + RecordData> Deref for Field<'_, T> {
     type Target = T;
 
     #[inline]
@@ -424,31 +436,31 @@ impl<T: ?Sized + ToOwned> Deref for Field<'_, T> {
     }
 }
 
-impl<T: ?Sized + ToOwned> Clone for Field<'_, T> {
+impl<T: ?Sized + RecordData<Owned: Clone>> Clone for Field<'_, T> {
     fn clone(&self) -> Self {
         match self {
             Self::Borrowed(data) => Self::Borrowed(data),
-            Self::Owned(data) => {
-                let data: &T = data.borrow();
-                Self::Owned(data.to_owned())
-            }
+            Self::Owned(data) => Self::Owned(data.clone()),
         }
     }
 }
 
-impl<'a, T: ?Sized + ToOwned> From<&'a T> for Field<'a, T> {
+impl<'a, T: ?Sized + RecordData> From<&'a T> for Field<'a, T> {
     fn from(data: &'a T) -> Self {
         Self::Borrowed(data)
     }
 }
 
-impl<T: Clone> From<T> for Field<'_, T> {
+impl<T> From<T> for Field<'_, T> {
     fn from(data: T) -> Self {
         Self::Owned(data)
     }
 }
 
-impl<'a, T: ?Sized + ToOwned> From<Cow<'a, T>> for Field<'a, T> {
+impl<'a, T> From<Cow<'a, T>> for Field<'a, T>
+where
+    T: ?Sized + RecordData + ToOwned<Owned = <T as RecordData>::Owned>,
+{
     fn from(data: Cow<'a, T>) -> Self {
         match data {
             Cow::Borrowed(data) => Self::Borrowed(data),
@@ -469,25 +481,25 @@ impl<'a> From<&'a String> for Field<'a, str> {
     }
 }
 
-impl<T: Clone> From<Vec<T>> for Field<'_, [T]> {
+impl<T> From<Vec<T>> for Field<'_, [T]> {
     fn from(data: Vec<T>) -> Self {
         Self::Owned(data)
     }
 }
 
-impl<'a, T: Clone> From<&'a Vec<T>> for Field<'a, [T]> {
+impl<'a, T> From<&'a Vec<T>> for Field<'a, [T]> {
     fn from(data: &'a Vec<T>) -> Self {
         Self::Borrowed(data)
     }
 }
 
-impl<T: Clone, const N: usize> From<[T; N]> for Field<'_, [T]> {
+impl<T, const N: usize> From<[T; N]> for Field<'_, [T]> {
     fn from(data: [T; N]) -> Self {
         Self::Owned(data.into())
     }
 }
 
-impl<'a, T: Clone, const N: usize> From<&'a [T; N]> for Field<'a, [T]> {
+impl<'a, T, const N: usize> From<&'a [T; N]> for Field<'a, [T]> {
     fn from(data: &'a [T; N]) -> Self {
         Self::Borrowed(data)
     }

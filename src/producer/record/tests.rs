@@ -136,8 +136,8 @@ fn the_debug_output_of_a_record_names_its_parts() {
 fn the_types_of_a_record_are_inferred_from_its_use() {
     fn key_and_value<K, V>(_like: Like<K, V>, record: &ProducerRecord<'_, K, V>) -> String
     where
-        K: ?Sized + ToOwned + fmt::Debug,
-        V: ?Sized + ToOwned + fmt::Debug,
+        K: ?Sized + RecordData + fmt::Debug,
+        V: ?Sized + RecordData + fmt::Debug,
     {
         format!("{:?} {:?}", record.key(), record.value())
     }

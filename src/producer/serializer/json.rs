@@ -6,7 +6,8 @@ use super::{Serialized, Serializer};
 use crate::error::BoxError;
 use crate::record::Headers;
 
-/// Sends a value as JSON, in UTF-8 and without white space: any type that implements [`serde::Serialize`].
+/// Sends a value as JSON, in UTF-8 and without white space: any type that implements [`serde::Serialize`]. Needs the
+/// feature `serde`.
 ///
 /// A value that serde turns into JSON's null, such as `None`, is sent as the text `null`; a record without a value has
 /// Kafka's null.
@@ -15,7 +16,7 @@ use crate::record::Headers;
 /// use kafka_producer::testing::MockProducer;
 /// use kafka_producer::{JsonSerializer, KafkaProducer, ProducerConfig, ProducerRecord};
 ///
-/// #[derive(Clone, serde::Serialize)]
+/// #[derive(serde::Serialize)]
 /// struct Order {
 ///     customer: u64,
 ///     items: Vec<String>,

@@ -16,6 +16,7 @@ use crate::network::selectable::WakeUp;
 use crate::producer::builder::{ClientParts, HandSeams, ProducerBuilder, SteppedProducer};
 use crate::producer::call_errors::CallErrors;
 use crate::producer::kafka_producer::KafkaProducer;
+use crate::producer::record::RecordData;
 use crate::producer::serializer::StockSerialize;
 use crate::sync::{Mutex, OnceLock, Rank};
 
@@ -104,8 +105,8 @@ impl MockProducerBuilder {
     /// If the transactional id is invalid.
     pub fn build<K, V>(self) -> Result<(KafkaProducer<K, V>, MockProducer), ConstructError>
     where
-        K: ?Sized + ToOwned + StockSerialize + 'static,
-        V: ?Sized + ToOwned + StockSerialize + 'static,
+        K: ?Sized + RecordData + StockSerialize + 'static,
+        V: ?Sized + RecordData + StockSerialize + 'static,
     {
         let config = ProducerConfig::builder().build()?;
         self.build_with(KafkaProducer::builder(config).stock_serializers())
@@ -123,8 +124,8 @@ impl MockProducerBuilder {
         builder: ProducerBuilder<K, V>,
     ) -> Result<(KafkaProducer<K, V>, MockProducer), ConstructError>
     where
-        K: ?Sized + ToOwned + 'static,
-        V: ?Sized + ToOwned + 'static,
+        K: ?Sized + RecordData + 'static,
+        V: ?Sized + RecordData + 'static,
     {
         let clock = Arc::new(MockedClock::default());
         let mocked = Arc::new(Mocked {

@@ -57,7 +57,7 @@ pub(super) fn producer_on(rig: &Rig, values: Box<dyn Serializer<str>>) -> (Produ
         key_serializer: PreparedSerializer::new(strings()),
         value_serializer: PreparedSerializer::new(values),
         strategy: Strategy::Default,
-        interceptors: Arc::new(ProducerInterceptors::new(Vec::new(), rig.instance.clone())),
+        interceptors: Arc::new(ProducerInterceptors::none(rig.instance.clone())),
         metrics: Arc::clone(&shared.metrics),
         reporters: MetricsReporters::none(rig.instance.clone()),
         app_info: None,
