@@ -203,7 +203,7 @@ fn wall_clock_nanos() -> i64 {
     reason = "the one place that reads the system's clocks"
 )]
 fn wall_clock_nanos() -> i64 {
-    let since_epoch = std::time::SystemTime::now()
+    let since_epoch = SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();
     // Not `as_nanos`, which needs a 128-bit multiplication.

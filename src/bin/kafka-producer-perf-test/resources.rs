@@ -5,9 +5,6 @@ use std::fs;
 use std::hint::black_box;
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
-use nix::unistd::{SysconfVar, sysconf};
-
 use crate::clock::RunClock;
 use crate::console::Console;
 use crate::load::{Load, Nowhere};
@@ -39,10 +36,10 @@ impl Usage {
         let times = times.and_then(|stat| user_and_system(&stat));
         let status = fs::read_to_string("/proc/self/status").ok();
         Self {
-            process: cpu_time(ClockId::CLOCK_PROCESS_CPUTIME_ID),
+            process: cpu_time(CpuClock::Process),
             user: times.map(|(user, _)| user),
             system: times.map(|(_, system)| system),
-            sending_thread: cpu_time(ClockId::CLOCK_THREAD_CPUTIME_ID),
+            sending_thread: cpu_time(CpuClock::Thread),
             producers_thread: producers_thread(),
             peak_memory_kb: status.and_then(|status| peak_memory(&status)),
         }
@@ -147,20 +144,40 @@ fn micros_per_record(
     mut work: impl FnMut() -> Result<(), Box<dyn Error>>,
 ) -> Result<f64, Box<dyn Error>> {
     work()?; // warm-up of caches and branch prediction, as in the middle of a run
-    let began = cpu_time(ClockId::CLOCK_THREAD_CPUTIME_ID);
+    let began = cpu_time(CpuClock::Thread);
     let mut records = 0_u64;
     loop {
         work()?;
         records += STRIDE;
-        let passed = cpu_time(ClockId::CLOCK_THREAD_CPUTIME_ID).saturating_sub(began);
+        let passed = cpu_time(CpuClock::Thread).saturating_sub(began);
         if passed >= MEASURING_TIME {
             return Ok(passed.as_secs_f64() * 1e6 / records as f64);
         }
     }
 }
 
-fn cpu_time(clock: ClockId) -> Duration {
-    clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
+/// A clock of the system that counts CPU time: of this process, or of the calling thread.
+#[derive(Debug, Clone, Copy)]
+enum CpuClock {
+    Process,
+    Thread,
+}
+
+#[cfg(unix)]
+fn cpu_time(clock: CpuClock) -> Duration {
+    use nix::time::ClockId;
+
+    let clock = match clock {
+        CpuClock::Process => ClockId::CLOCK_PROCESS_CPUTIME_ID,
+        CpuClock::Thread => ClockId::CLOCK_THREAD_CPUTIME_ID,
+    };
+    nix::time::clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
+}
+
+/// Never called: `--print-resources` is rejected on these systems.
+#[cfg(not(unix))]
+fn cpu_time(_clock: CpuClock) -> Duration {
+    Duration::ZERO
 }
 
 /// The CPU time of the sender thread, which is found by its name. The name of the main thread is that of the program,
@@ -184,7 +201,12 @@ fn producers_thread() -> Option<Duration> {
 
 /// Ticks per second of the times in `/proc`; 100 on all common Linux systems.
 fn clock_ticks_per_second() -> i64 {
-    let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten();
+    #[cfg(unix)]
+    let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)
+        .ok()
+        .flatten();
+    #[cfg(not(unix))]
+    let ticks: Option<i64> = None;
     ticks.filter(|ticks| *ticks > 0).unwrap_or(100)
 }
 
@@ -229,6 +251,7 @@ mod tests {
         );
     }
 
+    #[cfg(unix)]
     #[test]
     fn cpu_time_is_measured() {
         let before = Usage::now();

@@ -1,16 +1,28 @@
 //! The end of a run: all messages are sent, or the process gets a signal.
+//!
+//! Windows has no signals: there Ctrl-C ends the process at once, without the last lines of the output.
 
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::mpsc::Sender;
+#[cfg(unix)]
 use std::thread;
 
+#[cfg(unix)]
 use nix::sys::signal::{SigSet, Signal};
+
+/// The signals that end a run.
+#[cfg(unix)]
+pub(crate) type EndingSignals = SigSet;
+/// No signals.
+#[cfg(not(unix))]
+pub(crate) struct EndingSignals;
 
 /// Why a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RunEnd {
     AllIsSent,
+    #[cfg(unix)]
     Signal(Signal),
 }
 
@@ -19,6 +31,7 @@ impl RunEnd {
     pub(crate) fn code(self) -> ExitCode {
         match self {
             Self::AllIsSent => ExitCode::SUCCESS,
+            #[cfg(unix)]
             Self::Signal(signal) => {
                 let number = u8::try_from(signal as i32).unwrap_or(0);
                 ExitCode::from(128 + number)
@@ -29,7 +42,8 @@ impl RunEnd {
 
 /// Blocks the signals that end a run, in this thread and in all threads that it starts later, so that only
 /// [`listen`] receives them.
-pub(crate) fn block() -> Result<SigSet, Box<dyn Error>> {
+#[cfg(unix)]
+pub(crate) fn block() -> Result<EndingSignals, Box<dyn Error>> {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGINT);
     signals.add(Signal::SIGTERM);
@@ -38,7 +52,11 @@ pub(crate) fn block() -> Result<SigSet, Box<dyn Error>> {
 }
 
 /// Starts a thread that waits for the first signal. Without a signal the thread runs until the process ends.
-pub(crate) fn listen(signals: SigSet, endings: Sender<RunEnd>) -> Result<(), Box<dyn Error>> {
+#[cfg(unix)]
+pub(crate) fn listen(
+    signals: EndingSignals,
+    endings: Sender<RunEnd>,
+) -> Result<(), Box<dyn Error>> {
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
@@ -47,5 +65,26 @@ pub(crate) fn listen(signals: SigSet, endings: Sender<RunEnd>) -> Result<(), Box
                 let _ = endings.send(RunEnd::Signal(signal));
             }
         })?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "the signature is that of systems with signals"
+)]
+pub(crate) fn block() -> Result<EndingSignals, Box<dyn Error>> {
+    Ok(EndingSignals)
+}
+
+#[cfg(not(unix))]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "the signature is that of systems with signals"
+)]
+pub(crate) fn listen(
+    _signals: EndingSignals,
+    _endings: Sender<RunEnd>,
+) -> Result<(), Box<dyn Error>> {
     Ok(())
 }

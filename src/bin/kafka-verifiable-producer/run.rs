@@ -9,10 +9,9 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
-use nix::sys::signal::SigSet;
 
 use crate::clock::RunClock;
-use crate::ending::{self, RunEnd};
+use crate::ending::{self, EndingSignals, RunEnd};
 use crate::events::{EventLine, Message};
 use crate::options::VerifiableProducerOptions;
 use crate::throttle::Throttle;
@@ -21,7 +20,7 @@ const TEXT: &str = "org.apache.kafka.common.serialization.StringSerializer";
 
 pub(crate) fn run(
     options: &VerifiableProducerOptions,
-    signals: SigSet,
+    signals: EndingSignals,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let producer = KafkaProducer::<str, str>::new(config(options)?)?;
     let load = Arc::new(MessageRun {

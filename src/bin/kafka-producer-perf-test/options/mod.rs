@@ -113,6 +113,11 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<PerfTestCommand> {
         match name {
             HELP => return Ok(PerfTestCommand::Help),
             METRICS => given.print_metrics = true,
+            RESOURCES if cfg!(not(unix)) => {
+                return wrong(format!(
+                    "argument --{RESOURCES}: not available, this system has no CPU clocks"
+                ));
+            }
             RESOURCES => given.print_resources = true,
             PROPERTIES => given.properties = Some(words(&mut parser, name)?),
             FILE | CONFIG => {
