@@ -3,6 +3,8 @@
 //! The check reads text, not syntax: fenced code and code spans are removed, then every `](target)` and every line
 //! `[label]: target` is a link. Links to web sites are not followed.
 
+mod quotes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
