@@ -6,6 +6,11 @@
 // crate; it comes first, and the first definition of a reference wins. So a failed test is reported for `links.md`, with
 // a line number that counts its lines first.
 
+/// The code of the README, as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
 /// A page of the guide: a module without items.
 macro_rules! pages {
     ($($name:ident = $file:literal,)*) => {$(
