@@ -269,6 +269,21 @@ impl ProducerConfigBuilder {
 
     /// `sasl.mechanism=PLAIN` and a `sasl.jaas.config` with this user and password, quoted and escaped. The password is
     /// sent to the broker in clear text: use this mechanism only over TLS.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kafka_producer::ProducerConfig;
+    ///
+    /// # let password = "secret";
+    /// # #[cfg(feature = "tls-no-provider")]
+    /// let config = ProducerConfig::builder()
+    ///     .bootstrap_servers("broker:9093")
+    ///     .set("security.protocol", "SASL_SSL")
+    ///     .sasl_plain("billing", password)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn sasl_plain(self, username: &str, password: &str) -> Self {
         let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
@@ -282,6 +297,21 @@ impl ProducerConfigBuilder {
     }
 
     /// `sasl.mechanism=SCRAM-SHA-512` and a `sasl.jaas.config` with this user and password, quoted and escaped.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kafka_producer::ProducerConfig;
+    ///
+    /// # let password = "secret";
+    /// # #[cfg(all(feature = "tls-no-provider", feature = "sasl-scram"))]
+    /// let config = ProducerConfig::builder()
+    ///     .bootstrap_servers("broker:9093")
+    ///     .set("security.protocol", "SASL_SSL")
+    ///     .sasl_scram_sha_512("billing", password)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn sasl_scram_sha_512(self, username: &str, password: &str) -> Self {
         self.sasl_login("SCRAM-SHA-512", SCRAM_LOGIN_MODULE, username, password)

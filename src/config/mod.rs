@@ -100,6 +100,19 @@ impl ProducerConfig {
 
     /// Builds a configuration from keys and values. The last value of a key wins.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kafka_producer::ProducerConfig;
+    ///
+    /// let config = ProducerConfig::from_map([("bootstrap.servers", "broker:9092"), ("linger.ms", "5")])?;
+    /// assert_eq!(config.bootstrap_servers(), ["broker:9092"]);
+    ///
+    /// let error = ProducerConfig::from_map([("bootstrap.servers", "broker:9092"), ("acks", "most")]).unwrap_err();
+    /// assert_eq!(error.key(), Some("acks"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// If a value is invalid, values conflict, or a value needs a feature that this version of the library does not
     /// have.
@@ -116,6 +129,17 @@ impl ProducerConfig {
     }
 
     /// Builds a configuration from the text of a Java `.properties` file.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kafka_producer::ProducerConfig;
+    ///
+    /// let text = "bootstrap.servers=broker:9092\n# a comment\nclient.id = billing\n";
+    /// let config = ProducerConfig::from_properties_str(text)?;
+    /// assert_eq!(config.client_id(), "billing");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`from_map`](Self::from_map), and if the text has a malformed escape.

@@ -61,6 +61,22 @@ pub struct Transaction<'p, K: ?Sized + RecordData, V: ?Sized + RecordData> {
 impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// Begins a transaction, and returns a guard that aborts it unless it is [committed](Transaction::commit).
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let mock = MockProducer::builder().topic("orders", 3).transactional_id("orders-1");
+    /// # let (producer, mock) = mock.build::<str, str>()?;
+    /// use kafka_producer::ProducerRecord;
+    ///
+    /// # producer.init_transactions()?;
+    /// let transaction = producer.transaction()?;
+    /// transaction.send(ProducerRecord::keyed("orders", "17", "paid"))?; // an early return aborts the transaction
+    /// transaction.commit()?;
+    /// assert_eq!(mock.commit_count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`begin_transaction`](Self::begin_transaction).
     ///
@@ -76,6 +92,26 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     }
 
     /// Runs `work` in a transaction: committed if it succeeds, aborted if it returns an error or panics.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let mock = MockProducer::builder().topic("orders", 3).transactional_id("orders-1");
+    /// # let (producer, mock) = mock.build::<str, str>()?;
+    /// use kafka_producer::{ProducerRecord, SendError};
+    ///
+    /// # producer.init_transactions()?;
+    /// let sent = producer.run_transaction(|transaction| {
+    ///     let orders = [("17", "paid"), ("18", "open")];
+    ///     for (key, state) in orders {
+    ///         transaction.send(ProducerRecord::keyed("orders", key, state))?;
+    ///     }
+    ///     Ok::<_, SendError>(orders.len())
+    /// })?;
+    /// assert_eq!((sent, mock.commit_count()), (2, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The error of `work`, or the reason why the transaction could not be begun or committed. A transaction that could

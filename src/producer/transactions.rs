@@ -304,6 +304,21 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// earlier producer with the same `transactional.id` is completed first, and that producer is fenced if it still
     /// runs.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let mock = MockProducer::builder().topic("orders", 3).transactional_id("orders-1");
+    /// # let (producer, mock) = mock.build::<str, str>()?;
+    /// // Brokers that start at the same time as the program may need longer than `max.block.ms`.
+    /// while let Err(error) = producer.init_transactions() {
+    ///     if !error.is_retriable() {
+    ///         return Err(error.into());
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`TimedOut`](TransactionErrorKind::TimedOut): call it again. [`Fatal`](TransactionErrorKind::Fatal) if the
     /// brokers refuse the id, the timeout (`transaction.timeout.ms`) or the client.
@@ -326,6 +341,22 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     }
 
     /// Begins a transaction: records that are sent from now on, by whatever thread, are part of it.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let mock = MockProducer::builder().topic("orders", 3).transactional_id("orders-1");
+    /// # let (producer, mock) = mock.build::<str, str>()?;
+    /// use kafka_producer::ProducerRecord;
+    ///
+    /// producer.init_transactions()?; // once
+    /// producer.begin_transaction()?;
+    /// producer.send(ProducerRecord::keyed("orders", "17", "paid"))?;
+    /// producer.commit_transaction()?;
+    /// assert_eq!(mock.commit_count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`WrongState`](TransactionErrorKind::WrongState) if a transaction is open, or the producer is not ready.
@@ -357,6 +388,24 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// timeout, a call with the same offsets sends nothing: it waits for the result of the call that timed out, unless
     /// other offsets of the group were sent meanwhile. A call with other offsets is carried out after the call that timed
     /// out.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let mock = MockProducer::builder().topic("orders", 3).transactional_id("orders-1");
+    /// # let (producer, mock) = mock.build::<str, str>()?;
+    /// use kafka_producer::{OffsetAndMetadata, ProducerRecord, TopicPartition};
+    ///
+    /// # producer.init_transactions()?;
+    /// producer.begin_transaction()?;
+    /// producer.send(ProducerRecord::keyed("orders", "17", "paid"))?;
+    /// // The record was made from the one at offset 41.
+    /// let next = (TopicPartition::new("payments", 0), OffsetAndMetadata::new(42));
+    /// producer.send_offsets_to_transaction([next], "billing-group")?;
+    /// producer.commit_transaction()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`TimedOut`](TransactionErrorKind::TimedOut): call it again with the same offsets, or end the transaction.
@@ -426,6 +475,29 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// Commits the transaction: flushes its batches, waits until all are acknowledged, then ends it. Records that other
     /// threads send meanwhile are refused.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let mock = MockProducer::builder().topic("orders", 3).transactional_id("orders-1");
+    /// # let (producer, mock) = mock.build::<str, str>()?;
+    /// # producer.init_transactions()?;
+    /// # producer.begin_transaction()?;
+    /// loop {
+    ///     match producer.commit_transaction() {
+    ///         Ok(()) => break,
+    ///         Err(error) if error.is_retriable() => eprintln!("{error}"), // the next call resumes waiting
+    ///         Err(error) if error.is_abortable() => {
+    ///             producer.abort_transaction()?;
+    ///             break; // repeat the records in another transaction
+    ///         }
+    ///         Err(error) => return Err(error.into()), // the producer can only be closed
+    ///     }
+    /// }
+    /// # assert_eq!(mock.commit_count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`TimedOut`](TransactionErrorKind::TimedOut): the transaction may be committed or not; call it again.
     /// [`Abortable`](TransactionErrorKind::Abortable) if a record of the transaction was not written, or offsets were
@@ -450,6 +522,22 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
 
     /// Aborts the transaction: consumers with `isolation.level=read_committed` see nothing of it. Queued records fail
     /// with [`TransactionAborted`](crate::ProduceErrorKind::TransactionAborted).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let mock = MockProducer::builder().topic("orders", 3).transactional_id("orders-1");
+    /// # let (producer, mock) = mock.build::<str, str>()?;
+    /// use kafka_producer::ProducerRecord;
+    ///
+    /// # producer.init_transactions()?;
+    /// producer.begin_transaction()?;
+    /// producer.send(ProducerRecord::keyed("orders", "17", "paid"))?;
+    /// producer.abort_transaction()?;
+    /// assert!(mock.history().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`TimedOut`](TransactionErrorKind::TimedOut): call it again.

@@ -96,6 +96,18 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// Builds a producer for types that Kafka's own serializers support, such as `str`, `[u8]` or `i64`. The
     /// serializers are those that the configuration names, else those that fit the types.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kafka_producer::{KafkaProducer, ProducerConfig};
+    ///
+    /// let config = ProducerConfig::builder().bootstrap_servers("127.0.0.1:9092").build()?;
+    /// // Does not connect: the first record does.
+    /// let producer = KafkaProducer::<str, [u8]>::new(config)?;
+    /// # drop(producer);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`ProducerBuilder::build`].
     ///

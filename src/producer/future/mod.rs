@@ -182,6 +182,21 @@ impl FutureRecordMetadata {
 
     /// Waits until the record is acknowledged or has failed.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+    /// use kafka_producer::ProducerRecord;
+    ///
+    /// match producer.send(ProducerRecord::new("orders", "tea"))?.get() {
+    ///     Ok(metadata) => println!("written to partition {}", metadata.partition()),
+    ///     Err(error) if error.may_be_written() => eprintln!("check before sending again: {error}"),
+    ///     Err(error) => eprintln!("not written: {error}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The reason why the record failed. [`ProduceErrorKind::Misuse`] inside a callback or interceptor of the same
     /// producer while the record is not complete, since waiting there would be a deadlock. The same error in a process

@@ -12,6 +12,20 @@ use crate::util::murmur2::{murmur2, to_positive};
 /// The hash is taken modulo the number of all partitions, with or without a leader, so a key's partition changes only
 /// when partitions are added to the topic. An empty key is a key, too.
 ///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use kafka_producer::{DefaultPartitioner, KafkaProducer, ProducerConfig};
+///
+/// let config = ProducerConfig::builder().bootstrap_servers("127.0.0.1:9092").build()?;
+/// let producer = KafkaProducer::<str, str>::builder(config)
+///     .stock_serializers()
+///     .partitioner(DefaultPartitioner::with_seed(7))
+///     .build()?;
+/// # drop(producer);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.internals.DefaultPartitioner`; every Kafka client that keeps to
 /// Java's hash puts the same key into the same partition.

@@ -10,6 +10,20 @@ use crate::types::{PartitionId, PartitionInfo};
 /// The round-robin partitioner: records go to a topic's partitions in turn, whatever their keys. Partitions without a
 /// leader are skipped, unless no partition has a leader.
 ///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use kafka_producer::{KafkaProducer, ProducerConfig, RoundRobinPartitioner};
+///
+/// let config = ProducerConfig::builder().bootstrap_servers("127.0.0.1:9092").build()?;
+/// let producer = KafkaProducer::<str, str>::builder(config)
+///     .stock_serializers()
+///     .partitioner(RoundRobinPartitioner::new())
+///     .build()?;
+/// # drop(producer);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.RoundRobinPartitioner`. Differs: a record that opens a new batch takes one turn,
 /// although its partition is chosen twice. In 3.0.0 it takes two turns, so half of the partitions may get no records

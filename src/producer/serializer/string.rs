@@ -11,6 +11,14 @@ use crate::record::Headers;
 /// `UTF-16BE`, `UTF-16LE`, `ISO-8859-1` or `US-ASCII`, in upper or lower case. Characters that an encoding lacks become
 /// `?`.
 ///
+/// ```
+/// use kafka_producer::{Headers, Serializer, StringSerializer};
+///
+/// let bytes = StringSerializer::new().serialize("orders", &mut Headers::new(), "tea")?;
+/// assert_eq!(bytes.ok_or("not null")?.as_slice(), b"tea");
+/// # Ok::<(), kafka_producer::BoxError>(())
+/// ```
+///
 /// # Kafka
 /// `org.apache.kafka.common.serialization.StringSerializer`. Differs: supports only the encodings that every Java
 /// platform has; any other encoding is refused when the producer is built, not when a record is sent.

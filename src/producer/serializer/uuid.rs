@@ -12,6 +12,21 @@ use crate::record::Headers;
 /// Sends a [`Uuid`] as its text, 36 characters in lower case, in UTF-8. Another encoding is set by
 /// `key.serializer.encoding` or `value.serializer.encoding`, or for both by `serializer.encoding`.
 ///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use kafka_producer::{KafkaProducer, ProducerConfig, UuidSerializer};
+/// use uuid::Uuid;
+///
+/// let config = ProducerConfig::builder().bootstrap_servers("127.0.0.1:9092").build()?;
+/// let producer = KafkaProducer::<Uuid, str>::builder(config)
+///     .key_serializer(UuidSerializer::new())
+///     .stock_value_serializer()
+///     .build()?;
+/// # drop(producer);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Kafka
 /// `org.apache.kafka.common.serialization.UUIDSerializer`.
 #[derive(Debug, Clone, Copy, Default)]

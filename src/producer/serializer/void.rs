@@ -6,6 +6,20 @@ use crate::record::Headers;
 
 /// Sends null: for producers whose records have no keys, or no values.
 ///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use kafka_producer::{KafkaProducer, ProducerConfig, StringSerializer, VoidSerializer};
+///
+/// let config = ProducerConfig::builder().bootstrap_servers("127.0.0.1:9092").build()?;
+/// let producer = KafkaProducer::<(), str>::builder(config)
+///     .key_serializer(VoidSerializer::new())
+///     .value_serializer(StringSerializer::default())
+///     .build()?;
+/// # drop(producer);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Kafka
 /// `org.apache.kafka.common.serialization.VoidSerializer`.
 #[derive(Debug, Clone, Copy, Default)]

@@ -111,6 +111,20 @@ impl TestCluster {
 
 /// A handle of a rule. Dropping it does not remove the rule.
 ///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use kafka_producer::ErrorCode;
+/// use kafka_producer::testing::{Api, Rule, TestCluster};
+///
+/// let cluster = TestCluster::builder().topic("orders", 1).start()?;
+/// let rule = Rule::on(Api::Produce).times(2).fail(ErrorCode::NotLeaderOrFollower);
+/// let handle = cluster.script(rule)?;
+/// // … the service under test sends; its first two requests fail and are retried …
+/// assert_eq!(handle.fired(), 0); // here: nothing was sent
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Threads
 /// May be used from any number of threads at once.
 #[derive(Clone)]

@@ -28,6 +28,17 @@ pub use faults::RuleHandle;
 const HOST: &str = "127.0.0.1";
 
 /// The settings of a topic of an embedded cluster. The defaults are Kafka's.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use kafka_producer::testing::{TestCluster, TopicOptions};
+///
+/// let small = TopicOptions::new(3).max_message_bytes(1_000);
+/// let cluster = TestCluster::builder().topic_with("small", small).start()?;
+/// # drop(cluster);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct TopicOptions {
@@ -64,6 +75,16 @@ impl TopicOptions {
 }
 
 /// Builder of a [`TestCluster`].
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use kafka_producer::testing::TestCluster;
+///
+/// let cluster = TestCluster::builder().nodes(3).replication_factor(3).topic("orders", 6).start()?;
+/// assert_eq!(cluster.node_ids().count(), 3);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct TestClusterBuilder {
@@ -406,6 +427,17 @@ impl TestCluster {
 
     /// Creates a topic. The leaders of its partitions are assigned round-robin.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kafka_producer::testing::{TestCluster, TopicOptions};
+    ///
+    /// let cluster = TestCluster::builder().start()?;
+    /// cluster.create_topic("orders", &TopicOptions::new(3))?;
+    /// # assert_eq!(cluster.record_count("orders"), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// If the topic exists, the name is invalid, or there are no partitions.
     pub fn create_topic(&self, name: &str, options: &TopicOptions) -> Result<(), TestClusterError> {
@@ -456,6 +488,20 @@ impl TestCluster {
     /// Stops a broker: its connections are closed and nothing listens on its port. Another replica of each of its
     /// partitions becomes the leader; a partition without another replica has no leader. Returns whether it was
     /// running.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kafka_producer::testing::TestCluster;
+    ///
+    /// let cluster = TestCluster::builder().nodes(2).replication_factor(2).topic("orders", 1).start()?;
+    /// let leader = cluster.leader("orders", 0).ok_or("there is a leader")?;
+    /// cluster.stop_node(leader);
+    /// // … the service under test sends to the other broker …
+    /// assert_ne!(cluster.leader("orders", 0), Some(leader));
+    /// cluster.start_node(leader)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Blocking
     /// Until its threads have ended, usually a few milliseconds.

@@ -102,6 +102,21 @@ impl MockProducer {
     // ---- records
 
     /// Completes the oldest incomplete record successfully. Returns false if there is none.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kafka_producer::testing::MockProducer;
+    /// use kafka_producer::{KafkaProducer, ProducerRecord};
+    ///
+    /// let builder = MockProducer::builder().auto_complete(false);
+    /// let (producer, mock): (KafkaProducer<str, str>, _) = builder.build()?;
+    /// let future = producer.send(ProducerRecord::new("orders", "tea"))?;
+    /// assert!(!future.is_done());
+    /// assert!(mock.complete_next());
+    /// assert_eq!(future.get()?.offset(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn complete_next(&self) -> bool {
         self.end_next(None)
     }
@@ -111,6 +126,21 @@ impl MockProducer {
     /// An [`ErrorCode`](crate::ErrorCode) stands for a broker's response. With the kinds
     /// [`DeliveryTimeout`](ProduceErrorKind::DeliveryTimeout), [`Network`](ProduceErrorKind::Network) and
     /// [`Closed`](ProduceErrorKind::Closed) the record may have been written.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kafka_producer::testing::MockProducer;
+    /// use kafka_producer::{ErrorCode, KafkaProducer, ProducerRecord};
+    ///
+    /// let builder = MockProducer::builder().auto_complete(false);
+    /// let (producer, mock): (KafkaProducer<str, str>, _) = builder.build()?;
+    /// let future = producer.send(ProducerRecord::new("orders", "tea"))?;
+    /// assert!(mock.error_next(ErrorCode::TopicAuthorizationFailed));
+    /// let error = future.get().unwrap_err();
+    /// assert!(!error.may_be_written());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn error_next(&self, error: impl Into<ProduceErrorKind>) -> bool {
         self.end_next(Some(error.into()))
     }
@@ -219,6 +249,19 @@ impl MockProducer {
     /// its calls fail. An open transaction can be neither committed nor aborted any more: as with Java's mock producer,
     /// [`transaction_in_flight`](Self::transaction_in_flight) and [`uncommitted_records`](Self::uncommitted_records)
     /// still return it.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let mock = MockProducer::builder().topic("orders", 3).transactional_id("orders-1");
+    /// # let (producer, mock) = mock.build::<str, str>()?;
+    /// producer.init_transactions()?;
+    /// mock.fence_producer()?;
+    /// let error = producer.begin_transaction().unwrap_err();
+    /// assert!(error.is_fenced());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// If the producer is closed, not transactional or not initialized, or has failed before. Its state does not change
