@@ -18,6 +18,21 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     ///
     /// May be called more than once, and while other threads send.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+    /// use kafka_producer::ProducerRecord;
+    ///
+    /// let future = producer.send(ProducerRecord::new("orders", "tea"))?;
+    /// if let Err(error) = producer.close() {
+    ///     eprintln!("not everything was delivered: {error}");
+    /// }
+    /// assert!(future.is_done());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Undelivered records or an open transaction, or the failure of a plug-in; the producer is closed all the same.
     /// Inside a callback of the same producer the call is refused and nothing is closed.

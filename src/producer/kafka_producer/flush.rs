@@ -44,6 +44,22 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
 
     /// As [`flush`](Self::flush), but waits no longer than `timeout`.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+    /// use std::time::Duration;
+    /// use kafka_producer::FlushError;
+    ///
+    /// match producer.flush_timeout(Duration::from_secs(5)) {
+    ///     Ok(()) => println!("all records are complete"),
+    ///     Err(error @ FlushError::TimedOut { .. }) => println!("{error}"), // they are sent all the same
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`flush`](Self::flush), and [`FlushError::TimedOut`] with the number of batches that have not completed;
     /// these are sent all the same.

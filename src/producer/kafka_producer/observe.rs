@@ -13,6 +13,17 @@ use crate::producer::record::RecordData;
 impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// The producer's metrics, with the names of Kafka's Java producer. The view is live.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+    /// let metrics = producer.metrics();
+    /// let rate = metrics.get("producer-metrics", "record-send-rate", &[]).ok_or("there is no such metric")?;
+    /// println!("{} = {:?} records a second", rate.name(), rate.value());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Threads
     /// May be called anywhere, in callbacks and reporters too.
     /// # Kafka
@@ -67,6 +78,17 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     }
 
     /// A snapshot of the producer's counters and gauges.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+    /// let snapshot = producer.snapshot();
+    /// println!("{} batches are queued", snapshot.batches_queued);
+    /// println!("{} of {} bytes are free", snapshot.memory_free_bytes, snapshot.memory_total_bytes);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn snapshot(&self) -> ProducerSnapshot {
         let pool = self.core.accumulator.pool();
         let mut snapshot = self.core.counters.snapshot();
@@ -110,6 +132,15 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     }
 
     /// The configuration the producer was built with.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+    /// println!("the producer's client.id is {}", producer.config().client_id());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn config(&self) -> &ProducerConfig {
         &self.core.config
     }

@@ -24,6 +24,19 @@ use crate::record::header::Headers;
 impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// Appends a record to a batch, and returns a future of its metadata.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::MockProducer;
+    /// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
+    /// use kafka_producer::ProducerRecord;
+    ///
+    /// let first = producer.send(ProducerRecord::keyed("orders", "7", "tea"))?;
+    /// let second = producer.send(ProducerRecord::keyed("orders", "7", "sugar"))?; // does not wait for the first
+    /// assert!(first.get()?.offset() < second.get()?.offset());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The record was refused because of the call itself: the producer is closed, a serializer or the partitioner
     /// failed. All other errors are returned by the future, whether they occur at once (the topic cannot be found, the
