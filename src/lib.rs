@@ -44,7 +44,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `cli` | the command line tools; nothing in the library |
+//! | `cli` | the command line tools; nothing in the public API |
 //! | `gzip`, `snappy`, `lz4`, `zstd` | the codec of that name for `compression.type`; on by default |
 //! | `zstd-pure` | zstd without a C compiler; no effect if `zstd` is on |
 //! | `tls` | TLS with the cryptography of *ring*; on by default |
@@ -110,6 +110,10 @@ mod util;
 
 #[cfg(feature = "testing")]
 pub mod testing;
+
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod probe;
 
 #[cfg(all(feature = "testing", feature = "_internals"))]
 #[doc(hidden)]

@@ -23,6 +23,7 @@ const LAYERS: &[(&str, u32, &str)] = &[
     ("security", 50, "security"),
     ("network", 60, "network"),
     ("client", 70, "client"),
+    ("probe", 75, "probe"),
     ("producer::record", 80, "values"),
     ("producer::record_metadata", 80, "values"),
     ("producer::serializer", 80, "values"),

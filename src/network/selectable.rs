@@ -154,6 +154,12 @@ pub(crate) trait Selectable: Send {
         None
     }
 
+    /// TLS version and broker's certificate of a connection, once its handshake is done.
+    #[cfg(feature = "cli")]
+    fn tls_facts(&self, _id: ConnectionId) -> Option<super::transport::TlsFacts> {
+        None
+    }
+
     /// Queues a frame.
     fn send(&mut self, id: ConnectionId, frame: Frame) -> Result<(), SendRefused>;
 

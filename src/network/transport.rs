@@ -57,6 +57,19 @@ pub(crate) struct CipherName {
     pub(crate) protocol: Arc<str>,
 }
 
+/// TLS version and broker's certificate of a connection.
+#[cfg(feature = "cli")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsFacts {
+    /// The TLS version, by its name in Java.
+    pub protocol: String,
+    /// The cipher suite, by its name in Java.
+    pub suite: String,
+    /// The broker's certificate; `None` if it cannot be parsed.
+    pub certificate: Option<crate::security::BrokerCertificate>,
+}
+
 /// Transport layer: a channel reads and writes through it.
 ///
 /// The channel owns the stream's [`Readiness`] and lends it to each call. A transport does all I/O on its stream by
@@ -95,6 +108,12 @@ pub(crate) trait Transport: Send {
 
     /// The TLS cipher suite, once the handshake is done.
     fn cipher(&self) -> Option<CipherName> {
+        None
+    }
+
+    /// TLS version and broker's certificate, once the handshake is done.
+    #[cfg(feature = "cli")]
+    fn tls_facts(&self) -> Option<TlsFacts> {
         None
     }
 

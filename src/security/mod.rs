@@ -4,13 +4,18 @@
 //! |---|---|
 //! | `tls` | server authentication and encryption: from the `ssl.*` keys to TLS sessions |
 //! | `sasl` | client authentication: from the `sasl.*` keys to SASL exchanges |
+//! | `broker_certificate` | names and dates of a broker's certificate, for people |
 //!
 //! All keys and files are read and validated once, while the producer is constructed; connections share the result.
 
+#[cfg(feature = "cli")]
+mod broker_certificate;
 pub(crate) mod sasl;
 #[cfg(feature = "tls-no-provider")]
 pub(crate) mod tls;
 
+#[cfg(feature = "cli")]
+pub use self::broker_certificate::BrokerCertificate;
 use self::sasl::dependencies::SaslDependencies;
 use self::sasl::{FetchToken, SaslClient};
 use crate::config::{ProducerConfig, SecurityProtocol};

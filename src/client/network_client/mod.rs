@@ -8,8 +8,11 @@
 //! | `responses` | events of a poll: completed sends and receives, throttling, API versions |
 //! | `metadata_updater` | when metadata is requested, and from which node |
 //! | `recovery` | rebootstrap: when metadata is requested from the bootstrap servers again |
+//! | `inspection` | the state of a connection, for the probe of `kafka-check` |
 
 mod connecting;
+#[cfg(feature = "cli")]
+mod inspection;
 mod metadata_updater;
 mod recovery;
 mod responses;

@@ -136,6 +136,15 @@ impl KafkaChannel {
         }
     }
 
+    /// TLS version and broker's certificate, once the handshake is done.
+    #[cfg(feature = "cli")]
+    pub(super) fn tls_facts(&self) -> Option<super::transport::TlsFacts> {
+        match self.state {
+            ChannelState::Connecting | ChannelState::Handshaking => None,
+            _ => self.transport.tls_facts(),
+        }
+    }
+
     /// Queues a frame, and writes as much of it as the stream takes.
     ///
     /// A write error is not returned here but by the next turn. A closing channel accepts the frame, too, and reports

@@ -248,6 +248,11 @@ impl<P: Poller> Selectable for Selector<P> {
         self.channels.get(&id).and_then(KafkaChannel::waits_for)
     }
 
+    #[cfg(feature = "cli")]
+    fn tls_facts(&self, id: ConnectionId) -> Option<super::transport::TlsFacts> {
+        self.channels.get(&id).and_then(KafkaChannel::tls_facts)
+    }
+
     fn send(&mut self, id: ConnectionId, frame: Frame) -> Result<(), SendRefused> {
         let channel = self
             .channels

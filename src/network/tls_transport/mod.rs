@@ -250,6 +250,16 @@ impl<S: Stream> Transport for TlsTransport<S> {
         })
     }
 
+    #[cfg(feature = "cli")]
+    fn tls_facts(&self) -> Option<super::transport::TlsFacts> {
+        let (suite, protocol) = self.session.cipher()?;
+        Some(super::transport::TlsFacts {
+            protocol,
+            suite,
+            certificate: self.session.certificate(),
+        })
+    }
+
     fn has_pending_writes(&self) -> bool {
         self.session.tls.wants_write() && !planted!(SealedBytesNotFlushed)
     }

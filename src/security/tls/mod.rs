@@ -8,6 +8,7 @@
 //! | `key_derivation` | limits of the cost of opening a store |
 //! | `provider` | the cryptography provider |
 //! | `verifier` | verification of the broker's certificate |
+//! | `peer` | names and dates of the broker's certificate, for people |
 //! | `failure`, `date` | descriptions of failures, with the configuration key to change |
 
 mod choices;
@@ -18,6 +19,8 @@ mod failure;
 mod file;
 #[cfg(feature = "pkcs12")]
 mod key_derivation;
+#[cfg(feature = "cli")]
+mod peer;
 mod pem;
 #[cfg(feature = "pkcs12")]
 mod pkcs12;
@@ -257,6 +260,12 @@ impl Session {
         let suite = suite.as_str()?.replacen("TLS13_", "TLS_", 1);
         let protocol = self.tls.protocol_version()?.as_str()?;
         Some((suite, protocol.replace('_', ".")))
+    }
+
+    /// The broker's certificate, once it is known.
+    #[cfg(feature = "cli")]
+    pub(crate) fn certificate(&self) -> Option<crate::security::BrokerCertificate> {
+        peer::broker_certificate(&self.tls, self.again.time.current_time())
     }
 }
 
