@@ -7,6 +7,7 @@
 )]
 
 mod console_producer;
+mod kafka_check;
 mod lines;
 mod perf_test;
 mod support;

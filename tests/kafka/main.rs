@@ -7,6 +7,7 @@
     clippy::print_stdout
 )]
 
+mod check_tool;
 mod cluster;
 mod console_tool;
 // Not every function of the harness is used at present.
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         producer::reporters::TESTS,
         sasl::TESTS,
         perf_tool::TESTS,
+        check_tool::TESTS,
         verifiable_tool::TESTS,
         console_tool::TESTS,
         cluster::killed::TESTS,

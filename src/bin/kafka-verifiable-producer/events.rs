@@ -1,10 +1,11 @@
 //! The output: JSON objects in the format of Kafka's tool, one per line.
 
-use std::fmt::Write as _;
 use std::io::{Write, stdout};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kafka_producer::RecordMetadata;
+
+use crate::json::quoted;
 
 /// Key and value of a record, as they are printed.
 #[derive(Debug, Clone)]
@@ -80,34 +81,12 @@ impl EventLine {
     }
 }
 
-/// Encodes a JSON string.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            '\n' => quoted.push_str("\\n"),
-            '\t' => quoted.push_str("\\t"),
-            '\r' => quoted.push_str("\\r"),
-            control if control < ' ' => {
-                // Writing to a string cannot fail.
-                let _ = write!(quoted, "\\u{:04x}", u32::from(control));
-            }
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_escaped_as_json() {
-        assert_eq!(quoted("a\"b\\c\n\u{1}ä"), "\"a\\\"b\\\\c\\n\\u0001ä\"");
+    fn a_line_is_one_json_object() {
         let message = Message {
             key: None,
             value: "7",

@@ -21,6 +21,8 @@ mod arguments;
 mod clock;
 mod ending;
 mod events;
+#[path = "../common/json.rs"]
+mod json;
 #[path = "../common/logger.rs"]
 mod logger;
 mod options;

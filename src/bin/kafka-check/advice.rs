@@ -1,0 +1,166 @@
+//! Likely reasons of a failure, and the keys to change.
+
+use kafka_producer::probe::{ProbeFailure, ProbeStage};
+use kafka_producer::{ErrorCode, ProducerConfig, SecurityProtocol};
+
+use crate::finding::{CheckProblem, KeySide};
+use crate::keys;
+
+/// Where an address comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AddressSource {
+    /// `bootstrap.servers`.
+    Bootstrap,
+    /// The metadata: a broker's `advertised.listeners`.
+    Advertised,
+}
+
+pub(crate) fn uses_tls(protocol: SecurityProtocol) -> bool {
+    matches!(protocol, SecurityProtocol::Ssl | SecurityProtocol::SaslSsl)
+}
+
+pub(crate) fn uses_sasl(protocol: SecurityProtocol) -> bool {
+    matches!(
+        protocol,
+        SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl
+    )
+}
+
+/// A host name that cannot be resolved.
+pub(crate) fn unresolved(why: String, source: AddressSource) -> CheckProblem {
+    let problem = CheckProblem::failure(why);
+    match source {
+        AddressSource::Bootstrap => problem
+            .likely("the name is misspelled, or the name service of this machine does not know it")
+            .change("bootstrap.servers", KeySide::Client, "host names that this machine resolves"),
+        AddressSource::Advertised => problem
+            .likely(
+                "the broker advertises a name that is known in its own network only, such as that of a container",
+            )
+            .change(
+                "advertised.listeners",
+                KeySide::Broker,
+                "a name that its clients resolve; or make the name known here, by DNS or the hosts file",
+            ),
+    }
+}
+
+/// No TCP connection to an address.
+pub(crate) fn unconnected(failure: &ProbeFailure, at: &str, source: AddressSource) -> CheckProblem {
+    let likely = if failure.timed_out {
+        "a firewall drops the packets, or this machine has no route to the address"
+    } else {
+        "no broker listens on this port, or it is not running, or a firewall rejects the connection"
+    };
+    let problem = CheckProblem::failure(format!("{at}: {}", failure.reason)).likely(likely);
+    match source {
+        AddressSource::Bootstrap => problem
+            .change("bootstrap.servers", KeySide::Client, "host and port of a running broker")
+            .change("listeners", KeySide::Broker, "the address and port on which the broker listens"),
+        AddressSource::Advertised => problem
+            .likely(
+                "the broker advertises an address that can be reached in its own network only, such as localhost or \
+                 that of a container",
+            )
+            .change(
+                "advertised.listeners",
+                KeySide::Broker,
+                "an address and port that its clients can reach",
+            ),
+    }
+}
+
+/// A connection that failed after TCP was connected.
+pub(crate) fn of_stage(failure: &ProbeFailure, config: &ProducerConfig) -> CheckProblem {
+    let protocol = config.security_protocol();
+    let problem = CheckProblem::failure(&*failure.reason);
+    let problem = match failure.stage {
+        ProbeStage::Tls => of_tls(problem, failure),
+        ProbeStage::Sasl => of_sasl(problem, failure),
+        ProbeStage::ApiVersions if failure.timed_out && !uses_tls(protocol) => problem
+            .likely("the listener expects TLS, and waits for the handshake")
+            .likely("the server is not a Kafka broker, or it hangs"),
+        _ if failure.timed_out => problem.likely("the broker hangs, or is overloaded"),
+        // The reason explains itself.
+        _ => problem,
+    };
+    keys::with_keys(problem, protocol, failure)
+}
+
+fn of_tls(problem: CheckProblem, failure: &ProbeFailure) -> CheckProblem {
+    if failure.timed_out {
+        return problem.likely(
+            "the listener does not expect TLS, and takes the handshake for a request; or the server hangs",
+        );
+    }
+    problem
+}
+
+fn of_sasl(problem: CheckProblem, failure: &ProbeFailure) -> CheckProblem {
+    if failure.timed_out {
+        return problem.likely("the listener does not expect SASL, or the broker hangs");
+    }
+    problem
+        .likely("user or password are wrong, or the broker does not know them for this mechanism")
+}
+
+/// A topic that the broker does not describe.
+pub(crate) fn of_topic(topic: &str, code: ErrorCode) -> CheckProblem {
+    let problem = |what: String| CheckProblem::failure(what);
+    match code {
+        ErrorCode::UnknownTopicOrPartition => problem(format!("topic {topic} does not exist"))
+            .likely("its name is misspelled, it was not created yet, or it is in another cluster")
+            .likely("the client may not describe it: then brokers answer as if it did not exist")
+            .change(
+                "auto.create.topics.enable",
+                KeySide::Broker,
+                "creates a topic when it is first sent to; better create it with kafka-topics.sh",
+            ),
+        ErrorCode::TopicAuthorizationFailed => {
+            problem(format!("the client is not authorized for topic {topic}"))
+                .likely("its user has no ACL for the topic: Describe and Write are needed")
+                .change("sasl.jaas.config", KeySide::Client, "a user that has them")
+        }
+        ErrorCode::InvalidTopicException => {
+            problem(format!("{topic} is not a valid name of a topic"))
+        }
+        code => problem(format!("{}: {}", code.name(), code.message())),
+    }
+}
+
+/// A test record that was not acknowledged.
+pub(crate) fn of_record(why: String, code: Option<ErrorCode>) -> CheckProblem {
+    let problem = CheckProblem::failure(why);
+    match code {
+        Some(ErrorCode::NotEnoughReplicas | ErrorCode::NotEnoughReplicasAfterAppend) => problem
+            .likely("fewer replicas are in sync than min.insync.replicas: brokers are down or slow")
+            .change(
+                "min.insync.replicas",
+                KeySide::Topic,
+                "at most the replicas that are up",
+            ),
+        Some(ErrorCode::TopicAuthorizationFailed) => problem
+            .likely("the user of the client has no ACL Write for the topic")
+            .change("sasl.jaas.config", KeySide::Client, "a user that has it"),
+        Some(ErrorCode::ClusterAuthorizationFailed) => problem
+            .likely("brokers before 2.8 require the ACL IdempotentWrite on the cluster")
+            .change(
+                "enable.idempotence",
+                KeySide::Client,
+                "false, without that ACL",
+            ),
+        Some(ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge) => problem
+            .likely("the record is larger than the topic allows")
+            .change(
+                "max.message.bytes",
+                KeySide::Topic,
+                "above the size of the largest record",
+            ),
+        Some(ErrorCode::InvalidRecord) => problem
+            .likely("the broker validates records: a compacted topic requires a key (--key)")
+            .change("cleanup.policy", KeySide::Topic, "compact requires keys"),
+        Some(_) => problem,
+        None => problem
+            .likely("the leader of the partition cannot be reached, or does not answer in time"),
+    }
+}

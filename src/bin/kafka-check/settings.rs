@@ -1,0 +1,153 @@
+//! The step of the configuration.
+
+use std::time::{Duration, Instant};
+
+use kafka_producer::probe::ConnectionProbe;
+use kafka_producer::{ConfigError, ConfigProblem, ProducerConfig, ProducerConfigBuilder};
+
+use crate::advice;
+use crate::finding::{CheckProblem, CheckStep, KeySide};
+use crate::options::CheckOptions;
+use crate::warnings;
+
+/// A valid configuration.
+pub(crate) struct CheckedSettings {
+    pub(crate) config: ProducerConfig,
+    pub(crate) probe: ConnectionProbe,
+    /// Hosts and ports of `bootstrap.servers`, at least one.
+    pub(crate) servers: Vec<(String, u16)>,
+}
+
+/// Runs the step; the settings are `None` if the configuration cannot be used.
+pub(crate) fn check(options: &CheckOptions) -> (CheckStep, Option<CheckedSettings>) {
+    let began = Instant::now();
+    let ((settings, mut problems), logged) = warnings::collected(|| read(options));
+    // Unknown keys are problems already.
+    let logged = logged
+        .into_iter()
+        .filter(|line| !problems.iter().any(|it| names_key_of(it, line)))
+        .map(CheckProblem::warning)
+        .collect::<Vec<_>>();
+    problems.extend(logged);
+    problems.sort_by_key(|problem| problem.is_warning);
+    let mut step = CheckStep::new("configuration", "", "configuration", began.elapsed());
+    if let Some(settings) = &settings {
+        step = step.detail(summary(&settings.config));
+    }
+    (step.problems(problems), settings)
+}
+
+fn names_key_of(problem: &CheckProblem, line: &str) -> bool {
+    let mut keys = problem.change.iter();
+    keys.any(|change| line.contains(&change.key))
+}
+
+fn read(options: &CheckOptions) -> (Option<CheckedSettings>, Vec<CheckProblem>) {
+    let builder = match builder(options) {
+        Ok(builder) => builder,
+        Err(error) => return (None, failures(&error)),
+    };
+    let lenient = builder.clone().build();
+    let mut problems = unknown_keys(builder, lenient.as_ref().err());
+    let made = lenient.and_then(|config| usable(config, options.timeout));
+    match made {
+        Ok(settings) => (Some(settings), problems),
+        Err(error) => {
+            problems.extend(failures(&error));
+            (None, problems)
+        }
+    }
+}
+
+/// All sources, each of which overrides those before it.
+fn builder(options: &CheckOptions) -> Result<ProducerConfigBuilder, ConfigError> {
+    let mut builder = ProducerConfig::builder();
+    if let Some(path) = &options.config_file {
+        builder = builder.properties_file(path)?;
+    }
+    if let Some(prefix) = &options.env_prefix {
+        builder = builder.env(prefix)?;
+    }
+    for (key, value) in &options.properties {
+        builder = builder.set(key, value);
+    }
+    if let Some(servers) = &options.servers {
+        builder = builder.set("bootstrap.servers", servers);
+    }
+    Ok(builder)
+}
+
+fn usable(config: ProducerConfig, timeout: Duration) -> Result<CheckedSettings, ConfigError> {
+    let probe = ConnectionProbe::new(&config, timeout)?;
+    let servers = probe.bootstrap_servers()?;
+    Ok(CheckedSettings {
+        config,
+        probe,
+        servers,
+    })
+}
+
+/// The problems that a strict configuration has in addition: its unknown keys. One that resembles a known key is a
+/// failure; another may be that of a plug-in.
+fn unknown_keys(builder: ProducerConfigBuilder, others: Option<&ConfigError>) -> Vec<CheckProblem> {
+    let Err(strict) = builder.strict().build() else {
+        return Vec::new();
+    };
+    let others = others.map_or(&[][..], ConfigError::problems);
+    let unknown = strict.problems().iter().filter(|it| !others.contains(it));
+    unknown.map(unknown_key).collect()
+}
+
+fn unknown_key(problem: &ConfigProblem) -> CheckProblem {
+    let key = problem.key().unwrap_or_default();
+    match problem.remedy().split_once('?') {
+        Some((nearest, _)) => CheckProblem::failure(format!("{key} is no key of a producer"))
+            .change(key, KeySide::Client, format!("{nearest}?")),
+        None => CheckProblem::warning(format!("{key} is no key of a producer")).change(
+            key,
+            KeySide::Client,
+            "has no effect, unless a plug-in reads it",
+        ),
+    }
+}
+
+fn failures(error: &ConfigError) -> Vec<CheckProblem> {
+    let failure = |problem: &ConfigProblem| {
+        let mut shown = CheckProblem::failure(problem.problem());
+        if let (Some(key), Some(value)) = (problem.key(), problem.value()) {
+            if !problem.is_conflict() {
+                shown.what = format!("{key}={value:?}: {}", problem.problem());
+            }
+        } else if let (Some(key), false) = (problem.key(), problem.is_conflict()) {
+            shown.what = format!("{key}: {}", problem.problem());
+        }
+        let mut hint = problem.remedy();
+        for key in problem.keys() {
+            shown = shown.change(key, KeySide::Client, hint);
+            // The remedy is for all keys together.
+            hint = "";
+        }
+        if problem.key().is_none() {
+            shown.what = format!("{}. {}", shown.what, problem.remedy());
+        }
+        shown
+    };
+    error.problems().iter().map(failure).collect()
+}
+
+/// The settings that matter for connections.
+fn summary(config: &ProducerConfig) -> String {
+    let keys = config.originals().len();
+    let protocol = config.security_protocol();
+    let mut summary = format!(
+        "{keys} {}, {protocol}",
+        if keys == 1 { "key" } else { "keys" }
+    );
+    if advice::uses_sasl(protocol) {
+        summary.push_str(", ");
+        summary.push_str(config.sasl_mechanism());
+    }
+    summary.push_str(", acks=");
+    summary.push_str(config.acks().as_str());
+    summary
+}

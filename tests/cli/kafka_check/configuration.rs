@@ -1,0 +1,148 @@
+//! The step of the configuration.
+
+use std::process::Command;
+
+use kafka_producer::testing::TestCluster;
+
+use super::{PROGRAM, assert_says, document, run, run_on};
+use crate::support::TempFile;
+
+#[test]
+fn all_problems_of_the_configuration_are_reported_at_once() {
+    let file = TempFile::new(
+        "check-bad.properties",
+        b"bootstrap.servers=127.0.0.1:1\nacks=7\nlinger.ms=soon\nliger.ms=5\n",
+    );
+    let ended = run(&["--producer.config", file.name()]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_says(
+        &ended,
+        &[
+            "acks=\"7\"",
+            "linger.ms=\"soon\"",
+            "liger.ms is no key of a producer",
+            "Did you mean linger.ms?",
+            "1 step failed.",
+        ],
+    );
+    assert!(!ended.stdout.contains("TCP"), "{}", ended.stdout);
+}
+
+#[test]
+fn an_unknown_key_fails_if_it_resembles_another_and_the_other_steps_are_run() {
+    let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
+    let ended = run_on(&cluster, &["--producer-property", "liger.ms=5"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_says(
+        &ended,
+        &["Did you mean linger.ms?", "metadata ok", "1 step failed."],
+    );
+    let ended = run_on(&cluster, &["--producer-property", "schema.registry.url=x"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_says(
+        &ended,
+        &[
+            "schema.registry.url is no key of a producer",
+            "unless a plug-in reads it",
+            "All is well, 1 step with a warning.",
+        ],
+    );
+}
+
+#[test]
+fn later_sources_override_earlier_ones() {
+    let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
+    let file = TempFile::new(
+        "check-sources.properties",
+        b"bootstrap.servers=127.0.0.1:1\nacks=0\nclient.id=of-file\n",
+    );
+    let output = Command::new(PROGRAM)
+        .args(["--producer.config", file.name(), "--from-env", "CHECKED_"])
+        .args(["--topic", "t", "--send", "--json"])
+        .env("CHECKED_BOOTSTRAP_SERVERS", cluster.bootstrap_servers())
+        .env("CHECKED_ACKS", "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("acks=1"), "{text}");
+    assert_eq!(cluster.record_count("t"), 1);
+}
+
+#[test]
+fn a_missing_file_and_missing_servers_are_failures_of_the_configuration() {
+    let ended = run(&["--producer.config", "/no/such/file"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_says(&ended, &["/no/such/file"]);
+    let (code, document) = document(&["--producer-property", "acks=all"]);
+    assert_eq!(code, Some(1));
+    let change = &document["steps"][0]["problems"][0]["change"][0];
+    assert_eq!(change["key"], "bootstrap.servers");
+    assert_eq!(change["where"], "client");
+}
+
+/// The transactional id of the service must not be used: its producer would be fenced.
+#[test]
+fn plug_ins_and_the_transactional_id_of_the_service_are_not_used() {
+    let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
+    let file = TempFile::new(
+        "check-service.properties",
+        b"transactional.id=service-1\ninterceptor.classes=com.example.Audit\n\
+          key.serializer=com.example.Mine\nvalue.serializer=com.example.Mine\n\
+          partitioner.class=com.example.Mine\nlinger.ms=60000\ndelivery.timeout.ms=600000\n",
+    );
+    let ended = run_on(
+        &cluster,
+        &["--producer.config", file.name(), "--topic", "t", "--send"],
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(cluster.record_count("t"), 1);
+    assert!(cluster.transaction("service-1").is_none());
+}
+
+#[test]
+fn secrets_are_in_no_output() {
+    let cluster = TestCluster::builder()
+        .topic("t", 1)
+        .sasl_user("alice", "s3cret-of-alice")
+        .start()
+        .unwrap();
+    let login = |password: &str| {
+        format!(
+            "sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+             username=\"alice\" password=\"{password}\";"
+        )
+    };
+    let good = login("s3cret-of-alice");
+    let wrong = login("s3cret-and-wrong");
+    let misspelled = good.replace("sasl.jaas.config", "sasl.jaas.confg");
+    let broken = good.replace("required", "perhaps");
+    let misplaced = good.replace("sasl.jaas.config=", "acks=");
+    for (property, code) in [
+        (&good, 0),
+        (&wrong, 1),
+        (&misspelled, 1),
+        (&broken, 1),
+        (&misplaced, 1),
+    ] {
+        let arguments = [
+            "--producer-property",
+            "security.protocol=SASL_PLAINTEXT",
+            "--producer-property",
+            "sasl.mechanism=PLAIN",
+            "--producer-property",
+            property,
+            "--topic",
+            "t",
+            "--send",
+        ];
+        for further in [&[][..], &["--json"]] {
+            let servers = cluster.bootstrap_servers();
+            let arguments = [&arguments[..], &["--bootstrap-server", &servers], further].concat();
+            let ended = crate::support::run(PROGRAM, &arguments);
+            assert_eq!(ended.code, Some(code), "{ended:?}");
+            let shown = format!("{}{}", ended.stdout, ended.stderr);
+            assert!(!shown.contains("s3cret"), "{shown}");
+        }
+    }
+}
