@@ -17,6 +17,7 @@ mod arguments;
 #[path = "../common/clock.rs"]
 mod clock;
 mod console;
+mod cpu_clock;
 mod failures;
 mod load;
 #[path = "../common/logger.rs"]

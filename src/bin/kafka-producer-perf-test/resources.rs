@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::clock::RunClock;
 use crate::console::Console;
+use crate::cpu_clock::{CpuClock, clock_ticks_per_second, cpu_time};
 use crate::load::{Load, Nowhere};
 use crate::payload::Payloads;
 use crate::stats::Stats;
@@ -156,30 +157,6 @@ fn micros_per_record(
     }
 }
 
-/// A clock of the system that counts CPU time: of this process, or of the calling thread.
-#[derive(Debug, Clone, Copy)]
-enum CpuClock {
-    Process,
-    Thread,
-}
-
-#[cfg(unix)]
-fn cpu_time(clock: CpuClock) -> Duration {
-    use nix::time::ClockId;
-
-    let clock = match clock {
-        CpuClock::Process => ClockId::CLOCK_PROCESS_CPUTIME_ID,
-        CpuClock::Thread => ClockId::CLOCK_THREAD_CPUTIME_ID,
-    };
-    nix::time::clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
-}
-
-/// Never called: `--print-resources` is rejected on these systems.
-#[cfg(not(unix))]
-fn cpu_time(_clock: CpuClock) -> Duration {
-    Duration::ZERO
-}
-
 /// The CPU time of the sender thread, which is found by its name. The name of the main thread is that of the program,
 /// with the same prefix. The main thread is therefore excluded by its thread id, which equals the process id.
 fn producers_thread() -> Option<Duration> {
@@ -199,25 +176,15 @@ fn producers_thread() -> Option<Duration> {
         })
 }
 
-/// Ticks per second of the times in `/proc`; 100 on all common Linux systems.
-fn clock_ticks_per_second() -> i64 {
-    #[cfg(unix)]
-    let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)
-        .ok()
-        .flatten();
-    #[cfg(not(unix))]
-    let ticks: Option<i64> = None;
-    ticks.filter(|ticks| *ticks > 0).unwrap_or(100)
-}
-
 /// Fields 14 and 15 (from 1) of `/proc/self/stat`. The second field is a name that may contain anything.
 fn user_and_system(stat: &str) -> Option<(Duration, Duration)> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace().skip(11);
     let mut next = || -> Option<Duration> {
         let ticks: u64 = fields.next()?.parse().ok()?;
-        let second = clock_ticks_per_second();
-        Some(Duration::from_secs_f64(ticks as f64 / second as f64))
+        Some(Duration::from_secs_f64(
+            ticks as f64 / clock_ticks_per_second(),
+        ))
     };
     Some((next()?, next()?))
 }
@@ -237,7 +204,7 @@ mod tests {
     #[test]
     fn proc_files_are_parsed() {
         let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 250 125 0 0";
-        let ticks = clock_ticks_per_second() as f64;
+        let ticks = clock_ticks_per_second();
         let (user, system) = user_and_system(stat).unwrap();
         assert_eq!(user, Duration::from_secs_f64(250.0 / ticks));
         assert_eq!(system, Duration::from_secs_f64(125.0 / ticks));

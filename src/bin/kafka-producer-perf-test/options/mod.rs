@@ -7,6 +7,7 @@ use std::time::Duration;
 use lexopt::prelude::{Long, Short, Value};
 
 use crate::arguments::{self, Result, number, required, text, word, words, wrong};
+use crate::cpu_clock::REPORTS_CPU_TIME;
 
 /// The parsed command line.
 #[derive(Debug)]
@@ -192,6 +193,11 @@ impl Given {
         if self.properties.is_none() && self.config_file.is_none() {
             return wrong(format!(
                 "either --{PROPERTIES} or --{CONFIG} must be specified"
+            ));
+        }
+        if self.print_resources && !REPORTS_CPU_TIME {
+            return wrong(format!(
+                "argument --{RESOURCES}: CPU times are not read on this system"
             ));
         }
         let properties = self.properties.unwrap_or_default();
