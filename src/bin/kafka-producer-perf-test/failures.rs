@@ -5,18 +5,29 @@ use std::mem::{Discriminant, discriminant};
 use kafka_producer::{Delivery, ErrorCode, ProduceError, ProduceErrorKind};
 
 /// The key by which errors are grouped. It excludes messages, which contain times and counts.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Likeness(Discriminant<ProduceErrorKind>, Option<ErrorCode>, Delivery);
 
-#[derive(Debug)]
-struct FailureClass {
+/// The failed records with one kind of error.
+#[derive(Debug, Clone)]
+pub(crate) struct FailureClass {
     likeness: Likeness,
-    first: String,
-    records: u64,
+    /// The name of the error's kind, as in [`ProduceErrorKind`].
+    pub(crate) kind: String,
+    /// The message of the first record's error.
+    pub(crate) first: String,
+    pub(crate) records: u64,
+}
+
+impl FailureClass {
+    /// Whether the records may be in the log although they failed.
+    pub(crate) fn may_be_written(&self) -> bool {
+        self.likeness.2 == Delivery::MaybeWritten
+    }
 }
 
 /// One entry for each kind of error, so the list does not grow with the number of records.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Failures(Vec<FailureClass>);
 
 impl Failures {
@@ -31,6 +42,7 @@ impl Failures {
         let line = format!("a record failed: {first}");
         self.0.push(FailureClass {
             likeness,
+            kind: kind_name(error.kind()),
             first,
             records: 1,
         });
@@ -47,4 +59,20 @@ impl Failures {
             )
         })
     }
+
+    pub(crate) fn classes(&self) -> &[FailureClass] {
+        &self.0
+    }
+
+    /// The number of failed records.
+    pub(crate) fn records(&self) -> u64 {
+        self.0.iter().map(|failure| failure.records).sum()
+    }
+}
+
+/// The name of the kind without the fields of this record's error, such as its size.
+fn kind_name(kind: &ProduceErrorKind) -> String {
+    let name = format!("{kind:?}");
+    let fields = name.find(" {").unwrap_or(name.len());
+    name[..fields].to_owned()
 }

@@ -6,6 +6,7 @@ use std::hint::black_box;
 use kafka_producer::{KafkaProducer, ProducerRecord};
 
 use crate::clock::RunClock;
+use crate::interrupt::Interruption;
 use crate::payload::Payloads;
 use crate::stats::Stats;
 use crate::throttle::Throttle;
@@ -51,6 +52,8 @@ pub(crate) struct Load<'a> {
     pub(crate) records: u64,
     pub(crate) throttle: Throttle,
     pub(crate) clock: RunClock,
+    /// Ends the loop before all records are sent.
+    pub(crate) interruption: &'a Interruption,
 }
 
 impl Load<'_> {
@@ -66,6 +69,9 @@ impl Load<'_> {
             let record = ProducerRecord::new(self.topic, payload);
             let sent_at = self.clock.now();
             outlet.send(record, sent_at, payload.len())?;
+            if self.interruption.is_set() {
+                return Ok(());
+            }
             self.throttle.pace(sent, sent_at, self.clock);
         }
         Ok(())

@@ -19,17 +19,22 @@ mod clock;
 mod console;
 mod cpu_clock;
 mod failures;
+mod html;
+mod interrupt;
 mod load;
 #[path = "../common/logger.rs"]
 mod logger;
+mod machine;
 mod options;
 mod payload;
 mod report;
 mod resources;
 mod run;
 mod stats;
+mod summary;
 #[path = "../common/throttle.rs"]
 mod throttle;
+mod timeline;
 mod transactions;
 mod usage;
 
@@ -49,13 +54,17 @@ fn main() -> ExitCode {
             console::out(usage::HELP);
             return ExitCode::SUCCESS;
         }
+        Ok(PerfTestCommand::Version) => {
+            console::out(&format!("{} {}", usage::NAME, env!("CARGO_PKG_VERSION")));
+            return ExitCode::SUCCESS;
+        }
         Err(error) => {
             console::err(usage::USAGE);
             return failed(&error);
         }
     };
     match run::run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => failed(error.as_ref()),
     }
 }

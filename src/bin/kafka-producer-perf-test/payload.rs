@@ -1,6 +1,7 @@
-//! The values of records: random letters, or parts of a file.
+//! The values of records: random letters, parts of a file, or the number of the record.
 
 use std::error::Error;
+use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
@@ -24,6 +25,8 @@ pub(crate) enum Payloads {
         parts: Vec<TextRange>,
         random: Rng,
     },
+    /// The number of the record in decimal digits, from 0.
+    Numbers { next: u64, text: Vec<u8> },
 }
 
 /// Start and end of a part of the text.
@@ -35,6 +38,10 @@ impl Payloads {
         match source {
             PayloadSource::Random { bytes } => Ok(Self::random(*bytes)),
             PayloadSource::File { path, delimiter } => Self::read(path, delimiter),
+            PayloadSource::Monotonic => Ok(Self::Numbers {
+                next: 0,
+                text: Vec::new(),
+            }),
         }
     }
 
@@ -90,6 +97,13 @@ impl Payloads {
             } => {
                 let TextRange(start, end) = parts[random.usize(..parts.len())];
                 &text.as_bytes()[start..end]
+            }
+            Self::Numbers { next, text } => {
+                text.clear();
+                // Writing to memory cannot fail.
+                let _ = write!(text, "{next}");
+                *next += 1;
+                text
             }
         }
     }
@@ -171,6 +185,14 @@ mod tests {
         }
         assert_ne!(payloads.next(), first);
         assert_eq!(Payloads::random(1001).next(), first);
+    }
+
+    #[test]
+    fn monotonic_payloads_are_the_numbers_from_zero() {
+        let mut payloads = Payloads::open(&PayloadSource::Monotonic).unwrap();
+        for number in 0..1001 {
+            assert_eq!(payloads.next(), number.to_string().as_bytes());
+        }
     }
 
     /// `ProducerPerformanceTest#testReadPayloadFile`

@@ -31,7 +31,7 @@ impl Tally {
         self.latency_max_us = self.latency_max_us.max(other.latency_max_us);
     }
 
-    fn average_ms(&self) -> f64 {
+    pub(crate) fn average_ms(&self) -> f64 {
         self.latency_sum_us as f64 / 1000.0 / self.records.max(1) as f64
     }
 
@@ -39,12 +39,20 @@ impl Tally {
         self.latency_max_us as f64 / 1000.0
     }
 
-    /// Records and megabytes per second; `elapsed` is in nanoseconds.
+    /// `elapsed` is in nanoseconds.
+    pub(crate) fn records_per_second(&self, elapsed: u64) -> f64 {
+        self.records as f64 / (elapsed.max(1) as f64 / 1e9)
+    }
+
+    /// `elapsed` is in nanoseconds; a megabyte is 1,048,576 bytes, as in Kafka's tool.
+    pub(crate) fn megabytes_per_second(&self, elapsed: u64) -> f64 {
+        self.bytes as f64 / (elapsed.max(1) as f64 / 1e9) / MB
+    }
+
     fn rates(&self, elapsed: u64) -> (f64, f64) {
-        let seconds = elapsed.max(1) as f64 / 1e9;
         (
-            self.records as f64 / seconds,
-            self.bytes as f64 / seconds / MB,
+            self.records_per_second(elapsed),
+            self.megabytes_per_second(elapsed),
         )
     }
 }

@@ -8,10 +8,12 @@ use std::time::Duration;
 use crate::clock::RunClock;
 use crate::console::Console;
 use crate::cpu_clock::{CpuClock, clock_ticks_per_second, cpu_time};
+use crate::interrupt::Interruption;
 use crate::load::{Load, Nowhere};
 use crate::payload::Payloads;
 use crate::stats::Stats;
 use crate::throttle::Throttle;
+use crate::timeline::Timeline;
 
 /// Minimum CPU time for which each part of the tool's own work is measured.
 const MEASURING_TIME: Duration = Duration::from_millis(250);
@@ -35,14 +37,13 @@ impl Usage {
     pub(crate) fn now() -> Self {
         let times = fs::read_to_string("/proc/self/stat").ok();
         let times = times.and_then(|stat| user_and_system(&stat));
-        let status = fs::read_to_string("/proc/self/status").ok();
         Self {
             process: cpu_time(CpuClock::Process),
             user: times.map(|(user, _)| user),
             system: times.map(|(_, system)| system),
             sending_thread: cpu_time(CpuClock::Thread),
             producers_thread: producers_thread(),
-            peak_memory_kb: status.and_then(|status| peak_memory(&status)),
+            peak_memory_kb: peak_memory_kb(),
         }
     }
 
@@ -117,16 +118,22 @@ pub(crate) struct OwnShare {
 
 impl OwnShare {
     /// Runs the same code without a producer: the loop except the call of `send`, and the body of the callback.
-    pub(crate) fn measure(topic: &str, payloads: &mut Payloads) -> Result<Self, Box<dyn Error>> {
+    /// `timeline` is `None` if the run had none.
+    pub(crate) fn measure(
+        topic: &str,
+        payloads: &mut Payloads,
+        timeline: Option<Timeline>,
+    ) -> Result<Self, Box<dyn Error>> {
         let clock = RunClock::start();
         let load = Load {
             topic,
             records: STRIDE,
             throttle: Throttle::new(None),
             clock,
+            interruption: &Interruption::default(),
         };
         let loop_us = micros_per_record(|| load.send(&Nowhere, payloads))?;
-        let stats = Stats::new(clock, Console::silent())?;
+        let stats = Stats::new(clock, Console::silent(), timeline)?;
         let callback_us = micros_per_record(|| {
             for _ in 0..STRIDE {
                 black_box(&stats).completed(black_box(0), black_box(100), None);
@@ -189,6 +196,12 @@ fn user_and_system(stat: &str) -> Option<(Duration, Duration)> {
     Some((next()?, next()?))
 }
 
+/// The peak memory of this process in KiB; `None` if the system does not report it.
+pub(crate) fn peak_memory_kb() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    peak_memory(&status)
+}
+
 /// The peak memory: the line `VmHWM: <number> kB` of `/proc/self/status`.
 fn peak_memory(status: &str) -> Option<u64> {
     let line = status
@@ -222,7 +235,7 @@ mod tests {
     #[test]
     fn cpu_time_is_measured() {
         let before = Usage::now();
-        let own = OwnShare::measure("t", &mut Payloads::open(&source()).unwrap()).unwrap();
+        let own = OwnShare::measure("t", &mut Payloads::open(&source()).unwrap(), None).unwrap();
         let used = Usage::now().since(&before);
         assert!(used.sending_thread >= 2 * MEASURING_TIME, "{used:?}");
         assert!(used.process >= used.sending_thread, "{used:?}");

@@ -9,13 +9,15 @@ use crate::clock::RunClock;
 use crate::console::Console;
 use crate::failures::Failures;
 use crate::report::{Tally, Total, total_line, window_line};
+use crate::summary::RunSummary;
+use crate::timeline::Timeline;
 
 /// Interval of the lines that are printed during the run, in nanoseconds.
 const WINDOW: u64 = 5_000_000_000;
 /// Interval of the progress bar, in nanoseconds.
 const PROGRESS_INTERVAL: u64 = 100_000_000;
 /// The maximum of the histogram; longer latencies count as this value.
-const LONGEST_US: u64 = 24 * 3600 * 1_000_000;
+pub(crate) const LONGEST_US: u64 = 24 * 3600 * 1_000_000;
 /// Significant digits of the histogram: percentiles are printed in whole milliseconds.
 const DIGITS: u8 = 3;
 
@@ -38,6 +40,10 @@ struct Counts {
     window_began: u64,
     latencies: Histogram<u64>,
     failures: Failures,
+    /// The windows of the charts; `None` if no page is written.
+    timeline: Option<Timeline>,
+    /// The duration of the run, in nanoseconds, once the total line is printed.
+    elapsed: Option<u64>,
     /// The time, in nanoseconds of the clock, from which a completed record ends the window or draws the progress bar.
     next_update: u64,
 }
@@ -46,6 +52,7 @@ impl Stats {
     pub(crate) fn new(
         clock: RunClock,
         console: Console,
+        timeline: Option<Timeline>,
     ) -> Result<Self, hdrhistogram::CreationError> {
         let latencies = Histogram::new_with_max(LONGEST_US, DIGITS)?;
         let began = clock.now();
@@ -58,6 +65,8 @@ impl Stats {
                 window_began: began,
                 latencies,
                 failures: Failures::default(),
+                timeline,
+                elapsed: None,
                 next_update: began,
             }),
         })
@@ -71,6 +80,9 @@ impl Stats {
         let mut counts = self.lock();
         counts.window.add(bytes, latency_us);
         counts.latencies.saturating_record(latency_us);
+        if let Some(timeline) = &mut counts.timeline {
+            timeline.record(now, bytes, latency_us, error.is_some());
+        }
         if now >= counts.next_update {
             self.update_output(&mut counts, now);
         }
@@ -103,11 +115,15 @@ impl Stats {
         }
     }
 
-    /// Prints the counts of errors, and the total line.
+    /// Prints the counts of errors, and the total line. Does nothing if they are printed already.
     pub(crate) fn print_total(&self) {
-        let elapsed = self.clock.now();
         self.console.finish();
         let mut counts = self.lock();
+        if counts.elapsed.is_some() {
+            return;
+        }
+        let elapsed = self.clock.now();
+        counts.elapsed = Some(elapsed);
         let window = std::mem::take(&mut counts.window);
         counts.total.merge(&window);
         for line in counts.failures.lines() {
@@ -116,9 +132,28 @@ impl Stats {
         self.console.out(&total_line(&total_of(&counts, elapsed)));
     }
 
+    /// The figures up to the total line, or up to now if it is not printed yet.
+    pub(crate) fn summary(&self) -> RunSummary {
+        let counts = self.lock();
+        let mut tally = counts.total.clone();
+        tally.merge(&counts.window);
+        RunSummary {
+            tally,
+            elapsed: counts.elapsed.unwrap_or_else(|| self.clock.now()),
+            latencies: counts.latencies.clone(),
+            failures: counts.failures.clone(),
+            timeline: counts.timeline.clone().unwrap_or_else(Timeline::new),
+        }
+    }
+
     pub(crate) fn records(&self) -> u64 {
         let counts = self.lock();
         counts.total.records + counts.window.records
+    }
+
+    /// The number of records that failed.
+    pub(crate) fn failed_records(&self) -> u64 {
+        self.lock().failures.records()
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -128,19 +163,7 @@ impl Stats {
 }
 
 fn total_of(counts: &Counts, elapsed: u64) -> Total<'_> {
-    let records = counts.total.records;
-    let percentile = |share: f64| {
-        // The index in the sorted latencies, from 0, as Kafka's tool computes it.
-        let place = (share * records as f64) as u64;
-        let quantile = (place as f64 + 0.5) / records.max(1) as f64;
-        let value_us = counts.latencies.value_at_quantile(quantile);
-        value_us.min(counts.total.latency_max_us) / 1000
-    };
-    Total {
-        tally: &counts.total,
-        elapsed,
-        percentiles_ms: [0.5, 0.95, 0.99, 0.999].map(percentile),
-    }
+    Total::new(&counts.total, &counts.latencies, elapsed)
 }
 
 #[cfg(test)]
@@ -148,7 +171,7 @@ mod tests {
     use super::*;
 
     fn stats() -> Stats {
-        Stats::new(RunClock::start(), Console::silent()).unwrap()
+        Stats::new(RunClock::start(), Console::silent(), Some(Timeline::new())).unwrap()
     }
 
     /// Kafka's tool takes `latencies[(int) (share * count)]` of the sorted latencies.
@@ -190,5 +213,23 @@ mod tests {
         stats.update_output(&mut counts, began + WINDOW);
         assert_eq!((counts.window.records, counts.total.records), (0, 1));
         assert_eq!(counts.next_update, began + 2 * WINDOW);
+    }
+
+    #[test]
+    fn the_summary_has_the_figures_of_the_total_line() {
+        let stats = stats();
+        for _ in 0..10 {
+            stats.completed(0, 100, None);
+        }
+        let early = stats.summary();
+        assert_eq!((early.tally.records, early.tally.bytes), (10, 1000));
+        stats.print_total();
+        stats.print_total();
+        let summary = stats.summary();
+        assert_eq!(summary.elapsed, stats.lock().elapsed.unwrap());
+        assert_eq!(summary.tally, early.tally);
+        let spans = summary.timeline.spans(summary.elapsed, 100);
+        let records = spans.list.iter().map(|span| span.window.tally.records);
+        assert_eq!(records.sum::<u64>(), 10);
     }
 }

@@ -4,19 +4,24 @@
 use super::{cluster, perf_test, send};
 use crate::support::TempFile;
 
-/// The options of Kafka's tool.
+/// The options of Kafka's tool, and our own.
 const OPTIONS: &[&str] = &[
     "--topic",
     "--num-records",
     "--record-size",
     "--payload-file",
     "--payload-delimiter",
+    "--payload-monotonic",
     "--throughput",
     "--producer-props",
     "--producer.config",
     "--print-metrics",
     "--transactional-id",
     "--transaction-duration-ms",
+    "--print-resources",
+    "--fail-on-error",
+    "--html",
+    "--version",
 ];
 
 #[test]
@@ -29,6 +34,14 @@ fn without_arguments_or_with_help_the_options_are_printed() {
         }
         assert_eq!(ended.stderr, "");
     }
+}
+
+#[test]
+fn the_version_is_that_of_the_library() {
+    let ended = perf_test(&["--version"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let wanted = format!("kafka-producer-perf-test {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!((ended.stdout, ended.stderr), (wanted, String::new()));
 }
 
 /// Invalid command lines, and a part of the message.
@@ -56,6 +69,14 @@ const BAD: &[(&str, &str)] = &[
     (
         "--topic t --num-records 1 --throughput -1 --record-size 1 --payload-file f --producer-props a=b",
         "not allowed with argument --record-size",
+    ),
+    (
+        "--topic t --num-records 1 --throughput -1 --payload-monotonic --payload-file f --producer-props a=b",
+        "not allowed with argument --payload-file",
+    ),
+    (
+        "--topic t --num-records 1 --throughput -1 --record-size 1 --producer-props a=b --html -",
+        "--html: standard output",
     ),
     (
         "--topic t --num-records x --throughput -1 --record-size 1 --producer-props a=b",

@@ -1,6 +1,7 @@
 //! `kafka-producer-perf-test`: its options, lines and exit codes.
 
 mod arguments;
+mod html;
 mod sending;
 mod transactions;
 
@@ -8,8 +9,10 @@ use kafka_producer::testing::TestCluster;
 
 use crate::support::{self, Ended};
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_kafka-producer-perf-test");
+
 fn perf_test(arguments: &[&str]) -> Ended {
-    support::run(env!("CARGO_BIN_EXE_kafka-producer-perf-test"), arguments)
+    support::run(PROGRAM, arguments)
 }
 
 /// Runs the tool with topic `t` of a cluster; `further` are additional arguments.

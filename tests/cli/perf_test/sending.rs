@@ -115,12 +115,29 @@ fn a_line_with_the_figures_of_the_window_is_printed_every_five_seconds() {
     assert_eq!(parse_total(total).unwrap().records, 540);
 }
 
+#[test]
+fn monotonic_payloads_are_the_numbers_of_the_records() {
+    let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
+    let ended = send(
+        &cluster,
+        "120",
+        &["--payload-monotonic", "--throughput", "-1"],
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let values = cluster.records("t", 0).into_iter();
+    let values: Vec<_> = values.map(|record| record.value.unwrap()).collect();
+    let wanted: Vec<_> = (0..120)
+        .map(|number: u32| number.to_string().into_bytes())
+        .collect();
+    assert_eq!(values, wanted);
+}
+
 /// Kafka's tool prints a stack trace for each failed record, counts it as sent, and exits with 0.
 #[test]
-fn failed_records_are_printed_once_and_counted_and_the_run_exits_with_0() {
+fn failed_records_are_printed_once_and_counted_and_the_run_exits_with_0_without_fail_on_error() {
     let cluster = cluster();
     let servers = format!("bootstrap.servers={}", cluster.bootstrap_servers());
-    let ended = perf_test(&[
+    let arguments = [
         "--topic",
         "nowhere",
         "--num-records",
@@ -132,17 +149,40 @@ fn failed_records_are_printed_once_and_counted_and_the_run_exits_with_0() {
         "--producer-props",
         &servers,
         "max.block.ms=150",
-    ]);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(parse_total(ended.lines()[0]).unwrap().records, 3);
-    let lines: Vec<&str> = ended
-        .stderr
-        .lines()
-        .filter(|line| !line.starts_with("WARN"))
-        .collect();
-    assert_eq!(lines.len(), 2, "{ended:?}");
-    assert!(lines[0].starts_with("a record failed: ") && lines[0].contains("nowhere"));
-    assert!(lines[1].starts_with("3 records failed like this one: "));
+    ];
+    for further in [&[][..], &["--fail-on-error"]] {
+        let ended = perf_test(&[&arguments[..], further].concat());
+        assert_eq!(ended.code, Some(further.len() as i32), "{ended:?}");
+        assert_eq!(parse_total(ended.lines()[0]).unwrap().records, 3);
+        let lines: Vec<&str> = ended
+            .stderr
+            .lines()
+            .filter(|line| !line.starts_with("WARN"))
+            .collect();
+        assert_eq!(lines.len(), 2 + further.len(), "{ended:?}");
+        assert!(lines[0].starts_with("a record failed: ") && lines[0].contains("nowhere"));
+        assert!(lines[1].starts_with("3 records failed like this one: "));
+        let last = "kafka-producer-perf-test: error: 3 of 3 records failed";
+        assert!(lines[2..].iter().all(|line| *line == last), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_run_without_failures_exits_with_0() {
+    let cluster = cluster();
+    let further = [
+        "--record-size",
+        "1",
+        "--throughput",
+        "-1",
+        "--fail-on-error",
+    ];
+    let ended = send(&cluster, "10", &further);
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (Some(0), ""),
+        "{ended:?}"
+    );
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! The options of the command line, with the rules of Kafka's tool.
 
+mod payload;
+
+pub(crate) use payload::PayloadSource;
+
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +17,7 @@ use crate::cpu_clock::REPORTS_CPU_TIME;
 #[derive(Debug)]
 pub(crate) enum PerfTestCommand {
     Help,
+    Version,
     Run(PerfTestOptions),
 }
 
@@ -27,6 +32,10 @@ pub(crate) struct PerfTestOptions {
     pub(crate) properties: Vec<(String, String)>,
     pub(crate) print_metrics: bool,
     pub(crate) print_resources: bool,
+    /// Whether a failed record makes the exit code 1.
+    pub(crate) fail_on_error: bool,
+    /// The page to be written at the end.
+    pub(crate) html: Option<PathBuf>,
     pub(crate) transactions: Option<TransactionSettings>,
 }
 
@@ -38,16 +47,11 @@ pub(crate) struct TransactionSettings {
     pub(crate) duration: Duration,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PayloadSource {
-    Random { bytes: usize },
-    File { path: PathBuf, delimiter: String },
-}
-
 const TOPIC: &str = "topic";
 const RECORDS: &str = "num-records";
 const SIZE: &str = "record-size";
 const FILE: &str = "payload-file";
+const MONOTONIC: &str = "payload-monotonic";
 const DELIMITER: &str = "payload-delimiter";
 const THROUGHPUT: &str = "throughput";
 const PROPERTIES: &str = "producer-props";
@@ -57,12 +61,13 @@ const TRANSACTIONAL_ID: &str = "transactional-id";
 const TRANSACTION_DURATION: &str = "transaction-duration-ms";
 const HELP: &str = "help";
 
-/// The options of Kafka's tool.
-const KAFKA_OPTIONS: [&str; 12] = [
+/// The options of Kafka's tool, and of those of later versions the supported ones.
+const KAFKA_OPTIONS: [&str; 13] = [
     TOPIC,
     RECORDS,
     SIZE,
     FILE,
+    MONOTONIC,
     DELIMITER,
     THROUGHPUT,
     PROPERTIES,
@@ -76,23 +81,35 @@ const KAFKA_OPTIONS: [&str; 12] = [
 /// The default of Kafka's tool.
 const DEFAULT_TRANSACTIONAL_ID: &str = "performance-producer-default-transactional-id";
 
-/// Not an option of Kafka's tool. It cannot be abbreviated, so that no abbreviation of Kafka's options becomes
-/// ambiguous.
 const RESOURCES: &str = "print-resources";
+const FAIL_ON_ERROR: &str = "fail-on-error";
+const HTML: &str = "html";
+const VERSION: &str = "version";
+
+/// Not options of Kafka's tool. They cannot be abbreviated, so that no abbreviation of Kafka's options becomes
+/// ambiguous.
+const OWN_OPTIONS: [&str; 4] = [RESOURCES, FAIL_ON_ERROR, HTML, VERSION];
 
 /// The options as given, before the check for missing and conflicting ones.
 #[derive(Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 struct Given {
     topic: Option<String>,
     records: Option<i64>,
     size: Option<i32>,
     file: Option<PathBuf>,
+    monotonic: bool,
     delimiter: Option<String>,
     throughput: Option<i32>,
     properties: Option<Vec<String>>,
     config_file: Option<PathBuf>,
     print_metrics: bool,
     print_resources: bool,
+    fail_on_error: bool,
+    html: Option<PathBuf>,
     transactional_id: Option<String>,
     transaction_duration_ms: i64,
 }
@@ -113,6 +130,9 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<PerfTestCommand> {
         };
         match name {
             HELP => return Ok(PerfTestCommand::Help),
+            VERSION => return Ok(PerfTestCommand::Version),
+            MONOTONIC => given.monotonic = true,
+            FAIL_ON_ERROR => given.fail_on_error = true,
             METRICS => given.print_metrics = true,
             RESOURCES if cfg!(not(unix)) => {
                 return wrong(format!(
@@ -121,14 +141,9 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<PerfTestCommand> {
             }
             RESOURCES => given.print_resources = true,
             PROPERTIES => given.properties = Some(words(&mut parser, name)?),
-            FILE | CONFIG => {
-                let path = PathBuf::from(word(&mut parser, name)?);
-                *(if name == FILE {
-                    &mut given.file
-                } else {
-                    &mut given.config_file
-                }) = Some(path);
-            }
+            FILE => given.file = Some(word(&mut parser, name)?.into()),
+            CONFIG => given.config_file = Some(word(&mut parser, name)?.into()),
+            HTML => given.html = Some(word(&mut parser, name)?.into()),
             TOPIC => given.topic = Some(text(name, word(&mut parser, name)?)?),
             DELIMITER => given.delimiter = Some(text(name, word(&mut parser, name)?)?),
             RECORDS => given.records = Some(number(&mut parser, name)?),
@@ -146,8 +161,8 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<PerfTestCommand> {
 
 /// Resolves the name of an option, or an unambiguous prefix of it.
 fn option_called(given: &str) -> Result<&'static str> {
-    if given == RESOURCES {
-        return Ok(RESOURCES);
+    if let Some(own) = OWN_OPTIONS.iter().find(|own| **own == given) {
+        return Ok(own);
     }
     arguments::option_called(given, &KAFKA_OPTIONS)
 }
@@ -157,26 +172,7 @@ impl Given {
         let topic = required(self.topic, TOPIC)?;
         let records = required(self.records, RECORDS)?;
         let throughput = required(self.throughput, THROUGHPUT)?;
-        let payload = match (self.size, self.file) {
-            (Some(_), Some(_)) => {
-                return wrong(format!(
-                    "argument --{FILE}: not allowed with argument --{SIZE}"
-                ));
-            }
-            (None, None) => {
-                return wrong(format!(
-                    "one of the arguments --{SIZE} --{FILE} is required"
-                ));
-            }
-            (Some(size), None) => match usize::try_from(size) {
-                Ok(bytes) => PayloadSource::Random { bytes },
-                Err(_) => return wrong(format!("argument --{SIZE}: {size} is below 0")),
-            },
-            (None, Some(path)) => PayloadSource::File {
-                path,
-                delimiter: delimiter(self.delimiter),
-            },
-        };
+        let payload = payload::source(self.size, self.file, self.monotonic, self.delimiter)?;
         let records = match u64::try_from(records) {
             Ok(records) if records > 0 => records,
             _ => return wrong(format!("argument --{RECORDS}: {records} is below 1")),
@@ -200,6 +196,15 @@ impl Given {
                 "argument --{RESOURCES}: CPU times are not read on this system"
             ));
         }
+        if self
+            .html
+            .as_ref()
+            .is_some_and(|path| path.as_os_str() == "-")
+        {
+            return wrong(format!(
+                "argument --{HTML}: standard output has the lines of the run; give the name of a file"
+            ));
+        }
         let properties = self.properties.unwrap_or_default();
         let properties = properties
             .iter()
@@ -221,16 +226,10 @@ impl Given {
             properties,
             print_metrics: self.print_metrics,
             print_resources: self.print_resources,
+            fail_on_error: self.fail_on_error,
+            html: self.html,
             transactions,
         })
-    }
-}
-
-/// A backslash followed by `n` means a newline: the program gets these two characters for `'\n'` in a shell.
-fn delimiter(given: Option<String>) -> String {
-    match given {
-        Some(given) if given != r"\n" => given,
-        _ => "\n".to_owned(),
     }
 }
 

@@ -31,6 +31,8 @@ fn the_required_options_suffice() {
             properties: vec![("acks".to_owned(), "1".to_owned())],
             print_metrics: false,
             print_resources: false,
+            fail_on_error: false,
+            html: None,
             transactions: None,
         }
     );
@@ -73,16 +75,43 @@ fn options_of_kafkas_tool_may_be_abbreviated_and_others_may_not() {
     let short = "--topi t --num 5 --thr -1 --rec 9 --producer-p acks=1 --print";
     let options = options(short);
     assert!(options.print_metrics && !options.print_resources);
-    assert!(refused(&format!("{short} --print-r")).contains("'--print-r'"));
+    for own in ["--print-r", "--fail", "--htm", "--vers", "--v"] {
+        let error = refused(&format!("{short} {own}"));
+        assert!(error.contains(&format!("'{own}'")), "{error}");
+    }
 }
 
 #[test]
-fn record_size_and_payload_file_exclude_each_other() {
+fn a_page_needs_the_name_of_a_file() {
+    let named = options(&format!("{REQUIRED} --html out/run.html --fail-on-error"));
+    assert_eq!(named.html, Some("out/run.html".into()));
+    assert!(named.fail_on_error);
+    assert!(refused(&format!("{REQUIRED} --html -")).contains("--html: standard output"));
+    assert!(refused(&format!("{REQUIRED} --html")).contains("--html: expected one argument"));
+    assert!(refused(&format!("{REQUIRED} --fail-on-error=yes")).contains("yes"));
+}
+
+#[test]
+fn exactly_one_source_of_payloads_is_given() {
     let base = "--topic t --num-records 5 --throughput -1 --producer-props acks=1";
-    assert!(refused(base).contains("--record-size --payload-file is required"));
-    assert!(
-        refused(&format!("{base} --record-size 1 --payload-file f")).contains("not allowed with")
-    );
+    assert!(refused(base).contains("--record-size --payload-file --payload-monotonic is required"));
+    let [size, file, monotonic] = ["record-size", "payload-file", "payload-monotonic"];
+    for (line, first, second) in [
+        ("--record-size 1 --payload-file f", size, file),
+        ("--payload-monotonic --record-size 1", size, monotonic),
+        ("--payload-monotonic --payload-file f", file, monotonic),
+        (
+            "--payload-monotonic --payload-file f --record-size 1",
+            size,
+            file,
+        ),
+    ] {
+        let error = refused(&format!("{base} {line}"));
+        let wanted = format!("argument --{second}: not allowed with argument --{first}");
+        assert_eq!(error, wanted, "{line}");
+    }
+    let monotonic = options(&format!("{base} --payload-m")).payload;
+    assert_eq!(monotonic, PayloadSource::Monotonic);
     let of_file = |line: &str| options(&format!("{base} --payload-file f {line}")).payload;
     let file = |delimiter: &str| PayloadSource::File {
         path: "f".into(),
@@ -149,7 +178,13 @@ fn a_transaction_duration_enables_transactions_with_a_default_id() {
 }
 
 #[test]
-fn help_takes_precedence_over_all_other_options() {
+fn help_and_version_take_precedence_over_all_other_options() {
+    for line in ["--version", "--topic t --version"] {
+        assert!(
+            matches!(parsed(line), Ok(PerfTestCommand::Version)),
+            "{line}"
+        );
+    }
     for line in ["-h", "--help", "--topic t --he"] {
         assert!(matches!(parsed(line), Ok(PerfTestCommand::Help)), "{line}");
     }

@@ -1,0 +1,150 @@
+//! The file of the page: checked before the run, and written as a whole at its end.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug)]
+pub(crate) struct PageFile {
+    path: PathBuf,
+    /// In the same folder, so that it can be renamed.
+    temporary: PathBuf,
+}
+
+impl PageFile {
+    /// Fails if the page cannot be written there. A temporary file is created and deleted: no other check covers
+    /// missing folders, permissions, and read-only file systems.
+    pub(crate) fn check(path: &Path) -> Result<Self, String> {
+        let wrong = |why: &dyn std::fmt::Display| {
+            format!("the page {} cannot be written: {why}", path.display())
+        };
+        // A link stays a link: the file that it names is replaced.
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if let Ok(metadata) = fs::metadata(&target) {
+            if !metadata.is_file() {
+                return Err(wrong(&"it is not a regular file"));
+            }
+            if metadata.permissions().readonly() {
+                return Err(wrong(&"it is read-only"));
+            }
+        }
+        let Some(name) = target.file_name() else {
+            return Err(wrong(&"it has no file name"));
+        };
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(format!(".{}.tmp", std::process::id()));
+        let file = Self {
+            temporary: target.with_file_name(hidden),
+            path: target,
+        };
+        file.create()
+            .and_then(|created| {
+                drop(created);
+                fs::remove_file(&file.temporary)
+            })
+            .map_err(|error| wrong(&error))?;
+        Ok(file)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Replaces the file. If that fails, an older page is still there, and no temporary file is left.
+    pub(crate) fn write(&self, page: &str) -> io::Result<()> {
+        let written = self.create().and_then(|mut file| {
+            file.write_all(page.as_bytes())?;
+            file.sync_all()
+        });
+        let replaced = written.and_then(|()| fs::rename(&self.temporary, &self.path));
+        if replaced.is_err() {
+            // The first error is reported.
+            let _ = fs::remove_file(&self.temporary);
+        }
+        replaced
+    }
+
+    fn create(&self) -> io::Result<fs::File> {
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&self.temporary)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An empty folder that is deleted with this value.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let name = format!("perf-test-page-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = fs::read_dir(&self.0).unwrap();
+            let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
+            entries
+                .map(|entry| name(entry).into_string().unwrap())
+                .collect()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_page_replaces_an_older_one_and_leaves_no_other_file() {
+        let folder = Folder::new("replaced");
+        let path = folder.0.join("page.html");
+        let file = PageFile::check(&path).unwrap();
+        assert!(folder.names().is_empty(), "the check leaves nothing");
+        for text in ["one", "two"] {
+            file.write(text).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(folder.names(), ["page.html"]);
+    }
+
+    #[test]
+    fn paths_that_cannot_be_written_are_rejected_with_their_name() {
+        let folder = Folder::new("rejected");
+        let inside = folder.0.join("no-such-folder").join("page.html");
+        for path in [inside.as_path(), &folder.0, Path::new("")] {
+            let error = PageFile::check(path).unwrap_err();
+            let shown = path.display().to_string();
+            assert!(
+                error.contains(&shown) && error.contains("cannot be written"),
+                "{error}"
+            );
+        }
+        let path = folder.0.join("page.html");
+        fs::write(&path, "old").unwrap();
+        let mut permissions = fs::metadata(&path).unwrap().permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(&path, permissions).unwrap();
+        assert!(PageFile::check(&path).unwrap_err().contains("read-only"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_a_link() {
+        let folder = Folder::new("link");
+        let (target, link) = (folder.0.join("target"), folder.0.join("link"));
+        fs::write(&target, "old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        PageFile::check(&link).unwrap().write("new").unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+}
