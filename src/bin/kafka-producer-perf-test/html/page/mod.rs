@@ -96,9 +96,13 @@ fn header(page: &mut String, run: &RunFacts, summary: &RunSummary, outcome: &Run
 /// The main figures, in large type.
 fn tiles(page: &mut String, summary: &RunSummary) {
     let tally = &summary.tally;
-    let latency = |share: f64| number::latency(summary.latency_us_at(share) as f64);
-    let average = number::latency(tally.average_ms() * 1000.0);
-    let maximum = number::latency(tally.latency_max_us as f64);
+    let shown = |us: f64| match tally.records {
+        0 => "–".to_owned(),
+        _ => number::latency(us),
+    };
+    let latency = |share: f64| shown(summary.latency_us_at(share) as f64);
+    let average = shown(tally.average_ms() * 1000.0);
+    let maximum = shown(tally.latency_max_us as f64);
     let failed = match summary.failures.records() {
         0 => "none failed".to_owned(),
         failed => format!("{} failed", number::grouped(failed)),
