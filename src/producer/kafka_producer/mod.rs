@@ -120,7 +120,11 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
         id: super::instance::InstanceId,
     ) -> super::instance::InstanceId {
         let now = &self.core.instance;
-        let other = super::instance::Instance::new(id, Arc::clone(now.clock()), now.log().clone());
+        let other = super::instance::Instance::new(
+            id,
+            std::sync::Arc::clone(now.clock()),
+            now.log().clone(),
+        );
         std::mem::replace(&mut self.core.instance, other).id()
     }
 }
