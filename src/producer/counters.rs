@@ -134,7 +134,8 @@ pub struct ProducerSnapshot {
     pub batches_split: u64,
     /// Batches in flight: passed to a connection, without a response yet.
     pub batches_in_flight: u64,
-    /// Batches that are open, full, or waiting to be sent again.
+    /// Batches that are open, full, or waiting to be sent again. The last batch of a `flush` may count for a moment after
+    /// the call has returned.
     pub batches_queued: u64,
     /// Requests of every kind in flight. Updated when the sender sends a produce request or has polled.
     pub requests_in_flight: u64,

@@ -1,4 +1,4 @@
-//! The incomplete batches, for which flushes wait, and what completed batches leave for new ones.
+//! The incomplete batches, for which flushes wait, and spare vectors for the callbacks of new batches.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -78,7 +78,7 @@ pub(crate) struct RecordAccumulator {
     registry: Mutex<Registry>,
     /// Partitions whose queues the sender is to read.
     inbox: Padded<Mutex<Vec<Arc<PartitionEntry>>>>,
-    /// Batches that are open, queued or in flight.
+    /// Batches that are open, queued or in flight; and the spare vectors for callbacks.
     incomplete: Padded<Mutex<IncompleteBatches>>,
     /// The number of flushes in progress.
     flushes: AtomicUsize,

@@ -87,8 +87,8 @@ impl AnyThunk {
 /// The thunks of a batch.
 #[derive(Default)]
 pub(crate) struct Thunks {
-    /// The leading thunks, whose callbacks are all of the same type as the first; or, before the first thunk, the empty
-    /// vector of a completed batch.
+    /// The leading thunks, whose callbacks are all of the same type as the first. `None` only if there are no thunks at
+    /// all: in a later piece of a split batch they may all be boxed, and this vector is empty.
     alike: Option<Box<dyn ThunksAlike>>,
     /// The index after the last thunk's record. To save memory, a thunk does not store the index of its record, which
     /// follows from its position: there may be as many thunks as `buffer.memory` holds records.
@@ -96,6 +96,8 @@ pub(crate) struct Thunks {
     rare: Option<Box<Rare>>,
     /// The expected number of records, estimated from the size of the first record.
     expected: u32,
+    /// The vector of a completed batch, until the first thunk is added.
+    spare: Option<SpareVector>,
 }
 
 /// The fields that few batches need, boxed.
@@ -108,38 +110,54 @@ struct Rare {
 }
 
 /// Upper bound of the initial capacity, in thunks, however small a batch's first record is.
-const MAX_EXPECTED: u32 = 512;
+const MAX_EXPECTED: usize = 512;
+
+/// Upper bound of the initial capacity, in bytes, however much a callback owns.
+const MAX_EXPECTED_BYTES: usize = 16 << 10;
 
 /// How many times the expected number of records a spare vector may have room for.
 const MAX_SPARE_RATIO: usize = 4;
+
+/// A vector for the callbacks of a batch with about that many records: the spare one, if it is for callbacks of this type
+/// and not much too large.
+fn vector<F: Callback>(spare: Option<SpareVector>, records: u32) -> Box<dyn ThunksAlike> {
+    let records = records.max(1) as usize;
+    // Callbacks that own much take more memory than their records: their vector grows step by step.
+    let at_most = (MAX_EXPECTED_BYTES / size_of::<Thunk<F>>()).clamp(1, MAX_EXPECTED);
+    let expected = records.min(at_most);
+    if let Some(mut spare) = spare.map(SpareVector::into_inner) {
+        if let Some(vector) = spare.as_any().downcast_mut::<Vec<Thunk<F>>>() {
+            if vector.capacity() / MAX_SPARE_RATIO <= records {
+                vector.reserve_exact(expected);
+                return spare;
+            }
+        }
+    }
+    Box::new(Vec::<Thunk<F>>::with_capacity(expected))
+}
 
 impl Thunks {
     /// No thunks, and the vector of a completed batch to store them in.
     pub(crate) fn in_spare(spare: Option<SpareVector>) -> Self {
         Self {
-            alike: spare.map(SpareVector::into_inner),
+            spare,
             ..Self::default()
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        // Callbacks are boxed only after a first one of another type, which is in `alike`.
-        self.alike.as_ref().is_none_or(|alike| alike.len() == 0)
+        self.alike.is_none()
+    }
+
+    /// The spare vector of a batch that has no callbacks.
+    pub(crate) fn into_spare(self) -> Option<SpareVector> {
+        self.spare
     }
 
     /// Sets the initial capacity, before the first thunk is added: a vector that grows by doubling may take twice the
-    /// memory it needs, and there is one such vector for each batch in `buffer.memory`. A spare vector of several times
-    /// that capacity, of a batch of smaller records, is dropped.
+    /// memory it needs, and there is one such vector for each batch in `buffer.memory`.
     pub(crate) fn expect(&mut self, records: usize) {
-        self.expected = u32::try_from(records).map_or(MAX_EXPECTED, |r| r.min(MAX_EXPECTED));
-        let most = MAX_SPARE_RATIO * self.expected as usize;
-        if self
-            .alike
-            .as_ref()
-            .is_some_and(|spare| spare.capacity() > most)
-        {
-            self.alike = None;
-        }
+        self.expected = u32::try_from(records).unwrap_or(u32::MAX);
     }
 
     /// Adds a record without a callback, for the interceptors.
@@ -168,15 +186,12 @@ impl Thunks {
 
     #[cold]
     fn push_slowly<F: Callback>(&mut self, index: u32, record: &RecordParts<'_>, callback: F) {
-        let expected = self.expected.max(1) as usize;
-        // A spare vector is of use only for callbacks of its type.
-        let spare = self.alike.as_deref_mut().filter(|alike| alike.len() == 0);
-        if spare.is_some_and(|spare| !spare.as_any().is::<Vec<Thunk<F>>>()) {
-            self.alike = None;
-        }
-        let first = self
-            .alike
-            .get_or_insert_with(|| Box::new(Vec::<Thunk<F>>::with_capacity(expected)));
+        let first = match &mut self.alike {
+            Some(alike) => alike,
+            None => self
+                .alike
+                .insert(vector::<F>(self.spare.take(), self.expected)),
+        };
         // The number of records without a callback since the last thunk.
         let left_out = index - std::mem::replace(&mut self.next, index + 1);
         let is_like_first = first.as_any().is::<Vec<Thunk<F>>>();
@@ -228,6 +243,7 @@ impl Thunks {
     ///
     /// Runs user code: must be called without a lock held.
     pub(crate) fn run(self, end: CompletedBatch<'_>) -> Option<SpareVector> {
+        let spare = self.spare;
         let Rare { others, indexes } = self.rare.map_or_else(Rare::default, |rare| *rare);
         let mut indexes = indexes.iter();
         let emptied = self.alike.map(|mut alike| {
@@ -235,7 +251,7 @@ impl Thunks {
             SpareVector::new(alike)
         });
         run_in_order(others.into_iter(), &mut indexes, end);
-        emptied
+        emptied.or(spare)
     }
 }
 
@@ -305,8 +321,8 @@ trait ThunksAlike: Send {
     /// The number of thunks that there is room for.
     fn capacity(&self) -> usize;
 
-    /// The size of that room.
-    fn capacity_bytes(&self) -> usize;
+    /// The memory that the vector takes, itself included.
+    fn allocated_bytes(&self) -> usize;
 
     /// Takes the first `count` thunks.
     fn take_front(&mut self, count: usize) -> Box<dyn ThunksAlike>;
@@ -328,8 +344,8 @@ impl<F: Callback> ThunksAlike for Vec<Thunk<F>> {
         self.capacity()
     }
 
-    fn capacity_bytes(&self) -> usize {
-        self.capacity() * size_of::<Thunk<F>>()
+    fn allocated_bytes(&self) -> usize {
+        size_of::<Self>() + self.capacity() * size_of::<Thunk<F>>()
     }
 
     fn take_front(&mut self, count: usize) -> Box<dyn ThunksAlike> {

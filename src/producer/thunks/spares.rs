@@ -17,9 +17,9 @@ impl SpareVector {
         Self(emptied)
     }
 
-    /// The size of its room.
+    /// The memory that it takes among the spare vectors.
     pub(super) fn bytes(&self) -> usize {
-        self.0.capacity_bytes()
+        size_of::<Self>() + self.0.allocated_bytes()
     }
 
     pub(super) fn into_inner(self) -> Box<dyn ThunksAlike> {
@@ -39,11 +39,11 @@ impl fmt::Debug for SpareVector {
 #[derive(Debug, Default)]
 pub(crate) struct SpareThunks {
     vectors: Vec<SpareVector>,
-    /// The sum of their sizes.
+    /// The memory that they take.
     bytes: usize,
 }
 
-/// Upper bound of the size of all spare vectors of a producer. They are not part of `buffer.memory`.
+/// Upper bound of the memory of all spare vectors of a producer. They are not part of `buffer.memory`.
 pub(super) const MAX_BYTES: usize = 512 << 10;
 
 impl SpareThunks {
@@ -57,7 +57,8 @@ impl SpareThunks {
     #[must_use]
     pub(crate) fn keep(&mut self, vector: SpareVector) -> Option<SpareVector> {
         let bytes = vector.bytes();
-        if bytes > MAX_BYTES - self.bytes {
+        // A piece of a split batch may leave a vector without room, which would spare no allocation.
+        if vector.0.capacity() == 0 || bytes > MAX_BYTES - self.bytes {
             return Some(vector);
         }
         self.bytes += bytes;

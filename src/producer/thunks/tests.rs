@@ -59,6 +59,13 @@ fn run(thunks: Thunks) -> Option<SpareVector> {
     })
 }
 
+/// As a batch ends: its thunks run unless there are none.
+fn end(thunks: Thunks) {
+    if !thunks.is_empty() {
+        run(thunks);
+    }
+}
+
 #[test]
 fn callbacks_of_several_types_run_in_the_order_of_sending() {
     let mut fixture = Fixture::new();
@@ -213,24 +220,37 @@ fn a_vector_for_callbacks_of_another_type_is_not_reused() {
     assert_eq!(fixture.run(), [-101, -102]);
 }
 
-#[test]
-fn a_vector_with_room_for_far_more_callbacks_than_expected_is_dropped() {
-    let fixture = Fixture::new();
-    let mut thunks = Thunks::in_spare(Some(emptied(&fixture, 100)));
-    thunks.expect(24);
-    assert!(thunks.alike.is_none());
-    let mut thunks = Thunks::in_spare(Some(emptied(&fixture, 100)));
-    thunks.expect(25);
-    assert!(thunks.alike.is_some());
+/// The room of a batch's vector, if that batch expects so many records and the vector of a batch with `before` callbacks
+/// is spare.
+fn capacity_after(before: u32, expected: usize) -> Option<usize> {
+    let mut fixture = Fixture::new();
+    fixture.thunks = Thunks::in_spare(Some(emptied(&fixture, before)));
+    fixture.thunks.expect(expected);
+    fixture.add(0, fixture.noting(None));
+    let like = fixture.noting(None);
+    capacity_for(&mut fixture.thunks, &like)
 }
 
 #[test]
-fn an_unused_spare_vector_is_no_callback() {
+fn a_spare_vector_has_room_for_the_expected_records_and_not_for_many_more() {
+    // Far too large: dropped.
+    assert_eq!(capacity_after(500, 100), Some(100));
+    assert_eq!(capacity_after(400, 100), Some(400));
+    // Too small: it grows at once, not with each record.
+    assert_eq!(capacity_after(1, 150), Some(150));
+    // The records of a large batch are more than room is reserved for at first.
+    let grown = capacity_after(10_000, 10_000);
+    assert!(grown.is_some_and(|room| room >= 10_000), "{grown:?}");
+}
+
+#[test]
+fn an_unused_spare_vector_is_no_callback_and_stays_spare() {
     let mut thunks = Thunks::in_spare(Some(emptied(&Fixture::new(), 3)));
     thunks.expect(3);
     assert!(thunks.is_empty());
     let piece = thunks.take_front(1);
     assert!(piece.is_empty() && thunks.is_empty());
+    assert!(run(thunks).is_some());
 }
 
 #[test]
@@ -257,4 +277,98 @@ fn spare_vectors_are_kept_up_to_a_bound_of_their_size() {
         kept -= 1;
     }
     assert_eq!(kept, 0);
+}
+
+#[test]
+fn the_vector_of_a_piece_that_has_no_room_is_not_kept() {
+    let mut whole = Fixture::new();
+    whole.add(0, whole.noting(None));
+    let calls = Arc::clone(&whole.calls);
+    whole.add(1, move |answer: RecordResultRef<'_>| {
+        calls.lock().push(-answer.unwrap().offset());
+    });
+    run(whole.thunks.take_front(1));
+    let emptied = run(whole.thunks).expect("the first callback had a vector");
+    let mut spares = SpareThunks::default();
+    assert!(spares.keep(emptied).is_some());
+    assert!(spares.take().is_none());
+}
+
+/// The bound counts what each vector takes itself, too: there may be many small ones.
+#[test]
+fn many_small_spare_vectors_are_within_the_bound() {
+    let fixture = Fixture::new();
+    let mut spares = SpareThunks::default();
+    let mut kept = 0;
+    while spares.keep(emptied(&fixture, 1)).is_none() {
+        kept += 1;
+    }
+    let least = size_of::<SpareVector>() + size_of::<Vec<u8>>() + size_of::<RecordFacts>();
+    assert!(
+        kept > 100 && kept * least <= spares::MAX_BYTES,
+        "{kept} vectors"
+    );
+}
+
+#[test]
+fn room_for_callbacks_that_own_much_is_not_reserved_at_once() {
+    let mut fixture = Fixture::new();
+    fixture.thunks.expect(512);
+    let owned = [7_u8; 4096];
+    let callback = move |answer: RecordResultRef<'_>| {
+        assert_eq!((answer.is_ok(), owned[4095]), (true, 7));
+    };
+    fixture.add(0, callback);
+    assert_eq!(capacity_for(&mut fixture.thunks, &callback), Some(3));
+    for index in 1..10 {
+        fixture.add(index, callback);
+    }
+    assert!(capacity_for(&mut fixture.thunks, &callback).is_some_and(|room| room < 20));
+    fixture.run();
+}
+
+/// Whatever types the callbacks have, wherever records have none, and however the batch is split: each callback is
+/// called once, with its own record, in the order of sending.
+#[test]
+fn every_callback_of_a_split_batch_is_called_whatever_the_types() {
+    for seed in 0..3_000 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let records = rng.u32(1..40);
+        let mut whole = Fixture::new();
+        if rng.bool() {
+            whole.thunks = Thunks::in_spare(Some(emptied(&whole, rng.u32(1..50))));
+            whole.calls.lock().clear();
+        }
+        whole.thunks.expect(records as usize);
+        let kinds = rng.u32(1..5);
+        let mut expected = Vec::new();
+        for index in 0..records {
+            let calls = Arc::clone(&whole.calls);
+            // The offset is relative to the piece, so the callback notes the index of its record in the whole batch.
+            let number = i64::from(index);
+            match rng.u32(0..kinds) {
+                0 => whole.add(index, move |answer: RecordResultRef<'_>| {
+                    calls.lock().extend(answer.is_ok().then_some(number));
+                }),
+                1 => whole.add(index, move |answer: RecordResultRef<'_>| {
+                    let none = answer.is_err();
+                    calls.lock().extend((!none).then_some(number));
+                }),
+                2 => {
+                    whole.thunks.push_silent(index, &RECORD);
+                    continue;
+                }
+                _ => continue,
+            }
+            expected.push(number);
+        }
+        let mut left = records;
+        while left > 0 && rng.u32(0..4) > 0 {
+            let count = rng.u32(1..=left);
+            end(whole.thunks.take_front(count));
+            left -= count;
+        }
+        end(whole.thunks);
+        assert_eq!(*whole.calls.lock(), expected, "seed {seed}");
+    }
 }

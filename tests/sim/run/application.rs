@@ -225,7 +225,14 @@ impl ThreadOf {
                     let callback = Callback::new(id, piece);
                     move |answer: Result<&_, &_>| callback.run(answer)
                 });
-                let sent = send(&self.parking, producer, record, callback).await;
+                let sent = match callback {
+                    // A batch stores callbacks of another type than its first one in another way.
+                    Some(callback) if id.0 % 3 == 0 => {
+                        let other = move |answer: Result<&_, &_>| callback(answer);
+                        send(&self.parking, producer, record, Some(other)).await
+                    }
+                    callback => send(&self.parking, producer, record, callback).await,
+                };
                 self.end_with(call, &sent);
                 match sent {
                     Ok(future) => return self.accepted(id, future),

@@ -366,7 +366,7 @@ impl SealedBatch {
             result.release_waiters();
         }
         let spare = if thunks.is_empty() {
-            None
+            thunks.into_spare()
         } else {
             let outcome = result.published_outcome().expect("published above");
             thunks.run(CompletedBatch {

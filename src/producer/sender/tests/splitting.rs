@@ -261,14 +261,21 @@ fn callbacks_of_a_split_batch_run_once_each_with_their_records_offset() {
     let mut futures = Vec::new();
     for at in 0..6 {
         let seen = Arc::clone(&seen);
-        // Some records have no callback, which shows that each callback stays with its record.
-        let mut callback = (at % 2 == 1).then_some({
-            move |result: Result<&RecordMetadata, &ProduceError>| {
-                let offset = result.map(RecordMetadata::offset).ok();
-                seen.lock().push((at, offset));
+        let note = move |result: Result<&RecordMetadata, &ProduceError>| {
+            let offset = result.map(RecordMetadata::offset).ok();
+            seen.lock().push((at, offset));
+        };
+        // Some records have no callback, which shows that each callback stays with its record. A callback of another
+        // type than the first is boxed: a later piece may have only such callbacks.
+        let future = match at {
+            1 => rig.send_calling(0, TWELVE, Some(&mut Some(note))),
+            3 | 5 => {
+                let other = move |result: Result<&RecordMetadata, &ProduceError>| note(result);
+                rig.send_calling(0, TWELVE, Some(&mut Some(other)))
             }
-        });
-        futures.push(rig.send_calling(0, TWELVE, Some(&mut callback)));
+            _ => rig.send_calling(0, TWELVE, None),
+        };
+        futures.push(future);
     }
     rig.run();
     rig.respond(ErrorCode::MessageTooLarge, -1);
