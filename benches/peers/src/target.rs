@@ -86,6 +86,8 @@ pub enum Measure {
 /// Whether a run reached a target.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
+    /// None of its scenarios was measured.
+    NotInRun,
     /// The figure, and the client that it was compared with.
     Reached(f64, String),
     Missed(f64, String),
@@ -234,7 +236,7 @@ impl Target {
             (Err(reason), _) | (_, Err(reason)) => Err(reason),
         });
         match worst {
-            None => Verdict::Open("not in this run".to_owned()),
+            None => Verdict::NotInRun,
             Some(Err(reason)) => Verdict::Open(reason),
             Some(Ok((value, whom))) if self.bound.allows(value) => Verdict::Reached(value, whom),
             Some(Ok((value, whom))) => Verdict::Missed(value, whom),
@@ -627,10 +629,7 @@ mod tests {
             scenario: "idle".into(),
             ..target(Measure::Cpu, 1e9, None)
         };
-        assert_eq!(
-            other.evaluate(&run),
-            Verdict::Open("not in this run".into())
-        );
+        assert_eq!(other.evaluate(&run), Verdict::NotInRun);
     }
 
     #[test]

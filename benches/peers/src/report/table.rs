@@ -95,6 +95,7 @@ pub fn targets(out: &mut String, run: &Run) -> Result<()> {
          or the most records/s, whenever it was; where that would be judged otherwise it is said.\n\n\
          | scenario | measure | bound | found | at best | |\n|---|---|---|---|---|---|\n",
     );
+    let mut others = 0;
     for target in target::all()? {
         let best = target.at_best(run);
         let at_best = best.as_ref().map(|(value, _)| target.bound.allows(*value));
@@ -114,6 +115,10 @@ pub fn targets(out: &mut String, run: &Run) -> Result<()> {
                 (against(&target, value, &whom), mark)
             }
             Verdict::Open(reason) => (reason, "open"),
+            Verdict::NotInRun => {
+                others += 1;
+                continue;
+            }
         };
         let best = best.map_or_else(
             || "–".to_owned(),
@@ -127,6 +132,12 @@ pub fn targets(out: &mut String, run: &Run) -> Result<()> {
             target.bound(),
             cell(&found),
             cell(&best)
+        );
+    }
+    if others > 0 {
+        let _ = writeln!(
+            out,
+            "\n{others} targets are for scenarios that are not in this run."
         );
     }
     out.push('\n');
@@ -478,7 +489,8 @@ mod tests {
                 "| base | records/s | ≥ 3 × the best peer's | 2.00 (other) | 2.00 (other) | **missed** |"
             )
         );
-        assert!(text.contains("| one-by-one | latency p50 |"));
+        assert!(!text.contains("| one-by-one | latency p50 |"));
+        assert!(text.contains(" targets are for scenarios that are not in this run."));
     }
 
     #[test]
