@@ -32,6 +32,16 @@ fn contains(file: &str, quote: &[&str]) -> bool {
     !quote.is_empty() && file.windows(quote.len()).any(|lines| lines == quote)
 }
 
+/// A file says with this that it is quoted whole, without the lines up to this one.
+const WHOLE: &str = "quotes the code from here on, up to the end of the file.\n";
+
+fn is_complete(file: &str, quote: &[&str]) -> bool {
+    match file.split_once(WHOLE) {
+        Some((_, rest)) => unindented(rest.lines()) == unindented(quote.iter().copied()),
+        None => true,
+    }
+}
+
 #[test]
 fn quoted_code_is_that_of_its_file() {
     let mut found = 0;
@@ -40,7 +50,8 @@ fn quoted_code_is_that_of_its_file() {
         let text = read(&document);
         for (file, quote) in quotes(&text) {
             found += 1;
-            if !contains(&read(file), &quote) {
+            let code = read(file);
+            if !contains(&code, &quote) || !is_complete(&code, &quote) {
                 let first = quote.first().unwrap_or(&"nothing");
                 differing.push(format!(
                     "{document}: {file}: the block that begins with {first}"
@@ -63,4 +74,7 @@ fn a_quote_that_differs_from_its_file_is_found() {
         &quotes[0].1
     ));
     assert!(!contains("a();", &[]));
+    let file = format!("// The page {WHOLE}a();\nb();\n");
+    assert!(is_complete(&file, &["a();", "b();"]));
+    assert!(!is_complete(&file, &["a();"]));
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use ureq::http::Response;
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, RequestBuilder};
 
 /// The media type of the registry's API.
 const JSON: &str = "application/vnd.schemaregistry.v1+json";
@@ -15,15 +15,23 @@ const JSON: &str = "application/vnd.schemaregistry.v1+json";
 const LONGEST_RESPONSE: u64 = 1024 * 1024;
 
 /// Calls one schema registry. Each call ends within the timeout.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RegistryClient {
     agent: Agent,
     url: String,
+    authorization: Option<String>,
+}
+
+/// The address may contain a password, and the header `Authorization` is a secret: neither is shown.
+impl fmt::Debug for RegistryClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryClient").finish_non_exhaustive()
+    }
 }
 
 impl RegistryClient {
-    /// `url` is that of the registry, such as `http://registry:8081`. The timeout covers a whole call: the name look-up,
-    /// the connection, the request and the response.
+    /// `url` is that of the registry, such as `http://registry:8081`. The timeout covers a whole call: the name
+    /// look-up, the connection, the request and the response.
     pub fn new(url: &str, timeout: Duration) -> Self {
         let config = Agent::config_builder()
             .timeout_global(Some(timeout))
@@ -34,7 +42,15 @@ impl RegistryClient {
         Self {
             agent: config.build().into(),
             url: url.trim_end_matches('/').to_owned(),
+            authorization: None,
         }
+    }
+
+    /// The value of the header `Authorization`, such as `Bearer TOKEN`. Without it there is no such header, unless the
+    /// URL has a user and a password.
+    pub fn authorization(mut self, value: &str) -> Self {
+        self.authorization = Some(value.to_owned());
+        self
     }
 
     /// The id of a schema that is registered under the subject.
@@ -50,7 +66,7 @@ impl RegistryClient {
     /// The schema with this id, for consumers.
     pub fn schema(&self, id: u32) -> Result<String, RegistryError> {
         let url = format!("{}/schemas/ids/{id}", self.url);
-        let found = read(self.agent.get(url).header("accept", JSON).call())?;
+        let found = read(self.with_headers(self.agent.get(url)).call())?;
         let schema = found["schema"].as_str();
         schema
             .map(str::to_owned)
@@ -60,20 +76,28 @@ impl RegistryClient {
     fn post(&self, path: &str, schema: &str) -> Result<Value, RegistryError> {
         let body = json!({ "schema": schema }).to_string();
         let request = self.agent.post(format!("{}{path}", self.url));
-        read(request.header("accept", JSON).content_type(JSON).send(body))
+        read(self.with_headers(request).content_type(JSON).send(body))
+    }
+
+    fn with_headers<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        let request = request.header("accept", JSON);
+        match &self.authorization {
+            Some(value) => request.header("authorization", value),
+            None => request,
+        }
     }
 }
 
 /// The JSON of a response, unless it is an error.
 fn read(response: Result<Response<Body>, ureq::Error>) -> Result<Value, RegistryError> {
-    let mut response = response.map_err(RegistryError::NoResponse)?;
+    let mut response = response.map_err(RegistryError::Call)?;
     let status = response.status().as_u16();
     let body = response
         .body_mut()
         .with_config()
         .limit(LONGEST_RESPONSE)
         .lossy_utf8(true);
-    let body = body.read_to_string().map_err(RegistryError::NoResponse)?;
+    let body = body.read_to_string().map_err(RegistryError::Call)?;
     let Ok(value) = serde_json::from_str::<Value>(&body) else {
         return Err(not_understood(status, &body));
     };
@@ -98,8 +122,8 @@ fn not_understood(status: u16, body: &str) -> RegistryError {
 /// Why a call to the registry failed.
 #[derive(Debug)]
 pub enum RegistryError {
-    /// No response, or not all of it, within the timeout.
-    NoResponse(ureq::Error),
+    /// No response that could be read: no connection, none within the timeout, or one that is too long.
+    Call(ureq::Error),
     /// An error response. The registry's documentation lists the codes: 40401 is an unknown subject, 40403 an unknown
     /// schema.
     Refused { code: u64, message: String },
@@ -110,7 +134,7 @@ pub enum RegistryError {
 impl fmt::Display for RegistryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoResponse(error) => write!(f, "the schema registry did not respond: {error}"),
+            Self::Call(error) => write!(f, "the call of the schema registry failed: {error}"),
             Self::Refused { code, message } => {
                 write!(f, "the schema registry refused with code {code}: {message}")
             }
@@ -127,7 +151,7 @@ impl fmt::Display for RegistryError {
 impl Error for RegistryError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::NoResponse(error) => Some(error),
+            Self::Call(error) => Some(error),
             _ => None,
         }
     }

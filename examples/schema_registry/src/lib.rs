@@ -2,11 +2,6 @@
 //!
 //! A program needs [`RegistrySerializer`] and [`RegistryClient`], with its own values instead of [`Order`].
 //! [`TestRegistry`] stands in for a registry in tests.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "a user has no other clocks, threads and locks than those of std"
-)]
 
 mod client;
 mod order;

@@ -1,5 +1,6 @@
 //! The value that the example sends, with its Avro schema.
 
+// The page on schema registries in `docs/guide` quotes the code from here on, up to the end of the file.
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;

@@ -18,11 +18,11 @@ pub struct RegistrySerializer<L, E> {
     ids: RwLock<HashMap<String, CachedId>>,
 }
 
-/// A topic's schema id, or the failure of the last look-up and the time of the next one.
+/// A topic's schema id, or the failure of the last look-up and the time of the next one; `None`: never.
 #[derive(Clone)]
 enum CachedId {
     Known(u32),
-    Failed(SchemaIdError, Instant),
+    Failed(SchemaIdError, Option<Instant>),
 }
 
 impl<L, E> RegistrySerializer<L, E>
@@ -50,7 +50,11 @@ where
     pub fn id(&self, topic: &str) -> Result<u32, SchemaIdError> {
         match self.cached(topic) {
             Some(CachedId::Known(id)) => return Ok(id),
-            Some(CachedId::Failed(error, until)) if Instant::now() < until => return Err(error),
+            Some(CachedId::Failed(error, until))
+                if until.is_none_or(|until| Instant::now() < until) =>
+            {
+                return Err(error);
+            }
             _ => {}
         }
         let subject = format!("{topic}-value");
@@ -61,7 +65,8 @@ where
         let cached = match &result {
             Ok(id) => CachedId::Known(*id),
             Err(error) => {
-                CachedId::Failed(error.clone(), Instant::now() + self.failures_cached_for)
+                let until = Instant::now().checked_add(self.failures_cached_for);
+                CachedId::Failed(error.clone(), until)
             }
         };
         let mut ids = self.ids.write().unwrap_or_else(PoisonError::into_inner);

@@ -18,8 +18,14 @@ use schema_registry::{
 };
 
 fn main() -> Result<(), BoxError> {
-    let own = TestRegistry::start()?;
-    let url = std::env::args().nth(1).unwrap_or_else(|| own.url());
+    let own;
+    let url = match std::env::args().nth(1) {
+        Some(url) => url,
+        None => {
+            own = TestRegistry::start()?;
+            own.url()
+        }
+    };
     let client = RegistryClient::new(&url, Duration::from_secs(2));
 
     // When the service is deployed: register the schema.

@@ -1,7 +1,11 @@
 //! A small schema registry for tests: three routes of Confluent's API, and faults on demand.
 
+mod request;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +13,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+
+use request::{Request, read_request};
 
 /// The longest request that is read, in bytes.
 const LONGEST_REQUEST: u64 = 1024 * 1024;
@@ -47,14 +53,13 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Content {
     mode: Mode,
-    /// The lines of the requests so far, such as `POST /subjects/orders-value`.
-    requests: Vec<String>,
+    requests: Vec<Request>,
     /// The schema with id 1 is the first.
     schemas: Vec<String>,
     /// The schema ids of each subject, in the order of their versions.
     subjects: BTreeMap<String, Vec<usize>>,
-    /// The connections that are open.
-    connections: Vec<TcpStream>,
+    /// The connections whose request is not answered yet, by their number.
+    connections: BTreeMap<u64, Arc<TcpStream>>,
 }
 
 impl TestRegistry {
@@ -85,7 +90,18 @@ impl TestRegistry {
 
     /// The method and path of each request so far.
     pub fn requests(&self) -> Vec<String> {
-        self.shared.content().requests.clone()
+        let content = self.shared.content();
+        let requests = content.requests.iter();
+        requests
+            .map(|it| format!("{} {}", it.method, it.path))
+            .collect()
+    }
+
+    /// The header `Authorization` of each request so far.
+    pub fn authorizations(&self) -> Vec<Option<String>> {
+        let content = self.shared.content();
+        let requests = content.requests.iter();
+        requests.map(|it| it.authorization.clone()).collect()
     }
 }
 
@@ -97,7 +113,7 @@ impl Drop for TestRegistry {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-        for connection in &self.shared.content().connections {
+        for connection in self.shared.content().connections.values() {
             let _ = connection.shutdown(Shutdown::Both);
         }
     }
@@ -109,30 +125,35 @@ impl Shared {
     }
 }
 
-/// Accepts connections; each has a thread of its own, since one that hangs must not hold up the others.
+/// Accepts connections; each has a thread of its own, since one that hangs must not hold up the others. Ends when the
+/// registry is dropped, or when no connection can be accepted.
 fn serve(listener: &TcpListener, shared: &Arc<Shared>) {
-    for connection in listener.incoming() {
+    for (number, connection) in (0..).zip(listener.incoming()) {
+        let Ok(connection) = connection else { return };
         if shared.stopped.load(Ordering::Acquire) {
             return;
         }
-        let Ok(connection) = connection else { continue };
-        if let Ok(copy) = connection.try_clone() {
-            shared.content().connections.push(copy);
-        }
+        let connection = Arc::new(connection);
+        let copy = Arc::clone(&connection);
+        shared.content().connections.insert(number, copy);
         let shared = Arc::clone(shared);
-        // An error is a client that disconnected.
-        thread::spawn(move || drop(answer(&connection, &shared)));
+        thread::spawn(move || {
+            // An error is a client that disconnected.
+            let _ = answer(&connection, &shared);
+            shared.content().connections.remove(&number);
+            let _ = connection.shutdown(Shutdown::Both);
+        });
     }
 }
 
-/// Reads one request and sends the response; the connection is closed afterwards.
+/// Reads one request and sends the response.
 fn answer(mut connection: &TcpStream, shared: &Shared) -> io::Result<()> {
     let mut reader = BufReader::new(connection.take(LONGEST_REQUEST));
-    let (method, path, body) = read_request(&mut reader)?;
+    let request = read_request(&mut reader)?;
     let (mode, (status, response)) = {
         let mut content = shared.content();
-        content.requests.push(format!("{method} {path}"));
-        (content.mode, content.respond(&method, &path, &body))
+        content.requests.push(request.clone());
+        (content.mode, content.respond(&request))
     };
     let (status, kind, text) = match mode {
         Mode::Works | Mode::Trickles => (status, "json", response.to_string()),
@@ -143,7 +164,7 @@ fn answer(mut connection: &TcpStream, shared: &Shared) -> io::Result<()> {
             io::copy(&mut reader, &mut io::sink())?;
             return Ok(());
         }
-        Mode::Disconnects => return connection.shutdown(Shutdown::Both),
+        Mode::Disconnects => return Ok(()),
     };
     let length = text.len();
     let response = format!(
@@ -160,42 +181,18 @@ fn answer(mut connection: &TcpStream, shared: &Shared) -> io::Result<()> {
     connection.write_all(response.as_bytes())
 }
 
-/// The method, the path and the body of a request.
-fn read_request(reader: &mut impl BufRead) -> io::Result<(String, String, String)> {
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let mut words = line.split_whitespace().map(str::to_owned);
-    let (Some(method), Some(path)) = (words.next(), words.next()) else {
-        return Err(io::ErrorKind::InvalidData.into());
-    };
-    let mut length = 0;
-    loop {
-        let mut header = String::new();
-        if reader.read_line(&mut header)? == 0 || header.trim().is_empty() {
-            break;
-        }
-        if let Some((name, value)) = header.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().unwrap_or(0);
-        }
-    }
-    let mut body = String::new();
-    reader.take(length).read_to_string(&mut body)?;
-    Ok((method, path, body))
-}
-
 impl Content {
     /// The status and the body of the response.
-    fn respond(&mut self, method: &str, path: &str, body: &str) -> (u16, Value) {
-        let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-        match (method, parts.as_slice()) {
+    fn respond(&mut self, request: &Request) -> (u16, Value) {
+        let path = request.path.trim_start_matches('/');
+        let parts: Vec<&str> = path.split('/').collect();
+        match (&*request.method, parts.as_slice()) {
             ("GET", ["schemas", "ids", id]) => self.schema(id),
-            ("POST", ["subjects", subject]) => match schema_in(body) {
+            ("POST", ["subjects", subject]) => match schema_in(&request.body) {
                 Some(schema) => self.look_up(subject, &schema),
                 None => (422, error(42201, "Invalid schema")),
             },
-            ("POST", ["subjects", subject, "versions"]) => match schema_in(body) {
+            ("POST", ["subjects", subject, "versions"]) => match schema_in(&request.body) {
                 Some(schema) => (200, json!({ "id": self.register(subject, schema) })),
                 None => (422, error(42201, "Invalid schema")),
             },
