@@ -15,6 +15,9 @@ const LONGEST_LINE: usize = 120;
 /// The folder of the guide.
 const GUIDE: &str = "docs/guide/";
 
+/// The addresses of the library's items on docs.rs begin with it.
+const ITEMS: &str = "https://docs.rs/kafka-producer/latest/kafka_producer/";
+
 /// Folders that are searched for documents; the first is the repository without its subfolders.
 const FOLDERS: &[&str] = &[
     "",
@@ -210,6 +213,27 @@ fn labels(text: &str) -> (BTreeSet<String>, BTreeMap<String, String>) {
     (used, defined)
 }
 
+/// The page or item that a link of the guide leads to, in one form for the repository and for docs.rs: `from_java`,
+/// `JAVA_MAP`, `KafkaProducer::send`.
+fn destination(target: &str) -> String {
+    if let Some(item) = target.strip_prefix("crate::") {
+        return item.trim_start_matches("guide::").to_owned();
+    }
+    let Some(item) = target.strip_prefix(ITEMS) else {
+        let file = target.rsplit('/').next().unwrap_or(target);
+        let page = file.trim_end_matches(".md");
+        return page.replace('-', "_");
+    };
+    let (module, page) = match item.rsplit_once('/') {
+        Some((module, page)) => (format!("{module}::"), page),
+        None => (String::new(), item),
+    };
+    // Such as `struct.KafkaProducer.html#method.send`.
+    let (_, name) = page.split_once('.').unwrap_or(("", page));
+    let name = name.replace(".html#method.", "::");
+    module + name.trim_end_matches(".html")
+}
+
 #[test]
 fn the_guide_has_the_same_links_in_the_repository_and_on_docs_rs() {
     let in_crate = read("src/guide/links.md") + &read("src/guide/testing_links.md");
@@ -227,16 +251,50 @@ fn the_guide_has_the_same_links_in_the_repository_and_on_docs_rs() {
                 faults.push(format!("{page}: [{label}] is not defined"));
             }
         }
-        for label in defined.keys() {
+        for (label, target) in &defined {
             if !used.contains(label) {
                 faults.push(format!("{page}: [{label}] is not used"));
             }
-            if !in_crate.contains_key(label) {
-                faults.push(format!("{page}: [{label}] is not in src/guide/links.md"));
+            match in_crate.get(label) {
+                None => faults.push(format!("{page}: [{label}] is not in src/guide/links.md")),
+                Some(other) if destination(target) == destination(other) => {}
+                Some(other) => faults.push(format!("{page}: [{label}]: {target} is not {other}")),
             }
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn links_in_the_repository_and_on_docs_rs_are_compared_by_their_destination() {
+    for (page, in_crate) in [
+        ("from-java.md", "crate::guide::from_java"),
+        (
+            "../METRICS.md",
+            "https://docs.rs/crate/a/latest/source/docs/METRICS.md",
+        ),
+        ("enum.Error.html#method.code", "crate::Error::code"),
+        (
+            "testing/struct.TestCluster.html",
+            "crate::testing::TestCluster",
+        ),
+    ] {
+        let page = if page.contains(".html") {
+            format!("{ITEMS}{page}")
+        } else {
+            page.to_owned()
+        };
+        assert_eq!(destination(&page), destination(in_crate));
+    }
+    let send = format!("{ITEMS}struct.KafkaProducer.html#method.send");
+    assert_ne!(
+        destination(&send),
+        destination("crate::KafkaProducer::close")
+    );
+    assert_ne!(
+        destination("failures.md"),
+        destination("crate::guide::sending")
+    );
 }
 
 #[test]
