@@ -205,8 +205,8 @@ impl ProducerConfigBuilder {
     }
 
     /// Prefixes of the keys that plug-ins read (serializers, partitioners, interceptors, reporters), which a
-    /// [`strict`](Self::strict) configuration may have: for example `schema.registry.`. There is no warning of a key of
-    /// Kafka's producer that this one does not support, if the key has such a prefix.
+    /// [`strict`](Self::strict) configuration may have: for example `schema.registry.`. An
+    /// unsupported key of Kafka's producer with such a prefix is not warned of; one that is rejected is still rejected.
     #[must_use]
     pub fn plugin_keys<S: Into<String>>(mut self, prefixes: impl IntoIterator<Item = S>) -> Self {
         let prefixes = prefixes.into_iter().map(Into::into);

@@ -9,8 +9,10 @@ const INTRODUCTION: &str = "\
 # Configuration
 
 Keys, types and defaults are those of the producer of Apache Kafka 3.0, so that an existing \
-`producer.properties` file can be used. A value that needs a feature that this version of the \
-library does not have is rejected, never ignored; the notes below say where. A configuration is built from a file \
+`producer.properties` file can be used. If the value of a key below needs a feature that this version of the library \
+does not have, it is rejected, never ignored; the notes say where. Keys of Kafka's producer that are not supported at \
+all are listed at the end: some are rejected, and the others have no effect except a warning. A configuration is built \
+from a file \
 (`ProducerConfig::from_properties_file`), from environment variables (`ProducerConfig::from_env`), from keys and \
 values (`ProducerConfig::from_map`) or in code (`ProducerConfig::builder`), and is checked the same way in each case; \
 one error has all problems with the keys' values. In the name of an environment variable `_` stands for a dot, `__` for \
@@ -31,7 +33,8 @@ const NOT_SUPPORTED: &str = "
 
 Keys that Kafka's producer has, up to Kafka 4.4, and this one does not. They are known, also with \
 `ProducerConfigBuilder::strict`, and do not count as unused. A key that `ProducerConfigBuilder::plugin_keys` names is \
-read by a plug-in, so there is no warning.
+read by a plug-in, so there is no warning. Keys that begin with `config.providers.` have no warning either: without \
+`config.providers`, which is rejected, Kafka's producer does not use them.
 
 ";
 

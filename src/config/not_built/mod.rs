@@ -31,6 +31,11 @@ impl NotBuilt {
     fn name(&self) -> String {
         format!("{} (Kafka {})", self.key, self.since)
     }
+
+    fn differs_only_in_key(&self, other: &Self) -> bool {
+        let rest = |row: &Self| (row.same, row.reaction, row.lacking, row.remedy);
+        rest(self) == rest(other)
+    }
 }
 
 /// What is done about the key, which would otherwise be ignored.
@@ -75,12 +80,12 @@ pub(super) fn check(
     groups.iter().map(|rows| warn(rows)).collect()
 }
 
-/// Rows with the same text together, in the order of the first of each.
+/// Rows that differ only in the key and its version together, in the order of the first of each.
 fn grouped(rows: impl IntoIterator<Item = &'static NotBuilt>) -> Vec<Vec<&'static NotBuilt>> {
     let mut groups: Vec<Vec<&NotBuilt>> = Vec::new();
     for row in rows {
-        let mut of_text = groups.iter_mut();
-        match of_text.find(|group| group[0].lacking == row.lacking) {
+        let mut groups_so_far = groups.iter_mut();
+        match groups_so_far.find(|group| group[0].differs_only_in_key(row)) {
             Some(group) => group.push(row),
             None => groups.push(vec![row]),
         }

@@ -107,6 +107,28 @@ fn keys_for_the_same_thing_share_a_warning() {
 }
 
 #[test]
+fn keys_with_another_remedy_or_reaction_do_not_share_a_warning() {
+    const fn row(reaction: Reaction, remedy: &'static str) -> NotBuilt {
+        NotBuilt {
+            key: "a.key",
+            since: "4.4",
+            same: &[],
+            reaction,
+            lacking: "nothing happens",
+            remedy,
+        }
+    }
+    static ROWS: [NotBuilt; 4] = [
+        row(Reaction::Warn, "Leave it out"),
+        row(Reaction::Warn, "Use another"),
+        row(Reaction::Refuse, "Leave it out"),
+        row(Reaction::Warn, "Leave it out"),
+    ];
+    let sizes: Vec<_> = grouped(&ROWS).iter().map(Vec::len).collect();
+    assert_eq!(sizes, [2, 1, 1]);
+}
+
+#[test]
 fn a_key_that_a_plug_in_reads_is_not_warned_of() {
     let mut strictness = strict();
     strictness.plugin_keys.push("sasl.oauthbearer.".to_owned());
