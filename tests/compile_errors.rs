@@ -65,30 +65,34 @@ fn a_value_that_is_no_serializer_is_told_how_to_make_one() {
 
 #[test]
 fn only_an_interceptor_needs_a_value_that_is_clone_and_the_error_says_why() {
-    let program = |call: &str| {
+    let program = |(key, value): (&str, &str), call: &str| {
         format!(
             "
             use kafka_producer::{{BoxError, KafkaProducer, ProducerConfig, ProducerInterceptor, ProducerRecord}};
             pub struct Order;
             pub struct Nothing;
-            impl ProducerInterceptor<str, Order> for Nothing {{
-                fn on_send(&self, _: &mut ProducerRecord<'_, str, Order>) -> Result<(), BoxError> {{
+            impl ProducerInterceptor<{key}, {value}> for Nothing {{
+                fn on_send(&self, _: &mut ProducerRecord<'_, {key}, {value}>) -> Result<(), BoxError> {{
                     Ok(())
                 }}
             }}
             pub fn main() {{
                 let config = ProducerConfig::builder().build().unwrap();
-                let _ = KafkaProducer::<str, Order>::builder(config){call};
+                let _ = KafkaProducer::<{key}, {value}>::builder(config){call};
             }}
             "
         )
     };
-    compile(&program(".stock_key_serializer()"), library()).unwrap();
+    let (of_key, of_value) = (("Order", "str"), ("str", "Order"));
+    compile(&program(of_key, ".stock_value_serializer()"), library()).unwrap();
+    compile(&program(of_value, ".stock_key_serializer()"), library()).unwrap();
     for call in [
         ".interceptor(Nothing)",
         ".register_interceptor(\"a.Nothing\", || Box::new(Nothing))",
     ] {
-        let said = errors_of(&program(call));
+        let said = errors_of(&program(of_key, call));
+        assert_says(&said, "keys must be `Clone` for interceptors");
+        let said = errors_of(&program(of_value, call));
         assert_says(&said, "values must be `Clone` for interceptors");
         assert_says(&said, "can be sent as `Arc<V>`");
     }

@@ -487,10 +487,16 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     ///         Ok(()) => break,
     ///         Err(error) if error.is_retriable() => eprintln!("{error}"), // the next call resumes waiting
     ///         Err(error) if error.is_abortable() => {
-    ///             producer.abort_transaction()?;
+    ///             while let Err(error) = producer.abort_transaction() {
+    ///                 if !error.is_retriable() {
+    ///                     return Err(error.into());
+    ///                 }
+    ///             }
     ///             break; // repeat the records in another transaction
     ///         }
-    ///         Err(error) => return Err(error.into()), // the producer can only be closed
+    ///         // After a fatal error (`is_fatal`) the producer can only be closed. Any other is a mistake in the
+    ///         // program, such as a commit without a transaction.
+    ///         Err(error) => return Err(error.into()),
     ///     }
     /// }
     /// # assert_eq!(mock.commit_count(), 1);

@@ -25,14 +25,13 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// # let (producer, _mock) = MockProducer::builder().topic("orders", 3).build::<str, str>()?;
     /// use kafka_producer::ProducerRecord;
     ///
+    /// let (mut sent, mut later) = (Vec::new(), Vec::new());
     /// match producer.try_send(ProducerRecord::keyed("orders", "7", "tea")) {
-    ///     Ok(future) => println!("written to {}", future.get()?),
-    ///     Err(error) if error.reason().would_block() => {
-    ///         let later = error.into_record();
-    ///         # drop(later);
-    ///     }
+    ///     Ok(future) => sent.push(future), // its result is there later
+    ///     Err(error) if error.reason().would_block() => later.push(error.into_record()),
     ///     Err(error) => eprintln!("{error}"),
     /// }
+    /// # assert_eq!((sent.len(), later.len()), (1, 0));
     /// # Ok(())
     /// # }
     /// ```
