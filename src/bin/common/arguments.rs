@@ -20,7 +20,13 @@ impl Error for UsageError {}
 
 impl From<lexopt::Error> for UsageError {
     fn from(error: lexopt::Error) -> Self {
-        Self(error.to_string())
+        Self(match error {
+            // The value is not quoted: it may be a password.
+            lexopt::Error::UnexpectedValue { option, .. } => {
+                format!("argument {option}: it takes no value")
+            }
+            other => other.to_string(),
+        })
     }
 }
 
@@ -85,10 +91,32 @@ pub(crate) fn words(parser: &mut lexopt::Parser, name: &str) -> Result<Vec<Strin
     Ok(words)
 }
 
+/// The value is not quoted in the error: it may be a password.
 pub(crate) fn text(name: &str, word: OsString) -> Result<String> {
-    word.into_string().or_else(|word| {
-        let shown = word.to_string_lossy();
-        wrong(format!("argument --{name}: '{shown}' is not UTF-8"))
+    word.into_string()
+        .or_else(|_| wrong(format!("argument --{name}: the value is not UTF-8")))
+}
+
+/// Parses `KEY=VALUE`. The value may be empty, and may contain `=`.
+pub(crate) fn property(name: &str, word: &str) -> Result<(String, String)> {
+    match word.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.to_owned()))
+        }
+        // The word is not quoted: it may be a password.
+        Some(_) => wrong(format!("argument --{name}: the key of KEY=VALUE is empty")),
+        None => wrong(format!("argument --{name}: expected KEY=VALUE")),
+    }
+}
+
+/// The error about a word that belongs to no option. `before` is the option before it. The word is not quoted: it may
+/// be a password, for example the second word of a value whose quotation marks were forgotten.
+pub(crate) fn stray_word<T>(before: Option<&str>) -> Result<T> {
+    wrong(match before {
+        Some(option) => {
+            format!("unrecognized arguments: a word after --{option} belongs to no option")
+        }
+        None => "unrecognized arguments: the first word is not an option".to_owned(),
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use lexopt::prelude::{Long, Short, Value};
 
-use crate::arguments::{Result, number, option_called, required, text, word, wrong};
+use crate::arguments::{Result, number, option_called, required, stray_word, text, word, wrong};
 
 pub(crate) const NAME: &str = "kafka-verifiable-producer";
 
@@ -101,16 +101,15 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<VerifiableProducerComm
     let (mut max_messages, mut throughput): (i32, i32) = (-1, -1);
     let mut create_time: i64 = -1;
     let (mut value_prefix, mut repeating_keys) = (None, None);
+    let mut last = None;
     while let Some(argument) = parser.next()? {
         let name = match argument {
             Short('h') => return Ok(VerifiableProducerCommand::Help),
             Long(name) => option_called(name, &ALL)?,
             Short(letter) => return wrong(format!("unrecognized arguments: '-{letter}'")),
-            Value(word) => {
-                let word = word.to_string_lossy();
-                return wrong(format!("unrecognized arguments: '{word}'"));
-            }
+            Value(_) => return stray_word(last),
         };
+        last = Some(name);
         match name {
             TOPIC => topic = Some(text(name, word(&mut parser, name)?)?),
             BOOTSTRAP_SERVER => bootstrap_server = Some(text(name, word(&mut parser, name)?)?),
@@ -241,9 +240,12 @@ mod tests {
             ("--topic t --broker-list a:1 --max-messages x", "'x'"),
             ("--topic t --broker-list a:1 --bogus", "'--bogus'"),
             ("--topic t --broker-list a:1 --b x", "ambiguous"),
+            ("--topic t s3cret", "a word after --topic"),
+            ("s3cret", "the first word"),
         ] {
             let error = parsed(line).expect_err(line).to_string();
             assert!(error.contains(words), "{line}: {error}");
+            assert!(!error.contains("s3cret"), "{line}: {error}");
         }
         assert!(matches!(
             parsed("--he"),

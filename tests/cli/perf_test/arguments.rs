@@ -104,7 +104,7 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "--topic t --num-records 1 --throughput -1 --record-size 1 --producer-props ab",
-        "invalid property ab",
+        "invalid property: give KEY=VALUE",
     ),
     (
         "--topic t --num-records 1 --throughput -1 --record-size 1 --producer-props",

@@ -1,5 +1,5 @@
 //! The options of the command line, with the rules of Kafka's tool: no abbreviations, and the word after an option is
-//! its value even if it begins with a dash.
+//! its value even if it begins with a dash, unless it is the name of an option.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use lexopt::prelude::{Long, Short, Value};
 
-use crate::arguments::{Result, required, text, wrong};
+use crate::arguments::{Result, property, required, stray_word, text, wrong};
 use crate::config::{ACKS, CODEC, FLAGS};
 use crate::nearest::nearest;
 
@@ -87,6 +87,7 @@ struct GivenOptions {
 
 pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<ConsoleProducerCommand> {
     let mut given = GivenOptions::default();
+    let mut last = None;
     while let Some(argument) = parser.next()? {
         let name = match argument {
             Long(name) => option_called(name)?,
@@ -96,11 +97,9 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<ConsoleProducerCommand
                     "unknown option -{letter}: options begin with two dashes"
                 ));
             }
-            Value(word) => {
-                let word = word.to_string_lossy();
-                return wrong(format!("'{word}' belongs to no option"));
-            }
+            Value(_) => return stray_word(last),
         };
+        last = Some(name);
         match name {
             HELP => return Ok(ConsoleProducerCommand::Help),
             VERSION => return Ok(ConsoleProducerCommand::Version),
@@ -190,18 +189,6 @@ fn once(
     match values.insert(name, value) {
         None => Ok(()),
         Some(_) => wrong(format!("argument --{name} is given more than once")),
-    }
-}
-
-/// Parses `KEY=VALUE`. The value may be empty, and may contain `=`.
-fn property(name: &str, word: &str) -> Result<(String, String)> {
-    match word.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => {
-            Ok((key.trim().to_owned(), value.to_owned()))
-        }
-        // The value is not quoted: it may be a password.
-        Some(_) => wrong(format!("argument --{name}: the key of KEY=VALUE is empty")),
-        None => wrong(format!("argument --{name}: '{word}' is not KEY=VALUE")),
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use lexopt::prelude::{Long, Short, Value};
 
-use crate::arguments::{self, Result, number, required, text, word, words, wrong};
+use crate::arguments::{self, Result, number, required, stray_word, text, word, words, wrong};
 use crate::cpu_clock::REPORTS_CPU_TIME;
 
 /// The parsed command line.
@@ -116,29 +116,21 @@ struct Given {
 
 pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<PerfTestCommand> {
     let mut given = Given::default();
+    let mut last = None;
     while let Some(argument) = parser.next()? {
         let name = match argument {
             Short('h') => return Ok(PerfTestCommand::Help),
             Long(name) => option_called(name)?,
             Short(letter) => return wrong(format!("unrecognized arguments: '-{letter}'")),
-            Value(word) => {
-                return wrong(format!(
-                    "unrecognized arguments: '{}'",
-                    word.to_string_lossy()
-                ));
-            }
+            Value(_) => return stray_word(last),
         };
+        last = Some(name);
         match name {
             HELP => return Ok(PerfTestCommand::Help),
             VERSION => return Ok(PerfTestCommand::Version),
             MONOTONIC => given.monotonic = true,
             FAIL_ON_ERROR => given.fail_on_error = true,
             METRICS => given.print_metrics = true,
-            RESOURCES if cfg!(not(unix)) => {
-                return wrong(format!(
-                    "argument --{RESOURCES}: not available, this system has no CPU clocks"
-                ));
-            }
             RESOURCES => given.print_resources = true,
             PROPERTIES => given.properties = Some(words(&mut parser, name)?),
             FILE => given.file = Some(word(&mut parser, name)?.into()),
@@ -238,11 +230,12 @@ fn property(word: &str) -> Result<(String, String)> {
     match word.trim_end_matches('=').split_once('=') {
         Some((key, value)) if !value.contains('=') => Ok((key.to_owned(), value.to_owned())),
         _ => {
-            // The value is not quoted: it may be a password.
-            let key = word.split('=').next().unwrap_or_default();
+            // Only a key is quoted: the value, or a word without a key, may be a password.
+            let key = word.split_once('=').map(|(key, _)| format!(" {key}"));
             wrong(format!(
-                "argument --{PROPERTIES}: invalid property {key}: give KEY=VALUE; a value that is empty \
-                 or has a '=' goes into a file for --{CONFIG}"
+                "argument --{PROPERTIES}: invalid property{}: give KEY=VALUE; a value that is empty \
+                 or has a '=' goes into a file for --{CONFIG}",
+                key.unwrap_or_default()
             ))
         }
     }
