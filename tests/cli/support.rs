@@ -2,9 +2,10 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Timeout of a tool.
@@ -32,45 +33,109 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> Ended {
 
 /// Runs a program to its end, with standard input from a pipe.
 pub(crate) fn run_with_input(program: &str, arguments: &[&str], input: &[u8]) -> Ended {
-    let began = Instant::now();
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());
+    let tool = RunningTool::start(program, arguments);
+    let (mut stdin, input) = (tool.take_stdin(), input.to_vec());
     // A program that has ended does not read its input.
     thread::spawn(move || drop(stdin.write_all(&input)));
-    let stdout = read_all(child.stdout.take().unwrap());
-    let stderr = read_all(child.stderr.take().unwrap());
-    // The pipes end with the process.
-    let said = stdout
-        .recv_timeout(LONG)
-        .and_then(|stdout| Ok((stdout, stderr.recv_timeout(LONG)?)));
-    if said.is_err() {
-        child.kill().unwrap();
+    tool.wait()
+}
+
+/// A tool that is running, with pipes for its input and output. It is killed after [`LONG`], so that a test that waits
+/// for it or for its output fails, and when this value is dropped.
+pub(crate) struct RunningTool {
+    child: Arc<Mutex<Child>>,
+    began: Instant,
+    /// Dropped to end the thread that kills the tool.
+    timeout: Option<Sender<()>>,
+    /// Returns true if it has killed the tool.
+    killer: Option<JoinHandle<bool>>,
+}
+
+impl RunningTool {
+    pub(crate) fn start(program: &str, arguments: &[&str]) -> Self {
+        Self::of(Command::new(program).args(arguments), Stdio::piped())
     }
-    let status = child.wait().unwrap();
-    let (stdout, stderr) = said.expect("the tool ends within a minute");
-    Ended {
-        code: status.code(),
-        stdout,
-        stderr,
-        took: began.elapsed(),
+
+    /// Starts a tool whose standard output is not a pipe of this value.
+    pub(crate) fn of(command: &mut Command, stdout: Stdio) -> Self {
+        let command = command.stdin(Stdio::piped()).stdout(stdout);
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let child = Arc::new(Mutex::new(child));
+        let (timeout, ended) = channel::<()>();
+        let killed = Arc::clone(&child);
+        let killer = thread::spawn(move || {
+            let is_late = ended.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout);
+            if is_late {
+                // The tool may end at this moment.
+                let _ = killed.lock().unwrap().kill();
+            }
+            is_late
+        });
+        Self {
+            child,
+            began: Instant::now(),
+            timeout: Some(timeout),
+            killer: Some(killer),
+        }
+    }
+
+    pub(crate) fn take_stdin(&self) -> ChildStdin {
+        self.child.lock().unwrap().stdin.take().unwrap()
+    }
+
+    pub(crate) fn take_stdout(&self) -> ChildStdout {
+        self.child.lock().unwrap().stdout.take().unwrap()
+    }
+
+    pub(crate) fn take_stderr(&self) -> ChildStderr {
+        self.child.lock().unwrap().stderr.take().unwrap()
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
+        let id = self.child.lock().unwrap().id().try_into().unwrap();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), signal).unwrap();
+    }
+
+    /// Waits for the end of the tool, with the output of the pipes that were not taken. At least one of them must be
+    /// left: it ends with the process. Standard input stays open until then, unless it was taken.
+    pub(crate) fn wait(mut self) -> Ended {
+        let (stdin, stdout, stderr) = {
+            let mut child = self.child.lock().unwrap();
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        };
+        assert!(stdout.is_some() || stderr.is_some(), "no pipe is left");
+        let stderr = thread::spawn(move || stderr.map(read_all).unwrap_or_default());
+        let stdout = stdout.map(read_all).unwrap_or_default();
+        let stderr = stderr.join().unwrap();
+        drop(stdin);
+        let status = self.child.lock().unwrap().wait().unwrap();
+        drop(self.timeout.take());
+        let is_late = self.killer.take().unwrap().join().unwrap();
+        assert!(!is_late, "the tool ends within a minute: {stdout}{stderr}");
+        Ended {
+            code: status.code(),
+            stdout,
+            stderr,
+            took: self.began.elapsed(),
+        }
     }
 }
 
-fn read_all(mut pipe: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, text) = channel();
-    thread::spawn(move || {
-        let mut all = String::new();
-        pipe.read_to_string(&mut all).unwrap();
-        // The receiver is gone if the wait has timed out.
-        let _ = sender.send(all);
-    });
-    text
+impl Drop for RunningTool {
+    fn drop(&mut self) {
+        if let Ok(mut child) = self.child.lock() {
+            // The tool may have ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn read_all(mut pipe: impl Read) -> String {
+    let mut all = String::new();
+    pipe.read_to_string(&mut all).unwrap();
+    all
 }
 
 /// A temporary file, deleted when this value is dropped.
@@ -93,6 +158,31 @@ impl TempFile {
 }
 
 impl Drop for TempFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A named pipe, deleted when this value is dropped.
+#[cfg(unix)]
+pub(crate) struct NamedPipe(PathBuf);
+
+#[cfg(unix)]
+impl NamedPipe {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("kafka-cli-{}-{name}", std::process::id()));
+        let made = Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success(), "{made}");
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+#[cfg(unix)]
+impl Drop for NamedPipe {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }

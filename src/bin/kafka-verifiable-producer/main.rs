@@ -27,6 +27,12 @@ mod json;
 mod logger;
 mod options;
 mod run;
+#[allow(
+    dead_code,
+    reason = "shared by the tools; this one does not use all of it"
+)]
+#[path = "../common/signals.rs"]
+mod signals;
 #[path = "../common/throttle.rs"]
 mod throttle;
 
@@ -34,11 +40,12 @@ use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
 use options::VerifiableProducerCommand;
+use signals::EndingSignals;
 
 fn main() -> ExitCode {
     logger::install();
     // Before any thread is started, so that all threads inherit the mask.
-    let signals = match ending::block() {
+    let signals = match EndingSignals::block(&ending::SIGNALS) {
         Ok(signals) => signals,
         Err(error) => return failed(error.as_ref()),
     };

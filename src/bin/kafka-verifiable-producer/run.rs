@@ -11,9 +11,10 @@ use std::thread;
 use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
 
 use crate::clock::RunClock;
-use crate::ending::{self, EndingSignals, RunEnd};
+use crate::ending::RunEnd;
 use crate::events::{EventLine, Message};
 use crate::options::VerifiableProducerOptions;
+use crate::signals::EndingSignals;
 use crate::throttle::Throttle;
 
 const TEXT: &str = "org.apache.kafka.common.serialization.StringSerializer";
@@ -31,8 +32,15 @@ pub(crate) fn run(
         counts: Arc::default(),
     });
     EventLine::new("startup_complete").print();
-    let (endings, ending) = channel();
-    ending::listen(signals, endings.clone())?;
+    let (end_sender, end_receiver) = channel();
+    let signal_sender = end_sender.clone();
+    signals.listen(
+        move |signal| {
+            // An error means that the run has ended without a signal.
+            let _ = signal_sender.send(RunEnd::Signal(signal));
+        },
+        || {},
+    )?;
     let sending = {
         let load = Arc::clone(&load);
         thread::Builder::new()
@@ -40,22 +48,22 @@ pub(crate) fn run(
             .spawn(move || {
                 load.send_all();
                 // An error means that a signal has ended the run before.
-                let _ = endings.send(RunEnd::AllIsSent);
+                let _ = end_sender.send(RunEnd::AllIsSent);
             })?
     };
-    let ending = ending.recv().unwrap_or(RunEnd::AllIsSent);
+    let end = end_receiver.recv().unwrap_or(RunEnd::AllIsSent);
     load.stops.store(true, Ordering::Relaxed);
     // Delivers all queued records; a `send` that is blocked on memory or metadata fails.
     let closed = load.producer.close();
     // After a signal the sending thread is not joined, because it may be sleeping in the throttle.
-    let is_over = ending == RunEnd::AllIsSent;
+    let is_over = end == RunEnd::AllIsSent;
     if is_over && sending.join().is_err() {
         return Err("the sending thread panicked".into());
     }
     EventLine::new("shutdown_complete").print();
     load.tool_data().print();
     closed?;
-    Ok(ending.code())
+    Ok(end.code())
 }
 
 /// The properties file overrides all options.

@@ -1,11 +1,9 @@
 //! `kafka-verifiable-producer`: its options, its lines of JSON and its exit codes.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStdout, Command, Stdio};
+#[cfg(unix)]
+mod signals;
 
 use kafka_producer::testing::TestCluster;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::support::{self, Ended, TempFile};
@@ -146,78 +144,6 @@ fn a_failed_record_is_printed_and_the_run_ends_normally() {
     }
     let data = events.last().unwrap();
     assert_eq!((&data["sent"], &data["acked"]), (&1.into(), &0.into()));
-}
-
-/// A tool that runs until it gets a signal.
-struct Running {
-    child: Child,
-    lines: BufReader<ChildStdout>,
-}
-
-impl Running {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(PROGRAM)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        Self { child, lines }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // The tool may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[test]
-fn a_signal_ends_the_run_after_the_outcome_of_every_sent_record() {
-    for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
-        let cluster = cluster();
-        let servers = cluster.bootstrap_servers();
-        let arguments = [
-            "--topic",
-            "t",
-            "--broker-list",
-            &servers,
-            "--throughput",
-            "500",
-        ];
-        let mut running = Running::start(&arguments);
-        let mut lines = Vec::new();
-        for line in running.lines.by_ref().lines() {
-            lines.push(line.unwrap());
-            if lines.len() == 50 {
-                kill(
-                    Pid::from_raw(running.child.id().try_into().unwrap()),
-                    signal,
-                )
-                .unwrap();
-            }
-        }
-        assert_eq!(running.child.wait().unwrap().code(), Some(code));
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        let events = events(&lines);
-        let (data, rest) = events.split_last().unwrap();
-        let names = names(rest);
-        let expected = names
-            .iter()
-            .filter(|name| **name == "producer_send_success")
-            .count();
-        assert_eq!(names.last(), Some(&"shutdown_complete"));
-        assert_eq!(data["name"], "tool_data");
-        assert_eq!(
-            (&data["sent"], &data["acked"]),
-            (&expected.into(), &expected.into())
-        );
-        assert_eq!(data["target_throughput"], 500);
-        assert_eq!(cluster.records("t", 0).len(), expected, "{signal}");
-    }
 }
 
 #[test]

@@ -1,0 +1,72 @@
+//! Signals during a run.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use kafka_producer::testing::TestCluster;
+use nix::sys::signal::Signal;
+
+use super::{PROGRAM, cluster, events, names};
+use crate::support::{Ended, RunningTool};
+
+/// Sends the signals after 50 lines. Returns the end of the tool and all lines.
+fn ended_by(tool: RunningTool, signals: &[Signal]) -> (Ended, Vec<String>) {
+    let mut lines = Vec::new();
+    for line in BufReader::new(tool.take_stdout()).lines() {
+        lines.push(line.unwrap());
+        if lines.len() == 50 {
+            for signal in signals {
+                tool.signal(*signal);
+            }
+        }
+    }
+    (tool.wait(), lines)
+}
+
+fn arguments(cluster: &TestCluster) -> Vec<String> {
+    let servers = cluster.bootstrap_servers();
+    let arguments = ["--topic", "t", "--broker-list", &servers];
+    let all = arguments.iter().chain(&["--throughput", "500"]);
+    all.map(|word| (*word).to_owned()).collect()
+}
+
+#[test]
+fn a_signal_ends_the_run_after_the_outcome_of_every_sent_record() {
+    for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
+        let cluster = cluster();
+        let mut command = Command::new(PROGRAM);
+        let command = command.args(arguments(&cluster));
+        let (ended, lines) = ended_by(RunningTool::of(command, Stdio::piped()), &[signal]);
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let events = events(&lines);
+        let (data, rest) = events.split_last().unwrap();
+        let names = names(rest);
+        let expected = names
+            .iter()
+            .filter(|name| **name == "producer_send_success")
+            .count();
+        assert_eq!(names.last(), Some(&"shutdown_complete"));
+        assert_eq!(data["name"], "tool_data");
+        assert_eq!(
+            (&data["sent"], &data["acked"]),
+            (&expected.into(), &expected.into())
+        );
+        assert_eq!(data["target_throughput"], 500);
+        assert_eq!(cluster.records("t", 0).len(), expected, "{signal}");
+    }
+}
+
+/// A script ignores SIGINT in its background jobs.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    let cluster = cluster();
+    let mut shell = Command::new("sh");
+    let script = "trap '' INT; exec \"$0\" \"$@\"";
+    let command = shell.args(["-c", script, PROGRAM]);
+    let command = command.args(arguments(&cluster));
+    let signals = [Signal::SIGINT, Signal::SIGTERM];
+    let (ended, _) = ended_by(RunningTool::of(command, Stdio::piped()), &signals);
+    assert_eq!(ended.code, Some(143), "{ended:?}");
+}
