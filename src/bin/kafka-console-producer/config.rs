@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use kafka_producer::{ConfigError, ProducerConfig};
+use kafka_producer::{ConfigError, ConfigProblem, ProducerConfig, ProducerConfigBuilder};
 
 use crate::options::ProducerOptions;
 
@@ -30,6 +30,7 @@ const fn flag(
 }
 
 pub(crate) const ACKS: &str = "request-required-acks";
+const ACKS_KEY: &str = "acks";
 pub(crate) const CODEC: &str = "compression-codec";
 const LINGER: &str = "timeout";
 
@@ -43,7 +44,7 @@ pub(crate) const FLAGS: [ProducerFlag; 12] = [
     flag("max-memory-bytes", "buffer.memory", Some("33554432")),
     flag(CODEC, "compression.type", Some("none")),
     flag(LINGER, "linger.ms", Some("1000")),
-    flag(ACKS, "acks", Some("1")),
+    flag(ACKS, ACKS_KEY, Some("1")),
     flag("request-timeout-ms", "request.timeout.ms", Some("1500")),
     flag("message-send-max-retries", "retries", Some("3")),
     flag("retry-backoff-ms", "retry.backoff.ms", Some("100")),
@@ -56,27 +57,49 @@ pub(crate) const FLAGS: [ProducerFlag; 12] = [
 /// `--producer-property`, other options.
 ///
 /// # Kafka
-/// The precedence of Kafka's tool. Differs: there, `compression.type` of the file or of a property is always overridden
-/// by `--compression-codec` or its default, and `linger.ms` is 1000 by default with `--sync` too.
+/// The precedence of Kafka's tool. Differs in three defaults. There, `compression.type` of the file or of a property is
+/// always overridden by `--compression-codec` or its default; `linger.ms` is 1000 with `--sync` too; and
+/// `enable.idempotence=true` without `acks` is an error, because `acks` is 1. Here, `acks` is then `all`.
 pub(crate) fn config(options: &ProducerOptions) -> Result<ProducerConfig, Box<dyn Error>> {
-    let config = match build(options, true) {
-        // `enable.idempotence=true` conflicts with the tool's default of `acks`. If `acks` was given, the second
-        // attempt fails like the first.
-        Err(error) if error.keys().any(|key| key == "acks") => build(options, false)?,
-        built => built?,
-    };
+    let config = with_default_acks(&builder(options)?)?;
     if config.transactional_id().is_some() {
         return Err("transactional.id: this tool does not send transactions; leave it out".into());
     }
     Ok(config)
 }
 
-/// `sets_acks` is false to leave the default of `acks` to the library.
-fn build(options: &ProducerOptions, sets_acks: bool) -> Result<ProducerConfig, ConfigError> {
+/// The value of `acks` in [`builder`] if nothing sets the key. It is invalid, so that such a configuration is refused.
+const NO_ACKS: &str = "not given";
+
+/// Builds the configuration, with the tool's default of `acks`, or with `all` if that default conflicts with other
+/// keys. A value that was given is kept. The builder is cloned, because a file that is a pipe can be read only once.
+fn with_default_acks(builder: &ProducerConfigBuilder) -> Result<ProducerConfig, ConfigError> {
+    let lacks_acks = |error: &ConfigError| {
+        let mut problems = error.problems().iter();
+        problems.any(|it| it.key() == Some(ACKS_KEY) && it.value() == Some(NO_ACKS))
+    };
+    match builder.clone().build() {
+        Err(error) if lacks_acks(&error) => {}
+        built => return built,
+    }
+    let default = FLAGS.iter().find(|flag| flag.option == ACKS);
+    let default = default.and_then(|flag| flag.default).unwrap_or("all");
+    match builder.clone().set(ACKS_KEY, default).build() {
+        Err(error) if concerns_acks(&error) => builder.clone().set(ACKS_KEY, "all").build(),
+        built => built,
+    }
+}
+
+fn concerns_acks(error: &ConfigError) -> bool {
+    let mut keys = error.problems().iter().flat_map(ConfigProblem::keys);
+    keys.any(|key| key == ACKS_KEY)
+}
+
+fn builder(options: &ProducerOptions) -> Result<ProducerConfigBuilder, ConfigError> {
     let mut builder = ProducerConfig::builder().set("client.id", "console-producer");
     for flag in &FLAGS {
         match (flag.option, flag.default) {
-            (ACKS, _) if !sets_acks => {}
+            (ACKS, _) => builder = builder.set(flag.key, NO_ACKS),
             // While the tool waits for one record, no other one can join its batch.
             (LINGER, _) if options.is_sync => {}
             (_, Some(default)) => builder = builder.set(flag.key, default),
@@ -98,7 +121,7 @@ fn build(options: &ProducerOptions, sets_acks: bool) -> Result<ProducerConfig, C
     for key in ["key.serializer", "value.serializer"] {
         builder = builder.set(key, BYTES);
     }
-    builder.build()
+    Ok(builder)
 }
 
 #[cfg(test)]
@@ -192,8 +215,18 @@ mod tests {
         for error in [
             config_error(&options(&[idempotent, ("acks", "1")], &[])),
             config_error(&options(&[idempotent], &[(ACKS, "1")])),
+            config_error(&options(&[("acks", "2")], &[])),
         ] {
             assert!(error.contains("acks"), "{error}");
+            assert!(!error.contains(NO_ACKS), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_another_key_does_not_name_the_missing_acks() {
+        for key in ["linger.ms", "batch.size"] {
+            let error = config_error(&options(&[(key, "x")], &[]));
+            assert!(error.contains(key) && !error.contains("acks"), "{error}");
         }
     }
 

@@ -8,7 +8,6 @@ use parking_lot::Mutex;
 static PROMPT: Mutex<Prompt> = Mutex::new(Prompt {
     is_used: false,
     is_shown: false,
-    is_repeated: false,
 });
 
 struct Prompt {
@@ -16,8 +15,6 @@ struct Prompt {
     is_used: bool,
     /// True from the time the prompt is printed until the line after it has been read.
     is_shown: bool,
-    /// True if the prompt has been printed again after a report.
-    is_repeated: bool,
 }
 
 /// Whether a person types the lines: both standard input and output are terminals, as in Kafka's tool.
@@ -32,7 +29,6 @@ pub(crate) fn prompt() {
     *prompt = Prompt {
         is_used: true,
         is_shown: true,
-        is_repeated: false,
     };
     print_prompt();
 }
@@ -56,22 +52,20 @@ pub(crate) fn end_prompt() {
     }
 }
 
-/// Prints a line on standard error. On a terminal it begins on a new line, and the prompt is printed again below it. A
-/// text that has been typed so far stays in the terminal's input, although it is not printed again.
+/// Prints a line on standard error. On a terminal it begins on a new line if a prompt is shown, because a text may have
+/// been typed after the prompt. The prompt is printed again below it; the text stays in the terminal's input, although
+/// it is not printed again.
 pub(crate) fn report(line: &str) {
-    let mut prompt = PROMPT.lock();
+    let prompt = PROMPT.lock();
     let mut err = stderr();
     if !prompt.is_used || !err.is_terminal() {
         let _ = writeln!(err, "{line}");
         return;
     }
-    // Overwrites a prompt after which nothing is typed: it was repeated by a report a moment ago, or the lines after it
-    // were typed or pasted in advance.
-    let overwrites = prompt.is_repeated || !prompt.is_shown;
-    let start = if overwrites { '\r' } else { '\n' };
+    // Without a prompt the cursor is at the start of a line, unless the next lines are typed or pasted in advance.
+    let start = if prompt.is_shown { '\n' } else { '\r' };
     let _ = writeln!(err, "{start}{line}");
     if prompt.is_shown {
-        prompt.is_repeated = true;
         print_prompt();
     }
 }

@@ -1,4 +1,4 @@
-//! Reader of lines of bytes with a limit of their length.
+//! Reads lines as bytes. A line that is longer than a limit is discarded.
 
 use std::io::{BufRead, ErrorKind, Result};
 use std::mem;

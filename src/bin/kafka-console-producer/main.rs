@@ -33,13 +33,19 @@ mod logger;
 mod nearest;
 mod options;
 mod run;
+#[allow(
+    dead_code,
+    reason = "shared by the tools; this one does not use all of it"
+)]
+#[path = "../common/signals.rs"]
+mod signals;
 mod usage;
 
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
-use ending::EndingSignals;
 use options::ConsoleProducerCommand;
+use signals::EndingSignals;
 
 fn main() -> ExitCode {
     logger::install_with(console::report);
@@ -60,7 +66,8 @@ fn main() -> ExitCode {
         }
     };
     // Before any thread is started, so that all threads inherit the mask.
-    let ended = EndingSignals::block().and_then(|signals| run::run(&options, signals));
+    let ended =
+        EndingSignals::block(&ending::SIGNALS).and_then(|signals| run::run(&options, signals));
     match ended {
         Ok(code) => code,
         Err(error) => failed(error.as_ref()),

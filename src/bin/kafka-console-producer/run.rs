@@ -12,10 +12,11 @@ use kafka_producer::{KafkaProducer, ProducerConfig};
 
 use crate::config;
 use crate::console;
-use crate::ending::{EndingSignals, InputEnd, ReadingGuard};
+use crate::ending::{InputEnd, ReadingGuard};
 use crate::line_format::LineFormat;
 use crate::line_sender::LineSender;
 use crate::options::ConsoleProducerOptions;
+use crate::signals::EndingSignals;
 
 /// Size of the buffer for standard input, in bytes.
 const INPUT_BUFFER: usize = 64 * 1024;
@@ -27,11 +28,18 @@ pub(crate) fn run(
     let format = LineFormat::of(&reader_properties(options)?)?;
     let producer = KafkaProducer::new(config::config(&options.producer)?)?;
     let sender = Arc::new(LineSender::new(producer, format, options.producer.is_sync));
-    let (ends, end) = channel();
-    signals.listen(ends.clone())?;
+    let (end_sender, end_receiver) = channel();
+    let signal_sender = end_sender.clone();
+    signals.listen(
+        move |signal| {
+            // An error means that the run is over.
+            let _ = signal_sender.send(InputEnd::Signal(signal));
+        },
+        || {},
+    )?;
     let reading = {
         let sender = Arc::clone(&sender);
-        let guard = ReadingGuard(ends);
+        let guard = ReadingGuard(end_sender);
         thread::Builder::new()
             .name("reading".to_owned())
             .spawn(move || {
@@ -40,10 +48,10 @@ pub(crate) fn run(
                 sender.send_all(input, console::is_interactive())
             })?
     };
-    if let Ok(InputEnd::Signal(code)) = end.recv() {
+    if let Ok(InputEnd::Signal(signal)) = end_receiver.recv() {
         // The reading thread is not joined: it may be waiting for input.
         sender.stop();
-        return Ok(ExitCode::from(code));
+        return Ok(ExitCode::from(signal.exit_code()));
     }
     let sent = reading
         .join()

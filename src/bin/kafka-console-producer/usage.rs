@@ -40,7 +40,7 @@ Producer (the key that the option sets, and its default):
   --producer-property K=V     any key of the configuration; may be given several times
   --producer.config FILE      configuration of the producer, a Java properties file
   --compression-codec [CODEC] compression.type: none, gzip, snappy, lz4 or zstd; gzip without a value (none)
-  --request-required-acks A   acks: 0, 1, -1 or all (1)
+  --request-required-acks A   acks: 0, 1, -1 or all (1; with enable.idempotence=true all)
   --message-send-max-retries N
                               retries (3)
   --timeout MS                linger.ms (1000; with --sync 0)
@@ -59,9 +59,10 @@ defaults above. client.id is console-producer by default.
 
 Lines are bytes, and end with \\n, \\r or \\r\\n. A line that is longer than max.request.size allows is not sent.
 
-The end of the input (Ctrl-D on a terminal) sends the remaining records, without a time limit of its own. SIGINT
-(Ctrl-C), SIGTERM and SIGHUP end the tool too; records that are not delivered within 5 s after that are aborted. A
-second signal ends it at once.
+The end of the input (Ctrl-D on a terminal) sends the remaining records, without a time limit of its own. On Unix,
+SIGINT (Ctrl-C), SIGTERM and SIGHUP end the tool too; records that are not delivered within 5 s after that are aborted,
+and a second signal ends it at once. On Windows, Ctrl-C ends it at once, and records that are not sent are lost.
 
 Each record that fails is reported on standard error, with the number of its line. Exit codes: 0 if every record was
-delivered; 1 if one failed, or for a bad line or option; 128 plus its number after a signal.";
+delivered; 1 if one failed, or for a bad line or option; on Unix, 128 plus its number after a
+signal.";

@@ -1,13 +1,15 @@
 //! `kafka-console-producer`: lines as records, its errors, its options and its exit codes.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+#[cfg(unix)]
+mod signals;
+
+use std::io::Write;
 
 use kafka_producer::testing::TestCluster;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
-use crate::support::{self, Ended, TempFile};
+#[cfg(unix)]
+use crate::support::NamedPipe;
+use crate::support::{self, Ended, RunningTool, TempFile};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kafka-console-producer");
 
@@ -185,60 +187,36 @@ fn properties_of_the_reader_may_come_from_a_file() {
     assert_eq!(records(&cluster, "t"), ["k=v", "k|l=v"]);
 }
 
-/// A tool whose input is open.
-struct Running(Child);
-
-impl Running {
-    fn start(cluster: &TestCluster, further: &[&str]) -> Self {
-        let servers = cluster.bootstrap_servers();
-        let arguments = ["--topic", "t", "--bootstrap-server", &servers];
-        let mut command = Command::new(PROGRAM);
-        command.args([&arguments, further].concat());
-        let pipes = command.stdin(Stdio::piped()).stderr(Stdio::piped());
-        Self(pipes.spawn().unwrap())
-    }
-
-    fn write(&mut self, input: &str) {
-        let stdin = self.0.stdin.as_mut().unwrap();
-        stdin.write_all(input.as_bytes()).unwrap();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // The tool may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
+/// `--producer.config <(…)` of a shell. With `acks=1`, the tool's default, this configuration is refused.
+#[cfg(unix)]
 #[test]
-fn a_signal_ends_the_run_after_the_lines_that_were_read_are_delivered() {
-    for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
-        let cluster = cluster();
-        // The records are still queued when the signal comes.
-        let further = [&SMALL[..], &["--timeout", "60000"]].concat();
-        let mut running = Running::start(&cluster, &further);
-        running.write(&format!("one\ntwo\n{}\n", "x".repeat(2000)));
-        // The report of the third line shows that the lines before it are queued.
-        let mut errors = BufReader::new(running.0.stderr.take().unwrap()).lines();
-        assert!(errors.next().unwrap().unwrap().contains("line 3"));
-        let id = running.0.id().try_into().unwrap();
-        kill(Pid::from_raw(id), signal).unwrap();
-        assert_eq!(running.0.wait().unwrap().code(), Some(code));
-        assert_eq!(records(&cluster, "t"), ["-=one", "-=two"]);
-        assert!(errors.next().unwrap().unwrap().contains("1 line failed"));
-    }
+fn a_configuration_from_a_pipe_is_read_once() {
+    let cluster = cluster();
+    let pipe = NamedPipe::new("console.fifo");
+    let path = pipe.path().to_owned();
+    let config = "enable.idempotence=true\nmax.request.size=1000\n";
+    let writer = std::thread::spawn(move || std::fs::write(path, config).unwrap());
+    let of_pipe = ["--producer.config", pipe.path().to_str().unwrap()];
+    let input = format!("one\n{}\n", "x".repeat(2000));
+    let ended = run(&cluster, &of_pipe, input.as_bytes());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("max.request.size"), "{ended:?}");
+    assert_eq!(records(&cluster, "t"), ["-=one"]);
+    writer.join().unwrap();
 }
 
 #[test]
 fn a_closed_standard_error_changes_nothing() {
     let cluster = cluster();
-    let mut running = Running::start(&cluster, &SMALL);
-    drop(running.0.stderr.take());
-    running.write(&format!("one\n{}\nthree\n", "x".repeat(2000)));
-    drop(running.0.stdin.take());
-    assert_eq!(running.0.wait().unwrap().code(), Some(1));
+    let servers = cluster.bootstrap_servers();
+    let arguments = ["--topic", "t", "--bootstrap-server", &servers];
+    let tool = RunningTool::start(PROGRAM, &[&arguments[..], &SMALL].concat());
+    drop(tool.take_stderr());
+    let mut stdin = tool.take_stdin();
+    write!(stdin, "one\n{}\nthree\n", "x".repeat(2000)).unwrap();
+    drop(stdin);
+    let ended = tool.wait();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
     assert_eq!(records(&cluster, "t"), ["-=one", "-=three"]);
 }
 

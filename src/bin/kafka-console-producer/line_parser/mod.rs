@@ -70,8 +70,8 @@ impl LineFormat {
 
     fn headers(&self, format: &HeaderFormat, part: &[u8]) -> Result<Headers, LineError> {
         let mut pairs = split(part, &format.separator);
-        // As in Kafka, a separator at the end of the headers is ignored.
-        while pairs.len() > 1 && pairs.last().is_some_and(|last| last.is_empty()) {
+        // As in Kafka, separators at the end of the headers are ignored, and separators alone are no headers.
+        while !part.is_empty() && pairs.last().is_some_and(|last| last.is_empty()) {
             pairs.pop();
         }
         let headers = pairs.into_iter().map(|pair| self.header(format, pair));

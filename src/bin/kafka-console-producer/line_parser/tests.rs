@@ -123,6 +123,12 @@ fn headers_come_before_the_key() {
         parse(&["parse.headers=true"], "h:1,,\tk\tv").map(|it| it.headers.len()),
         Ok(1)
     );
+    for line in [",\tv", ",,\tv"] {
+        assert_eq!(
+            parse(&["parse.headers=true"], line),
+            Ok(parsed(None, Some("v"), &[]))
+        );
+    }
     let other = [
         "parse.headers=true",
         "parse.key=true",
@@ -143,7 +149,7 @@ fn headers_come_before_the_key() {
 
 #[test]
 fn a_header_without_its_separator_is_an_error() {
-    for line in ["h\tv", "\tv", "h:1,,i:2\tv"] {
+    for line in ["h\tv", "\tv", "h:1,,i:2\tv", ",h:1\tv"] {
         let error = parse(&["parse.headers=true"], line).unwrap_err();
         assert!(error.contains("no headers.key.separator"), "{error}");
     }

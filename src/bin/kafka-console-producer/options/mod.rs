@@ -74,7 +74,7 @@ const LINE_READERS: [&str; 2] = [
 
 /// The options as given, before the check for missing ones.
 #[derive(Default)]
-struct GivenOptions {
+struct GivenConsoleOptions {
     /// The values of the options that have one and may be given once.
     once: BTreeMap<&'static str, String>,
     is_sync: bool,
@@ -86,7 +86,7 @@ struct GivenOptions {
 }
 
 pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<ConsoleProducerCommand> {
-    let mut given = GivenOptions::default();
+    let mut given = GivenConsoleOptions::default();
     let mut last = None;
     while let Some(argument) = parser.next()? {
         let name = match argument {
@@ -210,7 +210,7 @@ fn check_flag(name: &str, value: &str) -> Result<()> {
     }
 }
 
-impl GivenOptions {
+impl GivenConsoleOptions {
     fn complete(mut self) -> Result<ConsoleProducerOptions> {
         let topic = required(self.once.remove(TOPIC), TOPIC)?;
         let servers = self.once.remove(BOOTSTRAP_SERVER);
