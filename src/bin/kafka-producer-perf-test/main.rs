@@ -12,6 +12,10 @@
     reason = "a benchmark: it reads real time, sleeps to keep a rate, and has locks of its own"
 )]
 
+#[allow(
+    dead_code,
+    reason = "shared by the tools; this one does not use all of it"
+)]
 #[path = "../common/arguments.rs"]
 mod arguments;
 #[path = "../common/clock.rs"]
@@ -30,6 +34,13 @@ mod payload;
 mod report;
 mod resources;
 mod run;
+mod shared_run;
+#[allow(
+    dead_code,
+    reason = "shared by the tools; this one does not use all of it"
+)]
+#[path = "../common/signals.rs"]
+mod signals;
 mod stats;
 mod summary;
 #[path = "../common/throttle.rs"]

@@ -23,12 +23,12 @@ const STRIDE: u64 = 1000;
 /// CPU time and peak memory of this process. `None` for values that the system does not report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Usage {
-    process: Duration,
+    pub(crate) process: Duration,
     user: Option<Duration>,
     system: Option<Duration>,
     sending_thread: Duration,
     producers_thread: Option<Duration>,
-    peak_memory_kb: Option<u64>,
+    pub(crate) peak_memory_kb: Option<u64>,
 }
 
 impl Usage {
@@ -197,7 +197,7 @@ fn user_and_system(stat: &str) -> Option<(Duration, Duration)> {
 }
 
 /// The peak memory of this process in KiB; `None` if the system does not report it.
-pub(crate) fn peak_memory_kb() -> Option<u64> {
+fn peak_memory_kb() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     peak_memory(&status)
 }

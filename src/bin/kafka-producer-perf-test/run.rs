@@ -2,19 +2,20 @@
 
 use std::error::Error;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use kafka_producer::ProducerConfig;
 
 use crate::clock::RunClock;
-use crate::console::{self, Console};
-use crate::html::{PageFile, RunOutcome, RunPage};
-use crate::interrupt::{CLOSE_TIMEOUT, Interruption, Signals};
+use crate::console;
+use crate::html::{PageFile, RunPage};
+use crate::interrupt::{self, CLOSE_TIMEOUT, SIGNALS};
 use crate::load::{BytesProducer, Load, ToProducer};
 use crate::options::PerfTestOptions;
 use crate::payload::Payloads;
 use crate::report;
-use crate::resources::{OwnShare, Usage};
+use crate::resources::OwnShare;
+use crate::shared_run::SharedRun;
+use crate::signals::EndingSignals;
 use crate::stats::Stats;
 use crate::throttle::Throttle;
 use crate::timeline::Timeline;
@@ -27,47 +28,20 @@ const BYTES: &str = "org.apache.kafka.common.serialization.ByteArraySerializer";
 /// The exit code is that of a failure if a record failed and the options say so.
 pub(crate) fn run(options: &PerfTestOptions) -> Result<ExitCode, Box<dyn Error>> {
     let page_file = options.html.as_deref().map(PageFile::check).transpose()?;
-    let mut payloads = Payloads::open(&options.payload)?;
+    let payloads = Payloads::open(&options.payload)?;
     let config = config(options)?;
     let page = page_file.map(|file| RunPage::prepare(file, options, &config));
-    let page = page.map(Arc::new);
-    // Before the producer starts its thread, which inherits the mask.
-    let signals = page.as_ref().map(|_| Signals::block()).transpose()?;
-    let buffer_memory = config.buffer_memory();
-    let producer = BytesProducer::new(config)?;
-    let clock = RunClock::start();
-    let console = Console::new(options.records);
-    let timeline = page.as_ref().map(|_| Timeline::new());
-    // Both are leaked on purpose: see `Stats`. The other thread that reads them may live as long as the process.
-    let stats: &'static Stats = Box::leak(Box::new(Stats::new(clock, console, timeline)?));
-    let interruption: &'static Interruption = Box::leak(Box::default());
-    if let (Some(signals), Some(page)) = (signals, page.clone()) {
-        signals.watch(interruption, move || {
-            stats.print_total();
-            write_page(&page, stats, &outcome(interruption, None));
-        })?;
-    }
-    let run = PerfTestRun {
-        options,
-        buffer_memory,
-        clock,
-        stats,
-        interruption,
-    };
-    let result = run.send_all(&producer, &mut payloads);
-    // After an error the producer is still open. Its callbacks are done when it is dropped.
-    drop(producer);
-    let is_written = page.is_none_or(|page| {
-        let error = result.as_ref().err().map(AsRef::as_ref);
-        write_page(&page, stats, &outcome(interruption, error))
-    });
-    if let Some(code) = interruption.exit_code() {
+    let shared = SharedRun::leaked(options.records, page)?;
+    let result = send_and_print(options, config, payloads, shared);
+    let is_written = shared.write_page(result.as_ref().err().map(AsRef::as_ref));
+    if let Some(signal) = shared.interruption.signal() {
         if let Err(error) = result {
             console::err(&format!("{NAME}: error: {error}"));
         }
-        return Ok(ExitCode::from(code));
+        return Ok(ExitCode::from(signal.exit_code()));
     }
     result?;
+    let stats = shared.stats();
     let failed = stats.failed_records();
     if options.fail_on_error && failed > 0 {
         return Err(format!("{failed} of {} records failed", stats.records()).into());
@@ -79,22 +53,31 @@ pub(crate) fn run(options: &PerfTestOptions) -> Result<ExitCode, Box<dyn Error>>
     })
 }
 
-/// A run that ends with an error after a signal was interrupted, too.
-fn outcome(interruption: &Interruption, error: Option<&dyn Error>) -> RunOutcome {
-    match (interruption.signal_name(), error) {
-        (Some(signal), _) => RunOutcome::Interrupted(signal),
-        (None, Some(error)) => RunOutcome::Failed(error.to_string()),
-        (None, None) => RunOutcome::Completed,
+/// The part of a run after which the page is written, also after an error.
+fn send_and_print(
+    options: &PerfTestOptions,
+    config: ProducerConfig,
+    mut payloads: Payloads,
+    shared: &'static SharedRun,
+) -> Result<(), Box<dyn Error>> {
+    if shared.has_page() {
+        // Before the producer starts its thread, which inherits the mask. The producer may resolve names for a long
+        // time, so the signals are already watched then.
+        let signals = EndingSignals::block(&SIGNALS)?;
+        interrupt::watch(signals, &shared.interruption, || shared.give_up())?;
     }
-}
-
-/// Returns whether the page is written. If not, the reason is printed.
-fn write_page(page: &RunPage, stats: &Stats, outcome: &RunOutcome) -> bool {
-    let written = page.write(stats, outcome);
-    if let Err(error) = &written {
-        console::err(error);
-    }
-    written.is_ok()
+    let buffer_memory = config.buffer_memory();
+    let producer = BytesProducer::new(config)?;
+    let clock = RunClock::start();
+    let run = PerfTestRun {
+        options,
+        buffer_memory,
+        clock,
+        shared,
+        stats: shared.begin(clock, options.records)?,
+    };
+    // After an error the producer is still open. Its callbacks are done when it is dropped.
+    run.send_all(&producer, &mut payloads)
 }
 
 struct PerfTestRun<'a> {
@@ -102,8 +85,8 @@ struct PerfTestRun<'a> {
     /// In bytes.
     buffer_memory: usize,
     clock: RunClock,
+    shared: &'static SharedRun,
     stats: &'static Stats,
-    interruption: &'static Interruption,
 }
 
 impl PerfTestRun<'_> {
@@ -114,9 +97,11 @@ impl PerfTestRun<'_> {
         payloads: &mut Payloads,
     ) -> Result<(), Box<dyn Error>> {
         let options = self.options;
-        let before = options.print_resources.then(Usage::now);
-        self.send(producer, payloads)?;
-        if self.interruption.is_set() {
+        let interruption = &self.shared.interruption;
+        if !interruption.is_set() {
+            self.send(producer, payloads)?;
+        }
+        if interruption.is_set() {
             // Records that are not delivered in time fail, and are counted as such.
             let closed = producer.close_timeout(CLOSE_TIMEOUT);
             self.stats.print_total();
@@ -126,7 +111,7 @@ impl PerfTestRun<'_> {
         if options.print_metrics || options.print_resources {
             producer.flush()?;
         }
-        let usage = before.map(|before| Usage::now().since(&before));
+        let usage = options.print_resources.then(|| self.shared.usage());
         if options.print_metrics {
             self.stats.print_total();
             let rows = report::metrics(&producer.metrics());
@@ -155,7 +140,7 @@ impl PerfTestRun<'_> {
             records: self.options.records,
             throttle: Throttle::new(self.options.throughput),
             clock: self.clock,
-            interruption: self.interruption,
+            interruption: &self.shared.interruption,
         };
         let outlet = ToProducer {
             producer,

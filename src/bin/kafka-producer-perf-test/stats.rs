@@ -1,6 +1,6 @@
 //! Statistics of the records: updated in callbacks, printed every five seconds and at the end.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hdrhistogram::Histogram;
 use kafka_producer::ProduceError;
@@ -8,7 +8,7 @@ use kafka_producer::ProduceError;
 use crate::clock::RunClock;
 use crate::console::Console;
 use crate::failures::Failures;
-use crate::report::{Tally, Total, total_line, window_line};
+use crate::report::{Tally, total_line, window_line};
 use crate::summary::RunSummary;
 use crate::timeline::Timeline;
 
@@ -42,8 +42,9 @@ struct Counts {
     failures: Failures,
     /// The windows of the charts; `None` if no page is written.
     timeline: Option<Timeline>,
-    /// The duration of the run, in nanoseconds, once the total line is printed.
-    elapsed: Option<u64>,
+    /// The figures at the end of the run. Records that complete later are not in them.
+    final_summary: Option<Arc<RunSummary>>,
+    is_total_printed: bool,
     /// The time, in nanoseconds of the clock, from which a completed record ends the window or draws the progress bar.
     next_update: u64,
 }
@@ -66,7 +67,8 @@ impl Stats {
                 latencies,
                 failures: Failures::default(),
                 timeline,
-                elapsed: None,
+                final_summary: None,
+                is_total_printed: false,
                 next_update: began,
             }),
         })
@@ -118,32 +120,36 @@ impl Stats {
     /// Prints the counts of errors, and the total line. Does nothing if they are printed already.
     pub(crate) fn print_total(&self) {
         self.console.finish();
-        let mut counts = self.lock();
-        if counts.elapsed.is_some() {
+        let summary = self.final_summary();
+        // Not printed while the lock is held: standard output may be a full pipe.
+        if std::mem::replace(&mut self.lock().is_total_printed, true) {
             return;
         }
-        let elapsed = self.clock.now();
-        counts.elapsed = Some(elapsed);
-        let window = std::mem::take(&mut counts.window);
-        counts.total.merge(&window);
-        for line in counts.failures.lines() {
+        for line in summary.failures.lines() {
             self.console.err(&line);
         }
-        self.console.out(&total_line(&total_of(&counts, elapsed)));
+        self.console.out(&total_line(&summary.total()));
     }
 
-    /// The figures up to the total line, or up to now if it is not printed yet.
-    pub(crate) fn summary(&self) -> RunSummary {
-        let counts = self.lock();
-        let mut tally = counts.total.clone();
-        tally.merge(&counts.window);
-        RunSummary {
-            tally,
-            elapsed: counts.elapsed.unwrap_or_else(|| self.clock.now()),
+    /// The figures up to the first call, so that the total line and the page have the same ones.
+    pub(crate) fn final_summary(&self) -> Arc<RunSummary> {
+        let mut counts = self.lock();
+        if let Some(summary) = &counts.final_summary {
+            return Arc::clone(summary);
+        }
+        let window = std::mem::take(&mut counts.window);
+        counts.total.merge(&window);
+        // No more output for records that complete later.
+        counts.next_update = u64::MAX;
+        let summary = Arc::new(RunSummary {
+            tally: counts.total.clone(),
+            elapsed: self.clock.now(),
             latencies: counts.latencies.clone(),
             failures: counts.failures.clone(),
-            timeline: counts.timeline.clone().unwrap_or_else(Timeline::new),
-        }
+            timeline: counts.timeline.take().unwrap_or_else(Timeline::new),
+        });
+        counts.final_summary = Some(Arc::clone(&summary));
+        summary
     }
 
     pub(crate) fn records(&self) -> u64 {
@@ -162,13 +168,14 @@ impl Stats {
     }
 }
 
-fn total_of(counts: &Counts, elapsed: u64) -> Total<'_> {
-    Total::new(&counts.total, &counts.latencies, elapsed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Total;
+
+    fn total_of(counts: &Counts, elapsed: u64) -> Total<'_> {
+        Total::new(&counts.total, &counts.latencies, elapsed)
+    }
 
     fn stats() -> Stats {
         Stats::new(RunClock::start(), Console::silent(), Some(Timeline::new())).unwrap()
@@ -216,18 +223,22 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_has_the_figures_of_the_total_line() {
+    fn records_that_complete_after_the_end_of_the_run_change_no_figure() {
         let stats = stats();
         for _ in 0..10 {
             stats.completed(0, 100, None);
         }
-        let early = stats.summary();
-        assert_eq!((early.tally.records, early.tally.bytes), (10, 1000));
         stats.print_total();
+        let summary = stats.final_summary();
+        let line = total_line(&summary.total());
+        // Two records were in flight.
+        stats.completed(0, 100, None);
         stats.print_total();
-        let summary = stats.summary();
-        assert_eq!(summary.elapsed, stats.lock().elapsed.unwrap());
-        assert_eq!(summary.tally, early.tally);
+        stats.completed(0, 100, None);
+        let summary = stats.final_summary();
+        assert_eq!(total_line(&summary.total()), line);
+        assert_eq!((summary.tally.records, summary.tally.bytes), (10, 1000));
+        assert_eq!((summary.latencies.len(), stats.records()), (10, 12));
         let spans = summary.timeline.spans(summary.elapsed, 100);
         let records = spans.list.iter().map(|span| span.window.tally.records);
         assert_eq!(records.sum::<u64>(), 10);

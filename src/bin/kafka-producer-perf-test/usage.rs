@@ -38,7 +38,7 @@ Not in Kafka's tool, and without abbreviation:
   --fail-on-error         exit with 1 if a record failed; without this option, failed records are printed and
                           counted, and the exit code is 0, as in Kafka's tool
   --html FILE             write a page with charts of throughput and latency, the settings and the machine. It is
-                          written at the end, also after an error. On Unix, SIGINT and SIGTERM then end the run
-                          early with a page, and with exit code 130 or 143; a second signal does not wait for
-                          records in flight. '-' is refused
+                          written at the end, also after an error of the producer. On Unix, SIGINT and SIGTERM then
+                          end the run early with a page, and with exit code 130 or 143; a second signal does not
+                          wait for records in flight. '-' is refused
   --version               show the version";

@@ -34,7 +34,7 @@ macro_rules! put {
 pub(crate) use put;
 
 /// A table of names and values with a heading.
-pub(crate) fn facts<'r>(
+pub(crate) fn fact_table<'r>(
     page: &mut String,
     heading: &str,
     rows: impl IntoIterator<Item = &'r (&'static str, String)>,

@@ -15,15 +15,14 @@ mod page;
 mod page_file;
 mod tables;
 
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use kafka_producer::ProducerConfig;
 
-use crate::cpu_clock::{CpuClock, REPORTS_CPU_TIME, cpu_time};
+use crate::cpu_clock::REPORTS_CPU_TIME;
 use crate::options::PerfTestOptions;
-use crate::resources::peak_memory_kb;
-use crate::stats::Stats;
+use crate::resources::Usage;
+use crate::summary::RunSummary;
 use facts::RunFacts;
 pub(crate) use page_file::PageFile;
 
@@ -38,7 +37,7 @@ pub(crate) enum RunOutcome {
     Failed(String),
 }
 
-/// CPU time and peak memory of the process, as far as the system reports them.
+/// CPU time of the run and peak memory of the process, as far as the system reports them.
 #[derive(Debug, Clone, Copy, Default)]
 struct ProcessUsage {
     cpu_seconds: Option<f64>,
@@ -46,10 +45,10 @@ struct ProcessUsage {
 }
 
 impl ProcessUsage {
-    fn now() -> Self {
+    fn of(usage: &Usage) -> Self {
         Self {
-            cpu_seconds: REPORTS_CPU_TIME.then(|| cpu_time(CpuClock::Process).as_secs_f64()),
-            peak_memory_bytes: peak_memory_kb().map(|kb| kb * 1024),
+            cpu_seconds: REPORTS_CPU_TIME.then_some(usage.process.as_secs_f64()),
+            peak_memory_bytes: usage.peak_memory_kb.map(|kb| kb * 1024),
         }
     }
 }
@@ -77,7 +76,12 @@ impl RunPage {
     }
 
     /// Writes the page, unless another thread has written it.
-    pub(crate) fn write(&self, stats: &Stats, outcome: &RunOutcome) -> Result<(), String> {
+    pub(crate) fn write(
+        &self,
+        summary: &RunSummary,
+        outcome: &RunOutcome,
+        usage: &Usage,
+    ) -> Result<(), String> {
         let mut is_written = self
             .is_written
             .lock()
@@ -85,10 +89,10 @@ impl RunPage {
         if *is_written {
             return Ok(());
         }
-        let page = page::render(&self.facts, &stats.summary(), outcome, ProcessUsage::now());
+        let page = page::render(&self.facts, summary, outcome, ProcessUsage::of(usage));
         self.file.write(&page).map_err(|error| {
-            let path: &Path = self.file.path();
-            format!("the page {} cannot be written: {error}", path.display())
+            let path = self.file.path().display();
+            format!("the page {path} cannot be written: {error}")
         })?;
         *is_written = true;
         Ok(())

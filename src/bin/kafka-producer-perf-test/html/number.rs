@@ -45,8 +45,8 @@ pub(crate) fn with_prefix(number: f64) -> String {
     short(number)
 }
 
-/// A latency with its unit, in three significant digits.
-pub(crate) fn latency(us: f64) -> String {
+/// A time with its unit, in three significant digits.
+pub(crate) fn three_digit_time(us: f64) -> String {
     if us < 999.5 {
         format!("{us:.0} µs")
     } else if us < 999_500.0 {
@@ -139,12 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn rates_and_latencies_have_three_digits() {
+    fn rates_and_times_have_three_digits() {
         let rates = [0.0, 0.4, 3.16227, 42.0, 99.96, 123_456.7].map(rate);
-        assert_eq!(rates, ["0", "0.40", "3.14", "42.0", "100", "123,457"]);
-        let latencies = [0.0, 850.0, 1234.0, 23_456.0, 999_499.0, 2e6, 86_400e6].map(latency);
+        assert_eq!(rates, ["0", "0.40", "3.16", "42.0", "100", "123,457"]);
+        let times = [0.0, 850.0, 1234.0, 23_456.0, 999_499.0, 2e6, 86_400e6].map(three_digit_time);
         assert_eq!(
-            latencies,
+            times,
             [
                 "0 µs", "850 µs", "1.23 ms", "23.5 ms", "999 ms", "2.00 s", "86,400 s"
             ]

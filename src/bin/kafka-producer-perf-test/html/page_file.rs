@@ -18,8 +18,7 @@ impl PageFile {
         let wrong = |why: &dyn std::fmt::Display| {
             format!("the page {} cannot be written: {why}", path.display())
         };
-        // A link stays a link: the file that it names is replaced.
-        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let target = link_target(path).map_err(|error| wrong(&error))?;
         if let Ok(metadata) = fs::metadata(&target) {
             if !metadata.is_file() {
                 return Err(wrong(&"it is not a regular file"));
@@ -51,10 +50,14 @@ impl PageFile {
         &self.path
     }
 
-    /// Replaces the file. If that fails, an older page is still there, and no temporary file is left.
+    /// Replaces the file, and keeps its permissions. If that fails, an older page is still there, and no temporary file
+    /// is left.
     pub(crate) fn write(&self, page: &str) -> io::Result<()> {
         let written = self.create().and_then(|mut file| {
             file.write_all(page.as_bytes())?;
+            if let Ok(replaced) = fs::metadata(&self.path) {
+                file.set_permissions(replaced.permissions())?;
+            }
             file.sync_all()
         });
         let replaced = written.and_then(|()| fs::rename(&self.temporary, &self.path));
@@ -72,6 +75,23 @@ impl PageFile {
             .open(&self.temporary)
     }
 }
+
+/// Follows symbolic links, so that a link stays a link and the file that it names is replaced. That file may not exist.
+fn link_target(path: &Path) -> io::Result<PathBuf> {
+    let mut target = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        if !fs::symlink_metadata(&target).is_ok_and(|metadata| metadata.is_symlink()) {
+            return Ok(target);
+        }
+        let link = fs::read_link(&target)?;
+        // An absolute link replaces the whole path.
+        target = target.parent().unwrap_or_else(|| Path::new("")).join(link);
+    }
+    Err(io::Error::other("too many symbolic links"))
+}
+
+/// Maximum number of links to follow, as on Linux.
+const MAX_LINKS: usize = 40;
 
 #[cfg(test)]
 mod tests {
@@ -146,5 +166,39 @@ mod tests {
         PageFile::check(&link).unwrap().write("new").unwrap();
         assert_eq!(fs::read_to_string(&target).unwrap(), "new");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_file_that_does_not_exist_stays_a_link() {
+        use std::os::unix::fs::symlink;
+
+        let folder = Folder::new("dangling");
+        let (first, second) = (folder.0.join("first"), folder.0.join("second"));
+        symlink("second", &first).unwrap();
+        symlink(folder.0.join("target"), &second).unwrap();
+        PageFile::check(&first).unwrap().write("new").unwrap();
+        let target = folder.0.join("target");
+        assert!(!fs::symlink_metadata(&target).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&first).unwrap(), "new");
+        let round = folder.0.join("round");
+        symlink("round", &round).unwrap();
+        assert!(PageFile::check(&round).unwrap_err().contains("links"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_permissions_of_a_replaced_page_are_kept() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = Folder::new("permissions");
+        let path = folder.0.join("page.html");
+        fs::write(&path, "old").unwrap();
+        for mode in [0o600, 0o664] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            PageFile::check(&path).unwrap().write("new").unwrap();
+            let kept = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(kept & 0o777, mode, "{mode:o}");
+        }
     }
 }

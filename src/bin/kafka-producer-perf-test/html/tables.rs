@@ -1,7 +1,7 @@
 //! The tables of the page: figures, failures, settings.
 
 use super::facts::ProducerSettings;
-use super::markup::{Escaped, pairs, put};
+use super::markup::{Escaped, fact_table, pairs, put};
 use super::{ProcessUsage, number};
 use crate::failures::Failures;
 use crate::report::total_line;
@@ -21,8 +21,7 @@ const PERCENTILES: [(f64, &str); 7] = [
 /// The figures of the total line, all from the same values, with the line itself.
 pub(crate) fn figures(page: &mut String, summary: &RunSummary, usage: ProcessUsage) {
     let tally = &summary.tally;
-    // All failed records are counted in the tally, too.
-    let failed = summary.failures.records().min(tally.records);
+    let failed = summary.failures.records();
     let ms = |us: u64| format!("{} ms", number::fixed(us as f64 / 1000.0, 3));
     let mut rows = vec![
         ("records", number::grouped(tally.records)),
@@ -67,8 +66,8 @@ pub(crate) fn figures(page: &mut String, summary: &RunSummary, usage: ProcessUsa
     }
     latencies.push(("maximum", ms(tally.latency_max_us)));
     page.push_str("<div class=\"columns\">\n");
-    super::markup::facts(page, "Totals", &rows);
-    super::markup::facts(page, "Latency", &latencies);
+    fact_table(page, "Totals", &rows);
+    fact_table(page, "Latency", &latencies);
     page.push_str("</div>\n");
     put!(
         page,

@@ -4,68 +4,77 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kafka_producer::testing::{Api, Rule, RuleHandle, TestCluster};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use super::{Folder, assert_figures, name, number};
 use crate::lines::{TOTAL, shape};
 use crate::perf_test::{PROGRAM, cluster};
-use crate::support::Ended;
+use crate::support::{Ended, RunningTool};
 
 const LONG: Duration = Duration::from_secs(30);
 
-/// Runs the tool with topic `t`, and sends it signals, one after another, as soon as `ready` has matched a request.
-fn interrupted(
+/// Starts the tool with topic `t`, by a command that takes the name of the tool as its next argument, or by the tool
+/// itself.
+fn start(
     cluster: &TestCluster,
-    ready: &RuleHandle,
-    requests: u64,
-    signals: &[Signal],
+    by: Option<&mut Command>,
     further: &[&str],
-) -> Ended {
+    stdout: Stdio,
+) -> RunningTool {
     let servers = format!("bootstrap.servers={}", cluster.bootstrap_servers());
-    let child = Command::new(PROGRAM)
-        .args([
-            "--topic",
-            "t",
-            "--num-records",
-            "1000000",
-            "--record-size",
-            "10",
-        ])
-        .args(["--throughput", "500", "--producer-props", &servers])
-        .args(further)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut tool = Command::new(PROGRAM);
+    let command = by.map_or(&mut tool, |shell| shell.arg(PROGRAM));
+    let command = command
+        .args(["--topic", "t", "--num-records", "1000000"])
+        .args(["--record-size", "10", "--throughput", "500"])
+        .args(["--producer-props", &servers])
+        .args(further);
+    RunningTool::of(command, stdout)
+}
+
+/// Sends the signals, one after another, as soon as `ready` has matched a number of requests. The result has the time
+/// since the signals.
+fn interrupted(
+    tool: RunningTool,
+    (ready, requests): (&RuleHandle, u64),
+    signals: &[Signal],
+) -> Ended {
     ready.wait_fired(requests, LONG).unwrap();
     let began = Instant::now();
     for signal in signals {
-        kill(Pid::from_raw(child.id().try_into().unwrap()), *signal).unwrap();
+        tool.signal(*signal);
     }
-    let output = child.wait_with_output().unwrap();
-    Ended {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-        took: began.elapsed(),
-    }
+    let mut ended = tool.wait();
+    ended.took = began.elapsed();
+    ended
+}
+
+fn slow(cluster: &TestCluster) -> RuleHandle {
+    let slow = Rule::on(Api::Produce).delay(Duration::from_millis(1));
+    cluster.script(slow.always()).unwrap()
+}
+
+/// Makes `send` wait for metadata for a minute.
+fn without_metadata(cluster: &TestCluster) -> RuleHandle {
+    let silent = Rule::on(Api::Metadata).never_answer();
+    cluster.script(silent.always()).unwrap()
 }
 
 #[test]
 fn a_signal_ends_the_run_and_the_page_has_the_records_until_then() {
     for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
         let cluster = cluster();
-        let slow = Rule::on(Api::Produce).delay(Duration::from_millis(1));
-        let ready = cluster.script(slow.always()).unwrap();
+        let ready = slow(&cluster);
         let folder = Folder::new(signal.as_str());
         let page = folder.page();
-        let ended = interrupted(&cluster, &ready, 20, &[signal], &["--html", name(&page)]);
+        let tool = start(&cluster, None, &["--html", name(&page)], Stdio::piped());
+        let ended = interrupted(tool, (&ready, 20), &[signal]);
         assert_eq!(ended.code, Some(code), "{ended:?}");
-        assert_eq!(shape(ended.lines()[0]), TOTAL);
+        let lines = ended.lines();
+        let total = lines.last().expect("a total line");
+        assert_eq!(shape(total), TOTAL);
         let page = folder.read();
-        assert_figures(&page, ended.lines()[0]);
+        assert_figures(&page, total);
         assert!(page.contains(&format!(">Interrupted by {signal}</p>")));
         assert_eq!(number(&page, "records"), cluster.record_count("t") as f64);
         assert!(number(&page, "records") >= 20.0 && number(&page, "failed") == 0.0);
@@ -75,26 +84,78 @@ fn a_signal_ends_the_run_and_the_page_has_the_records_until_then() {
 #[test]
 fn without_a_page_a_signal_ends_the_process_as_usual() {
     let cluster = cluster();
-    let slow = Rule::on(Api::Produce).delay(Duration::from_millis(1));
-    let ready = cluster.script(slow.always()).unwrap();
-    let ended = interrupted(&cluster, &ready, 1, &[Signal::SIGINT], &[]);
+    let ready = slow(&cluster);
+    let tool = start(&cluster, None, &[], Stdio::piped());
+    let ended = interrupted(tool, (&ready, 1), &[Signal::SIGINT]);
     assert_eq!((ended.code, ended.stdout.as_str()), (None, ""), "{ended:?}");
 }
 
-/// `send` waits for metadata that never arrive, for a minute.
+/// A script ignores SIGINT in its background jobs.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    let cluster = cluster();
+    let ready = slow(&cluster);
+    let folder = Folder::new("ignored");
+    let page = folder.page();
+    let mut shell = Command::new("sh");
+    let by = shell.args(["-c", "trap '' INT; exec \"$0\" \"$@\""]);
+    let tool = start(&cluster, Some(by), &["--html", name(&page)], Stdio::piped());
+    let signals = [Signal::SIGINT, Signal::SIGTERM];
+    let ended = interrupted(tool, (&ready, 1), &signals);
+    assert_eq!(ended.code, Some(143), "{ended:?}");
+    assert!(folder.read().contains(">Interrupted by SIGTERM</p>"));
+}
+
 #[test]
 fn a_second_signal_ends_a_blocked_run_at_once_with_a_page_of_zero_records() {
     let cluster = cluster();
-    let silent = Rule::on(Api::Metadata).never_answer();
-    let ready = cluster.script(silent.always()).unwrap();
+    let ready = without_metadata(&cluster);
     let folder = Folder::new("blocked");
     let page = folder.page();
+    let tool = start(&cluster, None, &["--html", name(&page)], Stdio::piped());
     let signals = [Signal::SIGINT, Signal::SIGTERM];
-    let ended = interrupted(&cluster, &ready, 1, &signals, &["--html", name(&page)]);
+    let ended = interrupted(tool, (&ready, 1), &signals);
     assert_eq!(ended.code, Some(130), "{ended:?}");
     assert!(ended.took < Duration::from_secs(4), "{ended:?}");
     let page = folder.read();
-    assert_figures(&page, ended.lines()[0]);
+    assert_figures(&page, ended.lines().last().expect("a total line"));
     assert_eq!(number(&page, "records"), 0.0);
     assert!(page.contains("1,000,000 of 1,000,000 planned records have no result."));
+}
+
+/// A named pipe that is full: a write to the second file blocks. The first file keeps the pipe open for reading.
+#[cfg(target_os = "linux")]
+fn full_pipe(pipe: &crate::support::NamedPipe) -> (std::fs::File, std::fs::File) {
+    use std::fs::OpenOptions;
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    const O_NONBLOCK: i32 = 0o4000;
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).custom_flags(O_NONBLOCK);
+    let mut filled = options.open(pipe.path()).unwrap();
+    // The last writes leave no room for a single byte.
+    for size in [4096, 1] {
+        while filled.write(&[b'x'; 4096][..size]).is_ok() {}
+    }
+    let blocking = OpenOptions::new().write(true).open(pipe.path()).unwrap();
+    (filled, blocking)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_second_signal_ends_a_run_whose_output_is_a_full_pipe() {
+    let cluster = cluster();
+    let ready = without_metadata(&cluster);
+    let folder = Folder::new("full-pipe");
+    let page = folder.page();
+    let pipe = crate::support::NamedPipe::new("full-pipe.fifo");
+    let (_reader, stdout) = full_pipe(&pipe);
+    let tool = start(&cluster, None, &["--html", name(&page)], stdout.into());
+    let signals = [Signal::SIGINT, Signal::SIGTERM];
+    let ended = interrupted(tool, (&ready, 1), &signals);
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    assert!(ended.took < Duration::from_secs(4), "{ended:?}");
+    assert_eq!(number(&folder.read(), "records"), 0.0);
 }

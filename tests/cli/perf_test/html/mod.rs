@@ -4,6 +4,7 @@
     reason = "numbers that were printed with the same decimals are equal"
 )]
 
+#[cfg(unix)]
 mod interrupted;
 mod well_formed;
 
@@ -248,4 +249,53 @@ fn a_page_is_written_when_the_run_stops_with_an_error() {
     let sent = number(&page, "records");
     assert!(sent > 0.0 && sent < 1000.0, "{sent}");
     assert!(page.contains("of 1,000 planned records have no result."));
+}
+
+/// The class is looked for when the producer is built.
+#[test]
+fn a_page_is_written_when_the_producer_cannot_be_built() {
+    let cluster = cluster();
+    let folder = Folder::new("no-producer");
+    let page = folder.page();
+    std::fs::write(&page, "an older page").unwrap();
+    let further = [
+        "interceptor.classes=no.such.Interceptor",
+        "--record-size",
+        "10",
+        "--throughput",
+        "-1",
+        "--html",
+        name(&page),
+    ];
+    let ended = send(&cluster, "5", &further);
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(1), ""),
+        "{ended:?}"
+    );
+    assert!(ended.stderr.contains("no.such.Interceptor"), "{ended:?}");
+    let page = folder.read();
+    assert!(page.contains(">Stopped by an error</p>") && page.contains("no.such.Interceptor"));
+    assert_eq!(number(&page, "records"), 0.0);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_page_has_the_cpu_time_of_the_printed_resources() {
+    let cluster = cluster();
+    let folder = Folder::new("resources");
+    let page = folder.page();
+    let options = ["--record-size", "10", "--throughput", "-1"];
+    let further = ["--print-resources", "--html", name(&page)];
+    let ended = send(&cluster, "100", &[&options[..], &further].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let line = ended
+        .lines()
+        .into_iter()
+        .find(|line| line.starts_with("CPU time: "));
+    let seconds = line.unwrap().split(' ').nth(2).unwrap();
+    assert_eq!(
+        number(&folder.read(), "CPU time"),
+        seconds.parse::<f64>().unwrap()
+    );
 }

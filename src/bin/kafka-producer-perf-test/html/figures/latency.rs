@@ -50,7 +50,7 @@ pub(crate) fn latency(page: &mut String, summary: &RunSummary, spans: &Spans) {
     if let Some((span, us)) = longest.and_then(|span| Some((span, by_longest(&span)?))) {
         chart.mark("high", (middle(time, span), scale.position(us)));
         let when = bounds_text(span.from, span.to);
-        let latency = number::latency(us as f64);
+        let latency = number::three_digit_time(us as f64);
         notes.push(marked("high", &format!("longest {latency}, {when}")));
     }
     if summary.tally.records > 0 {
@@ -79,7 +79,7 @@ fn pause_note(spans: &Spans) -> Option<String> {
 fn latencies_text(window: &TimeWindow) -> String {
     let texts = CURVES.iter().rev().filter_map(|(_, name, of)| {
         let us = of(window)?;
-        Some(format!("{name} {}", number::latency(us as f64)))
+        Some(format!("{name} {}", number::three_digit_time(us as f64)))
     });
     let texts: Vec<String> = texts.collect();
     if texts.is_empty() {

@@ -36,14 +36,14 @@ pub(crate) fn percentiles(page: &mut String, summary: &RunSummary) {
         chart.area("spread", &points);
         chart.line("p99", &points);
         for (share, class, name) in MARKS {
-            let latency = number::latency(summary.latency_us_at(share) as f64);
+            let latency = number::three_digit_time(summary.latency_us_at(share) as f64);
             notes.push(marked(class, &format!("{name} {latency}")));
             chart.mark(class, (across.position(share), height(share)));
         }
         for part in 0..PARTS {
             let [from, to] = [part, part + 1].map(|end| f64::from(end) / f64::from(PARTS));
             let share = across.share(f64::midpoint(from, to));
-            let latency = number::latency(summary.latency_us_at(share) as f64);
+            let latency = number::three_digit_time(summary.latency_us_at(share) as f64);
             let text = format!("{} of records within {latency}", share_text(share));
             chart.hit(from, to, &text);
         }

@@ -1,7 +1,7 @@
 //! The page as a whole.
 
 use super::facts::RunFacts;
-use super::markup::{Escaped, facts, put};
+use super::markup::{Escaped, fact_table, put};
 use super::{ProcessUsage, RunOutcome, figures, number, tables};
 use crate::summary::RunSummary;
 use crate::usage::NAME;
@@ -25,8 +25,8 @@ pub(crate) fn render(
     tables::failures(&mut page, &summary.failures);
     tables::figures(&mut page, summary, usage);
     page.push_str("<div class=\"columns\">\n");
-    facts(&mut page, "Run", &run.run);
-    facts(&mut page, "Machine", &run.machine);
+    fact_table(&mut page, "Run", &run.run);
+    fact_table(&mut page, "Machine", &run.machine);
     page.push_str("</div>\n");
     tables::settings(&mut page, &run.settings);
     page.push_str(FOOT);
@@ -98,7 +98,7 @@ fn tiles(page: &mut String, summary: &RunSummary) {
     let tally = &summary.tally;
     let shown = |us: f64| match tally.records {
         0 => "–".to_owned(),
-        _ => number::latency(us),
+        _ => number::three_digit_time(us),
     };
     let latency = |share: f64| shown(summary.latency_us_at(share) as f64);
     let average = shown(tally.average_ms() * 1000.0);
@@ -109,7 +109,7 @@ fn tiles(page: &mut String, summary: &RunSummary) {
     };
     let rate = number::rate(tally.records_per_second(summary.elapsed));
     let megabytes = number::fixed(tally.megabytes_per_second(summary.elapsed), 2);
-    let duration = number::latency(summary.elapsed as f64 / 1e3);
+    let duration = number::three_digit_time(summary.elapsed as f64 / 1e3);
     let bytes = number::bytes(tally.bytes);
     let tiles = [
         ("records per second", rate, format!("{megabytes} MiB/s")),

@@ -29,7 +29,7 @@ fn summary(records: u64) -> RunSummary {
         let sent_at = clock.now().saturating_sub(record % 1000 * 1_000_000);
         stats.completed(sent_at, 10, None);
     }
-    stats.summary()
+    (*stats.final_summary()).clone()
 }
 
 #[test]
