@@ -3,7 +3,7 @@
 
 use rustls::pki_types::CertificateDer;
 
-use super::der::{SEQUENCE, expect, explicit, take};
+use super::der::{SEQUENCE, expect, from_issuer, take};
 
 const SECONDS_PER_DAY: u64 = 24 * 3600;
 /// Days of 400 years, a full cycle of the Gregorian calendar.
@@ -34,15 +34,9 @@ pub(super) fn format_utc(seconds: u64) -> String {
 
 /// `notAfter` of a certificate, in seconds since 1970; `None` if it cannot be parsed.
 pub(super) fn valid_until(certificate: &CertificateDer<'_>) -> Option<u64> {
-    let mut rest: &[u8] = certificate;
-    let mut signed = expect(&mut rest, SEQUENCE)?;
-    let mut facts = expect(&mut signed, SEQUENCE)?;
-    // Skip the optional version, then serial number, algorithm and issuer.
-    let (first, _) = take(&mut facts)?;
-    for _ in 0..if first == explicit(0) { 3 } else { 2 } {
-        take(&mut facts)?;
-    }
-    let mut validity = expect(&mut facts, SEQUENCE)?;
+    let mut fields = from_issuer(certificate)?;
+    take(&mut fields)?;
+    let mut validity = expect(&mut fields, SEQUENCE)?;
     take(&mut validity)?;
     let (tag, time) = take(&mut validity)?;
     seconds(tag, time)

@@ -1,5 +1,7 @@
 //! A minimal reader and writer of DER.
 
+use rustls::pki_types::CertificateDer;
+
 /// Reads the tag and the content of the next value; `None` if the value is truncated or malformed.
 pub(super) fn take<'d>(rest: &mut &'d [u8]) -> Option<(u8, &'d [u8])> {
     let (&tag, bytes) = rest.split_first()?;
@@ -29,6 +31,19 @@ pub(super) fn take<'d>(rest: &mut &'d [u8]) -> Option<(u8, &'d [u8])> {
 /// Reads the content of the next value; `None` if it has another tag, or is truncated or malformed.
 pub(super) fn expect<'d>(rest: &mut &'d [u8], wanted: u8) -> Option<&'d [u8]> {
     take(rest).and_then(|(tag, content)| (tag == wanted).then_some(content))
+}
+
+/// The fields of a certificate from its issuer on: issuer, validity, subject, and so on.
+pub(super) fn from_issuer<'d>(certificate: &'d CertificateDer<'_>) -> Option<&'d [u8]> {
+    let mut rest: &[u8] = certificate;
+    let mut signed = expect(&mut rest, SEQUENCE)?;
+    let mut fields = expect(&mut signed, SEQUENCE)?;
+    // Skip the optional version, then serial number and algorithm.
+    let (first, _) = take(&mut fields)?;
+    for _ in 0..if first == explicit(0) { 2 } else { 1 } {
+        take(&mut fields)?;
+    }
+    Some(fields)
 }
 
 /// Encodes a value with this tag and content.

@@ -6,7 +6,7 @@ use rustls::client::ClientConnection;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::date;
-use super::der::{SEQUENCE, expect, explicit, take};
+use super::der::{SEQUENCE, expect, from_issuer, take};
 use crate::security::BrokerCertificate;
 use crate::util::foreign_text::printable_within;
 
@@ -15,6 +15,11 @@ const MAX_NAME_BYTES: usize = 256;
 
 const SET: u8 = 0x31;
 const OBJECT_IDENTIFIER: u8 = 0x06;
+const UTF8_STRING: u8 = 0x0c;
+const PRINTABLE_STRING: u8 = 0x13;
+const IA5_STRING: u8 = 0x16;
+/// UTF-16, big-endian.
+const BMP_STRING: u8 = 0x1e;
 
 /// The certificate of the broker; `None` before the handshake is done, or if it cannot be parsed.
 pub(super) fn broker_certificate(
@@ -22,7 +27,7 @@ pub(super) fn broker_certificate(
     now: Option<UnixTime>,
 ) -> Option<BrokerCertificate> {
     let certificate = tls.peer_certificates()?.first()?;
-    let (issuer, subject) = names(certificate)?;
+    let (issuer, subject) = issuer_and_subject(certificate)?;
     let until = date::valid_until(certificate);
     let left = |until: u64| Some(Duration::from_secs(until.saturating_sub(now?.as_secs())));
     Some(BrokerCertificate {
@@ -33,23 +38,17 @@ pub(super) fn broker_certificate(
     })
 }
 
-/// Issuer and subject of a certificate.
-fn names(certificate: &CertificateDer<'_>) -> Option<(String, String)> {
-    let mut rest: &[u8] = certificate;
-    let mut signed = expect(&mut rest, SEQUENCE)?;
-    let mut facts = expect(&mut signed, SEQUENCE)?;
-    // Skip the optional version, then serial number and algorithm.
-    let (first, _) = take(&mut facts)?;
-    for _ in 0..if first == explicit(0) { 2 } else { 1 } {
-        take(&mut facts)?;
-    }
-    let issuer = expect(&mut facts, SEQUENCE)?;
-    expect(&mut facts, SEQUENCE)?;
-    let subject = expect(&mut facts, SEQUENCE)?;
+fn issuer_and_subject(certificate: &CertificateDer<'_>) -> Option<(String, String)> {
+    let mut fields = from_issuer(certificate)?;
+    let issuer = expect(&mut fields, SEQUENCE)?;
+    // The validity.
+    expect(&mut fields, SEQUENCE)?;
+    let subject = expect(&mut fields, SEQUENCE)?;
     Some((text(issuer)?, text(subject)?))
 }
 
-/// A distinguished name, as `CN=kafka-1, O=Example`. Attributes without a common short name are left out.
+/// A distinguished name, as `CN=kafka-1, O=Example`. Attributes without a common short name are left
+/// out, as are values that cannot be decoded.
 fn text(mut name: &[u8]) -> Option<String> {
     let mut shown: Vec<String> = Vec::new();
     while !name.is_empty() {
@@ -57,15 +56,30 @@ fn text(mut name: &[u8]) -> Option<String> {
         while !set.is_empty() {
             let mut attribute = expect(&mut set, SEQUENCE)?;
             let kind = expect(&mut attribute, OBJECT_IDENTIFIER)?;
-            let (_, value) = take(&mut attribute)?;
-            if let Some(short) = short_name(kind) {
-                shown.push(format!("{short}={}", String::from_utf8_lossy(value)));
+            let (tag, value) = take(&mut attribute)?;
+            if let (Some(short), Some(value)) = (short_name(kind), decoded(tag, value)) {
+                shown.push(format!("{short}={value}"));
             }
         }
     }
     // The most specific attribute first, as in RFC 4514.
     shown.reverse();
     Some(printable_within(&shown.join(", "), MAX_NAME_BYTES).into_owned())
+}
+
+/// The text of a value; `None` if it is malformed, or a string of another type (`TeletexString`, `UniversalString`).
+fn decoded(tag: u8, value: &[u8]) -> Option<String> {
+    match tag {
+        UTF8_STRING | PRINTABLE_STRING | IA5_STRING => {
+            std::str::from_utf8(value).ok().map(str::to_owned)
+        }
+        BMP_STRING if value.len() % 2 == 0 => {
+            let units = value.chunks_exact(2);
+            let units: Vec<u16> = units.map(|it| u16::from_be_bytes([it[0], it[1]])).collect();
+            String::from_utf16(&units).ok()
+        }
+        _ => None,
+    }
 }
 
 /// The short name of an attribute, by its object identifier (2.5.4.x).
@@ -87,8 +101,12 @@ mod tests {
     use super::*;
 
     fn attribute(kind: &[u8], value: &str) -> Vec<u8> {
+        attribute_of(kind, UTF8_STRING, value.as_bytes())
+    }
+
+    fn attribute_of(kind: &[u8], tag: u8, value: &[u8]) -> Vec<u8> {
         let identifier = tagged(OBJECT_IDENTIFIER, kind);
-        let value = tagged(0x0c, value.as_bytes());
+        let value = tagged(tag, value);
         tagged(SET, &tagged(SEQUENCE, &[identifier, value].concat()))
     }
 
@@ -108,9 +126,24 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_decoded_by_its_type_or_left_out() {
+        for (tag, value, shown) in [
+            (UTF8_STRING, "b\u{fc}".as_bytes(), "CN=b\u{fc}"),
+            (PRINTABLE_STRING, b"broker", "CN=broker"),
+            (BMP_STRING, &[0, 0x62, 0, 0xfc], "CN=b\u{fc}"),
+            (BMP_STRING, &[0, 0x62, 0], ""),
+            (UTF8_STRING, &[0xfc], ""),
+            (0x1c, &[0, 0, 0, 0x62], ""),
+        ] {
+            let name = attribute_of(&[0x55, 4, 3], tag, value);
+            assert_eq!(text(&name).as_deref(), Some(shown), "{tag} {value:?}");
+        }
+    }
+
+    #[test]
     fn a_malformed_certificate_has_no_names() {
         for hostile in [&[][..], &[0x30], &[0x30, 2, 0x30, 0], b"\xff"] {
-            assert_eq!(names(&CertificateDer::from(hostile)), None);
+            assert_eq!(issuer_and_subject(&CertificateDer::from(hostile)), None);
         }
     }
 }
