@@ -5,11 +5,15 @@
 //! |---|---|
 //! | `mod` | the probe, and its wiring |
 //! | `run` | one run: the stages of a connection, the metadata request |
+//! | `observed` | the selector, which records the reason for which the connection was closed |
 //! | `report` | the result of a run |
 //! | `without_metadata` | the metadata source and the resolver of a client that needs neither |
 
+mod observed;
 mod report;
 mod run;
+#[cfg(test)]
+mod tests;
 mod without_metadata;
 
 use std::io;
@@ -17,15 +21,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::observed::ObservedSelector;
 pub use self::report::{
-    ProbeFailure, ProbeReport, ProbeStage, ProbedApi, ProbedBroker, ProbedPartition, ProbedTopic,
-    StagePassed,
+    ProbeFailure, ProbeFailureKind, ProbeReport, ProbeStage, ProbedApi, ProbedBroker,
+    ProbedPartition, ProbedTopic, StagePassed,
 };
 use self::run::ProbeRun;
 use self::without_metadata::{FixedAddress, NoMetadata};
 use crate::client::network_client::{NetworkClient, NetworkClientOptions, RecoveryOptions};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{ProducerConfig, parse_bootstrap};
+use crate::config::{ProducerConfig, nearest_key, parse_bootstrap};
 use crate::error::ConfigError;
 use crate::metrics::{MetricsOptions, MetricsRegistry, NodeMetrics, Windows};
 use crate::network::channel_builder::channel_builder;
@@ -33,6 +38,7 @@ use crate::network::metrics::SelectorMetrics;
 use crate::network::mio_poller::{MioPoller, SocketOptions};
 use crate::network::poller::Poller;
 use crate::network::resolver::{DnsLookup, NameLookUps};
+use crate::network::selectable::Selectable;
 use crate::network::selector::{Selector, SelectorOptions};
 pub use crate::network::transport::TlsFacts;
 pub use crate::security::BrokerCertificate;
@@ -41,8 +47,13 @@ use crate::security::{Security, SecurityParts};
 use crate::types::{Node, UsableMagic};
 use crate::util::log::LogContext;
 
-/// The network client of a probe, on real sockets.
-type ProbeClient = NetworkClient<Selector<MioPoller>, FixedAddress, ()>;
+/// The network client of a probe.
+type ProbeClient<S> = NetworkClient<ObservedSelector<S>, FixedAddress, ()>;
+
+/// The key that a misspelled one probably stands for; `None` if no key resembles it.
+pub fn suggested_key(misspelled: &str) -> Option<&'static str> {
+    nearest_key(misspelled)
+}
 
 /// Connects to single brokers with the settings of a producer.
 pub struct ConnectionProbe {
@@ -52,8 +63,7 @@ pub struct ConnectionProbe {
 }
 
 impl ConnectionProbe {
-    /// A probe with the settings of `config`. `timeout` limits the setup of a connection, and after that the wait for
-    /// the metadata response.
+    /// A probe with the settings of `config`. `timeout` limits each stage of a connection.
     ///
     /// # Errors
     /// If the keys of TLS or SASL are invalid, or a file that they name is.
@@ -113,7 +123,7 @@ impl ConnectionProbe {
     /// # Errors
     /// The stage that failed, and why.
     /// # Blocking
-    /// Up to twice the timeout of the probe.
+    /// Up to the timeout of the probe for each stage, and once more if the broker throttles the client.
     pub fn run(
         &self,
         host: &str,
@@ -122,12 +132,19 @@ impl ConnectionProbe {
         passed: &mut dyn FnMut(&StagePassed),
     ) -> Result<ProbeReport, ProbeFailure> {
         let node = Node::new(-1, host, address.port());
-        let client = self.client(address).map_err(|why| ProbeFailure {
+        let not_started = |reason: String| ProbeFailure {
             stage: ProbeStage::Connect,
             took: Duration::ZERO,
-            timed_out: false,
-            reason: why.into(),
-        })?;
+            kind: ProbeFailureKind::Other,
+            reason: reason.into(),
+        };
+        let security = self
+            .security()
+            .map_err(|error| not_started(error.to_string()))?;
+        let (selector, registry) = self
+            .selector(&security)
+            .map_err(|error| not_started(error.to_string()))?;
+        let client = self.client(address, selector, &registry);
         ProbeRun::new(self, client, node, passed).run(topics)
     }
 
@@ -149,12 +166,14 @@ impl ConnectionProbe {
     }
 
     /// A network client that connects to `address`, whatever the name of the host.
-    fn client(&self, address: SocketAddr) -> Result<ProbeClient, String> {
-        let security = self.security().map_err(|error| error.to_string())?;
-        let selector = self.selector(&security);
-        let (selector, registry) = selector.map_err(|error| error.to_string())?;
-        // Longer than the run: the run has a time limit of its own, whose error does not name a key of the producer.
-        let long = self.timeout.saturating_mul(4);
+    fn client<S: Selectable>(
+        &self,
+        address: SocketAddr,
+        selector: S,
+        registry: &Arc<MetricsRegistry>,
+    ) -> ProbeClient<S> {
+        // Longer than the run: its stages have time limits of their own, whose errors do not name a key of the producer.
+        let long = self.timeout.saturating_mul(10);
         let options = NetworkClientOptions {
             client_id: self.config.client_id().into(),
             log: self.log(),
@@ -172,15 +191,15 @@ impl ConnectionProbe {
             },
             seed: 0,
         };
-        Ok(NetworkClient::new(
+        NetworkClient::new(
             options,
-            selector,
+            ObservedSelector::new(selector),
             FixedAddress::new(address),
             Arc::new(NoMetadata),
             Arc::new(UsableMagic::new()),
             Arc::clone(&self.clock),
             registry.add(&[]),
-        ))
+        )
     }
 
     fn selector(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::client::api_versions::NodeApiVersions;
 use crate::error::ErrorCode;
+use crate::network::selectable::CloseReason;
 use crate::network::transport::TlsFacts;
 use crate::protocol::{ApiKey, MetadataResponse};
 use crate::types::NodeId;
@@ -32,7 +33,7 @@ pub enum ProbeStage {
 pub struct StagePassed {
     /// The stage.
     pub stage: ProbeStage,
-    /// How long it took.
+    /// How long it took; zero if it passed in the same poll as the stage before it.
     pub took: Duration,
     /// TLS version and certificate of the broker, once they are known.
     pub tls: Option<TlsFacts>,
@@ -48,10 +49,62 @@ pub struct ProbeFailure {
     pub stage: ProbeStage,
     /// How long the stage took until it failed.
     pub took: Duration,
-    /// True if the broker did not respond within the timeout of the probe.
-    pub timed_out: bool,
-    /// What happened.
+    /// The kind of the failure.
+    pub kind: ProbeFailureKind,
+    /// The error text.
     pub reason: Arc<str>,
+}
+
+/// The kind of a failure, by which advice is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProbeFailureKind {
+    /// The stage took longer than the timeout of the probe.
+    TimedOut,
+    /// The TCP connection could not be established.
+    Unconnected,
+    /// The broker closed the connection, or the network failed.
+    ConnectionLost,
+    /// TLS failed: one side rejects the other, during the handshake or by an alert after it.
+    Tls,
+    /// The broker rejects the credentials of SASL, or has not proved that it knows them.
+    Credentials,
+    /// The broker does not offer the SASL mechanism.
+    Mechanism,
+    /// Any other failure.
+    Other,
+}
+
+impl ProbeFailure {
+    /// True if the stage took longer than the timeout of the probe.
+    pub fn timed_out(&self) -> bool {
+        self.kind == ProbeFailureKind::TimedOut
+    }
+}
+
+impl ProbeFailureKind {
+    /// The kind of a close reason. `mechanism` is the name of the SASL mechanism.
+    pub(super) fn of(reason: &CloseReason, mechanism: &str) -> Self {
+        match reason {
+            CloseReason::ConnectFailed(_) => Self::Unconnected,
+            CloseReason::ClosedByPeer | CloseReason::Io(_) => Self::ConnectionLost,
+            CloseReason::AuthenticationFailed(why) => {
+                // The reason of a SASL failure begins with the mechanism, and ends with the key to change.
+                let why = why
+                    .strip_prefix(mechanism)
+                    .and_then(|why| why.strip_prefix(" authentication: "));
+                match why {
+                    None => Self::Tls,
+                    Some(why) if why.contains("sasl.jaas.config") => Self::Credentials,
+                    Some(why) if why.contains("set sasl.mechanism to") => Self::Mechanism,
+                    Some(_) => Self::Other,
+                }
+            }
+            CloseReason::AuthenticationInterrupted(_)
+            | CloseReason::Idle
+            | CloseReason::BadFrame(_) => Self::Other,
+        }
+    }
 }
 
 /// The cluster as one broker describes it.

@@ -3,22 +3,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::report::{ProbeFailure, ProbeReport, ProbeStage, ProbedApi, StagePassed};
+use super::report::{
+    ProbeFailure, ProbeFailureKind, ProbeReport, ProbeStage, ProbedApi, StagePassed,
+};
 use super::{ConnectionProbe, ProbeClient};
 use crate::client::connection_states::ConnectionState;
-use crate::client::kafka_client::{ClientRequest, ClientResponse, KafkaClient, Outcome};
+use crate::client::kafka_client::{ClientRequest, ClientResponse, KafkaClient, NotReady, Outcome};
 use crate::clock::{Clock, Deadline, Instant};
+use crate::network::selectable::Selectable;
 use crate::protocol::{ApiKey, MetadataRequest, Request, Response};
 use crate::types::Node;
 
 /// The first version of a metadata request by which a client can ask for a topic without creating it.
 const FIRST_VERSION_WITHOUT_CREATION: i16 = 4;
 
-pub(super) struct ProbeRun<'p> {
-    client: ProbeClient,
+pub(super) struct ProbeRun<'p, S: Selectable> {
+    pub(super) client: ProbeClient<S>,
     node: Node,
     clock: Arc<dyn Clock>,
+    /// The time limit of each stage.
     timeout: Duration,
+    /// The end of the current stage's time.
+    deadline: Deadline,
+    /// `sasl.mechanism`.
+    mechanism: String,
     stages: Vec<ProbeStage>,
     /// The index of the current stage in `stages`.
     current: usize,
@@ -27,21 +35,24 @@ pub(super) struct ProbeRun<'p> {
     passed: &'p mut dyn FnMut(&StagePassed),
 }
 
-impl<'p> ProbeRun<'p> {
+impl<'p, S: Selectable> ProbeRun<'p, S> {
     pub(super) fn new(
         probe: &ConnectionProbe,
-        client: ProbeClient,
+        client: ProbeClient<S>,
         node: Node,
         passed: &'p mut dyn FnMut(&StagePassed),
     ) -> Self {
+        let now = probe.clock.now();
         Self {
             client,
             node,
             clock: Arc::clone(&probe.clock),
             timeout: probe.timeout,
+            deadline: Deadline::after(now, probe.timeout),
+            mechanism: probe.config.sasl_mechanism().to_owned(),
             stages: probe.stages(),
             current: 0,
-            since: probe.clock.now(),
+            since: now,
             passed,
         }
     }
@@ -52,11 +63,11 @@ impl<'p> ProbeRun<'p> {
         report
     }
 
-    /// Connects, until a request can be sent.
-    fn connect(&mut self) -> Result<(), ProbeFailure> {
+    /// Establishes the connection. Returns when it accepts requests: the API versions are known, and the throttle time of
+    /// their response is over.
+    pub(super) fn connect(&mut self) -> Result<(), ProbeFailure> {
         let node = self.node.id();
         let mut now = self.clock.now();
-        let deadline = Deadline::after(now, self.timeout);
         let mut responses = Vec::new();
         self.client.ready(&self.node, now);
         loop {
@@ -65,12 +76,14 @@ impl<'p> ProbeRun<'p> {
                 return Ok(());
             }
             if self.client.connection_failed(node) {
+                self.advance_to_closed_stage(now);
                 return Err(self.failure(self.why_failed(), now));
             }
-            if deadline.is_over(now) {
+            if self.deadline.is_over(now) {
                 return Err(self.timed_out(now));
             }
-            let wait = deadline.remaining_or(now, self.timeout);
+            let until = self.deadline.min(self.client.poll_deadline(node, now));
+            let wait = until.remaining_or(now, self.timeout);
             self.client.poll(wait, now, &mut responses);
             now = self.clock.now();
         }
@@ -87,17 +100,18 @@ impl<'p> ProbeRun<'p> {
         let request = ClientRequest {
             node,
             request: Request::Metadata(metadata_request(topics, version)),
-            timeout: self.timeout.saturating_mul(2),
+            timeout: self.timeout.saturating_mul(10),
             tag: (),
         };
         self.client.send(request, now);
-        let deadline = Deadline::after(now, self.timeout);
+        // The throttle time of the last response does not count.
+        self.deadline = Deadline::after(now, self.timeout);
         let mut responses: Vec<ClientResponse<()>> = Vec::new();
         while responses.is_empty() {
-            if deadline.is_over(now) {
+            if self.deadline.is_over(now) {
                 return Err(self.timed_out(now));
             }
-            let wait = deadline.remaining_or(now, self.timeout);
+            let wait = self.deadline.remaining_or(now, self.timeout);
             self.client.poll(wait, now, &mut responses);
             now = self.clock.now();
         }
@@ -130,19 +144,44 @@ impl<'p> ProbeRun<'p> {
             Some(ConnectionState::Authenticating) => ProbeStage::Sasl,
             Some(ConnectionState::CheckingApiVersions) => ProbeStage::ApiVersions,
             Some(ConnectionState::Ready) => ProbeStage::Metadata,
-            // A connection that was closed was in the stage that was last observed.
+            // The stage of a closed connection is found by its close reason.
             _ => return self.current,
         };
+        self.index_from(stage)
+    }
+
+    /// The index of the current stage or a later one, the first that is not before `stage`.
+    fn index_from(&self, stage: ProbeStage) -> usize {
         // With TLS alone a connection is authenticating until the poll after the handshake.
         let index = self.stages.iter().position(|listed| *listed >= stage);
         index.unwrap_or(self.current).max(self.current)
+    }
+
+    /// Makes the stage in which the connection was closed the current one. It may be later than the one last observed: a
+    /// poll may report a connection that was established and closed since the poll before.
+    fn advance_to_closed_stage(&mut self, now: Instant) {
+        let first_after_tcp = self.stages[1];
+        let stage = match self.kind() {
+            ProbeFailureKind::Unconnected => return,
+            ProbeFailureKind::Credentials | ProbeFailureKind::Mechanism => ProbeStage::Sasl,
+            ProbeFailureKind::Tls => first_after_tcp,
+            _ if self.client.selector().is_established() => first_after_tcp,
+            _ => return,
+        };
+        let until = self.index_from(stage);
+        if self.client.selector().is_established() {
+            self.pass_until(until, now);
+        }
+        // TLS fails before TCP is connected if no certificate can be valid for the name of the host.
+        self.current = until;
     }
 
     fn tls_is_missing(&self) -> bool {
         self.client.tls_facts(self.node.id()).is_none()
     }
 
-    /// Reports the stages before `until` that were not reported yet. All but the last were too short to be observed.
+    /// Reports the stages before `until` that were not reported yet, and restarts the time limit if there are any. Stages
+    /// that passed in one poll cannot be timed apart: the first of them gets all of the time.
     fn pass_until(&mut self, until: usize, now: Instant) {
         while self.current < until {
             let node = self.node.id();
@@ -155,6 +194,7 @@ impl<'p> ProbeRun<'p> {
             });
             self.current += 1;
             self.since = now;
+            self.deadline = Deadline::after(now, self.timeout);
         }
     }
 
@@ -171,19 +211,36 @@ impl<'p> ProbeRun<'p> {
 
     fn timed_out(&self, now: Instant) -> ProbeFailure {
         let within = self.timeout.as_millis();
-        let what = match self.stage() {
+        let missing_event = match self.stage() {
             ProbeStage::Connect => "no TCP connection",
+            ProbeStage::Metadata if self.is_throttled(now) => {
+                "the broker throttles this client: no request allowed"
+            }
             ProbeStage::Metadata => "no response to the metadata request",
             ProbeStage::ApiVersions => "no response to the first request",
             ProbeStage::Tls | ProbeStage::Sasl => "no response",
         };
-        let missing = match self.client.waits_for(self.node.id()) {
-            Some(missing) => format!(", waiting for {missing}"),
+        let waits_for = match self.client.waits_for(self.node.id()) {
+            Some(event) => format!(", waiting for {event}"),
             None => String::new(),
         };
+        let reason = format!("{missing_event} within {within} ms{waits_for}");
         ProbeFailure {
-            timed_out: true,
-            ..self.failure(format!("{what} within {within} ms{missing}").into(), now)
+            kind: ProbeFailureKind::TimedOut,
+            ..self.failure(reason.into(), now)
+        }
+    }
+
+    fn is_throttled(&self, now: Instant) -> bool {
+        let reason = self.client.not_ready_reason(self.node.id(), now);
+        matches!(reason, Some(NotReady::Throttled))
+    }
+
+    /// The kind of the failure for which the connection was closed.
+    fn kind(&self) -> ProbeFailureKind {
+        match self.client.selector().close_reason() {
+            Some(reason) => ProbeFailureKind::of(reason, &self.mechanism),
+            None => ProbeFailureKind::Other,
         }
     }
 
@@ -191,7 +248,7 @@ impl<'p> ProbeRun<'p> {
         ProbeFailure {
             stage: self.stage(),
             took: now - self.since,
-            timed_out: false,
+            kind: self.kind(),
             reason,
         }
     }

@@ -27,6 +27,7 @@ impl MetadataSource for NoMetadata {
     fn new_request(&self, _now: Instant) -> MetadataRequestPlan {
         MetadataRequestPlan {
             request: MetadataRequest {
+                // Names no topic, so it creates none; `false` cannot be encoded before version 4.
                 topics: Some(Vec::new()),
                 allow_auto_topic_creation: true,
             },

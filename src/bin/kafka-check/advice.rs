@@ -1,7 +1,7 @@
 //! Likely reasons of a failure, and the keys to change.
 
-use kafka_producer::probe::{ProbeFailure, ProbeStage};
-use kafka_producer::{ErrorCode, ProducerConfig, SecurityProtocol};
+use kafka_producer::probe::{ConnectionProbe, ProbeFailure, ProbeFailureKind, ProbeStage};
+use kafka_producer::{Error, ErrorCode, ProduceError, ProduceErrorKind, ProducerConfig};
 
 use crate::finding::{CheckProblem, KeySide};
 use crate::keys;
@@ -13,17 +13,6 @@ pub(crate) enum AddressSource {
     Bootstrap,
     /// The metadata: a broker's `advertised.listeners`.
     Advertised,
-}
-
-pub(crate) fn uses_tls(protocol: SecurityProtocol) -> bool {
-    matches!(protocol, SecurityProtocol::Ssl | SecurityProtocol::SaslSsl)
-}
-
-pub(crate) fn uses_sasl(protocol: SecurityProtocol) -> bool {
-    matches!(
-        protocol,
-        SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl
-    )
 }
 
 /// A host name that cannot be resolved.
@@ -47,7 +36,7 @@ pub(crate) fn unresolved(why: String, source: AddressSource) -> CheckProblem {
 
 /// No TCP connection to an address.
 pub(crate) fn unconnected(failure: &ProbeFailure, at: &str, source: AddressSource) -> CheckProblem {
-    let likely = if failure.timed_out {
+    let likely = if failure.timed_out() {
         "a firewall drops the packets, or this machine has no route to the address"
     } else {
         "no broker listens on this port, or it is not running, or a firewall rejects the connection"
@@ -71,42 +60,40 @@ pub(crate) fn unconnected(failure: &ProbeFailure, at: &str, source: AddressSourc
 }
 
 /// A connection that failed after TCP was connected.
-pub(crate) fn of_stage(failure: &ProbeFailure, config: &ProducerConfig) -> CheckProblem {
-    let protocol = config.security_protocol();
+pub(crate) fn of_stage(
+    failure: &ProbeFailure,
+    probe: &ConnectionProbe,
+    config: &ProducerConfig,
+) -> CheckProblem {
     let problem = CheckProblem::failure(&*failure.reason);
-    let problem = match failure.stage {
-        ProbeStage::Tls => of_tls(problem, failure),
-        ProbeStage::Sasl => of_sasl(problem, failure),
-        ProbeStage::ApiVersions if failure.timed_out && !uses_tls(protocol) => problem
-            .likely("the listener expects TLS, and waits for the handshake")
-            .likely("the server is not a Kafka broker, or it hangs"),
-        _ if failure.timed_out => problem.likely("the broker hangs, or is overloaded"),
+    let problem = match failure.kind {
+        ProbeFailureKind::TimedOut => timed_out(problem, failure.stage, &probe.stages()),
+        ProbeFailureKind::Credentials => problem.likely(
+            "user or password are wrong, or the broker does not know them for this mechanism",
+        ),
         // The reason explains itself.
         _ => problem,
     };
-    keys::with_keys(problem, protocol, failure)
+    keys::with_keys(problem, config.security_protocol(), failure)
 }
 
-fn of_tls(problem: CheckProblem, failure: &ProbeFailure) -> CheckProblem {
-    if failure.timed_out {
-        return problem.likely(
+/// A stage that took too long. `stages` are those of the security protocol.
+fn timed_out(problem: CheckProblem, stage: ProbeStage, stages: &[ProbeStage]) -> CheckProblem {
+    match stage {
+        ProbeStage::Tls => problem.likely(
             "the listener does not expect TLS, and takes the handshake for a request; or the server hangs",
-        );
+        ),
+        ProbeStage::Sasl => problem.likely("the listener does not expect SASL, or the broker hangs"),
+        ProbeStage::ApiVersions if !stages.contains(&ProbeStage::Tls) => problem
+            .likely("the listener expects TLS, and waits for the handshake")
+            .likely("the server is not a Kafka broker, or it hangs"),
+        _ => problem.likely("the broker hangs, or is overloaded"),
     }
-    problem
-}
-
-fn of_sasl(problem: CheckProblem, failure: &ProbeFailure) -> CheckProblem {
-    if failure.timed_out {
-        return problem.likely("the listener does not expect SASL, or the broker hangs");
-    }
-    problem
-        .likely("user or password are wrong, or the broker does not know them for this mechanism")
 }
 
 /// A topic that the broker does not describe.
 pub(crate) fn of_topic(topic: &str, code: ErrorCode) -> CheckProblem {
-    let problem = |what: String| CheckProblem::failure(what);
+    let problem = |text: String| CheckProblem::failure(text);
     match code {
         ErrorCode::UnknownTopicOrPartition => problem(format!("topic {topic} does not exist"))
             .likely("its name is misspelled, it was not created yet, or it is in another cluster")
@@ -129,9 +116,15 @@ pub(crate) fn of_topic(topic: &str, code: ErrorCode) -> CheckProblem {
 }
 
 /// A test record that was not acknowledged.
-pub(crate) fn of_record(why: String, code: Option<ErrorCode>) -> CheckProblem {
-    let problem = CheckProblem::failure(why);
-    match code {
+pub(crate) fn of_record(error: &Error) -> CheckProblem {
+    let problem = CheckProblem::failure(error.to_string());
+    let produce = match error {
+        Error::Produce(error) => Some(error),
+        _ => None,
+    };
+    // Else the code of the last response, after which the time for further attempts ran out.
+    let last_response = || Some(produce?.broker_error()?.code);
+    match error.code().or_else(last_response) {
         Some(ErrorCode::NotEnoughReplicas | ErrorCode::NotEnoughReplicasAfterAppend) => problem
             .likely("fewer replicas are in sync than min.insync.replicas: brokers are down or slow")
             .change(
@@ -160,7 +153,21 @@ pub(crate) fn of_record(why: String, code: Option<ErrorCode>) -> CheckProblem {
             .likely("the broker validates records: a compacted topic requires a key (--key)")
             .change("cleanup.policy", KeySide::Topic, "compact requires keys"),
         Some(_) => problem,
-        None => problem
+        None => without_response(problem, produce.map(ProduceError::kind)),
+    }
+}
+
+/// A test record for which no broker has sent an error.
+fn without_response(problem: CheckProblem, kind: Option<&ProduceErrorKind>) -> CheckProblem {
+    match kind {
+        Some(ProduceErrorKind::DeliveryTimeout | ProduceErrorKind::MetadataTimeout) => problem
             .likely("the leader of the partition cannot be reached, or does not answer in time"),
+        Some(ProduceErrorKind::RecordTooLarge { key, .. }) => problem.change(
+            *key,
+            KeySide::Client,
+            "above the size of the largest record",
+        ),
+        // The error explains itself.
+        _ => problem,
     }
 }

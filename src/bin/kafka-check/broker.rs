@@ -11,7 +11,7 @@ use kafka_producer::probe::{
 
 use crate::advice::{self, AddressSource};
 use crate::finding::{CheckProblem, CheckStep};
-use crate::{names, releases};
+use crate::{releases, resolution};
 
 /// Maximum number of addresses of one host that are tried.
 const MAX_ADDRESSES: usize = 4;
@@ -47,7 +47,7 @@ impl BrokerCheck<'_> {
         finished: &mut dyn FnMut(CheckStep),
     ) -> CheckedBroker {
         let began = Instant::now();
-        let resolved = names::addresses(self.host, self.port, self.timeout);
+        let resolved = resolution::addresses(self.host, self.port, self.timeout);
         let step = self.step("name resolution", began.elapsed());
         let addresses = match resolved {
             Ok(addresses) => addresses,
@@ -70,7 +70,7 @@ impl BrokerCheck<'_> {
         topics: &[String],
         finished: &mut dyn FnMut(CheckStep),
     ) -> CheckedBroker {
-        let mut unconnected: Vec<CheckProblem> = Vec::new();
+        let mut unconnected: Vec<(ProbeFailure, CheckProblem)> = Vec::new();
         let mut took = Duration::ZERO;
         for address in addresses.iter().take(MAX_ADDRESSES) {
             let mut release = None;
@@ -80,11 +80,7 @@ impl BrokerCheck<'_> {
                 }
                 let mut step = self.passed(stage, *address);
                 if stage.stage == ProbeStage::Connect {
-                    let failed = unconnected.drain(..);
-                    step = step.problems(failed.map(|problem| CheckProblem {
-                        is_warning: true,
-                        ..problem
-                    }));
+                    step = with_unconnected(step, unconnected.drain(..));
                 }
                 finished(step);
             };
@@ -99,7 +95,8 @@ impl BrokerCheck<'_> {
                 Err(failure) if failure.stage == ProbeStage::Connect => {
                     let at = address.to_string();
                     took += failure.took;
-                    unconnected.push(advice::unconnected(&failure, &at, self.source));
+                    let problem = advice::unconnected(&failure, &at, self.source);
+                    unconnected.push((failure, problem));
                 }
                 Err(failure) => {
                     finished(self.failed(&failure));
@@ -111,7 +108,8 @@ impl BrokerCheck<'_> {
             }
         }
         let step = self.step(name(ProbeStage::Connect), took);
-        finished(step.problems(merged(unconnected)));
+        let problems = unconnected.into_iter().map(|(_, problem)| problem);
+        finished(step.problems(merged(problems)));
         CheckedBroker {
             report: None,
             release: None,
@@ -143,11 +141,11 @@ impl BrokerCheck<'_> {
 
     fn failed(&self, failure: &ProbeFailure) -> CheckStep {
         let step = self.step(name(failure.stage), failure.took);
-        step.problems([advice::of_stage(failure, self.config)])
+        step.problems([advice::of_stage(failure, self.probe, self.config)])
     }
 
     fn step(&self, name: &str, took: Duration) -> CheckStep {
-        CheckStep::new(self.section, &*self.target, name, took)
+        CheckStep::new(self.section, &*self.target, name).took(took)
     }
 }
 
@@ -162,13 +160,31 @@ pub(crate) fn name(stage: ProbeStage) -> &'static str {
     }
 }
 
+/// Adds the addresses that were tried before the one that connected. A producer tries them in turn, too: one that refuses
+/// is a fact, such as `::1` of `localhost` if the broker has IPv4 only; one that times out delays each connection.
+fn with_unconnected(
+    mut step: CheckStep,
+    unconnected: impl Iterator<Item = (ProbeFailure, CheckProblem)>,
+) -> CheckStep {
+    for (failure, problem) in unconnected {
+        if failure.timed_out() {
+            step = step.problems([CheckProblem {
+                is_warning: true,
+                ..problem
+            }]);
+        } else {
+            step.more.push(problem.text);
+        }
+    }
+    step
+}
+
 /// One problem for all addresses of a host: the reasons and the keys are the same.
-fn merged(problems: Vec<CheckProblem>) -> Option<CheckProblem> {
-    let mut problems = problems.into_iter();
+fn merged(mut problems: impl Iterator<Item = CheckProblem>) -> Option<CheckProblem> {
     let mut first = problems.next()?;
     for problem in problems {
-        first.what.push_str("; ");
-        first.what.push_str(&problem.what);
+        first.text.push_str("; ");
+        first.text.push_str(&problem.text);
         for likely in problem.likely {
             if !first.likely.contains(&likely) {
                 first.likely.push(likely);
@@ -210,11 +226,67 @@ fn with_certificate(mut step: CheckStep, certificate: &BrokerCertificate) -> Che
     if left >= SHORT_VALIDITY {
         return step;
     }
-    let what = format!("the certificate of the broker expires in {days} days");
-    let problem = CheckProblem::warning(what).change(
+    let expires = format!("the certificate of the broker expires in {days} days");
+    let problem = CheckProblem::warning(expires).change(
         "ssl.keystore.location",
         crate::finding::KeySide::Broker,
         "a new certificate, before the old one expires",
     );
     step.problems([problem])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_expires_within_a_month_is_a_warning() {
+        let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+        for (left, warns) in [(days(29), true), (days(0), true), (days(30), false)] {
+            let mut certificate = BrokerCertificate::default();
+            certificate.valid_until = Some("2030-01-02 03:04:05 UTC".to_owned());
+            certificate.valid_for = Some(left);
+            let step = with_certificate(CheckStep::new("bootstrap", "", "TLS"), &certificate);
+            assert_eq!(step.problems.len(), usize::from(warns), "{left:?}");
+            assert!(!step.has_failed());
+            assert!(step.more[2].starts_with("valid until 2030-01-02 ("));
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    #[test]
+    fn the_next_address_is_tried_and_the_failed_one_is_a_fact() {
+        let cluster = kafka_producer::testing::TestCluster::builder()
+            .start()
+            .unwrap();
+        let servers = cluster.bootstrap_servers();
+        let config = ProducerConfig::builder()
+            .set("bootstrap.servers", &servers)
+            .build()
+            .unwrap();
+        let timeout = Duration::from_secs(30);
+        let probe = ConnectionProbe::new(&config, timeout).unwrap();
+        let reachable: SocketAddr = servers.parse().unwrap();
+        // Nothing listens on port 1 of this address of the loopback network.
+        let unreachable = SocketAddr::from(([127, 0, 0, 1], 1));
+        let check = BrokerCheck {
+            probe: &probe,
+            config: &config,
+            timeout,
+            section: "bootstrap",
+            target: String::new(),
+            host: "localhost",
+            port: reachable.port(),
+            source: AddressSource::Bootstrap,
+        };
+        let mut steps = Vec::new();
+        let checked = check.connect(&[unreachable, reachable], &[], &mut |step| steps.push(step));
+        assert!(checked.report.is_some());
+        assert_eq!(steps[0].detail, reachable.to_string());
+        assert!(steps[0].more[0].starts_with("127.0.0.1:1: "), "{steps:?}");
+        assert!(
+            steps.iter().all(|step| step.problems.is_empty()),
+            "{steps:?}"
+        );
+    }
 }

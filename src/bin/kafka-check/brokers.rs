@@ -90,8 +90,10 @@ fn broker_step(
     steps: Vec<CheckStep>,
 ) -> CheckStep {
     let broker = &shown.broker;
-    let took = steps.iter().filter_map(|step| step.took).sum();
-    let mut step = CheckStep::new("brokers", "", format!("broker {}", broker.id), took);
+    let mut step = CheckStep::new("brokers", "", format!("broker {}", broker.id));
+    if !steps.is_empty() {
+        step.took = Some(steps.iter().filter_map(|step| step.took).sum());
+    }
     let mut facts = vec![address(&broker.host, broker.port)];
     if shown.is_controller {
         facts.push("controller".to_owned());
@@ -101,7 +103,7 @@ fn broker_step(
     step.detail = facts.join(", ");
     for mut part in steps {
         for problem in &mut part.problems {
-            problem.what = format!("{}: {}", part.name, problem.what);
+            problem.text = format!("{}: {}", part.name, problem.text);
         }
         step = step.problems(part.problems);
     }

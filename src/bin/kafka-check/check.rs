@@ -3,7 +3,6 @@
 use std::fmt::Display;
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
 
 use kafka_producer::probe::ProbeReport;
 
@@ -33,7 +32,7 @@ pub(crate) fn run(options: &CheckOptions, output: &mut CheckOutput) {
     output.cluster(report);
     let unreachable = brokers::check(options, &settings, report, output);
     for topic in &report.topics {
-        output.step(topics::check(topic, &unreachable, Duration::ZERO));
+        output.step(topics::check(topic, &unreachable));
     }
     if options.record.is_some() {
         send_records(options, &settings, report, output);
@@ -111,7 +110,7 @@ pub(crate) fn run_all(
 }
 
 fn cluster_step(report: &ProbeReport, bootstrap: &[CheckedServer]) -> CheckStep {
-    let step = CheckStep::new("cluster", "", "cluster", Duration::ZERO);
+    let step = CheckStep::new("cluster", "", "cluster");
     let count = report.brokers.len();
     let noun = if count == 1 { "broker" } else { "brokers" };
     let id = report.cluster_id.as_deref().unwrap_or("without id");
@@ -160,7 +159,7 @@ fn send_records(
     for topic in &report.topics {
         // A producer would create a topic that does not exist, if the broker allows it.
         if topic.partitions.is_empty() {
-            let step = CheckStep::new("records", "", &*topic.name, Duration::ZERO);
+            let step = CheckStep::new("records", "", &*topic.name);
             output.step(step.skipped("no record is sent: see the topic"));
             continue;
         }
@@ -176,7 +175,7 @@ fn send_records(
 fn skip_the_rest(options: &CheckOptions, output: &mut CheckOutput) {
     const WHY: &str = "no bootstrap server can be used";
     let mut skip = |section, name: &str| {
-        output.step(CheckStep::new(section, "", name, Duration::ZERO).skipped(WHY));
+        output.step(CheckStep::new(section, "", name).skipped(WHY));
     };
     skip("brokers", "brokers");
     if !options.topics.is_empty() {

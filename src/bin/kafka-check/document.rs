@@ -54,7 +54,7 @@ fn step(step: &CheckStep) -> String {
 fn problem(problem: &CheckProblem) -> String {
     object(&[
         ("is_warning", problem.is_warning.to_string()),
-        ("what", quoted(&problem.what)),
+        ("text", quoted(&problem.text)),
         ("likely", list(&problem.likely, |reason| quoted(reason))),
         ("change", list(&problem.change, change)),
     ])

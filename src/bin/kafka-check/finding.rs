@@ -12,7 +12,7 @@ pub(crate) struct CheckStep {
     /// The name of the step.
     pub(crate) name: String,
     pub(crate) result: StepResult,
-    /// `None` for a step that was not run.
+    /// `None` for a step that was not run, or whose facts another step has fetched.
     pub(crate) took: Option<Duration>,
     /// Facts, for people.
     pub(crate) detail: String,
@@ -45,7 +45,8 @@ impl StepResult {
 pub(crate) struct CheckProblem {
     /// True for a warning, which does not change the exit code.
     pub(crate) is_warning: bool,
-    pub(crate) what: String,
+    /// The problem in words.
+    pub(crate) text: String,
     pub(crate) likely: Vec<String>,
     pub(crate) change: Vec<KeyToChange>,
 }
@@ -87,19 +88,19 @@ impl KeyToChange {
 }
 
 impl CheckProblem {
-    pub(crate) fn failure(what: impl Into<String>) -> Self {
+    pub(crate) fn failure(text: impl Into<String>) -> Self {
         Self {
             is_warning: false,
-            what: what.into(),
+            text: text.into(),
             likely: Vec::new(),
             change: Vec::new(),
         }
     }
 
-    pub(crate) fn warning(what: impl Into<String>) -> Self {
+    pub(crate) fn warning(text: impl Into<String>) -> Self {
         Self {
             is_warning: true,
-            ..Self::failure(what)
+            ..Self::failure(text)
         }
     }
 
@@ -124,23 +125,26 @@ impl CheckStep {
         section: &'static str,
         target: impl Into<String>,
         name: impl Into<String>,
-        took: Duration,
     ) -> Self {
         Self {
             section,
             target: target.into(),
             name: name.into(),
             result: StepResult::Ok,
-            took: Some(took),
+            took: None,
             detail: String::new(),
             more: Vec::new(),
             problems: Vec::new(),
         }
     }
 
+    pub(crate) fn took(mut self, took: Duration) -> Self {
+        self.took = Some(took);
+        self
+    }
+
     pub(crate) fn skipped(mut self, why: impl Into<String>) -> Self {
         self.result = StepResult::Skipped;
-        self.took = None;
         self.detail = why.into();
         self
     }

@@ -1,31 +1,38 @@
-//! The keys that a failed connection has to do with.
+//! The keys to change after a failed connection.
 
 use kafka_producer::SecurityProtocol;
-use kafka_producer::probe::{ProbeFailure, ProbeStage};
+use kafka_producer::probe::{ProbeFailure, ProbeFailureKind, ProbeStage};
 
 use crate::finding::{CheckProblem, KeySide};
 
-/// Adds the keys that the problem's text names. Except for TLS, whose texts are precise, those of the stage are added.
+/// Adds the keys that the problem's text names, and those of the stage. A text about TLS that names keys is precise, and
+/// gets no others.
 pub(crate) fn with_keys(
     mut problem: CheckProblem,
     protocol: SecurityProtocol,
     failure: &ProbeFailure,
 ) -> CheckProblem {
-    let what = problem.what.clone();
+    let text = problem.text.clone();
     for (key, side, hint) in KEYS {
-        if names(&what, key) {
+        if contains_key(&text, key) {
             problem = problem.change(*key, *side, *hint);
         }
     }
-    let stage = failure.stage;
-    let of_stage: &[&str] = match stage {
-        ProbeStage::Metadata if failure.timed_out => &[],
-        ProbeStage::Tls | ProbeStage::Sasl if failure.timed_out => &["security.protocol"],
-        ProbeStage::Tls => &["security.protocol", "ssl.truststore.location"],
-        ProbeStage::Sasl => &["sasl.jaas.config", "sasl.mechanism"],
+    let is_of_tls = failure.kind == ProbeFailureKind::Tls || failure.stage == ProbeStage::Tls;
+    let of_stage: &[&str] = match (failure.stage, failure.kind) {
+        (ProbeStage::Metadata, ProbeFailureKind::TimedOut) => &[],
+        (ProbeStage::Tls | ProbeStage::Sasl, ProbeFailureKind::TimedOut) => &["security.protocol"],
+        (ProbeStage::Tls, _) | (_, ProbeFailureKind::Tls) => {
+            &["security.protocol", "ssl.truststore.location"]
+        }
+        (_, ProbeFailureKind::Mechanism) => &["sasl.mechanism"],
+        (ProbeStage::Sasl, ProbeFailureKind::ConnectionLost) => {
+            &["security.protocol", "sasl.jaas.config", "sasl.mechanism"]
+        }
+        (ProbeStage::Sasl, _) => &["sasl.jaas.config", "sasl.mechanism"],
         _ => &["security.protocol", "bootstrap.servers"],
     };
-    if problem.change.is_empty() || stage != ProbeStage::Tls {
+    if problem.change.is_empty() || !is_of_tls {
         for (key, side, hint) in KEYS.iter().filter(|(key, ..)| of_stage.contains(key)) {
             if problem.change.iter().all(|change| change.key != *key) {
                 problem = problem.change(*key, *side, *hint);
@@ -96,9 +103,10 @@ const KEYS: &[(&str, KeySide, &str)] = &[
     ),
 ];
 
-/// Whether a text names a key; `ssl.keystore.location` does not name `ssl.key`.
-fn names(text: &str, key: &str) -> bool {
-    let is_of_name = |c: char| c.is_alphanumeric() || c == '.';
+/// Whether a text contains a whole key; `ssl.keystore.location` does not contain `ssl.key`.
+pub(crate) fn contains_key(text: &str, key: &str) -> bool {
+    // An apostrophe is part of a word, not a quotation mark.
+    let is_of_name = |c: char| c.is_alphanumeric() || c == '.' || c == '\'';
     text.match_indices(key).any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let mut after = text[at + key.len()..].chars();
@@ -115,8 +123,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_named_by_its_whole_name_only() {
-        for (text, key, is_named) in [
+    fn only_a_whole_key_is_found_in_a_text() {
+        for (text, key, is_found) in [
             (
                 "check ssl.keystore.location.",
                 "ssl.keystore.location",
@@ -126,8 +134,10 @@ mod tests {
             ("ssl.keystore.location", "keystore.location", false),
             ("ssl.truststore.location", "ssl.truststore", false),
             ("sasl.mechanisms", "sasl.mechanism", false),
+            ("acks=all sends", "s", false),
+            ("the record's key", "s", false),
         ] {
-            assert_eq!(names(text, key), is_named, "{text}");
+            assert_eq!(contains_key(text, key), is_found, "{text}");
         }
     }
 }

@@ -10,7 +10,7 @@
 //! | `options` | the command line |
 //! | `check` | the order of the steps |
 //! | `settings`, `broker`, `brokers`, `topics`, `record` | the steps |
-//! | `names` | name resolution with a time limit |
+//! | `resolution` | name resolution with a time limit |
 //! | `finding` | the result of a step: problems, their likely reasons, the keys to change |
 //! | `advice`, `keys` | likely reasons and keys, by stage and kind of failure |
 //! | `releases` | the release of Kafka that a broker's API versions belong to |
@@ -37,11 +37,11 @@ mod finding;
 #[path = "../common/json.rs"]
 mod json;
 mod keys;
-mod names;
 mod options;
 mod output;
 mod record;
 mod releases;
+mod resolution;
 mod settings;
 mod text;
 mod topics;

@@ -109,7 +109,7 @@ const DEFAULT_VALUE: &str = "test record of kafka-check";
 
 /// The options as given.
 #[derive(Default)]
-struct GivenOptions {
+struct GivenCheckOptions {
     servers: Option<String>,
     config_file: Option<PathBuf>,
     env_prefix: Option<String>,
@@ -123,16 +123,14 @@ struct GivenOptions {
 }
 
 pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<CheckCommand> {
-    let mut given = GivenOptions::default();
-    while let Some(argument) = parser.next()? {
+    let mut given = GivenCheckOptions::default();
+    while let Some(argument) = parser.next().or_else(without_value)? {
         let name = match argument {
             Short('h') => return Ok(CheckCommand::Help),
             Long(name) => option_called(name, &OPTIONS)?,
             Short(letter) => return wrong(format!("unrecognized arguments: '-{letter}'")),
-            Value(word) => {
-                let word = word.to_string_lossy();
-                return wrong(format!("unrecognized arguments: '{word}'"));
-            }
+            // The word is not quoted: it may be part of a password that the shell has split.
+            Value(_) => return wrong("unrecognized arguments: a word that belongs to no option"),
         };
         let parser = &mut parser;
         match name {
@@ -143,9 +141,10 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<CheckCommand> {
             SERVERS => given.servers = Some(text(name, word(parser, name)?)?),
             CONFIG => given.config_file = Some(PathBuf::from(word(parser, name)?)),
             FROM_ENV => given.env_prefix = Some(text(name, word(parser, name)?)?),
-            PROPERTY => given
-                .properties
-                .push(property(&text(name, word(parser, name)?)?)?),
+            PROPERTY => {
+                let pair = word(parser, name)?;
+                given.properties.push(property(pair.to_str())?);
+            }
             TOPIC => given.topics.push(text(name, word(parser, name)?)?),
             KEY => given.key = Some(text(name, word(parser, name)?)?),
             VALUE => given.value = Some(text(name, word(parser, name)?)?),
@@ -156,7 +155,7 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<CheckCommand> {
     given.complete().map(CheckCommand::Run)
 }
 
-impl GivenOptions {
+impl GivenCheckOptions {
     fn complete(self) -> Result<CheckOptions> {
         let has_source = self.servers.is_some()
             || self.config_file.is_some()
@@ -205,12 +204,24 @@ impl GivenOptions {
     }
 }
 
-/// Parses `KEY=VALUE`. The value may contain `=`, and may be empty.
-fn property(word: &str) -> Result<(String, String)> {
-    match word.split_once('=') {
+/// The error of the parser without the value that it quotes, which may be a password.
+fn without_value<T>(error: lexopt::Error) -> Result<T> {
+    match error {
+        lexopt::Error::UnexpectedValue { option, .. } => {
+            wrong(format!("argument {option}: takes no value"))
+        }
+        other => Err(other.into()),
+    }
+}
+
+/// Parses `KEY=VALUE`. The value may contain `=`, and may be empty. `word` is `None` if it is not UTF-8.
+fn property(word: Option<&str>) -> Result<(String, String)> {
+    match word.and_then(|word| word.split_once('=')) {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         // The word is not quoted: it may be a password.
-        _ => wrong(format!("argument --{PROPERTY}: expected KEY=VALUE")),
+        _ => wrong(format!(
+            "argument --{PROPERTY}: expected KEY=VALUE in UTF-8"
+        )),
     }
 }
 
@@ -239,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_command_line_is_refused_without_quoting_a_property() {
+    fn an_invalid_command_line_is_refused_without_quoting_secrets() {
         for (line, words) in [
             ("", "is required"),
             ("--topic t", "is required"),
@@ -249,7 +260,8 @@ mod tests {
             ("--boot a:1 --timeout-ms x", "not a number"),
             ("--boot a:1 --producer-property s3cret", "KEY=VALUE"),
             ("--boot a:1 --producer x", "ambiguous"),
-            ("--boot a:1 b", "unrecognized"),
+            ("--boot a:1 password=s3cret;", "unrecognized"),
+            ("--boot a:1 --json=s3cret", "takes no value"),
             ("--boot", "expected one argument"),
         ] {
             let error = parsed(line).unwrap_err().to_string();

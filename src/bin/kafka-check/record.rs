@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use kafka_producer::{
-    ConfigError, ConstructError, Error, ErrorCode, KafkaProducer, ProducerConfig, ProducerRecord,
+    ConfigError, ConstructError, Error, KafkaProducer, ProducerConfig, ProducerRecord,
     RecordMetadata,
 };
 
@@ -12,10 +12,12 @@ use crate::advice;
 use crate::finding::{CheckProblem, CheckStep};
 use crate::options::TestRecord;
 
+const TRANSACTIONAL_ID: &str = "transactional.id";
+
 /// Keys that are left out of the producer's configuration: a transactional id would fence the producer that uses it,
 /// and plug-ins are the application's.
 const LEFT_OUT: [&str; 9] = [
-    "transactional.id",
+    TRANSACTIONAL_ID,
     "transaction.timeout.ms",
     "interceptor.classes",
     "metric.reporters",
@@ -31,6 +33,8 @@ pub(crate) struct RecordCheck {
     producer: KafkaProducer<str, str>,
     record: TestRecord,
     timeout: Duration,
+    /// Whether the checked configuration has a transactional id.
+    is_transactional: bool,
 }
 
 impl RecordCheck {
@@ -43,6 +47,7 @@ impl RecordCheck {
             producer: KafkaProducer::new(of_check(config, timeout)?)?,
             record: record.clone(),
             timeout,
+            is_transactional: config.originals().contains_key(TRANSACTIONAL_ID),
         })
     }
 
@@ -58,7 +63,11 @@ impl RecordCheck {
             .send(record)
             .map_err(Error::from)
             .and_then(|future| future.get().map_err(Error::from));
-        let step = CheckStep::new("records", "", topic, began.elapsed());
+        let mut step = CheckStep::new("records", "", topic).took(began.elapsed());
+        if self.is_transactional {
+            let left_out = format!("sent without {TRANSACTIONAL_ID}: transactions are not checked");
+            step.more.push(left_out);
+        }
         match sent {
             Ok(metadata) => {
                 let partition = metadata.partition();
@@ -70,7 +79,7 @@ impl RecordCheck {
                 (step.detail(detail), Some(metadata))
             }
             Err(error) => {
-                let problem = advice::of_record(error.to_string(), code_of(&error));
+                let problem = advice::of_record(&error);
                 (step.problems([problem]), None)
             }
         }
@@ -83,18 +92,9 @@ impl RecordCheck {
     }
 }
 
-/// The code of the error, or that of the last response, after which the time for further attempts ran out.
-fn code_of(error: &Error) -> Option<ErrorCode> {
-    let of_response = || match error {
-        Error::Produce(error) => error.broker_error().map(|response| response.code),
-        _ => None,
-    };
-    error.code().or_else(of_response)
-}
-
 /// The step of a producer that could not be built.
 pub(crate) fn not_built(error: &ConstructError) -> CheckStep {
-    let step = CheckStep::new("records", "", "producer", Duration::ZERO);
+    let step = CheckStep::new("records", "", "producer");
     step.problems([CheckProblem::failure(error.to_string())])
 }
 

@@ -2,26 +2,49 @@
 
 use kafka_producer::probe::ProbedApi;
 
-/// A release, and the API version that came with it: API, newest version. Of several changes in one release one is
-/// enough. Releases that changed no API of a producer are missing.
-const RELEASES: [(&str, &str, i16); 17] = [
-    ("0.10.0", "Produce", 2),
-    ("0.10.1", "Metadata", 2),
-    ("0.11", "Produce", 3),
-    ("1.0", "Produce", 5),
-    ("2.0", "Produce", 6),
-    ("2.1", "Produce", 7),
-    ("2.4", "Produce", 8),
-    ("2.5", "InitProducerId", 3),
-    ("2.7", "InitProducerId", 4),
-    ("2.8", "Produce", 9),
-    ("3.0", "FindCoordinator", 4),
-    ("3.1", "Metadata", 12),
-    ("3.6", "AddPartitionsToTxn", 4),
-    ("3.7", "Produce", 10),
-    ("3.8", "Produce", 11),
-    ("3.9", "ApiVersions", 4),
-    ("4.0", "Metadata", 13),
+/// A range of releases, and the API version that came with the first of them.
+struct ReleaseRange {
+    first: &'static str,
+    /// `None` for the newest range, which has no end yet.
+    last: Option<&'static str>,
+    api: &'static str,
+    version: i16,
+}
+
+const fn range(
+    first: &'static str,
+    last: Option<&'static str>,
+    api: &'static str,
+    version: i16,
+) -> ReleaseRange {
+    ReleaseRange {
+        first,
+        last,
+        api,
+        version,
+    }
+}
+
+/// Of several changes in one release one is enough. A release that changed no API of a producer belongs to the range
+/// before it.
+const RELEASES: [ReleaseRange; 17] = [
+    range("0.10.0", Some("0.10.0"), "Produce", 2),
+    range("0.10.1", Some("0.10.2"), "Metadata", 2),
+    range("0.11", Some("0.11"), "Produce", 3),
+    range("1.0", Some("1.1"), "Produce", 5),
+    range("2.0", Some("2.0"), "Produce", 6),
+    range("2.1", Some("2.3"), "Produce", 7),
+    range("2.4", Some("2.4"), "Produce", 8),
+    range("2.5", Some("2.6"), "InitProducerId", 3),
+    range("2.7", Some("2.7"), "InitProducerId", 4),
+    range("2.8", Some("2.8"), "Produce", 9),
+    range("3.0", Some("3.0"), "FindCoordinator", 4),
+    range("3.1", Some("3.5"), "Metadata", 12),
+    range("3.6", Some("3.6"), "AddPartitionsToTxn", 4),
+    range("3.7", Some("3.7"), "Produce", 10),
+    range("3.8", Some("3.8"), "Produce", 11),
+    range("3.9", Some("3.9"), "ApiVersions", 4),
+    range("4.0", None, "Metadata", 13),
 ];
 
 /// The oldest and the newest release with these versions, as `2.5 to 2.6`; `None` if they are older than the table.
@@ -31,26 +54,13 @@ pub(crate) fn of(apis: &[ProbedApi]) -> Option<String> {
 }
 
 fn release_of(newest: impl Fn(&str) -> Option<i16>) -> Option<String> {
-    let has =
-        |(_, api, version): &(&str, &str, i16)| newest(api).is_some_and(|max| max >= *version);
-    let last = RELEASES.iter().rposition(has)?;
-    let (since, ..) = RELEASES[last];
-    Some(match last_before(last) {
-        None => format!("{since} or newer"),
-        Some(until) if until == since => since.to_owned(),
-        Some(until) => format!("{since} to {until}"),
-    })
-}
-
-/// The last release before the next row of the table; `None` for the last row.
-fn last_before(row: usize) -> Option<&'static str> {
-    Some(match RELEASES.get(row + 1)?.0 {
-        "0.11" => "0.10.2",
-        "2.0" => "1.1",
-        "2.4" => "2.3",
-        "2.7" => "2.6",
-        "3.6" => "3.5",
-        _ => RELEASES[row].0,
+    let has = |range: &&ReleaseRange| newest(range.api).is_some_and(|max| max >= range.version);
+    let range = RELEASES.iter().rev().find(has)?;
+    let first = range.first;
+    Some(match range.last {
+        None => format!("{first} or newer"),
+        Some(last) if last == first => first.to_owned(),
+        Some(last) => format!("{first} to {last}"),
     })
 }
 

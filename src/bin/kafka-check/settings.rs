@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use kafka_producer::probe::ConnectionProbe;
-use kafka_producer::{ConfigError, ConfigProblem, ProducerConfig, ProducerConfigBuilder};
+use kafka_producer::probe::{self, ConnectionProbe, ProbeStage};
+use kafka_producer::{
+    ClientDnsLookup, ConfigError, ConfigProblem, ProducerConfig, ProducerConfigBuilder,
+};
 
-use crate::advice;
 use crate::finding::{CheckProblem, CheckStep, KeySide};
 use crate::options::CheckOptions;
-use crate::warnings;
+use crate::{keys, warnings};
 
 /// A valid configuration.
 pub(crate) struct CheckedSettings {
@@ -25,21 +26,21 @@ pub(crate) fn check(options: &CheckOptions) -> (CheckStep, Option<CheckedSetting
     // Unknown keys are problems already.
     let logged = logged
         .into_iter()
-        .filter(|line| !problems.iter().any(|it| names_key_of(it, line)))
+        .filter(|line| !problems.iter().any(|it| is_about_key_of(line, it)))
         .map(CheckProblem::warning)
         .collect::<Vec<_>>();
     problems.extend(logged);
     problems.sort_by_key(|problem| problem.is_warning);
-    let mut step = CheckStep::new("configuration", "", "configuration", began.elapsed());
+    let mut step = CheckStep::new("configuration", "", "configuration").took(began.elapsed());
     if let Some(settings) = &settings {
-        step = step.detail(summary(&settings.config));
+        step = step.detail(summary(settings));
     }
     (step.problems(problems), settings)
 }
 
-fn names_key_of(problem: &CheckProblem, line: &str) -> bool {
-    let mut keys = problem.change.iter();
-    keys.any(|change| line.contains(&change.key))
+fn is_about_key_of(line: &str, problem: &CheckProblem) -> bool {
+    let mut changes = problem.change.iter();
+    changes.any(|change| keys::contains_key(line, &change.key))
 }
 
 fn read(options: &CheckOptions) -> (Option<CheckedSettings>, Vec<CheckProblem>) {
@@ -51,7 +52,10 @@ fn read(options: &CheckOptions) -> (Option<CheckedSettings>, Vec<CheckProblem>) 
     let mut problems = unknown_keys(builder, lenient.as_ref().err());
     let made = lenient.and_then(|config| usable(config, options.timeout));
     match made {
-        Ok(settings) => (Some(settings), problems),
+        Ok(settings) => {
+            problems.extend(canonical_names(&settings.config));
+            (Some(settings), problems)
+        }
         Err(error) => {
             problems.extend(failures(&error));
             (None, problems)
@@ -77,6 +81,17 @@ fn builder(options: &CheckOptions) -> Result<ProducerConfigBuilder, ConfigError>
     Ok(builder)
 }
 
+/// A warning about the one key of connections that the checks ignore.
+fn canonical_names(config: &ProducerConfig) -> Option<CheckProblem> {
+    let lookup = config.client_dns_lookup();
+    (lookup == ClientDnsLookup::ResolveCanonicalBootstrapServersOnly).then(|| {
+        CheckProblem::warning(format!(
+            "client.dns.lookup={lookup}: a producer connects to the canonical names of the bootstrap servers; the names \
+             in bootstrap.servers are checked instead"
+        ))
+    })
+}
+
 fn usable(config: ProducerConfig, timeout: Duration) -> Result<CheckedSettings, ConfigError> {
     let probe = ConnectionProbe::new(&config, timeout)?;
     let servers = probe.bootstrap_servers()?;
@@ -100,9 +115,12 @@ fn unknown_keys(builder: ProducerConfigBuilder, others: Option<&ConfigError>) ->
 
 fn unknown_key(problem: &ConfigProblem) -> CheckProblem {
     let key = problem.key().unwrap_or_default();
-    match problem.remedy().split_once('?') {
-        Some((nearest, _)) => CheckProblem::failure(format!("{key} is no key of a producer"))
-            .change(key, KeySide::Client, format!("{nearest}?")),
+    match probe::suggested_key(key) {
+        Some(nearest) => CheckProblem::failure(format!("{key} is no key of a producer")).change(
+            key,
+            KeySide::Client,
+            format!("Did you mean {nearest}?"),
+        ),
         None => CheckProblem::warning(format!("{key} is no key of a producer")).change(
             key,
             KeySide::Client,
@@ -116,10 +134,10 @@ fn failures(error: &ConfigError) -> Vec<CheckProblem> {
         let mut shown = CheckProblem::failure(problem.problem());
         if let (Some(key), Some(value)) = (problem.key(), problem.value()) {
             if !problem.is_conflict() {
-                shown.what = format!("{key}={value:?}: {}", problem.problem());
+                shown.text = format!("{key}={value:?}: {}", problem.problem());
             }
         } else if let (Some(key), false) = (problem.key(), problem.is_conflict()) {
-            shown.what = format!("{key}: {}", problem.problem());
+            shown.text = format!("{key}: {}", problem.problem());
         }
         let mut hint = problem.remedy();
         for key in problem.keys() {
@@ -128,7 +146,7 @@ fn failures(error: &ConfigError) -> Vec<CheckProblem> {
             hint = "";
         }
         if problem.key().is_none() {
-            shown.what = format!("{}. {}", shown.what, problem.remedy());
+            shown.text = format!("{}. {}", shown.text, problem.remedy());
         }
         shown
     };
@@ -136,14 +154,15 @@ fn failures(error: &ConfigError) -> Vec<CheckProblem> {
 }
 
 /// The settings that matter for connections.
-fn summary(config: &ProducerConfig) -> String {
+fn summary(settings: &CheckedSettings) -> String {
+    let config = &settings.config;
     let keys = config.originals().len();
     let protocol = config.security_protocol();
     let mut summary = format!(
         "{keys} {}, {protocol}",
         if keys == 1 { "key" } else { "keys" }
     );
-    if advice::uses_sasl(protocol) {
+    if settings.probe.stages().contains(&ProbeStage::Sasl) {
         summary.push_str(", ");
         summary.push_str(config.sasl_mechanism());
     }

@@ -26,7 +26,7 @@ pub(crate) struct TextOutput {
     is_coloured: bool,
 }
 
-/// What steps under one heading have in common.
+/// The heading of a group of steps, and the section and target of those steps.
 #[derive(Clone, PartialEq, Eq)]
 struct Heading {
     section: &'static str,
@@ -52,8 +52,7 @@ impl TextOutput {
         let mut text = self.heading(step, is_alone);
         let indent = if is_alone { 0 } else { 2 };
         let width = 2 + NAME - indent;
-        let took = step.took.filter(|took| !took.is_zero());
-        let took = took.map_or_else(String::new, time);
+        let took = step.took.map_or_else(String::new, time);
         let mut name = &*step.name;
         if name.chars().count() > width {
             // A long name has a line of its own.
@@ -104,7 +103,7 @@ impl TextOutput {
     }
 
     fn problem(&mut self, problem: &CheckProblem, mark: &str, text: &mut String) {
-        indented(&format!("{mark}{}", problem.what), PROBLEM, "", text);
+        indented(&format!("{mark}{}", problem.text), PROBLEM, "", text);
         let mut reasons = String::new();
         for (at, likely) in problem.likely.iter().enumerate() {
             indented(

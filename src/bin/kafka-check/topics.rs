@@ -1,7 +1,6 @@
 //! The steps of the topics: existence, leaders, replicas.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use kafka_producer::ErrorCode;
 use kafka_producer::probe::{ProbedPartition, ProbedTopic};
@@ -9,13 +8,12 @@ use kafka_producer::probe::{ProbedPartition, ProbedTopic};
 use crate::advice;
 use crate::finding::{CheckProblem, CheckStep, KeySide};
 
-/// Maximum number of partitions that a line names.
+/// Maximum number of ranges of partitions that a line names, and of leaders that are named.
 const MAX_NAMED: usize = 16;
 
-/// Checks a topic. `unreachable` has the brokers that cannot be reached from here. `took` is the time of the metadata
-/// request, which was for all topics.
-pub(crate) fn check(topic: &ProbedTopic, unreachable: &BTreeSet<i32>, took: Duration) -> CheckStep {
-    let step = CheckStep::new("topics", "", &*topic.name, took);
+/// Checks a topic. `unreachable` has the brokers that cannot be reached from here.
+pub(crate) fn check(topic: &ProbedTopic, unreachable: &BTreeSet<i32>) -> CheckStep {
+    let step = CheckStep::new("topics", "", &*topic.name);
     if topic.error != ErrorCode::NoError {
         return step.problems([advice::of_topic(&topic.name, topic.error)]);
     }
@@ -25,14 +23,21 @@ pub(crate) fn check(topic: &ProbedTopic, unreachable: &BTreeSet<i32>, took: Dura
             .likely("it is being created, or deleted: try again")]);
     }
     let mut step = step.detail(summary(partitions));
-    for (leader, led) in by_leader(partitions) {
-        let who = match leader {
-            Some(leader) => format!("broker {leader} leads"),
-            None => "no leader for".to_owned(),
-        };
-        step.more.push(format!("{who} {}", listed(&led)));
-    }
+    step.more = leaders(&by_leader(partitions));
     step.problems(problems(partitions, unreachable))
+}
+
+/// One line for each leader.
+fn leaders(by_leader: &BTreeMap<Option<i32>, Vec<i32>>) -> Vec<String> {
+    let line = |(leader, led): (&Option<i32>, &Vec<i32>)| match leader {
+        Some(leader) => format!("broker {leader} leads {}", listed(led)),
+        None => format!("no leader for {}", listed(led)),
+    };
+    let mut lines: Vec<_> = by_leader.iter().take(MAX_NAMED).map(line).collect();
+    if by_leader.len() > MAX_NAMED {
+        lines.push(format!("and {} more leaders", by_leader.len() - MAX_NAMED));
+    }
+    lines
 }
 
 /// Partitions by leader; those without a leader come first.
@@ -112,7 +117,7 @@ fn listed(ids: &[i32]) -> String {
     let mut ranges: Vec<(i32, i32)> = Vec::new();
     for id in ids {
         match ranges.last_mut() {
-            Some((_, last)) if *id == *last + 1 => *last = *id,
+            Some((_, last)) if last.checked_add(1) == Some(*id) => *last = *id,
             _ => ranges.push((*id, *id)),
         }
     }
@@ -139,5 +144,14 @@ mod tests {
         assert_eq!(listed(&[0, 1, 2, 5, 7, 8]), "0-2 5 7-8");
         let odd: Vec<i32> = (0..100).map(|id| id * 2).collect();
         assert!(listed(&odd).ends_with(" 30 ..."), "{}", listed(&odd));
+        let many = (0..100).map(|id| (Some(id), vec![id])).collect();
+        let lines = leaders(&many);
+        assert_eq!(lines.len(), MAX_NAMED + 1);
+        assert_eq!(lines[MAX_NAMED], "and 84 more leaders");
+    }
+
+    #[test]
+    fn a_broker_may_list_the_largest_id_twice() {
+        assert_eq!(listed(&[i32::MAX, i32::MAX]), "2147483647 2147483647");
     }
 }

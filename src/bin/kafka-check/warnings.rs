@@ -25,7 +25,10 @@ impl Log for WarningCollector {
                 _ => line,
             };
             if let Ok(mut lines) = LINES.lock() {
-                lines.push(text);
+                // The settings are validated twice.
+                if !lines.contains(&text) {
+                    lines.push(text);
+                }
             }
         }
     }
@@ -45,9 +48,8 @@ pub(crate) fn collected<T>(action: impl FnOnce() -> T) -> (T, Vec<String>) {
     COLLECTS.store(true, Ordering::Relaxed);
     let result = action();
     COLLECTS.store(false, Ordering::Relaxed);
-    let mut lines = LINES
+    let lines = LINES
         .lock()
         .map_or_else(|_| Vec::new(), |mut lines| std::mem::take(&mut *lines));
-    lines.dedup();
     (result, lines)
 }

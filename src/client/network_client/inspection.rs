@@ -11,6 +11,10 @@ use crate::network::transport::TlsFacts;
 use crate::types::NodeId;
 
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
+    pub(crate) fn selector(&self) -> &S {
+        &self.selector
+    }
+
     /// The state of the connection to a node; `None` if none was ever tried.
     pub(crate) fn connection_state(&self, node: NodeId) -> Option<&ConnectionState> {
         self.states.state(node)
