@@ -56,17 +56,64 @@ fn later_sources_override_earlier_ones() {
         "check-sources.properties",
         b"bootstrap.servers=127.0.0.1:1\nacks=0\nclient.id=of-file\n",
     );
-    let output = Command::new(PROGRAM)
-        .args(["--producer.config", file.name(), "--from-env", "CHECKED_"])
-        .args(["--topic", "t", "--send", "--json"])
-        .env("CHECKED_BOOTSTRAP_SERVERS", cluster.bootstrap_servers())
-        .env("CHECKED_ACKS", "1")
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{text}");
+    let servers = cluster.bootstrap_servers();
+    let run = |of_environment: &str, further: &[&str]| {
+        let output = Command::new(PROGRAM)
+            .args(["--producer.config", file.name(), "--from-env", "CHECKED_"])
+            .args(["--topic", "t", "--send", "--json"])
+            .args(further)
+            .env("CHECKED_BOOTSTRAP_SERVERS", of_environment)
+            .env("CHECKED_ACKS", "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        text
+    };
+    let text = run(&servers, &[]);
     assert!(text.contains("acks=1"), "{text}");
-    assert_eq!(cluster.record_count("t"), 1);
+    let properties = [
+        "--bootstrap-server",
+        &servers,
+        "--producer-property",
+        "bootstrap.servers=127.0.0.1:1",
+        "--producer-property",
+        "acks=all",
+    ];
+    let text = run("127.0.0.1:1", &properties);
+    assert!(text.contains("acks=all"), "{text}");
+    assert_eq!(cluster.record_count("t"), 2);
+}
+
+/// An unknown key of one letter is not in every warning with that letter.
+#[test]
+fn a_warning_of_the_library_is_shown_beside_an_unknown_key() {
+    let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
+    let properties = |unknown: &'static str| {
+        let warned = "delivery.timeout.ms=1";
+        [
+            "--producer-property",
+            warned,
+            "--producer-property",
+            unknown,
+        ]
+    };
+    let ended = run_on(&cluster, &properties("e=1"));
+    assert_says(&ended, &["e is no key of a producer"]);
+    let warnings =
+        |ended: &crate::support::Ended| ended.stdout.matches("delivery.timeout.ms").count();
+    let alone = run_on(&cluster, &properties("schema.registry.url=x"));
+    assert!(warnings(&alone) > 0, "{alone:?}");
+    assert_eq!(warnings(&ended), warnings(&alone), "{ended:?}");
+}
+
+#[test]
+fn canonical_names_are_warned_of_since_they_are_not_checked() {
+    let cluster = TestCluster::builder().start().unwrap();
+    let canonical = "client.dns.lookup=resolve_canonical_bootstrap_servers_only";
+    let ended = run_on(&cluster, &["--producer-property", canonical]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_says(&ended, &[canonical, "All is well, 1 step with a warning."]);
 }
 
 #[test]
@@ -98,6 +145,7 @@ fn plug_ins_and_the_transactional_id_of_the_service_are_not_used() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(cluster.record_count("t"), 1);
     assert!(cluster.transaction("service-1").is_none());
+    assert_says(&ended, &["transactions are not checked"]);
 }
 
 #[test]

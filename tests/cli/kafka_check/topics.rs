@@ -110,7 +110,7 @@ fn a_record_that_is_refused_is_a_failure_with_its_reason() {
             .unwrap();
         let ended = run_on(
             &cluster,
-            &["--topic", "t", "--send", "--timeout-ms", "1000"],
+            &["--topic", "t", "--send", "--timeout-ms", "2000"],
         );
         assert_eq!(ended.code, Some(1), "{ended:?}");
         assert!(ended.took < SOON, "{ended:?}");
@@ -120,12 +120,31 @@ fn a_record_that_is_refused_is_a_failure_with_its_reason() {
 }
 
 #[test]
+fn a_record_that_this_client_refuses_is_not_blamed_on_the_leader() {
+    let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
+    let small = ["--producer-property", "max.request.size=10"];
+    let ended = run_on(
+        &cluster,
+        &[&["--topic", "t", "--send"][..], &small].concat(),
+    );
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_says(&ended, &["t failed", "max.request.size (client)"]);
+    assert!(
+        !super::flowing(&ended).contains("leader of the"),
+        "{ended:?}"
+    );
+}
+
+#[test]
 fn a_record_without_an_answer_fails_by_the_time_limit() {
     let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
     cluster
         .script(Rule::on(Api::Produce).always().never_answer())
         .unwrap();
-    let ended = run_on(&cluster, &["--topic", "t", "--send", "--timeout-ms", "500"]);
+    let ended = run_on(
+        &cluster,
+        &["--topic", "t", "--send", "--timeout-ms", "2000"],
+    );
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.took < SOON, "{ended:?}");
     assert_says(&ended, &["t failed", "may have been written"]);
