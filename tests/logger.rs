@@ -196,6 +196,25 @@ fn go_through_much() {
     cluster.start_node(0).unwrap();
     while send("t").is_err() {}
     SHIPS_THROUGH.get().unwrap().close().unwrap();
+    close_before_delivery_and_drop(&cluster);
+}
+
+/// A producer that is closed before its record is delivered, then dropped.
+fn close_before_delivery_and_drop(cluster: &TestCluster) {
+    let config = ProducerConfig::builder()
+        .bootstrap_servers([cluster.bootstrap_servers()])
+        .client_id("shipping")
+        .linger(LONG)
+        .build();
+    let producer = Producer::new(config.unwrap()).unwrap();
+    let future = producer.send(ProducerRecord::new("t", "v")).unwrap();
+    let closed = producer.close_timeout(Duration::ZERO).unwrap_err();
+    assert_eq!(
+        closed.to_string(),
+        "the producer was closed with 1 record undelivered"
+    );
+    assert!(future.is_done());
+    drop(producer);
 }
 
 #[test]
@@ -234,6 +253,8 @@ fn a_logger_may_send_every_line_through_the_producer_that_writes_it() {
             "{line}"
         );
     }
+    let dropped = |line: &&String| line.contains("a producer was dropped");
+    assert_eq!(texts.iter().find(dropped), None);
     assert_eq!(WRITTEN_BY_SHIPPING.load(Ordering::Relaxed), 0);
     assert!(texts.iter().any(|line| line.contains("as planned")));
     assert!(REFUSED_ON_THE_SENDERS_THREAD.load(Ordering::Relaxed) > 10);

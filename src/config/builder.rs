@@ -197,7 +197,9 @@ impl ProducerConfigBuilder {
     }
 
     /// Makes every unknown key an error, which names the key that was probably meant. Without this an unknown key is
-    /// only warned of when the producer is built, since it may be that of a plug-in.
+    /// only warned of when the producer is built, since it may be that of a plug-in. A known key without effect, such as
+    /// a trust store without `security.protocol=SSL`, is only warned of in either case: see
+    /// [`unused_keys`](super::ProducerConfig::unused_keys).
     #[must_use]
     pub fn strict(mut self) -> Self {
         self.strictness.is_strict = true;

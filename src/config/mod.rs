@@ -165,7 +165,8 @@ impl ProducerConfig {
     }
 
     /// Builds a configuration from environment variables: `KAFKA_BOOTSTRAP_SERVERS` with the prefix `KAFKA_` is
-    /// `bootstrap.servers`. See [`ProducerConfigBuilder::env`].
+    /// `bootstrap.servers`. See [`ProducerConfigBuilder::env`], also for defaults, and for a
+    /// [`strict`](ProducerConfigBuilder::strict) configuration: `ProducerConfig::builder().env("KAFKA_")?.strict()`.
     ///
     /// ```no_run
     /// let config = kafka_producer::ProducerConfig::from_env("KAFKA_")?;

@@ -426,10 +426,8 @@ impl fmt::Display for CloseError {
                 records,
                 transaction_open,
             } => {
-                write!(
-                    f,
-                    "the producer was closed with {records} records undelivered"
-                )?;
+                let noun = if *records == 1 { "record" } else { "records" };
+                write!(f, "the producer was closed with {records} {noun} undelivered")?;
                 if *transaction_open {
                     f.write_str(
                         ", and with a transaction that may still be open: its coordinator aborts it after \

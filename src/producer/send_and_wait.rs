@@ -23,8 +23,11 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     ///     let sent = producer.send_sync(ProducerRecord::new(topic, body), Duration::from_secs(2));
     ///     match sent {
     ///         Ok(_) => 200,
+    ///         // Still on its way. `may_be_written` is true for it, too.
+    ///         Err(Error::Produce(error)) if *error.kind() == ProduceErrorKind::Pending => 202,
     ///         Err(error) if error.may_be_written() => 502,
     ///         Err(error) if error.code() == Some(ErrorCode::UnknownTopicOrPartition) => 404,
+    ///         Err(error) if error.code() == Some(ErrorCode::MessageTooLarge) => 413,
     ///         Err(error) if error.is_retriable() => 503,
     ///         Err(Error::Produce(error)) if matches!(error.kind(), ProduceErrorKind::RecordTooLarge { .. }) => 413,
     ///         Err(_) => 500,

@@ -131,6 +131,7 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
 /// these records. After a fork the drop does not wait either.
 impl<K: ?Sized + RecordData, V: ?Sized + RecordData> Drop for KafkaProducer<K, V> {
     fn drop(&mut self) {
+        let was_closed = self.plugins_closing.load(Ordering::Acquire);
         match self.close_within(Some(DROP_TIMEOUT)) {
             // In a forked child the sender thread does not exist, and the parent's connections must not be touched.
             Ok(()) | Err(CloseError::Misuse(Misuse::Forked)) => {}
@@ -149,6 +150,8 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> Drop for KafkaProducer<K, V
                 }
                 self.thread.abandon();
             }
+            // The earlier call has returned the same error.
+            Err(_) if was_closed => {}
             Err(error) => warn!(
                 self.core.instance.log(),
                 "a producer was dropped without being closed: {error}"

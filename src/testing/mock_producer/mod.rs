@@ -123,9 +123,12 @@ impl MockProducer {
 
     /// Completes the oldest incomplete record with an error. Returns false if there is none.
     ///
-    /// An [`ErrorCode`](crate::ErrorCode) stands for a broker's response. With the kinds
+    /// An [`ErrorCode`](crate::ErrorCode) stands for a broker's response to the record's batch, and some codes leave open
+    /// whether the batch was written: with `UnknownTopicOrPartition`, for example,
+    /// [`may_be_written`](crate::ProduceError::may_be_written) is true. The error of a topic that was never found is the
+    /// kind [`UnknownTopicOrPartition`](ProduceErrorKind::UnknownTopicOrPartition). With the kinds
     /// [`DeliveryTimeout`](ProduceErrorKind::DeliveryTimeout), [`Network`](ProduceErrorKind::Network) and
-    /// [`Closed`](ProduceErrorKind::Closed) the record may have been written.
+    /// [`Closed`](ProduceErrorKind::Closed) the record may have been written, too.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
