@@ -150,6 +150,7 @@ fn go_through_much() {
         .topic(LINES, 3)
         .start()
         .unwrap();
+    close_before_delivery_and_drop(&cluster);
     let config = ProducerConfig::builder()
         .bootstrap_servers([cluster.bootstrap_servers()])
         .max_block(Duration::from_millis(500))
@@ -196,10 +197,9 @@ fn go_through_much() {
     cluster.start_node(0).unwrap();
     while send("t").is_err() {}
     SHIPS_THROUGH.get().unwrap().close().unwrap();
-    close_before_delivery_and_drop(&cluster);
 }
 
-/// A producer that is closed before its record is delivered, then dropped.
+/// A producer that is closed before its record is delivered, then dropped. Its lines are not shipped.
 fn close_before_delivery_and_drop(cluster: &TestCluster) {
     let config = ProducerConfig::builder()
         .bootstrap_servers([cluster.bootstrap_servers()])

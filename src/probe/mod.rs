@@ -172,7 +172,7 @@ impl ConnectionProbe {
         selector: S,
         registry: &Arc<MetricsRegistry>,
     ) -> ProbeClient<S> {
-        // Longer than the run: its stages have time limits of their own, whose errors do not name a key of the producer.
+        // Longer than the run: its stages have time limits of their own, whose errors name no key of the producer.
         let long = self.timeout.saturating_mul(10);
         let options = NetworkClientOptions {
             client_id: self.config.client_id().into(),

@@ -1,5 +1,5 @@
-//! Selector of a probe: records how far the connection came and the reason for which it was closed, of which the network
-//! client keeps the text only.
+//! Selector of a probe: records whether TCP was connected, and the reason for which the connection was closed. The
+//! network client keeps the text of the reason only.
 
 use std::io;
 use std::sync::Arc;

@@ -63,8 +63,8 @@ impl<'p, S: Selectable> ProbeRun<'p, S> {
         report
     }
 
-    /// Establishes the connection. Returns when it accepts requests: the API versions are known, and the throttle time of
-    /// their response is over.
+    /// Establishes the connection. Returns when it accepts requests: the API versions are known, and the throttle time
+    /// of their response is over.
     pub(super) fn connect(&mut self) -> Result<(), ProbeFailure> {
         let node = self.node.id();
         let mut now = self.clock.now();
@@ -157,8 +157,8 @@ impl<'p, S: Selectable> ProbeRun<'p, S> {
         index.unwrap_or(self.current).max(self.current)
     }
 
-    /// Makes the stage in which the connection was closed the current one. It may be later than the one last observed: a
-    /// poll may report a connection that was established and closed since the poll before.
+    /// Makes the stage in which the connection was closed the current one. It may be later than the one last observed:
+    /// a poll may report a connection that was established and closed since the poll before.
     fn advance_to_closed_stage(&mut self, now: Instant) {
         let first_after_tcp = self.stages[1];
         let stage = match self.kind() {
@@ -180,8 +180,8 @@ impl<'p, S: Selectable> ProbeRun<'p, S> {
         self.client.tls_facts(self.node.id()).is_none()
     }
 
-    /// Reports the stages before `until` that were not reported yet, and restarts the time limit if there are any. Stages
-    /// that passed in one poll cannot be timed apart: the first of them gets all of the time.
+    /// Reports the stages before `until` that were not reported yet, and restarts the time limit if there are any.
+    /// Stages that passed in one poll cannot be timed apart: the first of them gets all of the time.
     fn pass_until(&mut self, until: usize, now: Instant) {
         while self.current < until {
             let node = self.node.id();

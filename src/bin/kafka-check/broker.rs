@@ -160,8 +160,9 @@ pub(crate) fn name(stage: ProbeStage) -> &'static str {
     }
 }
 
-/// Adds the addresses that were tried before the one that connected. A producer tries them in turn, too: one that refuses
-/// is a fact, such as `::1` of `localhost` if the broker has IPv4 only; one that times out delays each connection.
+/// Adds the addresses that were tried before the one that connected. A producer tries them in turn, too: one that
+/// refuses is a fact, such as `::1` of `localhost` if the broker has IPv4 only; one that times out delays each
+/// connection.
 fn with_unconnected(
     mut step: CheckStep,
     unconnected: impl Iterator<Item = (ProbeFailure, CheckProblem)>,

@@ -5,8 +5,8 @@ use kafka_producer::probe::{ProbeFailure, ProbeFailureKind, ProbeStage};
 
 use crate::finding::{CheckProblem, KeySide};
 
-/// Adds the keys that the problem's text names, and those of the stage. A text about TLS that names keys is precise, and
-/// gets no others.
+/// Adds the keys that the problem's text names, and those of the stage. A text about TLS that names keys is precise,
+/// and gets no others.
 pub(crate) fn with_keys(
     mut problem: CheckProblem,
     protocol: SecurityProtocol,

@@ -86,8 +86,8 @@ fn canonical_names(config: &ProducerConfig) -> Option<CheckProblem> {
     let lookup = config.client_dns_lookup();
     (lookup == ClientDnsLookup::ResolveCanonicalBootstrapServersOnly).then(|| {
         CheckProblem::warning(format!(
-            "client.dns.lookup={lookup}: a producer connects to the canonical names of the bootstrap servers; the names \
-             in bootstrap.servers are checked instead"
+            "client.dns.lookup={lookup}: a producer connects to the canonical names of the bootstrap servers; the \
+             names in bootstrap.servers are checked instead"
         ))
     })
 }
