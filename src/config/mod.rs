@@ -198,7 +198,8 @@ impl ProducerConfig {
     ) -> Result<(Self, Vec<checks::Notice>), ConfigError> {
         let mut problems = strictness.unknown_keys(&given);
         let mut draft = Draft::parse(&given, &mut problems);
-        let mut notices = not_built::check(&given, strictness, &mut problems);
+        let mut notices =
+            not_built::check(&given, |key| strictness.is_of_plugin(key), &mut problems);
         let security_protocol = checks::run(&mut draft, &mut notices, &mut problems);
         if let Some(error) = ConfigError::all(problems) {
             return Err(error);

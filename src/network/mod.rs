@@ -10,6 +10,7 @@
 //! | `channel_builder` | the transport and authenticator of a channel, by `security.protocol` |
 //! | `transport` | trait of the transport layer, and plain text |
 //! | `tls_transport` | the TLS transport layer |
+//! | `tls_facts` | what tools show of a TLS session |
 //! | `authenticator`, `sasl_authenticator` | trait of authentication, and SASL |
 //! | `endpoint` | host name and address of a connection |
 //! | `poller` | trait towards the system: streams, readiness events |
@@ -27,6 +28,8 @@ pub(crate) mod resolver;
 pub(crate) mod sasl_authenticator;
 pub(crate) mod selectable;
 pub(crate) mod selector;
+#[cfg(feature = "cli")]
+pub(crate) mod tls_facts;
 pub(crate) mod transport;
 
 mod activity;

@@ -156,7 +156,7 @@ pub(crate) trait Selectable: Send {
 
     /// TLS version and broker's certificate of a connection, once its handshake is done.
     #[cfg(feature = "cli")]
-    fn tls_facts(&self, _id: ConnectionId) -> Option<super::transport::TlsFacts> {
+    fn tls_facts(&self, _id: ConnectionId) -> Option<super::tls_facts::TlsFacts> {
         None
     }
 

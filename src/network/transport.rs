@@ -57,19 +57,6 @@ pub(crate) struct CipherName {
     pub(crate) protocol: Arc<str>,
 }
 
-/// TLS version and broker's certificate of a connection.
-#[cfg(feature = "cli")]
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TlsFacts {
-    /// The TLS version, by its name in Java.
-    pub protocol: String,
-    /// The cipher suite, by its name in Java.
-    pub suite: String,
-    /// The broker's certificate; `None` if it cannot be parsed.
-    pub certificate: Option<crate::security::BrokerCertificate>,
-}
-
 /// Transport layer: a channel reads and writes through it.
 ///
 /// The channel owns the stream's [`Readiness`] and lends it to each call. A transport does all I/O on its stream by
@@ -113,7 +100,7 @@ pub(crate) trait Transport: Send {
 
     /// TLS version and broker's certificate, once the handshake is done.
     #[cfg(feature = "cli")]
-    fn tls_facts(&self) -> Option<TlsFacts> {
+    fn tls_facts(&self) -> Option<super::tls_facts::TlsFacts> {
         None
     }
 

@@ -40,7 +40,7 @@ use crate::network::poller::Poller;
 use crate::network::resolver::{DnsLookup, NameLookUps};
 use crate::network::selectable::Selectable;
 use crate::network::selector::{Selector, SelectorOptions};
-pub use crate::network::transport::TlsFacts;
+pub use crate::network::tls_facts::TlsFacts;
 pub use crate::security::BrokerCertificate;
 use crate::security::sasl::dependencies::{SaslDependencies, random_of_system};
 use crate::security::{Security, SecurityParts};

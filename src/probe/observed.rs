@@ -9,7 +9,7 @@ use crate::network::endpoint::Endpoint;
 use crate::network::selectable::{
     CloseReason, ConnectionId, PollEvents, Selectable, SendRefused, WakeUp,
 };
-use crate::network::transport::TlsFacts;
+use crate::network::tls_facts::TlsFacts;
 use crate::protocol::Frame;
 
 /// A selector with one connection, whose end is recorded.

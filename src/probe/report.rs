@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::client::api_versions::NodeApiVersions;
 use crate::error::ErrorCode;
 use crate::network::selectable::CloseReason;
-use crate::network::transport::TlsFacts;
+use crate::network::tls_facts::TlsFacts;
 use crate::protocol::{ApiKey, MetadataResponse};
 use crate::types::NodeId;
 use crate::util::foreign_text::printable_start;

@@ -18,7 +18,7 @@ use crate::network::endpoint::Endpoint;
 use crate::network::selectable::{
     CloseReason, ConnectionId, PollEvents, Selectable, SendRefused, WakeUp,
 };
-use crate::network::transport::TlsFacts;
+use crate::network::tls_facts::TlsFacts;
 use crate::protocol::{ApiKey, ApiVersionRange, ApiVersionsResponse, Frame, Response};
 use crate::types::Node;
 

@@ -6,10 +6,12 @@ use kafka_producer::probe::{ProbeReport, ProbedBroker};
 
 use crate::advice::AddressSource;
 use crate::broker::{BrokerCheck, CheckedBroker};
-use crate::check::{CONCURRENT, address, run_all};
+use crate::concurrent::{CONCURRENT, run_all};
+use crate::facts::ShownBroker;
 use crate::finding::{CheckProblem, CheckStep, KeySide};
 use crate::options::CheckOptions;
-use crate::output::{CheckOutput, ShownBroker};
+use crate::output::CheckOutput;
+use crate::resolution::address;
 use crate::settings::CheckedSettings;
 
 /// Maximum number of brokers that are checked: a faulty response could list any number.

@@ -1,23 +1,18 @@
 //! The order of the steps.
 
-use std::fmt::Display;
-use std::sync::mpsc::channel;
-use std::thread;
-
 use kafka_producer::probe::ProbeReport;
 
 use crate::advice::AddressSource;
 use crate::broker::{BrokerCheck, CheckedBroker};
 use crate::brokers::{self, MAX_BROKERS};
+use crate::concurrent::run_all;
 use crate::finding::{CheckProblem, CheckStep, KeySide};
 use crate::options::CheckOptions;
 use crate::output::CheckOutput;
 use crate::record::{self, RecordCheck};
+use crate::resolution::address;
 use crate::settings::{self, CheckedSettings};
 use crate::topics;
-
-/// Maximum number of brokers that are checked at the same time.
-pub(crate) const CONCURRENT: usize = 16;
 
 pub(crate) fn run(options: &CheckOptions, output: &mut CheckOutput) {
     let (step, settings) = settings::check(options);
@@ -73,40 +68,6 @@ fn check_bootstrap(
             checked,
         })
         .collect()
-}
-
-/// Runs checks, a limited number at the same time. Passes the steps of the first check to `finished` as they end, then
-/// those of the second, and so on.
-pub(crate) fn run_all(
-    checks: &[BrokerCheck<'_>],
-    topics: &[String],
-    finished: &mut dyn FnMut(usize, CheckStep),
-) -> Vec<CheckedBroker> {
-    let mut all = Vec::with_capacity(checks.len());
-    for some in checks.chunks(CONCURRENT) {
-        let first = all.len();
-        thread::scope(|scope| {
-            let start = |check| {
-                let (sender, steps) = channel();
-                let body = move || {
-                    // The receiver lives until the thread has ended.
-                    BrokerCheck::run(check, topics, &mut |step| drop(sender.send(step)))
-                };
-                (scope.spawn(body), steps)
-            };
-            let running: Vec<_> = some.iter().map(start).collect();
-            for (at, (thread, steps)) in (first..).zip(running) {
-                for step in steps {
-                    finished(at, step);
-                }
-                match thread.join() {
-                    Ok(checked) => all.push(checked),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-        });
-    }
-    all
 }
 
 fn cluster_step(report: &ProbeReport, bootstrap: &[CheckedServer]) -> CheckStep {
@@ -183,13 +144,5 @@ fn skip_the_rest(options: &CheckOptions, output: &mut CheckOutput) {
     }
     if options.record.is_some() {
         skip("records", "records");
-    }
-}
-
-pub(crate) fn address(host: &str, port: impl Display) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
     }
 }

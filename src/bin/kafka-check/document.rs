@@ -5,10 +5,10 @@ use std::time::Duration;
 use kafka_producer::ErrorCode;
 use kafka_producer::probe::{ProbedPartition, ProbedTopic};
 
+use crate::facts::{CheckFacts, SentRecord, ShownBroker};
 use crate::finding::{CheckProblem, CheckStep, KeyToChange, StepResult};
 use crate::json::quoted;
 use crate::options::VERSION;
-use crate::output::{CheckFacts, SentRecord, ShownBroker};
 
 /// Maximum number of partitions of a topic in the document. `partition_count` is the number of all of them.
 const MAX_PARTITIONS: usize = 10_000;

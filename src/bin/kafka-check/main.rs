@@ -32,7 +32,9 @@ mod arguments;
 mod broker;
 mod brokers;
 mod check;
+mod concurrent;
 mod document;
+mod facts;
 mod finding;
 #[path = "../common/json.rs"]
 mod json;

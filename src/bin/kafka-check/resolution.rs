@@ -1,5 +1,6 @@
 //! Name resolution with a time limit.
 
+use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -53,6 +54,15 @@ fn without_duplicates(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr
         }
     }
     addresses
+}
+
+/// Host and port as one text, with brackets around an IPv6 address.
+pub(crate) fn address(host: &str, port: impl Display) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, stdout};
 use std::time::Duration;
 
+use crate::facts::CheckFacts;
 use crate::finding::{CheckProblem, CheckStep, StepResult};
-use crate::output::CheckFacts;
 
 const WIDTH: usize = 80;
 /// Width of the name of a step.

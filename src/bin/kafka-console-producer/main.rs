@@ -20,6 +20,7 @@ mod arguments;
 mod config;
 mod console;
 mod ending;
+mod flags;
 mod line_format;
 mod line_parser;
 mod line_reader;

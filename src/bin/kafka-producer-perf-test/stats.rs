@@ -10,14 +10,12 @@ use crate::console::Console;
 use crate::failures::Failures;
 use crate::report::{Tally, total_line, window_line};
 use crate::summary::RunSummary;
-use crate::timeline::Timeline;
+use crate::timeline::{LONGEST_US, Timeline};
 
 /// Interval of the lines that are printed during the run, in nanoseconds.
 const WINDOW: u64 = 5_000_000_000;
 /// Interval of the progress bar, in nanoseconds.
 const PROGRESS_INTERVAL: u64 = 100_000_000;
-/// The maximum of the histogram; longer latencies count as this value.
-pub(crate) const LONGEST_US: u64 = 24 * 3600 * 1_000_000;
 /// Significant digits of the histogram: percentiles are printed in whole milliseconds.
 const DIGITS: u8 = 3;
 

@@ -7,7 +7,7 @@ use crate::client::api_versions::NodeApiVersions;
 use crate::client::connection_states::ConnectionState;
 use crate::network::resolver::HostResolver;
 use crate::network::selectable::Selectable;
-use crate::network::transport::TlsFacts;
+use crate::network::tls_facts::TlsFacts;
 use crate::types::NodeId;
 
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {

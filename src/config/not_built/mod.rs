@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::checks::Notice;
-use super::strictness::Strictness;
 use crate::error::ConfigError;
 use crate::util::log::Level;
 use table::NOT_BUILT;
@@ -59,7 +58,7 @@ pub(super) fn is_known(key: &str) -> bool {
 /// as notices. Keys with the same text share a notice. There is no notice of a key that a plug-in reads.
 pub(super) fn check(
     given: &BTreeMap<String, String>,
-    strictness: &Strictness,
+    is_of_plugin: impl Fn(&str) -> bool,
     problems: &mut Vec<ConfigError>,
 ) -> Vec<Notice> {
     let mut without_effect = Vec::new();
@@ -72,7 +71,7 @@ pub(super) fn check(
         }
         match row.reaction {
             Reaction::Refuse => problems.push(refuse(row, value)),
-            Reaction::Warn if strictness.is_of_plugin(row.key) => {}
+            Reaction::Warn if is_of_plugin(row.key) => {}
             Reaction::Warn => without_effect.push(row),
         }
     }

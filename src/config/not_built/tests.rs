@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::config::strictness::Strictness;
 use crate::config::{ProducerConfig, definition};
 
 /// The names of all keys of the producer of Kafka 4.4.0 (`ProducerConfig.configNames()`).

@@ -138,7 +138,7 @@ impl KafkaChannel {
 
     /// TLS version and broker's certificate, once the handshake is done.
     #[cfg(feature = "cli")]
-    pub(super) fn tls_facts(&self) -> Option<super::transport::TlsFacts> {
+    pub(super) fn tls_facts(&self) -> Option<super::tls_facts::TlsFacts> {
         match self.state {
             ChannelState::Connecting | ChannelState::Handshaking => None,
             _ => self.transport.tls_facts(),

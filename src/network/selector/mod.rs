@@ -249,7 +249,7 @@ impl<P: Poller> Selectable for Selector<P> {
     }
 
     #[cfg(feature = "cli")]
-    fn tls_facts(&self, id: ConnectionId) -> Option<super::transport::TlsFacts> {
+    fn tls_facts(&self, id: ConnectionId) -> Option<super::tls_facts::TlsFacts> {
         self.channels.get(&id).and_then(KafkaChannel::tls_facts)
     }
 

@@ -251,9 +251,9 @@ impl<S: Stream> Transport for TlsTransport<S> {
     }
 
     #[cfg(feature = "cli")]
-    fn tls_facts(&self) -> Option<super::transport::TlsFacts> {
+    fn tls_facts(&self) -> Option<super::tls_facts::TlsFacts> {
         let (suite, protocol) = self.session.cipher()?;
-        Some(super::transport::TlsFacts {
+        Some(super::tls_facts::TlsFacts {
             protocol,
             suite,
             certificate: self.session.certificate(),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use lexopt::prelude::{Long, Short, Value};
 
 use crate::arguments::{Result, property, required, stray_word, text, wrong};
-use crate::config::{ACKS, CODEC, FLAGS};
+use crate::flags::{ACKS, CODEC, FLAGS};
 use crate::nearest::nearest;
 
 /// The parsed command line.

@@ -4,8 +4,9 @@
 use hdrhistogram::Histogram;
 
 use crate::report::Tally;
-use crate::stats::LONGEST_US;
 
+/// The longest latency that histograms hold; longer ones count as this value.
+pub(crate) const LONGEST_US: u64 = 24 * 3600 * 1_000_000;
 /// The width of a window at the start, in nanoseconds.
 const FIRST_WIDTH: u64 = 10_000_000;
 /// Maximum number of windows. One with records takes 3 to 20 KB, depending on its longest latency.
