@@ -148,6 +148,7 @@ fn go_through_much() {
         .nodes(2)
         .topic("t", 2)
         .topic(LINES, 3)
+        .topic("undelivered", 1)
         .start()
         .unwrap();
     close_before_delivery_and_drop(&cluster);
@@ -207,7 +208,11 @@ fn close_before_delivery_and_drop(cluster: &TestCluster) {
         .linger(LONG)
         .build();
     let producer = Producer::new(config.unwrap()).unwrap();
-    let future = producer.send(ProducerRecord::new("t", "v")).unwrap();
+    let silent = Rule::on(Api::Produce).topic("undelivered");
+    script(cluster, silent.never_answer());
+    let future = producer
+        .send(ProducerRecord::new("undelivered", "v"))
+        .unwrap();
     let closed = producer.close_timeout(Duration::ZERO).unwrap_err();
     assert_eq!(
         closed.to_string(),

@@ -68,6 +68,8 @@ pub(crate) fn of_stage(
     let problem = CheckProblem::failure(&*failure.reason);
     let problem = match failure.kind {
         ProbeFailureKind::TimedOut => timed_out(problem, failure.stage, &probe.stages()),
+        ProbeFailureKind::Credentials if config.sasl_mechanism() == "OAUTHBEARER" => problem
+            .likely("the token is wrong or expired, or the broker does not accept its issuer"),
         ProbeFailureKind::Credentials => problem.likely(
             "user or password are wrong, or the broker does not know them for this mechanism",
         ),

@@ -38,9 +38,13 @@ pub(crate) fn check(options: &CheckOptions) -> (CheckStep, Option<CheckedSetting
     (step.problems(problems), settings)
 }
 
+/// The words of the library's report of unknown keys.
+const UNUSED: &str = "were given and not used";
+
+/// Whether the line is the library's own report of an unknown key that is a problem already.
 fn is_about_key_of(line: &str, problem: &CheckProblem) -> bool {
     let mut changes = problem.change.iter();
-    changes.any(|change| keys::contains_key(line, &change.key))
+    line.contains(UNUSED) && changes.any(|change| keys::contains_key(line, &change.key))
 }
 
 fn read(options: &CheckOptions) -> (Option<CheckedSettings>, Vec<CheckProblem>) {

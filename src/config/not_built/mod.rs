@@ -44,6 +44,8 @@ enum Reaction {
     Refuse,
     /// A warning: only times differ, or what is known about the producer.
     Warn,
+    /// A line in the log, which the builder writes for this key and other settings of JMX together.
+    LogWithOthers,
 }
 
 /// Prefix of the keys that configure config providers. They are used only together with `config.providers`.
@@ -73,6 +75,7 @@ pub(super) fn check(
             Reaction::Refuse => problems.push(refuse(row, value)),
             Reaction::Warn if is_of_plugin(row.key) => {}
             Reaction::Warn => without_effect.push(row),
+            Reaction::LogWithOthers => {}
         }
     }
     let groups = grouped(without_effect);
@@ -122,6 +125,7 @@ pub(super) fn render_markdown() -> String {
         let reaction = match row.reaction {
             Reaction::Refuse => "an error",
             Reaction::Warn => "a warning",
+            Reaction::LogWithOthers => "a line in the log",
         };
         let unless = match row.same.first().filter(|value| !value.is_empty()) {
             Some(value) => format!(", unless it is `{value}`"),

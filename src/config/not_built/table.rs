@@ -56,7 +56,7 @@ pub(super) const NOT_BUILT: &[NotBuilt] = &[
         key: "auto.include.jmx.reporter",
         since: "3.4",
         same: &["false"],
-        reaction: Reaction::Warn,
+        reaction: Reaction::LogWithOthers,
         lacking: "there is no JMX in this library",
         remedy: "Leave the key out, and read the metrics with KafkaProducer::metrics or a MetricsReporter",
     },

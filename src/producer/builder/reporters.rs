@@ -52,8 +52,11 @@ const JMX_REPORTER: &str = "org.apache.kafka.common.metrics.JmxReporter";
 
 /// Whether only Java's `JmxReporter` reads this key.
 fn is_of_jmx(key: &str) -> bool {
-    key.starts_with("metrics.jmx.") || key == "auto.include.jmx.reporter"
+    key.starts_with("metrics.jmx.")
 }
+
+/// A key of later versions of Kafka.
+const AUTO_INCLUDE: &str = "auto.include.jmx.reporter";
 
 const CONTEXT_PREFIX: &str = "metrics.context.";
 
@@ -135,6 +138,11 @@ fn log_ineffective_jmx_settings(
 ) {
     let unused = config.unused_keys();
     let mut without_effect: Vec<&str> = unused.into_iter().filter(|key| is_of_jmx(key)).collect();
+    // Kafka's producer has this key, so it does not count as unused.
+    let auto_include = view.get(AUTO_INCLUDE);
+    if auto_include.is_some_and(|value| !value.trim().eq_ignore_ascii_case("false")) {
+        without_effect.push(AUTO_INCLUDE);
+    }
     for key in &without_effect {
         // Marked as used: the warning about unused keys must not name the key again.
         view.get(key);

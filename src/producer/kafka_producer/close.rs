@@ -83,6 +83,9 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
 
     fn close_within(&self, timeout: Option<Duration>) -> Result<(), CloseError> {
         let closed = self.core.driver().run(&mut self.close_call(timeout));
+        if matches!(closed, Err(CloseError::Undelivered { .. })) {
+            self.returned_undelivered.store(true, Ordering::Release);
+        }
         // A refused call must not join: inside a callback this is the sender thread itself.
         if !matches!(closed, Err(CloseError::Misuse(_))) {
             self.thread.join_if_ended();
@@ -131,7 +134,7 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
 /// these records. After a fork the drop does not wait either.
 impl<K: ?Sized + RecordData, V: ?Sized + RecordData> Drop for KafkaProducer<K, V> {
     fn drop(&mut self) {
-        let was_closed = self.plugins_closing.load(Ordering::Acquire);
+        let was_told = self.returned_undelivered.load(Ordering::Acquire);
         match self.close_within(Some(DROP_TIMEOUT)) {
             // In a forked child the sender thread does not exist, and the parent's connections must not be touched.
             Ok(()) | Err(CloseError::Misuse(Misuse::Forked)) => {}
@@ -150,8 +153,8 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> Drop for KafkaProducer<K, V
                 }
                 self.thread.abandon();
             }
-            // The earlier call has returned the same error.
-            Err(_) if was_closed => {}
+            // The earlier call has returned it, unless that call gave up while a callback was running.
+            Err(CloseError::Undelivered { .. }) if was_told => {}
             Err(error) => warn!(
                 self.core.instance.log(),
                 "a producer was dropped without being closed: {error}"

@@ -80,6 +80,8 @@ where
     thread: SenderThread,
     /// Whether a call has begun to close the plug-ins.
     plugins_closing: AtomicBool,
+    /// Whether a call of `close` has returned that records were not delivered.
+    returned_undelivered: AtomicBool,
     /// Latch: set when the plug-ins are closed.
     plugins_closed: Latch<()>,
     /// Turns the plug-ins into a task that closes them on the sender thread. A function pointer, because only the
@@ -101,6 +103,7 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
             plugins,
             thread,
             plugins_closing: AtomicBool::new(false),
+            returned_undelivered: AtomicBool::new(false),
             plugins_closed: Latch::new(),
             closing: |plugins| {
                 let plugins = plugins.take();
