@@ -81,6 +81,22 @@ impl EndingSignals {
     }
 }
 
+impl EndingSignals {
+    /// Starts a thread that calls `first` at the first signal. Later ones have no effect, so the run always ends in
+    /// order.
+    pub(crate) fn listen_once(
+        self,
+        first: impl FnOnce(EndingSignal) + Send + 'static,
+    ) -> Result<(), Box<dyn Error>> {
+        let never_returning = || {
+            loop {
+                std::thread::park();
+            }
+        };
+        self.listen(first, never_returning)
+    }
+}
+
 /// Nothing is blocked, and no signal is received.
 #[cfg(not(unix))]
 #[allow(

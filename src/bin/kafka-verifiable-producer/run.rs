@@ -34,13 +34,11 @@ pub(crate) fn run(
     EventLine::new("startup_complete").print();
     let (end_sender, end_receiver) = channel();
     let signal_sender = end_sender.clone();
-    signals.listen(
-        move |signal| {
-            // An error means that the run has ended without a signal.
-            let _ = signal_sender.send(RunEnd::Signal(signal));
-        },
-        || {},
-    )?;
+    // Further signals are ignored, as by Kafka's tool: the outcome of every sent record is printed.
+    signals.listen_once(move |signal| {
+        // An error means that the run has ended without a signal.
+        let _ = signal_sender.send(RunEnd::Signal(signal));
+    })?;
     let sending = {
         let load = Arc::clone(&load);
         thread::Builder::new()

@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use kafka_producer::testing::TestCluster;
+use kafka_producer::testing::{Api, Rule, TestCluster};
 use nix::sys::signal::Signal;
 
 use super::{PROGRAM, cluster, events, names};
@@ -30,31 +31,45 @@ fn arguments(cluster: &TestCluster) -> Vec<String> {
     all.map(|word| (*word).to_owned()).collect()
 }
 
+/// Runs the tool until the signals, and checks that every sent record has a line and is in the log.
+fn assert_ends_in_order(cluster: &TestCluster, signals: &[Signal], code: i32) {
+    let mut command = Command::new(PROGRAM);
+    let command = command.args(arguments(cluster));
+    let (ended, lines) = ended_by(RunningTool::of(command, Stdio::piped()), signals);
+    assert_eq!(ended.code, Some(code), "{ended:?}");
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let events = events(&lines);
+    let (data, rest) = events.split_last().unwrap();
+    let names = names(rest);
+    let expected = names
+        .iter()
+        .filter(|name| **name == "producer_send_success")
+        .count();
+    assert_eq!(names.last(), Some(&"shutdown_complete"));
+    assert_eq!(data["name"], "tool_data");
+    assert_eq!(
+        (&data["sent"], &data["acked"]),
+        (&expected.into(), &expected.into())
+    );
+    assert_eq!(data["target_throughput"], 500);
+    assert_eq!(cluster.records("t", 0).len(), expected, "{signals:?}");
+}
+
 #[test]
 fn a_signal_ends_the_run_after_the_outcome_of_every_sent_record() {
     for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
-        let cluster = cluster();
-        let mut command = Command::new(PROGRAM);
-        let command = command.args(arguments(&cluster));
-        let (ended, lines) = ended_by(RunningTool::of(command, Stdio::piped()), &[signal]);
-        assert_eq!(ended.code, Some(code), "{ended:?}");
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        let events = events(&lines);
-        let (data, rest) = events.split_last().unwrap();
-        let names = names(rest);
-        let expected = names
-            .iter()
-            .filter(|name| **name == "producer_send_success")
-            .count();
-        assert_eq!(names.last(), Some(&"shutdown_complete"));
-        assert_eq!(data["name"], "tool_data");
-        assert_eq!(
-            (&data["sent"], &data["acked"]),
-            (&expected.into(), &expected.into())
-        );
-        assert_eq!(data["target_throughput"], 500);
-        assert_eq!(cluster.records("t", 0).len(), expected, "{signal}");
+        assert_ends_in_order(&cluster(), &[signal], code);
     }
+}
+
+#[test]
+fn further_signals_are_ignored() {
+    let cluster = cluster();
+    // Records are still in flight when the second signal arrives.
+    let slow = Rule::on(Api::Produce).delay(Duration::from_millis(50));
+    cluster.script(slow.always()).unwrap();
+    let signals = [Signal::SIGINT, Signal::SIGTERM];
+    assert_ends_in_order(&cluster, &signals, 130);
 }
 
 /// A script ignores SIGINT in its background jobs.
