@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::process::exit;
 use std::sync::OnceLock;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(crate) const SIGNALS: [EndingSignal; 2] = [EndingSignal::Interrupt, EndingSi
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time after a signal until the process exits even if a call of the producer is still blocked.
 const GRACE: Duration = Duration::from_secs(5);
-/// Timeout of the last output after a second signal: standard output may be a full pipe.
+/// Timeout of the output after the page: standard output may be a full pipe or a stopped terminal.
 const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The signal that ended the run, if there was one.
@@ -36,21 +36,19 @@ impl Interruption {
 }
 
 /// Starts a thread that waits for a signal and sets `interruption`. If the process is still alive after a second signal
-/// or [`GRACE`], `give_up` is called, and the process exits. After a second signal it exits within [`OUTPUT_TIMEOUT`],
-/// even if `give_up` is blocked.
-pub(crate) fn watch(
+/// or [`GRACE`], `give_up` is called, which writes the page and returns the function that prints. The process exits when
+/// the lines are printed, and at the latest [`OUTPUT_TIMEOUT`] after the page is written.
+pub(crate) fn watch<P: FnOnce() + Send + 'static>(
     signals: EndingSignals,
     interruption: &'static Interruption,
-    give_up: impl FnOnce() + Send + 'static,
+    give_up: impl FnOnce() -> P + Send + 'static,
 ) -> Result<(), Box<dyn Error>> {
-    let (second_sender, second_receiver) = channel();
+    let (grace, second_signal) = Grace::new();
     let first = move |signal: EndingSignal| {
         // Only this thread sets it.
         let _ = interruption.0.set(signal);
         let giving_up = move || {
-            let _ = second_receiver.recv_timeout(GRACE);
-            drop(second_receiver);
-            give_up();
+            print_in_time(grace.give_up_after(GRACE, give_up));
             exit(signal.exit_code().into());
         };
         // If the thread cannot be started, a second signal still ends the process.
@@ -59,10 +57,117 @@ pub(crate) fn watch(
             .spawn(giving_up);
     };
     let second = move || {
-        // An error means that the grace is over: the output has had its time.
-        if second_sender.send(()).is_ok() {
-            thread::sleep(OUTPUT_TIMEOUT);
-        }
+        second_signal.end_grace();
+        // The other thread ends the process, earlier if the lines are printed.
+        thread::sleep(OUTPUT_TIMEOUT);
     };
     signals.listen(first, second)
+}
+
+/// Calls `print` on a thread of its own, and returns when the lines are printed, or after [`OUTPUT_TIMEOUT`].
+fn print_in_time(print: impl FnOnce() + Send + 'static) {
+    let (printed_sender, printed) = channel::<()>();
+    let printing = move || {
+        print();
+        drop(printed_sender);
+    };
+    // If the thread cannot be started, nothing is printed.
+    let _ = thread::Builder::new()
+        .name("printing".to_owned())
+        .spawn(printing);
+    let _ = printed.recv_timeout(OUTPUT_TIMEOUT);
+}
+
+/// The time between a signal and the page that is written without waiting for the producer.
+#[derive(Debug)]
+struct Grace {
+    second_signal: Receiver<()>,
+    /// Dropped when the page is written.
+    page_pending: Sender<()>,
+}
+
+impl Grace {
+    fn new() -> (Self, SecondSignal) {
+        let (second_sender, second_signal) = channel();
+        let (page_pending, page_done) = channel();
+        let grace = Self {
+            second_signal,
+            page_pending,
+        };
+        let second_signal = SecondSignal {
+            sender: second_sender,
+            page_done,
+        };
+        (grace, second_signal)
+    }
+
+    /// Calls `give_up` after a second signal or `timeout`.
+    fn give_up_after<P>(self, timeout: Duration, give_up: impl FnOnce() -> P) -> P {
+        let _ = self.second_signal.recv_timeout(timeout);
+        let print = give_up();
+        drop(self.page_pending);
+        print
+    }
+}
+
+/// The second signal, which ends the grace.
+#[derive(Debug)]
+struct SecondSignal {
+    sender: Sender<()>,
+    page_done: Receiver<()>,
+}
+
+impl SecondSignal {
+    /// Returns when the page is written, or cannot be written. The process must not exit earlier: the page would be
+    /// lost, and its temporary file would stay.
+    fn end_grace(self) {
+        // An error means that the page is already written.
+        let _ = self.sender.send(());
+        let _ = self.page_done.recv();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_signal_ends_the_grace() {
+        let (grace, second_signal) = Grace::new();
+        let ending = thread::spawn(|| second_signal.end_grace());
+        // The test would take a day.
+        let written = grace.give_up_after(Duration::from_secs(86_400), || "page");
+        ending.join().unwrap();
+        assert_eq!(written, "page");
+    }
+
+    #[test]
+    fn a_second_signal_after_the_grace_waits_for_the_page() {
+        let (grace, second_signal) = Grace::new();
+        let (event_sender, events) = channel();
+        let signal_sender = event_sender.clone();
+        let mut ending = None;
+        grace.give_up_after(Duration::ZERO, || {
+            let (began_sender, began) = channel();
+            ending = Some(thread::spawn(move || {
+                began_sender.send(()).unwrap();
+                second_signal.end_grace();
+                signal_sender.send("exit").unwrap();
+            }));
+            began.recv().unwrap();
+            // Time for a wrong exit; a correct one does not depend on it.
+            thread::yield_now();
+            event_sender.send("page").unwrap();
+        });
+        ending.unwrap().join().unwrap();
+        drop(event_sender);
+        assert_eq!(events.iter().collect::<Vec<_>>(), ["page", "exit"]);
+    }
+
+    #[test]
+    fn a_second_signal_does_not_wait_for_a_thread_that_could_not_be_started() {
+        let (grace, second_signal) = Grace::new();
+        drop(grace);
+        second_signal.end_grace();
+    }
 }

@@ -32,8 +32,9 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// Must be called on the sending thread, while the producer is alive: the CPU time of the producer's thread cannot
-    /// be read after that thread has ended.
+    /// The CPU times of the two threads are right only if this is called on the sending thread while the producer is
+    /// alive: `sending_thread` is that of the calling thread, and a thread's CPU time cannot be read after its end. The
+    /// page shows neither of them, and may be written on another thread.
     pub(crate) fn now() -> Self {
         let times = fs::read_to_string("/proc/self/stat").ok();
         let times = times.and_then(|stat| user_and_system(&stat));

@@ -33,7 +33,10 @@ pub(crate) fn run(options: &PerfTestOptions) -> Result<ExitCode, Box<dyn Error>>
     let page = page_file.map(|file| RunPage::prepare(file, options, &config));
     let shared = SharedRun::leaked(options.records, page)?;
     let result = send_and_print(options, config, payloads, shared);
-    let is_written = shared.write_page(result.as_ref().err().map(AsRef::as_ref));
+    let written = shared.write_page(result.as_ref().err().map(AsRef::as_ref));
+    if let Err(error) = &written {
+        console::err(error);
+    }
     if let Some(signal) = shared.interruption.signal() {
         if let Err(error) = result {
             console::err(&format!("{NAME}: error: {error}"));
@@ -46,7 +49,7 @@ pub(crate) fn run(options: &PerfTestOptions) -> Result<ExitCode, Box<dyn Error>>
     if options.fail_on_error && failed > 0 {
         return Err(format!("{failed} of {} records failed", stats.records()).into());
     }
-    Ok(if is_written {
+    Ok(if written.is_ok() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -66,17 +66,15 @@ impl SharedRun {
     }
 
     /// Writes the page, if there is one, unless it is written. `error` is the reason why the run ended early. Returns
-    /// false after printing why the page cannot be written.
-    pub(crate) fn write_page(&self, error: Option<&dyn Error>) -> bool {
-        let Some(page) = &self.page else { return true };
+    /// why the page cannot be written.
+    pub(crate) fn write_page(&self, error: Option<&dyn Error>) -> Result<(), String> {
+        let Some(page) = &self.page else {
+            return Ok(());
+        };
         // Before the page is rendered, which takes CPU time and memory too.
         let usage = self.usage();
         let summary = self.stats().final_summary();
-        let written = page.write(&summary, &self.outcome(error), &usage);
-        if let Err(error) = &written {
-            console::err(error);
-        }
-        written.is_ok()
+        page.write(&summary, &self.outcome(error), &usage)
     }
 
     /// A run that ends with an error after a signal was interrupted, too.
@@ -88,10 +86,15 @@ impl SharedRun {
         }
     }
 
-    /// Writes page and total line while another thread may still be blocked in the producer. The page comes first:
-    /// standard output may be a full pipe.
-    pub(crate) fn give_up(&self) {
-        self.write_page(None);
-        self.stats().print_total();
+    /// Writes the page while another thread may still be blocked in the producer. Returns the function that prints the
+    /// total line. It may block: standard output may be a full pipe.
+    pub(crate) fn give_up(&'static self) -> impl FnOnce() + Send + 'static {
+        let written = self.write_page(None);
+        move || {
+            if let Err(error) = written {
+                console::err(&error);
+            }
+            self.stats().print_total();
+        }
     }
 }

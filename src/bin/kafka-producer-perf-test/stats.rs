@@ -47,6 +47,30 @@ struct Counts {
     next_update: u64,
 }
 
+/// The output that is due when a record completes.
+#[derive(Debug, Default)]
+struct Output {
+    window: Option<String>,
+    /// The number of completed records, for the progress bar.
+    progress: Option<u64>,
+    failure: Option<String>,
+}
+
+impl Output {
+    #[cold]
+    fn print(&self, console: &Console) {
+        if let Some(line) = &self.window {
+            console.out(line);
+        }
+        if let Some(records) = self.progress {
+            console.progress(records);
+        }
+        if let Some(line) = &self.failure {
+            console.err(line);
+        }
+    }
+}
+
 impl Stats {
     pub(crate) fn new(
         clock: RunClock,
@@ -75,6 +99,15 @@ impl Stats {
     /// Counts a completed record. Failed records count too, as in Kafka's tool.
     #[inline]
     pub(crate) fn completed(&self, sent_at: u64, bytes: usize, error: Option<&ProduceError>) {
+        if let Some(output) = self.count(sent_at, bytes, error) {
+            output.print(&self.console);
+        }
+    }
+
+    /// Returns the output that is due. The caller prints it without the lock: standard output may be a full pipe or a
+    /// stopped terminal, and the page needs the counts then, too.
+    #[inline]
+    fn count(&self, sent_at: u64, bytes: usize, error: Option<&ProduceError>) -> Option<Output> {
         let now = self.clock.now();
         let latency_us = now.saturating_sub(sent_at) / 1000;
         let mut counts = self.lock();
@@ -83,35 +116,33 @@ impl Stats {
         if let Some(timeline) = &mut counts.timeline {
             timeline.record(now, bytes, latency_us, error.is_some());
         }
-        if now >= counts.next_update {
-            self.update_output(&mut counts, now);
-        }
-        if let Some(error) = error {
-            self.failed(&mut counts, error);
-        }
+        let is_due = now >= counts.next_update;
+        (is_due || error.is_some()).then(|| self.output(&mut counts, now, error))
     }
 
     #[cold]
-    fn update_output(&self, counts: &mut Counts, now: u64) {
+    fn output(&self, counts: &mut Counts, now: u64, error: Option<&ProduceError>) -> Output {
+        let mut output = Output::default();
+        if now >= counts.next_update {
+            self.update_output(counts, now, &mut output);
+        }
+        let failure = error.and_then(|error| counts.failures.note(error));
+        output.failure = failure.filter(|_| counts.final_summary.is_none());
+        output
+    }
+
+    fn update_output(&self, counts: &mut Counts, now: u64, output: &mut Output) {
         let elapsed = now - counts.window_began;
         if elapsed >= WINDOW {
-            self.console.out(&window_line(&counts.window, elapsed));
+            output.window = Some(window_line(&counts.window, elapsed));
             let window = std::mem::take(&mut counts.window);
             counts.total.merge(&window);
             counts.window_began = now;
         }
         counts.next_update = counts.window_began + WINDOW;
         if self.console.has_progress() {
-            self.console
-                .progress(counts.total.records + counts.window.records);
+            output.progress = Some(counts.total.records + counts.window.records);
             counts.next_update = counts.next_update.min(now + PROGRESS_INTERVAL);
-        }
-    }
-
-    #[cold]
-    fn failed(&self, counts: &mut Counts, error: &ProduceError) {
-        if let Some(line) = counts.failures.note(error) {
-            self.console.err(&line);
         }
     }
 
@@ -137,7 +168,7 @@ impl Stats {
         }
         let window = std::mem::take(&mut counts.window);
         counts.total.merge(&window);
-        // No more output for records that complete later.
+        // No more windows and progress for records that complete later.
         counts.next_update = u64::MAX;
         let summary = Arc::new(RunSummary {
             tally: counts.total.clone(),
@@ -212,12 +243,26 @@ mod tests {
         let mut counts = stats.lock();
         counts.window.add(100, 1);
         let began = counts.window_began;
-        stats.update_output(&mut counts, began + WINDOW - 1);
+        let output = stats.output(&mut counts, began + WINDOW - 1, None);
+        assert_eq!(output.window, None);
         assert_eq!((counts.window.records, counts.total.records), (1, 0));
         assert_eq!(counts.next_update, began + WINDOW);
-        stats.update_output(&mut counts, began + WINDOW);
+        let output = stats.output(&mut counts, began + WINDOW, None);
+        assert!(output.window.unwrap().starts_with("1 records sent"));
         assert_eq!((counts.window.records, counts.total.records), (0, 1));
         assert_eq!(counts.next_update, began + 2 * WINDOW);
+    }
+
+    /// Standard output may be a full pipe.
+    #[test]
+    fn the_figures_of_the_page_do_not_wait_for_output() {
+        let stats = stats();
+        // The first record is due for output, which is not printed here.
+        let output = stats.count(0, 100, None);
+        assert!(output.is_some());
+        assert_eq!(stats.final_summary().tally.records, 1);
+        assert!(stats.count(0, 100, None).is_none());
+        drop(output);
     }
 
     #[test]

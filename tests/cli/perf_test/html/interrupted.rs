@@ -143,19 +143,33 @@ fn full_pipe(pipe: &crate::support::NamedPipe) -> (std::fs::File, std::fs::File)
     (filled, blocking)
 }
 
+/// Interrupts a run that is blocked, and whose standard output is a full pipe. The page must be written.
+#[cfg(target_os = "linux")]
+fn interrupted_with_a_full_pipe(test: &str, signals: &[Signal]) -> Ended {
+    let cluster = cluster();
+    let ready = without_metadata(&cluster);
+    let folder = Folder::new(test);
+    let page = folder.page();
+    let pipe = crate::support::NamedPipe::new(&format!("{test}.fifo"));
+    let (_reader, stdout) = full_pipe(&pipe);
+    let tool = start(&cluster, None, &["--html", name(&page)], stdout.into());
+    let ended = interrupted(tool, (&ready, 1), signals);
+    assert_eq!(number(&folder.read(), "records"), 0.0);
+    ended
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_second_signal_ends_a_run_whose_output_is_a_full_pipe() {
-    let cluster = cluster();
-    let ready = without_metadata(&cluster);
-    let folder = Folder::new("full-pipe");
-    let page = folder.page();
-    let pipe = crate::support::NamedPipe::new("full-pipe.fifo");
-    let (_reader, stdout) = full_pipe(&pipe);
-    let tool = start(&cluster, None, &["--html", name(&page)], stdout.into());
     let signals = [Signal::SIGINT, Signal::SIGTERM];
-    let ended = interrupted(tool, (&ready, 1), &signals);
+    let ended = interrupted_with_a_full_pipe("full-pipe", &signals);
     assert_eq!(ended.code, Some(130), "{ended:?}");
     assert!(ended.took < Duration::from_secs(4), "{ended:?}");
-    assert_eq!(number(&folder.read(), "records"), 0.0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn one_signal_ends_a_run_whose_output_is_a_full_pipe() {
+    let ended = interrupted_with_a_full_pipe("full-pipe-once", &[Signal::SIGTERM]);
+    assert_eq!(ended.code, Some(143), "{ended:?}");
 }
