@@ -36,8 +36,8 @@ impl Interruption {
 }
 
 /// Starts a thread that waits for a signal and sets `interruption`. If the process is still alive after a second signal
-/// or [`GRACE`], `give_up` is called, which writes the page and returns the function that prints. The process exits when
-/// the lines are printed, and at the latest [`OUTPUT_TIMEOUT`] after the page is written.
+/// or [`GRACE`], `give_up` is called. It writes the page and returns the function that prints. The process exits after
+/// the output, and at the latest [`OUTPUT_TIMEOUT`] after the page is written.
 pub(crate) fn watch<P: FnOnce() + Send + 'static>(
     signals: EndingSignals,
     interruption: &'static Interruption,

@@ -50,14 +50,16 @@ impl PageFile {
         &self.path
     }
 
-    /// Replaces the file, and keeps its permissions. If that fails, an older page is still there, and no temporary file
-    /// is left.
+    /// Replaces the file, and keeps its permissions if possible. If writing fails, an older page is still there, and no
+    /// temporary file is left.
     pub(crate) fn write(&self, page: &str) -> io::Result<()> {
         let written = self.create().and_then(|mut file| {
-            file.write_all(page.as_bytes())?;
             if let Ok(replaced) = fs::metadata(&self.path) {
-                file.set_permissions(replaced.permissions())?;
+                // Before the first byte is written: others may not be allowed to read the page. Some file systems
+                // have no permissions; the page is written all the same.
+                let _ = file.set_permissions(replaced.permissions());
             }
+            file.write_all(page.as_bytes())?;
             file.sync_all()
         });
         let replaced = written.and_then(|()| fs::rename(&self.temporary, &self.path));

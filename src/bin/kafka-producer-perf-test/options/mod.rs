@@ -230,8 +230,11 @@ fn property(word: &str) -> Result<(String, String)> {
     match word.trim_end_matches('=').split_once('=') {
         Some((key, value)) if !value.contains('=') => Ok((key.to_owned(), value.to_owned())),
         _ => {
-            // Only a key is quoted: the value, or a word without a key, may be a password.
-            let key = word.split_once('=').map(|(key, _)| format!(" {key}"));
+            // Only a key is quoted: the value, or a word without a key, may be a password. So may a word without a
+            // dot, such as Base64, even if it ends with '='.
+            let key = word.split_once('=').map(|(key, _)| key);
+            let key = key.filter(|key| key.contains('.'));
+            let key = key.map(|key| format!(" {key}"));
             wrong(format!(
                 "argument --{PROPERTIES}: invalid property{}: give KEY=VALUE; a value that is empty \
                  or has a '=' goes into a file for --{CONFIG}",

@@ -65,12 +65,14 @@ fn a_property_has_one_equals_sign_and_the_error_does_not_show_its_value() {
     assert_eq!(property("a=b=").unwrap(), ("a".to_owned(), "b".to_owned()));
     for (bad, shown) in [
         ("secret", "invalid property:"),
-        ("password=", "password:"),
-        ("password=secret=x", "password:"),
+        ("c2VjcmV0==", "invalid property:"),
+        ("ssl.key.password=", "ssl.key.password:"),
+        ("ssl.key.password=secret=x", "ssl.key.password:"),
     ] {
         let error = property(bad).unwrap_err().to_string();
         assert!(error.contains(shown), "{error}");
         assert!(!error.contains("secret"), "{error}");
+        assert!(!error.contains("c2VjcmV0"), "{error}");
     }
 }
 
@@ -162,7 +164,7 @@ fn missing_unknown_and_malformed_options_are_named() {
             "--producer-props s3cret",
             "invalid property: give KEY=VALUE",
         ),
-        ("--producer-props a= s3cret", "invalid property a: give"),
+        ("--producer-props a.b= s3cret", "invalid property a.b: give"),
     ] {
         let error = refused(&format!("{REQUIRED} {line}"));
         assert!(error.contains(word), "{line}: {error}");
