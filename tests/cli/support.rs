@@ -26,6 +26,26 @@ impl Ended {
     }
 }
 
+/// The command of a tool that gets the signals that end it. A job in the background of a script ignores some of them, and
+/// so would the tool.
+pub(crate) fn tool(program: &str) -> Command {
+    if !ignores_a_signal() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP,INT,TERM", program]);
+    command
+}
+
+/// Whether this process ignores SIGHUP, SIGINT or SIGTERM. Only Linux shows this in a file.
+fn ignores_a_signal() -> bool {
+    const HUP_INT_TERM: u64 = 1 | 1 << 1 | 1 << 14;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.unwrap_or(0) & HUP_INT_TERM != 0
+}
+
 /// Runs a program to its end without any input, and captures standard output and error.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Ended {
     run_with_input(program, arguments, b"")
@@ -53,7 +73,7 @@ pub(crate) struct RunningTool {
 
 impl RunningTool {
     pub(crate) fn start(program: &str, arguments: &[&str]) -> Self {
-        Self::of(Command::new(program).args(arguments), Stdio::piped())
+        Self::of(tool(program).args(arguments), Stdio::piped())
     }
 
     /// Starts a tool whose standard output is not a pipe of this value.

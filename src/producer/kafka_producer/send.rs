@@ -43,8 +43,8 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// record is too large, the memory is exhausted) or later.
     ///
     /// In a process forked after the producer was built nothing is sent: a record that needs a new batch is refused
-    /// with [`Misuse::Forked`]. A record that still fits into a batch that was opened before the fork is accepted, and
-    /// its future returns [`Misuse`](crate::ProduceErrorKind::Misuse) when it is waited for.
+    /// with [`Misuse::Forked`](crate::Misuse::Forked). A record that still fits into a batch that was opened before the
+    /// fork is accepted, and its future returns [`Misuse`](crate::ProduceErrorKind::Misuse) when it is waited for.
     ///
     /// With a `transactional.id` the record becomes part of the transaction that is open now, or is refused with
     /// [`SendError::Transaction`], however long the call waits. A record that is refused for any other reason, by this

@@ -38,8 +38,8 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     ///
     /// # Errors
     /// The record, as it was before interceptors, and the reason of the refusal. After a fork, as with
-    /// [`send`](Self::send), a record that needs a new batch is returned with [`Misuse::Forked`], and the future of an
-    /// accepted record returns that error.
+    /// [`send`](Self::send), a record that needs a new batch is returned with
+    /// [`Misuse::Forked`](crate::Misuse::Forked), and the future of an accepted record returns that error.
     ///
     /// A reason that [would block](TrySendReason::would_block) does not affect an open transaction, since the record is
     /// not lost. Any other reason keeps the transaction from being committed, as with [`send`](Self::send).

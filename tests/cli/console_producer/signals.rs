@@ -7,7 +7,7 @@ use kafka_producer::testing::TestCluster;
 use nix::sys::signal::Signal;
 
 use super::{PROGRAM, SMALL, cluster, records};
-use crate::support::{Ended, RunningTool};
+use crate::support::{Ended, RunningTool, tool};
 
 /// Sends two lines, whose records stay queued, and then the signals. Returns the end of the tool and the reports after
 /// the signals.
@@ -43,7 +43,7 @@ fn a_signal_ends_the_run_after_the_lines_that_were_read_are_delivered() {
         (Signal::SIGHUP, 129),
     ] {
         let cluster = cluster();
-        let mut command = Command::new(PROGRAM);
+        let mut command = tool(PROGRAM);
         let command = command.args(arguments(&cluster));
         let (ended, reports) = ended_by(RunningTool::of(command, Stdio::piped()), &[signal]);
         assert_eq!(ended.code, Some(code), "{ended:?}");

@@ -8,7 +8,7 @@ use kafka_producer::testing::{Api, Rule, TestCluster};
 use nix::sys::signal::Signal;
 
 use super::{PROGRAM, cluster, events, names};
-use crate::support::{Ended, RunningTool};
+use crate::support::{Ended, RunningTool, tool};
 
 /// Sends the signals after 50 lines. Returns the end of the tool and all lines.
 fn ended_by(tool: RunningTool, signals: &[Signal]) -> (Ended, Vec<String>) {
@@ -33,7 +33,7 @@ fn arguments(cluster: &TestCluster) -> Vec<String> {
 
 /// Runs the tool until the signals, and checks that every sent record has a line and is in the log.
 fn assert_ends_in_order(cluster: &TestCluster, signals: &[Signal], code: i32) {
-    let mut command = Command::new(PROGRAM);
+    let mut command = tool(PROGRAM);
     let command = command.args(arguments(cluster));
     let (ended, lines) = ended_by(RunningTool::of(command, Stdio::piped()), signals);
     assert_eq!(ended.code, Some(code), "{ended:?}");

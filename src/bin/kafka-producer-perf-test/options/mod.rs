@@ -18,7 +18,7 @@ use crate::cpu_clock::REPORTS_CPU_TIME;
 pub(crate) enum PerfTestCommand {
     Help,
     Version,
-    Run(PerfTestOptions),
+    Run(Box<PerfTestOptions>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +148,8 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<PerfTestCommand> {
             _ => return wrong(format!("unrecognized arguments: '--{name}'")),
         }
     }
-    given.complete().map(PerfTestCommand::Run)
+    let options = given.complete()?;
+    Ok(PerfTestCommand::Run(Box::new(options)))
 }
 
 /// Resolves the name of an option, or an unambiguous prefix of it.

@@ -9,7 +9,7 @@ fn parsed(line: &str) -> Result<PerfTestCommand> {
 
 fn options(line: &str) -> PerfTestOptions {
     match parsed(line) {
-        Ok(PerfTestCommand::Run(options)) => options,
+        Ok(PerfTestCommand::Run(options)) => *options,
         other => panic!("{line}: {other:?}"),
     }
 }

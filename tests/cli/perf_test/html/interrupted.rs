@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use super::{Folder, assert_figures, name, number};
 use crate::lines::{TOTAL, shape};
 use crate::perf_test::{PROGRAM, cluster};
-use crate::support::{Ended, RunningTool};
+use crate::support::{Ended, RunningTool, tool};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -22,8 +22,8 @@ fn start(
     stdout: Stdio,
 ) -> RunningTool {
     let servers = format!("bootstrap.servers={}", cluster.bootstrap_servers());
-    let mut tool = Command::new(PROGRAM);
-    let command = by.map_or(&mut tool, |shell| shell.arg(PROGRAM));
+    let mut alone = tool(PROGRAM);
+    let command = by.map_or(&mut alone, |shell| shell.arg(PROGRAM));
     let command = command
         .args(["--topic", "t", "--num-records", "1000000"])
         .args(["--record-size", "10", "--throughput", "500"])
