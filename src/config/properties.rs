@@ -19,13 +19,36 @@ type Placed = (char, usize);
 /// # Kafka
 /// `java.util.Properties#load`. Differs: an unpaired surrogate is rejected.
 pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, String>, ConfigError> {
-    logical_lines(text)
+    let entry = |line: &Vec<Placed>| {
+        let (key, value) = split(line);
+        Ok((unescape(key)?, unescape(value)?))
+    };
+    let entries: BTreeMap<_, _> = logical_lines(text)
         .iter()
-        .map(|line| {
-            let (key, value) = split(line);
-            Ok((unescape(key)?, unescape(value)?))
-        })
-        .collect()
+        .map(entry)
+        .collect::<Result<_, _>>()?;
+    refuse_broken_pem(&entries)?;
+    Ok(entries)
+}
+
+/// Refuses a PEM text that goes on in lines of its own, because the lines before them lack a backslash. Each of them would
+/// be an unknown key, and names of unknown keys are logged: those would be parts of a private key.
+fn refuse_broken_pem(entries: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+    const BEGIN: &str = "-----BEGIN";
+    let is_broken = |(key, value): &(&String, &String)| {
+        key.starts_with(BEGIN) || value.contains(BEGIN) && !value.contains("-----END")
+    };
+    let Some((key, _)) = entries.iter().find(is_broken) else {
+        return Ok(());
+    };
+    let problem = if key.starts_with(BEGIN) {
+        "A PEM text in the properties begins on a line of its own".to_owned()
+    } else {
+        format!("The value of {key} in the properties ends in the middle of its PEM text")
+    };
+    let remedy =
+        "End each line of the value but the last with a backslash, or write the value in one line";
+    Err(ConfigError::unreadable(problem, remedy))
 }
 
 /// Size limit in bytes. A larger file is no configuration, and may be an endless device.
@@ -296,6 +319,24 @@ mod tests {
             assert!(text.contains("line 4"), "{text}");
             assert!(!text.contains("hunter2"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_pem_text_without_backslashes_is_refused_and_not_shown() {
+        let pem = "-----BEGIN PRIVATE KEY-----\nMIGHAgEA\n-----END PRIVATE KEY-----\n";
+        for (text, named) in [
+            (format!("a=1\nssl.keystore.key={pem}"), "ssl.keystore.key"),
+            (format!("ssl.keystore.key=\n{pem}"), "a line of its own"),
+        ] {
+            let error = parse(&text).unwrap_err();
+            let text = format!("{error} {error:?}");
+            assert!(text.contains(named) && text.contains("backslash"), "{text}");
+            assert!(!text.contains("MIGH"), "{text}");
+        }
+        let whole = pem.trim_end().replace('\n', "\\\n");
+        let (key, value) = one(&format!("ssl.keystore.key={whole}"));
+        assert_eq!(key, "ssl.keystore.key");
+        assert!(value.ends_with("-----END PRIVATE KEY-----"), "{value}");
     }
 
     #[test]
