@@ -52,6 +52,29 @@ impl Bucket {
     }
 }
 
+/// Counts what the application did that causes requests, each once.
+#[derive(Debug, Default)]
+struct Asked {
+    records: u32,
+    transactional_calls: u32,
+}
+
+impl Asked {
+    /// Largest number of requests of this kind that were asked for:
+    /// - Produce: three for each accepted record, for its batch and the pieces into which the batch may be split;
+    /// - `AddPartitionsToTxn`: one for each accepted record, which may be the first of its partition in the transaction;
+    /// - the others of transactions: one for each transactional call.
+    fn requests(&self, api: &str) -> f64 {
+        f64::from(match api {
+            "Produce" => 3 * self.records,
+            "AddPartitionsToTxn" => self.records,
+            "AddOffsetsToTxn" | "TxnOffsetCommit" | "EndTxn" | "FindCoordinator"
+            | "InitProducerId" => self.transactional_calls,
+            _ => 0,
+        })
+    }
+}
+
 /// Limit on the requests of each kind that reach a broker, per simulated second, from all producers together (the event
 /// of a request does not name the producer). By `docs/RELIABILITY.md`, "Extreme values", nothing is retried within 10
 /// ms, even with back-offs of 0. Retries in each round trip would exceed the limits, which are for each producer:
@@ -60,8 +83,9 @@ impl Bucket {
 ///   supports only old versions.
 /// - `InitProducerId`: 100, and as many again for epoch bumps.
 /// - Produce: 100 times the number of requests that may be retried at a time: two with idempotence, otherwise the
-///   in-flight limit (2 to 50), times the number of partitions if `max.request.size` is small. In addition three for
-///   each accepted record, for its batch and the pieces into which the batch may be split.
+///   in-flight limit (2 to 50), times the number of partitions if `max.request.size` is small.
+///
+/// Requests that the application asks for are not limited, however fast it is: see [`Asked`].
 ///
 /// Requests may arrive in a burst: a broker that hangs, or whose packets are delayed, gets all requests of that time at
 /// once.
@@ -70,7 +94,7 @@ pub(super) struct Requests {
     producers: f64,
     /// Seconds during which requests may pile up.
     gathers: f64,
-    records: f64,
+    asked: Asked,
     buckets: BTreeMap<(&'static str, i32), (Bucket, f64)>,
 }
 
@@ -110,7 +134,7 @@ impl Requests {
             produce: again.sum::<u64>() as f64,
             producers: scenario.producers.len().max(1) as f64,
             gathers: 1.0 + gathers.max().unwrap_or(0) as f64 / 1_000.0,
-            records: 0.0,
+            asked: Asked::default(),
             buckets: BTreeMap::new(),
         }
     }
@@ -128,16 +152,18 @@ impl Requests {
 impl Rule for Requests {
     fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
         match (&event.kind, event.who) {
-            (EventKind::RecordAccepted { .. }, _) => self.records += 3.0,
+            (EventKind::RecordAccepted { .. }, _) => self.asked.records += 1,
+            (EventKind::CallBegins { operation, .. }, _) if operation.is_transactional() => {
+                self.asked.transactional_calls += 1;
+            }
             (EventKind::Request { api, .. }, Who::Broker(node)) => {
                 let rate = self.rate(api);
                 let gathers = self.gathers;
                 let new = || (Bucket::new(rate, rate * gathers + 50.0), 0.0);
                 let (bucket, earned) = self.buckets.entry((api, node)).or_insert_with(new);
-                if *api == "Produce" {
-                    bucket.earn(self.records - *earned);
-                    *earned = self.records;
-                }
+                let asked = self.asked.requests(api);
+                bucket.earn(asked - *earned);
+                *earned = asked;
                 if bucket.take(event.at) {
                     let text = format!("more than {rate} {api} requests a second to broker {node}");
                     found.add("request storm", event.at, text);
@@ -264,6 +290,7 @@ impl Rule for Spinning {
 mod tests {
     use super::*;
     use crate::checker::story::{Story, fault, scenario};
+    use crate::events::Call;
     use crate::scenario::WrongCertificate;
 
     fn request(api: &'static str) -> EventKind {
@@ -315,6 +342,33 @@ mod tests {
             story.broker(request("Produce"));
         }
         assert_eq!(story.found().len(), 1);
+    }
+
+    #[test]
+    fn an_application_may_run_more_than_200_transactions_a_second_and_none_of_their_requests_is_a_storm()
+     {
+        const APIS: [&str; 4] = [
+            "AddPartitionsToTxn",
+            "AddOffsetsToTxn",
+            "TxnOffsetCommit",
+            "EndTxn",
+        ];
+        let mut story = requests(&[], &[]);
+        for number in 0..5_000 {
+            story.at_us(number * 1_000).call(Call::BeginTransaction);
+            story.send(number, "t", 0);
+            story.call(Call::Commit { timeout: None });
+            for api in APIS {
+                story.broker(request(api));
+            }
+        }
+        assert_eq!(story.found(), [""; 0]);
+        for number in 0..20_000 {
+            for api in APIS {
+                story.at_us(5_000_000 + number * 200).broker(request(api));
+            }
+        }
+        assert_eq!(story.found().len(), APIS.len());
     }
 
     #[test]
