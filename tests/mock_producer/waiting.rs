@@ -259,3 +259,74 @@ fn the_state_of_a_fenced_producer_has_the_error_of_its_transactions() {
     let _ = rig.producer.close();
     assert_eq!(rig.producer.state(), LifecycleState::Closed);
 }
+
+#[test]
+fn the_state_of_a_producer_that_a_test_fails_has_the_message() {
+    let rig = Rig::new(false);
+    let future = rig.send("key");
+    assert!(rig.mock.fail_producer("out of luck"));
+    let LifecycleState::Failed(failure) = rig.producer.state() else {
+        panic!("{:?}", rig.producer.state());
+    };
+    assert_eq!(failure.panic_message(), "out of luck");
+    assert!(rig.mock.closed());
+
+    let error = future.get().unwrap_err();
+    assert_eq!(*error.kind(), ProduceErrorKind::ProducerFailed);
+    assert!(error.to_string().contains("out of luck"), "{error}");
+    let refused = rig.producer.send(record("key")).unwrap_err();
+    assert!(
+        matches!(&refused, SendError::ProducerFailed(it) if *it == failure),
+        "{refused}"
+    );
+    // Nothing is left to wait for.
+    rig.producer.flush().unwrap();
+    // The failure stays after a close, and is not replaced.
+    assert!(!rig.mock.fail_producer("another"));
+    let _ = rig.producer.close();
+    assert_eq!(rig.producer.state(), LifecycleState::Failed(failure));
+}
+
+#[test]
+fn a_thread_that_waits_for_a_record_returns_when_a_test_fails_the_producer() {
+    for transactional in [false, true] {
+        let rig = if transactional {
+            Rig::begun(false)
+        } else {
+            Rig::new(false)
+        };
+        let future = rig.send("key");
+        let failed = std::thread::scope(|scope| {
+            let waits = scope.spawn(|| future.get());
+            assert!(rig.mock.fail_producer("out of luck"));
+            waits.join().unwrap()
+        });
+        assert_eq!(
+            *failed.unwrap_err().kind(),
+            ProduceErrorKind::ProducerFailed
+        );
+        assert!(!rig.producer.state().is_running());
+    }
+}
+
+/// A callback runs inside a step of the sender, which cannot end there: the producer fails right after it.
+#[test]
+fn a_callback_can_fail_the_producer() {
+    let rig = Rig::new(true);
+    let mock = rig.mock.clone();
+    let callback = move |_: Result<&RecordMetadata, &ProduceError>| {
+        mock.fail_producer("in a callback");
+    };
+    let sent = rig.producer.send_with_callback(record("key"), callback);
+    sent.unwrap().get().unwrap();
+    let state = rig.producer.state();
+    assert!(matches!(state, LifecycleState::Failed(_)), "{state}");
+}
+
+#[test]
+fn a_closed_producer_does_not_fail() {
+    let rig = Rig::new(true);
+    rig.producer.close().unwrap();
+    assert!(!rig.mock.fail_producer("too late"));
+    assert_eq!(rig.producer.state(), LifecycleState::Closed);
+}

@@ -72,12 +72,28 @@ impl<C: KafkaClient<Completion>> SteppedSender<C> {
             Stepped::Ended
         });
         if stepped == Stepped::Ended {
-            sender.close_client();
-            let gone = panic::contain(|| self.sender = None);
-            debug_assert!(gone.is_ok(), "panics of the user's drop are contained");
+            self.drop_sender();
         }
         drop(scope);
         stepped
+    }
+
+    /// Ends the sender as a panic with this message would: the producer has failed for good.
+    pub(crate) fn fail(&mut self, message: &str) {
+        if let Some(sender) = &mut self.sender {
+            let scope = callback_scope::enter_sender(self.instance.id());
+            sender.end_after_panic(message);
+            self.drop_sender();
+            drop(scope);
+        }
+    }
+
+    fn drop_sender(&mut self) {
+        if let Some(sender) = &mut self.sender {
+            sender.close_client();
+        }
+        let gone = panic::contain(|| self.sender = None);
+        debug_assert!(gone.is_ok(), "panics of the user's drop are contained");
     }
 
     /// Whether the next poll would block if the network had no event.

@@ -180,7 +180,7 @@ impl MockProducer {
         self.mocked.state.lock().is_flushed()
     }
 
-    /// Whether the producer was closed.
+    /// Whether the producer was closed, or has [failed](Self::fail_producer).
     pub fn closed(&self) -> bool {
         !self.control.is_running()
     }
@@ -291,6 +291,46 @@ impl MockProducer {
         self.mocked.state.lock().is_to_be_fenced = true;
         self.stage.settle();
         Ok(())
+    }
+
+    // ---- failure of the producer
+
+    /// Makes the producer fail for good, as a panic of its sender thread with this message would: its
+    /// [`state`](crate::KafkaProducer::state) is [`Failed`](crate::LifecycleState::Failed), incomplete records fail
+    /// with [`ProduceErrorKind::ProducerFailed`], and no more are taken ([`SendError::ProducerFailed`]). For tests of
+    /// liveness probes, and of code that replaces a failed producer. Returns false if the producer was closed or has
+    /// failed before; nothing changes then.
+    ///
+    /// ```
+    /// use kafka_producer::testing::MockProducer;
+    /// use kafka_producer::{KafkaProducer, LifecycleState};
+    ///
+    /// /// The code under test: the HTTP status of a liveness probe.
+    /// fn liveness(producer: &KafkaProducer<str, str>) -> u16 {
+    ///     match producer.state() {
+    ///         LifecycleState::Failed(_) | LifecycleState::TransactionsFailed(_) => 503,
+    ///         _ => 200,
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (producer, mock) = MockProducer::builder().build()?;
+    /// assert_eq!(liveness(&producer), 200);
+    /// assert!(mock.fail_producer("out of memory"));
+    /// assert_eq!(liveness(&producer), 503);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Kafka
+    /// No counterpart: Java's I/O thread logs an unexpected exception and goes on.
+    pub fn fail_producer(&self, panic_message: impl Into<String>) -> bool {
+        if self.closed() {
+            return false;
+        }
+        self.mocked.state.lock().fails_with = Some(panic_message.into());
+        self.stage.settle();
+        true
     }
 
     // ---- errors of calls

@@ -121,6 +121,11 @@ impl OwnSender {
             if std::mem::take(&mut mocked.state.lock().is_to_be_fenced) {
                 self.sender.fence();
             }
+            let failure = mocked.state.lock().fails_with.take();
+            if let Some(message) = failure {
+                // The next step returns `Ended`.
+                self.sender.fail(&message);
+            }
             match self.sender.step(|| false) {
                 Stepped::Begun if !self.sender.would_wait(mocked.clock.now()) => {
                     // The sender was woken meanwhile, perhaps by a new request for metadata: requests are answered

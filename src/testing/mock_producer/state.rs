@@ -39,6 +39,8 @@ pub(super) struct MockState {
     pub(super) offsets_sent_in: Option<u64>,
     /// `fence_producer` was called; the sender has not been fenced yet.
     pub(super) is_to_be_fenced: bool,
+    /// `fail_producer` was called with this message of a panic; the sender has not failed yet.
+    pub(super) fails_with: Option<String>,
     pub(super) patience: Patience,
 }
 
@@ -74,6 +76,7 @@ impl MockState {
             uncommitted_offsets: GroupOffsets::new(),
             offsets_sent_in: None,
             is_to_be_fenced: false,
+            fails_with: None,
             patience: Patience::Answers,
         }
     }
