@@ -2,6 +2,7 @@
 //! no I/O.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -29,10 +30,50 @@ pub(crate) enum AuthStep {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AuthFailure {
     /// Not retriable: the credentials are not accepted, the mechanism is not offered, or the broker's own proof is
-    /// wrong. Holds the reason, with the broker's error message if it sent one.
-    Refused(Arc<str>),
+    /// wrong.
+    Refused(AuthRefusal),
     /// Retriable: the exchange was interrupted, with this reason.
     Interrupted(Arc<str>),
+}
+
+/// Why an authentication was refused. Dereferences to the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AuthRefusal {
+    pub(crate) kind: AuthRefusalKind,
+    /// The reason, with the broker's error message if it sent one.
+    pub(crate) reason: Arc<str>,
+}
+
+/// The kind of a refused authentication, for callers that need more than its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AuthRefusalKind {
+    /// TLS: one side rejects the other, during the handshake or by an alert after it.
+    Tls,
+    /// SASL: the broker rejects the credentials, or has not proved that it knows them.
+    Credentials,
+    /// SASL: the broker does not offer the mechanism.
+    Mechanism,
+    /// Any other.
+    Other,
+}
+
+impl Deref for AuthRefusal {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.reason
+    }
+}
+
+/// A refusal whose kind does not matter.
+#[cfg(test)]
+impl From<&str> for AuthRefusal {
+    fn from(reason: &str) -> Self {
+        Self {
+            kind: AuthRefusalKind::Other,
+            reason: reason.into(),
+        }
+    }
 }
 
 /// Longest reason that is kept, in bytes: a text of the broker, and the client's own words before and after it.
@@ -41,7 +82,10 @@ const MAX_REASON_BYTES: usize = MAX_FOREIGN_BYTES + 512;
 impl AuthFailure {
     /// The reason, in printable form and truncated: it may contain texts of the broker, which are untrusted.
     pub(crate) fn reason(&self) -> Arc<str> {
-        let (Self::Refused(reason) | Self::Interrupted(reason)) = self;
+        let reason = match self {
+            Self::Refused(refusal) => &refusal.reason,
+            Self::Interrupted(reason) => reason,
+        };
         match printable_within(reason, MAX_REASON_BYTES) {
             Cow::Borrowed(_) => Arc::clone(reason),
             Cow::Owned(changed) => changed.into(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::authenticator::AuthRefusal;
 use super::endpoint::Endpoint;
 use crate::protocol::Frame;
 use crate::types::NodeId;
@@ -31,8 +32,8 @@ pub(crate) enum CloseReason {
     ClosedByPeer,
     /// Reading or writing failed.
     Io(Arc<str>),
-    /// Authentication of the client or of the broker failed, with this reason. Not retriable.
-    AuthenticationFailed(Arc<str>),
+    /// Authentication of the client or of the broker failed. Not retriable.
+    AuthenticationFailed(AuthRefusal),
     /// Authentication could not be completed, for this reason. Retriable.
     AuthenticationInterrupted(Arc<str>),
     /// Idle timeout: idle for `connections.max.idle.ms`.
@@ -47,7 +48,9 @@ impl std::fmt::Display for CloseReason {
             Self::ConnectFailed(error) => write!(f, "connecting failed: {error}"),
             Self::ClosedByPeer => write!(f, "the broker closed the connection"),
             Self::Io(error) => write!(f, "the connection failed: {error}"),
-            Self::AuthenticationFailed(why) => write!(f, "authentication failed: {why}"),
+            Self::AuthenticationFailed(why) => {
+                write!(f, "authentication failed: {}", why.reason)
+            }
             Self::AuthenticationInterrupted(why) => {
                 write!(f, "authentication could not be completed: {why}")
             }

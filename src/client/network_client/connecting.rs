@@ -128,7 +128,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             Ok(()) => return,
             Err(CloseReason::AuthenticationFailed(why)) => EndedConnection {
                 weight: Weight::Refused,
-                ..EndedConnection::lost(why)
+                ..EndedConnection::lost(why.reason)
             },
             Err(CloseReason::ConnectFailed(why)) => {
                 EndedConnection::lost(format!("connecting to {address} failed: {why}"))
@@ -251,7 +251,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             let authenticates = self.states.state(id) == Some(&ConnectionState::Authenticating);
             let error = match &disconnected.reason {
                 // The text `why` already states that authentication failed.
-                CloseReason::AuthenticationFailed(why) => Arc::clone(why),
+                CloseReason::AuthenticationFailed(why) => Arc::clone(&why.reason),
                 reason @ (CloseReason::ClosedByPeer | CloseReason::Io(_)) if authenticates => {
                     format!("{reason}{LOST_IN_AUTHENTICATION}").into()
                 }

@@ -1,12 +1,15 @@
 //! Close reasons from errors of the transport and the authenticator.
 
-use crate::network::authenticator::AuthFailure;
+use crate::network::authenticator::{AuthFailure, AuthRefusal, AuthRefusalKind};
 use crate::network::selectable::CloseReason;
 use crate::network::transport::TransportError;
 
 pub(super) fn refusal(why: &AuthFailure) -> CloseReason {
     match why {
-        AuthFailure::Refused(_) => CloseReason::AuthenticationFailed(why.reason()),
+        AuthFailure::Refused(refusal) => CloseReason::AuthenticationFailed(AuthRefusal {
+            kind: refusal.kind,
+            reason: why.reason(),
+        }),
         AuthFailure::Interrupted(_) => CloseReason::AuthenticationInterrupted(why.reason()),
     }
 }
@@ -21,7 +24,10 @@ pub(super) fn is_of_authentication(reason: &CloseReason) -> bool {
 pub(in crate::network) fn failure(error: TransportError) -> CloseReason {
     match error {
         TransportError::Io(error) => CloseReason::Io(error.to_string().into()),
-        TransportError::Authentication(why) => refusal(&AuthFailure::Refused(why)),
+        TransportError::Authentication(reason) => refusal(&AuthFailure::Refused(AuthRefusal {
+            kind: AuthRefusalKind::Tls,
+            reason,
+        })),
         TransportError::Interrupted(why) => refusal(&AuthFailure::Interrupted(why)),
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::authenticator::{AuthFailure, AuthStep, Authenticator};
+use super::authenticator::{AuthFailure, AuthRefusal, AuthRefusalKind, AuthStep, Authenticator};
 use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
 use crate::protocol::{
@@ -134,8 +134,9 @@ impl SaslClientAuthenticator {
         self.client.mechanism().name()
     }
 
-    fn refused(&self, why: &str) -> AuthFailure {
-        AuthFailure::Refused(format!("{} authentication: {why}", self.name()).into())
+    fn refused(&self, kind: AuthRefusalKind, why: &str) -> AuthFailure {
+        let reason = format!("{} authentication: {why}", self.name()).into();
+        AuthFailure::Refused(AuthRefusal { kind, reason })
     }
 
     fn interrupted(&self, why: &str) -> AuthFailure {
@@ -226,7 +227,7 @@ impl SaslClientAuthenticator {
                 // The mechanism may drop a cached token, so that the next attempt uses a new one.
                 self.mechanism.refused(now);
                 let why = format!("{why}; {}", self.remedy());
-                Err(self.refused(&why))
+                Err(self.refused(AuthRefusalKind::Credentials, &why))
             }
             Err(MechanismFailure::Interrupted(why)) => Err(self.interrupted(&why)),
         }
@@ -310,12 +311,14 @@ impl SaslClientAuthenticator {
                     offered if offered.is_empty() => "none".into(),
                     offered => offered,
                 };
-                Err(self.refused(&format!(
+                let why = format!(
                     "the broker does not offer this mechanism, it offers: {offered}; set sasl.mechanism to \
                      one of them"
-                )))
+                );
+                Err(self.refused(AuthRefusalKind::Mechanism, &why))
             }
             ErrorCode::IllegalSaslState => Err(self.refused(
+                AuthRefusalKind::Other,
                 "the broker does not authenticate clients on this listener; set security.protocol to \
                  PLAINTEXT, or SSL, or name another port in bootstrap.servers",
             )),
@@ -345,7 +348,8 @@ impl SaslClientAuthenticator {
             | ErrorCode::IllegalSaslState
             | ErrorCode::UnsupportedSaslMechanism => {
                 self.mechanism.refused(now);
-                Err(self.refused(&format!("{why}; {}", self.remedy())))
+                let why = format!("{why}; {}", self.remedy());
+                Err(self.refused(AuthRefusalKind::Credentials, &why))
             }
             _ => Err(self.interrupted(&why)),
         }

@@ -44,8 +44,13 @@ fn request(step: Result<AuthStep, AuthFailure>) -> (RequestHeader, Request) {
 
 #[track_caller]
 fn refused(step: Result<AuthStep, AuthFailure>) -> String {
+    refusal(step).to_string()
+}
+
+#[track_caller]
+fn refusal(step: Result<AuthStep, AuthFailure>) -> AuthRefusal {
     match step {
-        Err(AuthFailure::Refused(why)) => why.to_string(),
+        Err(AuthFailure::Refused(why)) => why,
         other => panic!("{other:?}"),
     }
 }
@@ -265,6 +270,28 @@ fn an_error_for_an_unsupported_mechanism_lists_the_supported_ones() {
     assert!(why.contains("security.protocol"), "{why}");
     let response = handshake(ErrorCode::UnknownServerError, &[]);
     interrupted(after_handshake_response(&mut *authenticator(), &response));
+}
+
+/// The text of a refusal is for users and may change; code looks at its kind.
+#[test]
+fn a_refusal_has_a_kind() {
+    let error = ErrorCode::SaslAuthenticationFailed;
+    for words in [None, Some("set sasl.mechanism to another")] {
+        let response = authenticated(error, words, 0);
+        let refused = refusal(after_token_response(&mut *authenticator(), &response));
+        assert_eq!(refused.kind, AuthRefusalKind::Credentials, "{refused:?}");
+    }
+    for (error, kind) in [
+        (
+            ErrorCode::UnsupportedSaslMechanism,
+            AuthRefusalKind::Mechanism,
+        ),
+        (ErrorCode::IllegalSaslState, AuthRefusalKind::Other),
+    ] {
+        let response = handshake(error, &["sasl.jaas.config"]);
+        let refused = refusal(after_handshake_response(&mut *authenticator(), &response));
+        assert_eq!(refused.kind, kind, "{refused:?}");
+    }
 }
 
 /// Java: SaslAuthenticatorTest#oldSaslPlainPlaintextServerWithoutSaslAuthenticateHeader

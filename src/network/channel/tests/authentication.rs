@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::network::authenticator::{AuthStep, Authenticator};
+use crate::network::authenticator::{AuthRefusal, AuthRefusalKind, AuthStep, Authenticator};
 use crate::util::backoff::SHORTEST_BACKOFF;
 
 /// Mock of TLS 1.3 after the handshake: the server has rejected the client's certificate, sent an alert and closed.
@@ -61,7 +61,10 @@ fn an_authentication_failure_read_after_a_failed_write_is_the_close_reason() {
     channel.send(frame(&[b"first"]), || at(0)).unwrap();
     assert_eq!(
         channel.turn(&mut scratch, at(0), &mut events),
-        ChannelTurn::Ended(CloseReason::AuthenticationFailed("bad certificate".into()))
+        ChannelTurn::Ended(CloseReason::AuthenticationFailed(AuthRefusal {
+            kind: AuthRefusalKind::Tls,
+            reason: "bad certificate".into(),
+        }))
     );
 }
 
