@@ -225,7 +225,8 @@ impl RequestQueue {
             if !handler.is_needed(manager) {
                 return NextQueued::Unneeded(place);
             }
-            if held.looks_up_for(handler) {
+            // A request that need not be sent, such as the addition of a group that was added, needs no coordinator.
+            if held.looks_up_for(handler) && handler.asks_broker(manager) {
                 held.priority = Some(place.priority);
                 waiting.close(handler.lane());
                 continue;

@@ -195,6 +195,35 @@ fn a_group_is_added_once_to_each_transaction() {
     assert_eq!(sent_at_once(&mut tx), Some(ApiKey::AddOffsetsToTxn));
 }
 
+/// Regression: the offsets waited until the coordinator of the transaction was found, although only that of the group was
+/// needed.
+#[test]
+fn offsets_of_a_group_that_is_added_do_not_wait_for_the_coordinator_of_the_transaction() {
+    let mut tx = Tx::begun();
+    assert_eq!(tx.run_call(offsets(1)), Ok(()));
+    let record = tx.send(0, "v").expect("taken");
+    tx.answer(ApiKey::AddPartitionsToTxn, ErrorCode::NotCoordinator);
+    tx.answer(ApiKey::FindCoordinator, ErrorCode::CoordinatorNotAvailable);
+    assert_eq!(sent_at_once(&mut tx), None, "the lookup is in back-off");
+    begin(&tx, offsets(2));
+    assert_eq!(sent_at_once(&mut tx), Some(ApiKey::TxnOffsetCommit));
+    // A group that is not added needs the coordinator of the transaction.
+    tx.answer(ApiKey::TxnOffsetCommit, OK);
+    begin(&tx, of_group("another"));
+    assert_eq!(sent_at_once(&mut tx), None);
+    tx.settle();
+    assert_eq!(offset(&record), Some(0));
+    assert_eq!(tx.run_call(of_group("another")), Ok(()));
+    assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+}
+
+fn of_group(group: &str) -> Operation {
+    let offset = (TopicPartition::new("input", 0), OffsetAndMetadata::new(7));
+    let group = ConsumerGroupMetadata::new(group);
+    let offsets = crate::producer::transaction::OffsetsToCommit::new(group, [offset]);
+    Operation::SendOffsets(Arc::new(offsets))
+}
+
 /// A lost answer does not say that the group was added.
 #[test]
 fn a_group_whose_addition_is_in_doubt_is_added_again() {
