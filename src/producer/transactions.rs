@@ -9,7 +9,7 @@ use super::core::Core;
 use super::kafka_producer::KafkaProducer;
 use super::record::RecordData;
 use super::transaction::{
-    OffsetsToCommit, Operation, RequestHandler, TransactionEnd, TransactionResult, Transactions,
+    AskedOperation, OffsetsToCommit, Operation, RequestHandler, TransactionEnd, TransactionResult, Transactions,
     closed, end_request, init_request, offsets_request,
 };
 use super::waiting::{BlockingCall, Check, Step, Stopwatch, Wait};
@@ -31,7 +31,7 @@ pub(crate) struct OperationCall<'c> {
     /// Whether this is a `send_offsets_to_transaction` without offsets: it sends no request and only checks the state.
     is_empty: bool,
     time: Stopwatch,
-    result: Option<Arc<TransactionResult>>,
+    asked: Option<AskedOperation>,
 }
 
 impl<'c> OperationCall<'c> {
@@ -46,7 +46,7 @@ impl<'c> OperationCall<'c> {
             of: None,
             is_empty,
             time: Stopwatch::new(Some(limit)),
-            result: None,
+            asked: None,
         }
     }
 
@@ -55,11 +55,14 @@ impl<'c> OperationCall<'c> {
         Self { of, ..self }
     }
 
-    fn ask(&self) -> Result<Arc<TransactionResult>, TransactionFailure> {
+    fn ask(&self) -> Result<AskedOperation, TransactionFailure> {
         let (id, transactions) = match transactions_of(self.core, self.of) {
             Ok(found) => found,
             // While the producer is being closed, an operation that an earlier call has begun may still be awaited.
-            Err(failure) => return self.begun_before().ok_or(failure),
+            Err(failure) => {
+                let begun = self.begun_before().ok_or(failure)?;
+                return Ok(AskedOperation::Pending(begun));
+            }
         };
         let request = |result: &Arc<TransactionResult>| -> Box<dyn RequestHandler> {
             match &self.operation {
@@ -71,10 +74,10 @@ impl<'c> OperationCall<'c> {
         };
         // The check of the state, the transition and the request are one step under the manager's lock. A repeated call
         // gets the result of the pending one (Java: `handleCachedTransactionRequestResult`).
-        let result = transactions.ask(self.of, self.operation.clone(), request)?;
+        let asked = transactions.ask(self.of, self.operation.clone(), request)?;
         // The sender is woken after the request was put into its inbox, so it cannot miss the request.
         self.core.waker.wake();
-        Ok(result)
+        Ok(asked)
     }
 
     /// The pending result of an earlier call that timed out.
@@ -92,6 +95,28 @@ impl<'c> OperationCall<'c> {
         }
     }
 
+    /// The failure of a call whose time-out has passed. A pending operation goes on, so a repeated call waits for its
+    /// result and starts no second operation.
+    fn timed_out(&self, is_pending: bool) -> TransactionFailure {
+        let transactions = self.core.transactions.as_ref();
+        let running = transactions.filter(|_| self.core.control.is_running());
+        let why = running.and_then(|it| it.retry_reason_of_call(&self.operation));
+        let why = why.map_or_else(String::new, |why| format!(" ({})", why.message));
+        let next = if is_pending {
+            "the operation continues: call it again to wait for its result"
+        } else {
+            "it was not begun, because too many earlier calls with other offsets have no result yet: call it again"
+        };
+        let message = format!(
+            "it timed out (max.block.ms, or the timeout that was given){}{why}; {next}",
+            self.awaited_batches()
+        );
+        let failure = TransactionFailure::new(TransactionErrorKind::TimedOut, None, message);
+        // A commit that times out here may still be carried out.
+        let commits = self.operation == Operation::Commit;
+        refused(self.core, self.of, failure.in_doubt(commits))
+    }
+
     fn failed<T>(&self, failure: TransactionFailure) -> Result<T, TransactionError> {
         Err(TransactionError::new(self.operation.call(), failure))
     }
@@ -107,7 +132,7 @@ impl BlockingCall for OperationCall<'_> {
         // The stopwatch is never stopped: only the time of user code does not count, and a transactional call runs no
         // user code.
         self.time.start(clock);
-        if self.result.is_none() {
+        if !matches!(self.asked, Some(AskedOperation::Pending(_))) {
             // Without offsets no request is sent. The state is checked all the same, so that misuse is reported.
             let asked = if self.is_empty {
                 let of = self.of;
@@ -120,14 +145,17 @@ impl BlockingCall for OperationCall<'_> {
                 self.ask()
             };
             match asked {
-                Ok(result) => self.result = Some(result),
+                Ok(asked) => self.asked = Some(asked),
                 Err(failure) => return Step::Done(self.failed(failure)),
             }
         }
-        let Some(result) = &self.result else {
-            return Step::Wait(Wait::NOTHING);
+        let (result, is_pending) = match &self.asked {
+            Some(AskedOperation::Pending(result)) => (result, true),
+            // The result of another call: when it is set, this call asks again.
+            Some(AskedOperation::TooMany(oldest)) => (oldest, false),
+            None => return Step::Wait(Wait::NOTHING),
         };
-        if let Some(outcome) = result.get() {
+        if let Some(outcome) = result.get().filter(|_| is_pending) {
             // Ends the pending operation, so that another one may begin.
             if let Some(transactions) = &self.core.transactions {
                 transactions.clear_pending(result);
@@ -144,21 +172,7 @@ impl BlockingCall for OperationCall<'_> {
                     transactions.clear_pending(result);
                 }
             }
-            // The operation stays pending, so a repeated call waits for its result and starts no second operation.
-            let transactions = self.core.transactions.as_ref();
-            let running = transactions.filter(|_| self.core.control.is_running());
-            let why = running.and_then(|it| it.retry_reason_of_call(&self.operation));
-            let why = why.map_or_else(String::new, |why| format!(" ({})", why.message));
-            let message = format!(
-                "it timed out (max.block.ms, or the timeout that was given){}{why}; the operation continues: call it \
-                 again to wait for its result",
-                self.awaited_batches()
-            );
-            let failure = TransactionFailure::new(TransactionErrorKind::TimedOut, None, message);
-            // A commit that times out here may still be carried out.
-            let commits = self.operation == Operation::Commit;
-            let failure = refused(self.core, self.of, failure.in_doubt(commits));
-            return Step::Done(self.failed(failure));
+            return Step::Done(self.failed(self.timed_out(is_pending)));
         }
         Step::Wait(Wait {
             event: &**result,
@@ -387,7 +401,7 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// Calls of several threads are carried out one after the other, in the order in which they were made. After a
     /// timeout, a call with the same offsets sends nothing: it waits for the result of the call that timed out, unless
     /// other offsets of the group were sent meanwhile. A call with other offsets is carried out after the call that timed
-    /// out.
+    /// out. While a hundred calls have no result yet, a further one waits for the oldest of them before it is begun.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

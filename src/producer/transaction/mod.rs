@@ -53,9 +53,13 @@ pub(crate) use self::request::{Lane, RequestFailure, RequestHandler, RetryReason
 use self::requests::RequestQueue;
 pub(crate) use self::requests::{BatchesStatus, NextRequest, RequestId};
 use self::sequences::PartitionSequences;
+#[cfg(test)]
+pub(crate) use self::shared::MAX_OFFSET_COMMITS;
 #[cfg(feature = "testing")]
 pub(crate) use self::shared::TransactionTally;
-pub(crate) use self::shared::{Operation, TransactionEnd, TransactionResult, Transactions, closed};
+pub(crate) use self::shared::{
+    AskedOperation, Operation, TransactionEnd, TransactionResult, Transactions, closed,
+};
 pub(crate) use self::state::TransactionManagerState;
 pub(crate) use self::transactional::{end_request, offsets_request};
 use super::accumulator::EntryIndex;

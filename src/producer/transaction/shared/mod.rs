@@ -13,7 +13,9 @@ mod tally;
 use std::sync::Arc;
 
 use self::pending_operations::PendingOperations;
-pub(crate) use self::pending_operations::{Operation, TransactionResult};
+#[cfg(test)]
+pub(crate) use self::pending_operations::MAX_OFFSET_COMMITS;
+pub(crate) use self::pending_operations::{AskedOperation, Operation, TransactionResult};
 pub(super) use self::retry_reasons::RetryReasons;
 #[cfg(feature = "testing")]
 pub(crate) use self::tally::TransactionTally;
@@ -201,18 +203,19 @@ impl Transactions {
     }
 
     /// Starts a call's operation, or finds the pending operation of an earlier call; with `of`, only while that
-    /// transaction is the newest. `make` builds the request for the sender, which the caller wakes.
+    /// transaction is the newest. `make` builds the request for the sender, which the caller wakes. No more than
+    /// [`MAX_OFFSET_COMMITS`](pending_operations::MAX_OFFSET_COMMITS) offset commits are queued.
     pub(crate) fn ask(
         &self,
         of: Option<TransactionNumber>,
         operation: Operation,
         make: impl FnOnce(&Arc<TransactionResult>) -> Box<dyn RequestHandler>,
-    ) -> Result<Arc<TransactionResult>, TransactionFailure> {
+    ) -> Result<AskedOperation, TransactionFailure> {
         let mut shared = self.lock();
         // The number is checked under the lock: another thread may have ended the transaction and begun the next.
         shared.check_number(of)?;
         if let Some(result) = shared.pending.result_of(&operation) {
-            return Ok(result);
+            return Ok(AskedOperation::Pending(result));
         }
         shared.check_pending(of)?;
         let next = match operation {
@@ -221,12 +224,14 @@ impl Transactions {
             Operation::Abort => Some(TransactionManagerState::Aborting),
             Operation::SendOffsets(_) => None,
         };
-        match next {
-            Some(next) => {
-                shared.check_state(of, next)?;
-                shared.transition(next, None);
+        if let Some(next) = next {
+            shared.check_state(of, next)?;
+            shared.transition(next, None);
+        } else {
+            shared.check_open(of)?;
+            if let Some(oldest) = shared.pending.oldest_of_too_many() {
+                return Ok(AskedOperation::TooMany(oldest));
             }
-            None => shared.check_open(of)?,
         }
         let result = Arc::new(Latch::new());
         let handler = make(&result);
@@ -235,7 +240,7 @@ impl Transactions {
             return Err(shared.refused(of, closed()));
         }
         shared.pending.add(operation, Arc::clone(&result));
-        Ok(result)
+        Ok(AskedOperation::Pending(result))
     }
 
     /// The pending result of an earlier call with the same operation, if that call timed out.

@@ -9,6 +9,20 @@ use crate::producer::waiting::Latch;
 /// The result of a transactional call, a latch that the sender sets.
 pub(crate) type TransactionResult = Latch<Result<(), TransactionFailure>>;
 
+/// The highest number of offset commits without a result. Each is a queued request with its offsets, also when its call
+/// has timed out: without a limit a program that goes on would fill the memory while the coordinator of its group is
+/// away.
+pub(crate) const MAX_OFFSET_COMMITS: usize = 100;
+
+/// The outcome of [`Transactions::ask`](super::Transactions::ask).
+#[derive(Debug)]
+pub(crate) enum AskedOperation {
+    /// The operation is pending, and will have this result.
+    Pending(Arc<TransactionResult>),
+    /// Nothing was queued, because there are [`MAX_OFFSET_COMMITS`]: ask again when the oldest of them has this result.
+    TooMany(Arc<TransactionResult>),
+}
+
 /// The operation of a transactional call. A call that is repeated after it timed out waits for the result of the first
 /// call (KAFKA-13412).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +71,9 @@ pub(super) struct PendingOperations {
     transition: Option<PendingOperation>,
     /// The offset commits of the transaction.
     offsets: Vec<PendingOperation>,
+    /// The results of the offset commits that are queued, oldest first; those that are set are removed later. Unlike
+    /// `offsets` they include the commits whose call has timed out, and that a later one of their group has replaced.
+    queued_offsets: Vec<Arc<TransactionResult>>,
 }
 
 impl PendingOperations {
@@ -64,6 +81,7 @@ impl PendingOperations {
         let is_of_offsets = matches!(operation, Operation::SendOffsets(_));
         if is_of_offsets {
             self.forget_earlier_offsets(&operation);
+            self.queued_offsets.push(Arc::clone(&result));
             self.offsets.push(PendingOperation { operation, result });
         } else {
             // Pending offsets do not keep a transaction from being ended. Their handlers still set the results; the
@@ -71,6 +89,13 @@ impl PendingOperations {
             self.offsets.clear();
             self.transition = Some(PendingOperation { operation, result });
         }
+    }
+
+    /// The result that another offset commit has to wait for, if there are [`MAX_OFFSET_COMMITS`].
+    pub(super) fn oldest_of_too_many(&mut self) -> Option<Arc<TransactionResult>> {
+        self.queued_offsets.retain(|result| result.get().is_none());
+        let is_full = self.queued_offsets.len() >= MAX_OFFSET_COMMITS;
+        self.queued_offsets.first().filter(|_| is_full).cloned()
     }
 
     /// Removes the operation that has this result: a call now returns it.

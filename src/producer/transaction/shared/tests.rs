@@ -19,7 +19,10 @@ fn ask(
     of: Option<TransactionNumber>,
     operation: Operation,
 ) -> Result<Arc<TransactionResult>, TransactionFailure> {
-    transactions.ask(of, operation, |_| end_request(&"id".into(), false))
+    match transactions.ask(of, operation, |_| end_request(&"id".into(), false))? {
+        AskedOperation::Pending(result) => Ok(result),
+        AskedOperation::TooMany(_) => panic!("there are few"),
+    }
 }
 
 /// Aborts the open transaction, and begins the next.

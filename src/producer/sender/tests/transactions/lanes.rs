@@ -1,6 +1,8 @@
 //! A transactional request in back-off holds up only the requests that depend on it.
 
+use super::super::calls::{producer_on, strings};
 use super::*;
+use crate::producer::transaction::MAX_OFFSET_COMMITS;
 use crate::util::backoff::SHORTEST_BACKOFF;
 
 const LOADING: ErrorCode = ErrorCode::CoordinatorLoadInProgress;
@@ -150,6 +152,59 @@ fn offsets_that_others_have_replaced_since_their_call_timed_out_are_sent_again()
     assert_eq!(tx.run_call(offsets(9)), Ok(()));
     assert_eq!(offsets_in_last_commit(&mut tx), [9]);
     assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+}
+
+/// Regression: each call that timed out left its offsets in the queue, without a limit.
+#[test]
+fn a_call_beyond_the_limit_of_offset_commits_waits_for_the_oldest() {
+    let mut tx = Tx::begun();
+    let (another, _running) = producer_on(&tx.stepped.rig, strings());
+    let limit = MAX_OFFSET_COMMITS as i64;
+    for offset in 1..=limit {
+        begin(&tx, offsets(offset));
+    }
+    let too_many = || offsets(limit + 1);
+    let mut hasty = another.transaction_call(too_many(), Some(Duration::ZERO));
+    let error = step(&mut hasty).expect("no time").expect_err("no room");
+    assert_eq!(error.kind(), TransactionErrorKind::TimedOut);
+    assert!(error.to_string().contains("it was not begun"), "{error}");
+    let long = Some(Duration::from_secs(60));
+    let mut patient = another.transaction_call(too_many(), long);
+    assert_eq!(step(&mut patient), None);
+    // The newest of those that were begun can be resumed all the same.
+    begin(&tx, offsets(limit));
+
+    let at = tx.until_asked(ApiKey::TxnOffsetCommit);
+    assert_eq!(offsets_in_last_commit(&mut tx), [1]);
+    tx.answer_at(at, OK);
+    assert_eq!(step(&mut patient), None, "it is begun now");
+    let outcome = (0..20).find_map(|_| {
+        tx.settle();
+        step(&mut patient)
+    });
+    assert_eq!(outcome, Some(Ok(())));
+    let kinds = tx.kinds().into_iter();
+    let sent = kinds.filter(|it| *it == ApiKey::TxnOffsetCommit).count();
+    assert_eq!(sent, MAX_OFFSET_COMMITS + 1);
+    assert_eq!(offsets_in_last_commit(&mut tx), [limit + 1]);
+    assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+}
+
+#[test]
+fn a_call_that_waits_for_room_fails_when_the_transaction_is_aborted() {
+    let mut tx = Tx::begun();
+    let (another, _running) = producer_on(&tx.stepped.rig, strings());
+    for offset in 0..MAX_OFFSET_COMMITS as i64 {
+        begin(&tx, offsets(offset));
+    }
+    let long = Some(Duration::from_secs(60));
+    let mut waits = another.transaction_call(offsets(1_000), long);
+    assert_eq!(step(&mut waits), None);
+    assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+    let error = step(&mut waits)
+        .expect("it has ended")
+        .expect_err("aborted");
+    assert_eq!(error.kind(), TransactionErrorKind::WrongState);
 }
 
 fn offsets_in_last_commit(tx: &mut Tx) -> Vec<i64> {
