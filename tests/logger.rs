@@ -31,6 +31,8 @@ const SHIPPED_PER_PLACE: usize = 20;
 /// The source locations of log lines.
 static SEEN: Mutex<BTreeSet<(String, u32)>> = Mutex::new(BTreeSet::new());
 static TEXTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// The targets of the lines that list the configuration.
+static TARGETS_OF_CONFIG: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 static SHIPPED: [AtomicUsize; 256] = [const { AtomicUsize::new(0) }; 256];
 static REFUSED_ON_THE_SENDERS_THREAD: AtomicUsize = AtomicUsize::new(0);
 static WRITTEN_BY_SHIPPING: AtomicUsize = AtomicUsize::new(0);
@@ -67,6 +69,10 @@ impl Log for Shipping {
         let text = record.args().to_string();
         let at = (place.0.len() * 31 + place.1 as usize) % SHIPPED.len();
         SEEN.lock().unwrap().insert(place);
+        if text.contains("configuration in effect") {
+            let target = record.target().to_owned();
+            TARGETS_OF_CONFIG.lock().unwrap().insert(target);
+        }
         TEXTS.lock().unwrap().push(text.clone());
         let Some(producer) = SHIPS_THROUGH.get() else {
             return;
@@ -258,6 +264,9 @@ fn a_logger_may_send_every_line_through_the_producer_that_writes_it() {
             "{line}"
         );
     }
+    // Programs filter the long list out by this name, as the README says.
+    let of_config = TARGETS_OF_CONFIG.lock().unwrap().clone();
+    assert_eq!(of_config, BTreeSet::from(["kafka_producer::config".into()]));
     let dropped = |line: &&String| line.contains("a producer was dropped");
     assert_eq!(texts.iter().find(dropped), None);
     assert_eq!(WRITTEN_BY_SHIPPING.load(Ordering::Relaxed), 0);

@@ -90,9 +90,9 @@ macro_rules! contained {
     }};
 }
 
-/// Logs a heading and one indented line per item, as one record at level info.
+/// Logs a heading and one indented line per item, as one record at level info, under this target.
 macro_rules! list {
-    ($context:expr, $heading:expr, $items:expr) => {{
+    ($target:expr, $context:expr, $heading:expr, $items:expr) => {{
         let level = ::log::Level::Info;
         if level <= ::log::STATIC_MAX_LEVEL && level <= ::log::max_level() {
             let context: &$crate::util::log::LogContext = &$context;
@@ -100,7 +100,7 @@ macro_rules! list {
                 .map(|item| format!("\n\t{}", $crate::util::foreign_text::printable(item)))
                 .collect();
             $crate::util::log::write(|| {
-                ::log::log!(level, "{context} {}:{}", $heading, items.concat())
+                ::log::log!(target: $target, level, "{context} {}:{}", $heading, items.concat())
             });
         }
     }};

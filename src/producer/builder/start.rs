@@ -510,6 +510,10 @@ pub(super) fn network_client_on<S: Selectable>(
     )
 }
 
+/// The log target of the configuration in effect. The list is long, so that users filter it out by this name, which the
+/// README promises.
+const CONFIG_TARGET: &str = "kafka_producer::config";
+
 pub(super) fn log_effective(config: &ProducerConfig, log: &LogContext) {
     // `effective` formats every key, so it is not called when the line is filtered out.
     if log::Level::Info <= log::max_level() {
@@ -519,6 +523,7 @@ pub(super) fn log_effective(config: &ProducerConfig, log: &LogContext) {
             .map(|(key, value, from)| format!("{key} = {value} ({from:?})"))
             .collect();
         list!(
+            CONFIG_TARGET,
             log,
             "configuration in effect",
             values.iter().map(String::as_str)
