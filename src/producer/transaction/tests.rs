@@ -29,16 +29,19 @@ fn manager(epoch: i16) -> TransactionManager {
         NextRequest::Nothing,
         "one request at a time"
     );
-    let response = InitProducerIdResponse {
-        throttle_time_ms: 0,
-        error: ErrorCode::NoError,
-        producer_id: 7,
-        producer_epoch: epoch,
-    };
-    let response = Response::InitProducerId(response);
-    manager.handle_outcome(id, Outcome::Response(response), NOW);
+    manager.handle_outcome(id, producer_id_response(7, epoch), NOW);
     assert!(manager.producer.is_valid() && manager.take_effects().is_empty());
     manager
+}
+
+/// A successful response to InitProducerId.
+fn producer_id_response(producer_id: i64, producer_epoch: i16) -> Outcome {
+    Outcome::Response(Response::InitProducerId(InitProducerIdResponse {
+        throttle_time_ms: 0,
+        error: ErrorCode::NoError,
+        producer_id,
+        producer_epoch,
+    }))
 }
 
 /// The error of a batch that has expired.
@@ -210,13 +213,7 @@ fn another_id_restarts_a_partition_with_a_gap_at_once_and_others_after_their_bat
     let (id, request) = manager.begin_request(|_| None).expect("a request");
     assert!(matches!(request, Request::InitProducerId(it) if it.producer_id == -1));
     manager.handle_completed(1, &others[0], 0, NOW);
-    let response = Response::InitProducerId(InitProducerIdResponse {
-        throttle_time_ms: 0,
-        error: ErrorCode::NoError,
-        producer_id: 8,
-        producer_epoch: 0,
-    });
-    manager.handle_outcome(id, Outcome::Response(response), NOW);
+    manager.handle_outcome(id, producer_id_response(8, 0), NOW);
     let rewrites = resolve(&mut manager);
     let new = ProducerIdAndEpoch::new(8, 0);
     assert_eq!(manager.producer(), new);
@@ -406,13 +403,7 @@ fn requests_are_sent_by_priority_and_those_of_one_priority_in_the_order_of_creat
             panic!("{request:?}");
         };
         order.push(it.transaction_timeout_ms);
-        let answer = Response::InitProducerId(InitProducerIdResponse {
-            throttle_time_ms: 0,
-            error: ErrorCode::NoError,
-            producer_id: 8,
-            producer_epoch: 0,
-        });
-        manager.handle_outcome(id, Outcome::Response(answer), later);
+        manager.handle_outcome(id, producer_id_response(8, 0), later);
     }
     assert_eq!(order, [40, 41, 30, 31, 20, 21, 10, 11, 0, 1]);
 }
@@ -469,13 +460,7 @@ fn requests_behind_one_that_is_held_up_cost_nothing_until_it_goes_on() {
     }
     assert_eq!(next_request(&mut manager), NextRequest::ToAnyNode);
     let (id, _) = manager.begin_request(|_| None).expect("a request");
-    let answer = Response::InitProducerId(InitProducerIdResponse {
-        throttle_time_ms: 0,
-        error: ErrorCode::NoError,
-        producer_id: 8,
-        producer_epoch: 0,
-    });
-    manager.handle_outcome(id, Outcome::Response(answer), NOW);
+    manager.handle_outcome(id, producer_id_response(8, 0), NOW);
     looks.store(0, Ordering::Relaxed);
     assert!(matches!(next_request(&mut manager), NextRequest::At(_)));
     assert_eq!(looks.swap(0, Ordering::Relaxed), 1);
