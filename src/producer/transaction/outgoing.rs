@@ -118,13 +118,7 @@ impl TransactionManager {
         if let (None, Some(transactions)) = (handler.looks_up(), &self.transactions) {
             // The coordinator has been found and is connected: if the call times out from now on, that is not the reason.
             let own = handler.is_to_own_coordinator().then_some(Lane::Producer);
-            let lanes = [Some(handler.lane()), own];
-            transactions.change_retry_reasons(|reasons| {
-                lanes
-                    .into_iter()
-                    .flatten()
-                    .for_each(|lane| reasons.forget_unsent(lane));
-            });
+            transactions.forget_unsent([Some(handler.lane()), own].into_iter().flatten());
         }
         Some((self.requests.begin(version_of)?, request))
     }

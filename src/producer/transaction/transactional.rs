@@ -221,13 +221,13 @@ impl TransactionManager {
     /// failed.
     pub(crate) fn note_retry(&self, lane: Lane, why: RetryReason, is_unsent: bool) {
         if let Some(transactions) = &self.transactions {
-            transactions.change_retry_reasons(|reasons| reasons.set(lane, why, is_unsent));
+            transactions.set_retry_reason(lane, why, is_unsent);
         }
     }
 
     pub(super) fn clear_retry_reason(&self, lane: Lane) {
         if let Some(transactions) = &self.transactions {
-            transactions.change_retry_reasons(|reasons| reasons.clear(lane));
+            transactions.clear_retry_reason(lane);
         }
     }
 

@@ -16,11 +16,11 @@ use self::pending_operations::PendingOperations;
 #[cfg(test)]
 pub(crate) use self::pending_operations::MAX_OFFSET_COMMITS;
 pub(crate) use self::pending_operations::{AskedOperation, Operation, TransactionResult};
-pub(super) use self::retry_reasons::RetryReasons;
+use self::retry_reasons::RetryReasons;
 #[cfg(feature = "testing")]
 pub(crate) use self::tally::TransactionTally;
 use super::inbox::RequestInbox;
-use super::request::{RequestHandler, RetryReason};
+use super::request::{Lane, RequestHandler, RetryReason};
 use super::state::TransactionManagerState;
 use crate::error::{CLOSED, TransactionErrorKind, TransactionFailure};
 use crate::planted::planted;
@@ -281,8 +281,23 @@ impl Transactions {
 
     // ---- the sender
 
-    pub(super) fn change_retry_reasons(&self, change: impl FnOnce(&mut RetryReasons)) {
-        change(&mut self.shared.lock().retry_reasons);
+    /// Sets why a request of this lane is retried; `is_unsent` if nothing was sent to the node of the request: its lookup
+    /// or its connection failed.
+    pub(super) fn set_retry_reason(&self, lane: Lane, why: RetryReason, is_unsent: bool) {
+        self.shared.lock().retry_reasons.set(lane, why, is_unsent);
+    }
+
+    /// Forgets the reason of a lane: its last request is done.
+    pub(super) fn clear_retry_reason(&self, lane: Lane) {
+        self.shared.lock().retry_reasons.clear(lane);
+    }
+
+    /// Forgets why nothing was sent to the node of a request of these lanes: now it is sent.
+    pub(super) fn forget_unsent(&self, lanes: impl IntoIterator<Item = Lane>) {
+        let mut shared = self.shared.lock();
+        for lane in lanes {
+            shared.retry_reasons.forget_unsent(lane);
+        }
     }
 
     /// Takes the changes since the last call: state, new partitions and requests, consistent under one lock.

@@ -5,7 +5,7 @@ use crate::producer::transaction::request::{Lane, RetryReason};
 
 /// The reasons of retries, at most one of each lane, oldest first.
 #[derive(Debug, Default)]
-pub(in crate::producer::transaction) struct RetryReasons(Vec<LaneReason>);
+pub(super) struct RetryReasons(Vec<LaneReason>);
 
 #[derive(Debug)]
 struct LaneReason {
@@ -17,12 +17,7 @@ struct LaneReason {
 
 impl RetryReasons {
     /// Sets the reason of a lane.
-    pub(in crate::producer::transaction) fn set(
-        &mut self,
-        lane: Lane,
-        why: RetryReason,
-        is_unsent: bool,
-    ) {
+    pub(super) fn set(&mut self, lane: Lane, why: RetryReason, is_unsent: bool) {
         self.clear(lane);
         self.0.push(LaneReason {
             lane,
@@ -32,12 +27,12 @@ impl RetryReasons {
     }
 
     /// Forgets the reason of a lane: its last request is done.
-    pub(in crate::producer::transaction) fn clear(&mut self, lane: Lane) {
+    pub(super) fn clear(&mut self, lane: Lane) {
         self.0.retain(|reason| reason.lane != lane);
     }
 
     /// Forgets why nothing was sent to the node of a lane's request: now it is sent.
-    pub(in crate::producer::transaction) fn forget_unsent(&mut self, lane: Lane) {
+    pub(super) fn forget_unsent(&mut self, lane: Lane) {
         self.0
             .retain(|reason| reason.lane != lane || !reason.is_unsent);
     }
