@@ -137,8 +137,8 @@ pub(crate) struct Sender<C> {
     polled_at: Instant,
     /// Only on a thread of its own: a sender that is stepped does not spin.
     spin: Option<Spin>,
-    /// Whether this step, or the end of the one before, had anything to do.
-    worked: bool,
+    /// Whether a response has come since the sender last decided whether to spin.
+    was_answered: bool,
     scratch: LoopBuffers,
 }
 
@@ -197,7 +197,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             log_limit: LogLimit::default(),
             polled_at,
             spin: None,
-            worked: false,
+            was_answered: false,
             scratch: LoopBuffers::default(),
         }
     }
@@ -296,7 +296,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.shared.counters.looped();
         let now = self.shared.clock.now();
         // Inputs are read while the waker's state is awake: work published after this makes `fall_asleep` fail below.
-        self.worked |= self.drainer.handle_inbox(&self.shared.accumulator, now);
+        let was_signalled = self.drainer.handle_inbox(&self.shared.accumulator, now);
         // The version is read before the cluster: at worst a newer cluster is handled under an older version, and
         // handled again in the next step.
         let version = self.shared.metadata.update_version();
@@ -317,7 +317,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         // Also before the drain: the transaction manager may begin a new epoch, and the batches of the new epoch are
         // then sent in this same step.
         let mut request_due = self.run_transactions(now);
+        let in_flight = self.in_flight.live_count();
         let mut wake_at = self.send_produce_data(now);
+        let has_sent = self.in_flight.live_count() > in_flight;
         if self.run_user_code() && self.waits_for_batches() {
             // The last batch that the request waits for may have failed just now without being sent.
             let now = self.shared.clock.now();
@@ -339,7 +341,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         wake_at = wake_at.min(self.drainer.next_due());
         wake_at = wake_at.min(self.drainer.next_expiry());
         wake_at = wake_at.min(self.in_flight.next_expiry());
-        let worked = std::mem::take(&mut self.worked);
+        let was_answered = std::mem::take(&mut self.was_answered);
+        let worked = was_signalled || has_sent || was_answered;
         let spin = self.spin.as_mut();
         if spin.is_some_and(|spin| spin.polls_again(worked, now)) {
             // Still awake: work that comes now needs no system call to wake the sender.
@@ -391,7 +394,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if self.scratch.responses.is_empty() {
             return;
         }
-        self.worked = true;
+        self.was_answered = true;
         // Taken out of `self`, which the handlers borrow mutably; put back below to keep its capacity.
         let mut responses = std::mem::take(&mut self.scratch.responses);
         let now = self.shared.clock.now();
@@ -470,7 +473,6 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             // The drain may have compressed batches, which takes time. With the time read again, the request does not
             // time out before it is sent, and batches that are overdue by now are not sent.
             *now = self.shared.clock.now();
-            self.worked = true;
             self.send_produce_request(node, &mut drained, *now);
         }
         self.scratch.drained = drained;
