@@ -3,6 +3,8 @@
 //! returned.
 
 mod addresses;
+mod queries;
+mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -10,8 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::addresses::Addresses;
+pub(crate) use self::state::ConnectionState;
+use crate::clock::Instant;
 use crate::clock::repeat_limiter::{RepeatLimiter, Suppressed};
-use crate::clock::{Deadline, Instant};
 use crate::planted::planted;
 use crate::types::{Node, NodeId};
 use crate::util::backoff::ExponentialBackoff;
@@ -19,76 +22,6 @@ use crate::util::log::{self, LogContext};
 
 const GROWTH: u32 = 2;
 const JITTER: f64 = 0.2;
-
-/// State of the connection to a node.
-///
-/// ```text
-///  Disconnected ─▶ Resolving ─▶ Connecting ─▶ Authenticating ─▶ CheckingApiVersions ─▶ Ready
-///    ▲   ▲            │             │               │                  │                │
-///    │   └────────────┴─────────────┴───────────────┴──────────────────┴────────────────┘
-///    └── AuthenticationFailed (counts as disconnected, keeps the reason)
-///
-///  Ready ─▶ AuthenticatingAgain ─▶ Ready
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ConnectionState {
-    Disconnected,
-    /// The host name is being resolved (DNS look-up).
-    Resolving,
-    /// The TCP connection is being established.
-    Connecting,
-    /// TCP is connected; the TLS handshake and SASL authentication run. Skipped with `PLAINTEXT`.
-    Authenticating,
-    /// Authenticated; the ApiVersions response is outstanding.
-    CheckingApiVersions,
-    /// Requests may be sent.
-    Ready,
-    /// SASL re-authentication of a ready connection (KIP-368): no requests until it is done.
-    AuthenticatingAgain,
-    /// TLS or SASL authentication failed, with this reason.
-    AuthenticationFailed(Arc<str>),
-}
-
-impl ConnectionState {
-    fn is_disconnected(&self) -> bool {
-        matches!(self, Self::Disconnected | Self::AuthenticationFailed(_))
-    }
-
-    fn is_connected(&self) -> bool {
-        matches!(
-            self,
-            Self::Authenticating
-                | Self::CheckingApiVersions
-                | Self::Ready
-                | Self::AuthenticatingAgain
-        )
-    }
-
-    /// Whether the connection is being set up or re-authenticated. Meanwhile the connection setup timeout runs.
-    fn is_preparing(&self) -> bool {
-        matches!(
-            self,
-            Self::Resolving
-                | Self::Connecting
-                | Self::Authenticating
-                | Self::CheckingApiVersions
-                | Self::AuthenticatingAgain
-        )
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Disconnected => "disconnected",
-            Self::Resolving => "resolving the host name",
-            Self::Connecting => "connecting",
-            Self::Authenticating => "authenticating",
-            Self::CheckingApiVersions => "checking API versions",
-            Self::Ready => "ready",
-            Self::AuthenticatingAgain => "authenticating again",
-            Self::AuthenticationFailed(_) => "authentication failed",
-        }
-    }
-}
 
 /// The next step of an attempt to connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,38 +117,6 @@ impl ClusterConnectionStates {
                 JITTER,
             ),
             random,
-        }
-    }
-
-    /// Whether connecting may start now: the node is disconnected, and its reconnect back-off is over.
-    pub(crate) fn can_connect(&self, id: NodeId, now: Instant) -> bool {
-        self.connection_deadline(id, now).is_over(now)
-    }
-
-    /// When connecting may start: the end of the reconnect back-off; `Never` while connecting or connected.
-    pub(crate) fn connection_deadline(&self, id: NodeId, now: Instant) -> Deadline {
-        match self.nodes.get(&id) {
-            None => Deadline::At(now),
-            Some(node) if node.state.is_disconnected() => {
-                if planted!(ReconnectsAtOnce) {
-                    return Deadline::At(now);
-                }
-                Deadline::after(node.last_attempt, node.reconnect_backoff)
-            }
-            Some(_) => Deadline::Never,
-        }
-    }
-
-    /// When the node should be polled again: the end of its throttle time if it is connected, else
-    /// [`connection_deadline`](Self::connection_deadline).
-    pub(crate) fn poll_deadline(&self, id: NodeId, now: Instant) -> Deadline {
-        match self.nodes.get(&id) {
-            Some(NodeConnection {
-                state,
-                throttled_until: Some(until),
-                ..
-            }) if state.is_connected() && *until > now => Deadline::At(*until),
-            _ => self.connection_deadline(id, now),
         }
     }
 
@@ -378,13 +279,6 @@ impl ClusterConnectionStates {
         }
     }
 
-    /// Whether the node is ready, but has responded to no request other than ApiVersions on this connection.
-    pub(crate) fn is_unproven(&self, id: NodeId) -> bool {
-        self.nodes.get(&id).is_some_and(|node| {
-            node.state == ConnectionState::Ready && node.unproven_failures.is_some()
-        })
-    }
-
     /// The broker rejects each connection at its first request: the reconnect back-off goes on from before the node was
     /// ready. Called before the disconnect is noted.
     ///
@@ -460,11 +354,6 @@ impl ClusterConnectionStates {
         }
     }
 
-    /// Whether a request or a connection setup has timed out since the node was last ready.
-    pub(crate) fn has_timed_out(&self, id: NodeId) -> bool {
-        self.nodes.get(&id).is_some_and(|node| node.has_timed_out)
-    }
-
     /// Throttles the node until `until`. Returns by how much that extends its throttle time; an earlier end is ignored.
     pub(crate) fn throttle(&mut self, id: NodeId, until: Instant, now: Instant) -> Duration {
         let Some(node) = self.nodes.get_mut(&id) else {
@@ -478,120 +367,11 @@ impl ClusterConnectionStates {
         until - before
     }
 
-    pub(crate) fn is_throttled(&self, id: NodeId, now: Instant) -> bool {
-        self.nodes
-            .get(&id)
-            .and_then(|node| node.throttled_until)
-            .is_some_and(|until| until > now)
-    }
-
-    /// Whether the state is ready and the node is not throttled; in-flight requests are not considered.
-    pub(crate) fn is_ready(&self, id: NodeId, now: Instant) -> bool {
-        self.nodes.get(&id).is_some_and(|node| {
-            node.state == ConnectionState::Ready
-                && node.throttled_until.is_none_or(|until| until <= now)
-        })
-    }
-
-    /// Whether the connection to the node is being set up or re-authenticated.
-    pub(crate) fn is_preparing(&self, id: NodeId) -> bool {
-        self.preparing.contains(&id)
-    }
-
-    /// Whether the node is connecting or connected.
-    pub(crate) fn is_live(&self, id: NodeId) -> bool {
-        self.nodes
-            .get(&id)
-            .is_some_and(|node| !node.state.is_disconnected())
-    }
-
-    pub(crate) fn state(&self, id: NodeId) -> Option<&ConnectionState> {
-        self.nodes.get(&id).map(|node| &node.state)
-    }
-
-    /// The error of the last disconnect, until the node is ready again.
-    pub(crate) fn last_error(&self, id: NodeId) -> Option<&Arc<str>> {
-        self.nodes
-            .get(&id)
-            .and_then(|node| node.last_error.as_ref())
-    }
-
-    /// Number of disconnects since the node was last ready.
-    pub(crate) fn failures(&self, id: NodeId) -> u32 {
-        self.nodes.get(&id).map_or(0, |node| node.failures)
-    }
-
-    /// Number of consecutive attempts that ended before the node was ready.
-    pub(crate) fn setup_failures(&self, id: NodeId) -> u32 {
-        self.nodes.get(&id).map_or(0, |node| node.setup_failures)
-    }
-
     /// Drops the resolved addresses: the next attempt resolves the host name again.
     pub(crate) fn look_up_again(&mut self, id: NodeId) {
         if let Some(node) = self.nodes.get_mut(&id) {
             node.addresses.expire();
         }
-    }
-
-    /// The node's host and port.
-    pub(crate) fn endpoint(&self, id: NodeId) -> Option<(&Arc<str>, u16)> {
-        self.nodes.get(&id).map(|node| (&node.host, node.port))
-    }
-
-    /// When the current attempt began, or the last attempt or connection ended.
-    pub(crate) fn last_attempt(&self, id: NodeId) -> Option<Instant> {
-        self.nodes.get(&id).map(|node| node.last_attempt)
-    }
-
-    /// The connection setup timeout of the current or next attempt, for each of its stages.
-    pub(crate) fn setup_timeout(&self, id: NodeId) -> Option<Duration> {
-        self.nodes.get(&id).map(|node| node.setup_timeout)
-    }
-
-    /// The earliest setup deadline of all nodes: bounds the poll's timeout.
-    pub(crate) fn next_setup_deadline(&self) -> Deadline {
-        self.preparing
-            .iter()
-            .map(|id| self.setup_deadline(*id))
-            .min()
-            .unwrap_or(Deadline::Never)
-    }
-
-    /// A node whose connection setup timeout has expired; `None` if there is none. A node is left out unless `is_read`
-    /// returns true for it: the input of its connection was read to the end.
-    pub(crate) fn timed_out_setup(
-        &self,
-        now: Instant,
-        is_read: impl Fn(NodeId) -> bool,
-    ) -> Option<NodeId> {
-        self.preparing
-            .iter()
-            .copied()
-            .find(|id| self.setup_deadline(*id).is_over(now) && is_read(*id))
-    }
-
-    fn setup_deadline(&self, id: NodeId) -> Deadline {
-        self.nodes.get(&id).map_or(Deadline::Never, |node| {
-            Deadline::after(node.setup_since, node.setup_timeout)
-        })
-    }
-
-    /// The ids of all nodes to which a connection was ever attempted, in order.
-    pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeId> {
-        self.nodes.keys().copied()
-    }
-
-    /// The nodes whose connections are being set up, and when the current stage of each began.
-    pub(crate) fn preparing(&self) -> impl Iterator<Item = (NodeId, Instant)> {
-        let known = |id: &NodeId| Some((*id, self.nodes.get(id)?.setup_since));
-        self.preparing.iter().filter_map(known)
-    }
-
-    /// A node's state in words, for logs and errors.
-    pub(crate) fn state_name(&self, id: NodeId) -> &'static str {
-        self.nodes
-            .get(&id)
-            .map_or("never connected to", |node| node.state.name())
     }
 }
 
