@@ -5,7 +5,7 @@
 //! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `metrics_reporter`, `metrics_reporters`, `app_info`, `future`, `callback_scope`, `instance`, `user_code`, `cluster_listeners`, `produce_request_result`, `thunks`, `waiting` |
 //! | batches | `buffer_pool`, `batch`, `accumulator`, `counters`, `wake` |
 //! | machinery | `metadata`, `sensors`, `transaction`, `sender` |
-//! | facade | `lifecycle`, `call_errors`, `core`, `topic_lookup`, `quick_send`, `send_refusal`, `send_errors`, `send_attempt`, `try_send`, `send_and_wait`, `lifecycle_state`, `partitions_for`, `close`, `kafka_producer`, `transactions`, `transaction_guard`, `builder` |
+//! | facade | `lifecycle`, `call_errors`, `core`, `topic_lookup`, `quick_send`, `send_refusal`, `send_errors`, `send_attempt`, `try_send`, `send_and_wait`, `lifecycle_state`, `partitions_for`, `close`, `kafka_producer`, `operation_call`, `transactions`, `transaction_guard`, `builder` |
 
 pub(crate) mod accumulator;
 pub(crate) mod app_info;
@@ -30,6 +30,7 @@ pub(crate) mod metrics_reporter;
 pub(crate) mod metrics_reporters;
 #[cfg(all(test, loom))]
 mod models;
+mod operation_call;
 pub(crate) mod partitioner;
 pub(crate) mod partitions_for;
 pub(crate) mod produce_request_result;
