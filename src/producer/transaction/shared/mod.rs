@@ -5,6 +5,9 @@
 //! closes the entered queues first: after that no late record gets into this transaction or the next. So `send` pays
 //! nothing for transactions, except for the first record of a partition.
 
+#[cfg(test)]
+mod held_up;
+mod locked;
 mod pending_operations;
 mod retry_reasons;
 #[cfg(feature = "testing")]
@@ -12,18 +15,17 @@ mod tally;
 
 use std::sync::Arc;
 
-use self::pending_operations::PendingOperations;
+use self::locked::SharedTransactionState;
+pub(crate) use self::locked::TransactionEnd;
 #[cfg(test)]
 pub(crate) use self::pending_operations::MAX_OFFSET_COMMITS;
 pub(crate) use self::pending_operations::{AskedOperation, Operation, TransactionResult};
-use self::retry_reasons::RetryReasons;
 #[cfg(feature = "testing")]
 pub(crate) use self::tally::TransactionTally;
 use super::inbox::RequestInbox;
 use super::request::{Lane, RequestHandler, RetryReason};
 use super::state::TransactionManagerState;
 use crate::error::{CLOSED, TransactionErrorKind, TransactionFailure};
-use crate::planted::planted;
 use crate::producer::accumulator::{EntryIndex, PartitionEntry, TransactionNumber};
 use crate::producer::waiting::Latch;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -46,37 +48,6 @@ pub(crate) struct Transactions {
 #[repr(align(64))]
 struct Newest(AtomicU64);
 
-/// How a transaction has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TransactionEnd {
-    Committed,
-    Aborted,
-}
-
-#[derive(Debug)]
-struct SharedTransactionState {
-    state: TransactionManagerState,
-    /// The newest transaction.
-    number: TransactionNumber,
-    /// The reason of an error state; `None` in any other state.
-    failure: Option<TransactionFailure>,
-    pending: PendingOperations,
-    /// Why requests are retried, for the errors of calls and records that time out.
-    retry_reasons: RetryReasons,
-    /// Partitions entered into the transaction: their queues accept records.
-    entered: Vec<Arc<PartitionEntry>>,
-    /// The number of entered partitions that the sender has taken.
-    known: usize,
-    /// How the newest transaction has ended; `None` if it has not.
-    end: Option<TransactionEnd>,
-    /// The newest transaction that was committed.
-    committed: Option<TransactionNumber>,
-    /// True if an EndTxn(commit) of the newest transaction was sent, and its result is not known.
-    commit_in_doubt: bool,
-    #[cfg(feature = "testing")]
-    tally: TransactionTally,
-}
-
 /// The changes by application threads since the sender's last step.
 #[derive(Debug)]
 pub(super) struct News {
@@ -89,23 +60,7 @@ impl Transactions {
     pub(super) fn new(transactional_id: Arc<str>, inbox: Arc<RequestInbox>) -> Self {
         Self {
             transactional_id,
-            shared: Mutex::new(
-                Rank::TRANSACTION,
-                SharedTransactionState {
-                    state: TransactionManagerState::Uninitialized,
-                    number: TransactionNumber::NONE,
-                    failure: None,
-                    pending: PendingOperations::default(),
-                    retry_reasons: RetryReasons::default(),
-                    entered: Vec::new(),
-                    known: 0,
-                    end: None,
-                    committed: None,
-                    commit_in_doubt: false,
-                    #[cfg(feature = "testing")]
-                    tally: TransactionTally::default(),
-                },
-            ),
+            shared: Mutex::new(Rank::TRANSACTION, SharedTransactionState::new()),
             newest: Newest::default(),
             inbox,
         }
@@ -410,199 +365,6 @@ impl Transactions {
     /// The reason of an error state; `None` in any other state.
     pub(crate) fn failure(&self) -> Option<TransactionFailure> {
         self.shared.lock().failure.clone()
-    }
-}
-
-impl SharedTransactionState {
-    /// Makes a state transition, which the table must allow. `failure` is the reason of an error state.
-    fn transition(&mut self, next: TransactionManagerState, failure: Option<TransactionFailure>) {
-        debug_assert!(self.state.may_become(next), "{:?} to {next:?}", self.state);
-        debug_assert_eq!(
-            failure.is_some(),
-            matches!(
-                next,
-                TransactionManagerState::AbortableError | TransactionManagerState::FatalError
-            )
-        );
-        let before = std::mem::replace(&mut self.state, next);
-        #[cfg(feature = "testing")]
-        self.tally.count(before, next);
-        // A retry in the last state does not explain delays in the next state. An exception are records that expire
-        // together with the one that has failed the transaction.
-        if next != TransactionManagerState::AbortableError {
-            self.retry_reasons = RetryReasons::default();
-        }
-        self.failure = failure;
-        match (before, next) {
-            (
-                TransactionManagerState::Committing,
-                TransactionManagerState::Ready | TransactionManagerState::Initializing,
-            ) => {
-                self.end = Some(TransactionEnd::Committed);
-                self.committed = Some(self.number);
-                self.commit_in_doubt = false;
-            }
-            (
-                TransactionManagerState::Aborting,
-                TransactionManagerState::Ready | TransactionManagerState::Initializing,
-            ) => {
-                self.end = Some(TransactionEnd::Aborted);
-                self.commit_in_doubt = false;
-            }
-            (_, TransactionManagerState::InTransaction) => self.end = None,
-            _ => {}
-        }
-        // Leaving InTransaction by any way (commit, abort, error) closes the queues: no record is appended after this.
-        if before == TransactionManagerState::InTransaction {
-            for entry in &self.entered {
-                if !planted!(QueuesStayOpen) {
-                    entry.leave_transaction();
-                }
-            }
-        }
-        // Cleared only now: the sender may take news of the last partitions while the transaction is being committed.
-        if next == TransactionManagerState::InTransaction {
-            self.entered.clear();
-            self.known = 0;
-        }
-    }
-
-    /// Notes in the failure of a refused call whether the transaction may be committed. Every refusal passes through
-    /// here.
-    fn refused(
-        &self,
-        of: Option<TransactionNumber>,
-        failure: TransactionFailure,
-    ) -> TransactionFailure {
-        let may_be_committed = failure.may_be_committed || self.may_be_committed(of);
-        failure.in_doubt(may_be_committed)
-    }
-
-    fn wrong_state(
-        &self,
-        of: Option<TransactionNumber>,
-        message: impl Into<Arc<str>>,
-    ) -> TransactionFailure {
-        self.refused(of, TransactionFailure::wrong_state(message))
-    }
-
-    /// Whether a transaction may be committed. Without `of`: the newest transaction, as long as no call has returned
-    /// the outcome of its commit. With `of`: the transaction of a guard; true even if it is known to be committed.
-    fn may_be_committed(&self, of: Option<TransactionNumber>) -> bool {
-        if let Some(of) = of {
-            if of != self.number || self.end.is_some() {
-                // Only the newest commit is remembered: earlier transactions may have been committed, later ones were
-                // not.
-                return self.committed.is_some_and(|committed| of <= committed);
-            }
-        }
-        let may_commit = self
-            .pending
-            .commit()
-            .is_some_and(|commit| match commit.get() {
-                None | Some(Ok(())) => true,
-                Some(Err(failure)) => failure.may_be_committed,
-            });
-        may_commit || self.commit_in_doubt || self.state == TransactionManagerState::Committing
-    }
-
-    /// Fails if `of` is not the newest transaction: a late call must not affect the next transaction.
-    fn check_number(&self, of: Option<TransactionNumber>) -> Result<(), TransactionFailure> {
-        if of.is_none_or(|of| of == self.number) {
-            return Ok(());
-        }
-        Err(self.wrong_state(
-            of,
-            "it is for an earlier transaction, which has ended, and another was begun since",
-        ))
-    }
-
-    /// The check for a record. A record that is sent after a commit belongs to no transaction, so its failure does not
-    /// report that commit. If a transaction guard sends the record, the guard adds that report itself.
-    ///
-    /// `of` is the newest transaction at the time of the call. It may have ended before the call, or there was none.
-    fn check_record(&self, of: TransactionNumber) -> Result<(), TransactionFailure> {
-        if of != self.number {
-            return Err(TransactionFailure::wrong_state(
-                "another transaction was begun meanwhile, and the record is not part of it",
-            ));
-        }
-        self.check_open(None)
-    }
-
-    fn check_open(&self, of: Option<TransactionNumber>) -> Result<(), TransactionFailure> {
-        match (self.state, &self.failure) {
-            (TransactionManagerState::InTransaction, _) => Ok(()),
-            (_, Some(failure)) => Err(self.refused(of, failure.clone())),
-            (state, None) => {
-                Err(self.wrong_state(of, format!("it needs an open transaction, and {state}")))
-            }
-        }
-    }
-
-    /// TM-6: in an error state calls fail with that error; after an abortable error, abort is allowed.
-    fn check_state(
-        &self,
-        of: Option<TransactionNumber>,
-        next: TransactionManagerState,
-    ) -> Result<(), TransactionFailure> {
-        if self.state.may_become(next) {
-            return Ok(());
-        }
-        let state = self.state;
-        Err(match &self.failure {
-            Some(failure) => self.refused(of, failure.clone()),
-            None => self.wrong_state(
-                of,
-                match next {
-                    TransactionManagerState::Initializing => {
-                        format!("it is for once, at the beginning, and {state}")
-                    }
-                    TransactionManagerState::InTransaction => {
-                        format!("it needs a producer without an open transaction, and {state}")
-                    }
-                    _ => format!("it needs an open transaction, and {state}"),
-                },
-            ),
-        })
-    }
-
-    /// Fails if an operation is pending: its call must return its result first. Offset commits are no obstacle.
-    fn check_pending(&self, of: Option<TransactionNumber>) -> Result<(), TransactionFailure> {
-        let Some(pending) = self.pending.other_than_offsets() else {
-            return Ok(());
-        };
-        Err(self.wrong_state(
-            of,
-            format!(
-                "{} was called before, and its result is not known yet: wait for it, or call that method again first",
-                pending.call()
-            ),
-        ))
-    }
-}
-
-/// Test hook: runs code between a call's start and its lock, to force a race.
-#[cfg(test)]
-mod held_up {
-    use std::cell::RefCell;
-
-    type Meanwhile = Box<dyn FnOnce()>;
-
-    thread_local! {
-        static MEANWHILE: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
-    }
-
-    /// Runs `meanwhile` once on this thread, before the thread's next call about one certain transaction takes the
-    /// lock.
-    pub(super) fn once(meanwhile: impl FnOnce() + 'static) {
-        MEANWHILE.set(Some(Box::new(meanwhile)));
-    }
-
-    pub(super) fn before_lock() {
-        if let Some(meanwhile) = MEANWHILE.take() {
-            meanwhile();
-        }
     }
 }
 
