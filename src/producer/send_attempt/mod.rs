@@ -1,36 +1,30 @@
 //! Slow path of `send`: appends one record to a batch as a state machine of non-blocking steps. `send` waits between
 //! the steps, `try_send` gives up instead.
 
+mod memory;
+mod refusals;
+
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::util::log;
-
+use self::memory::{MemoryWait, MemoryWaitTimer};
 use super::accumulator::{
     Append, PartitionEntry, RecordAccumulator, TopicEntry, Topics, TransactionNumber,
 };
-use super::buffer_pool::{Denied, Ticket};
+use super::buffer_pool::Denied;
 use super::core::{Core, Plugins, SerializedRecord};
 use super::future::{FutureRecordMetadata, RecordInBatch};
 use super::partitioner::{PartitionInput, Strategy};
 use super::record::{ProducerRecord, RecordData};
-use super::send_errors::{
-    RefusedRecord, make_transaction_abortable, out_of_range, outside_transaction, panicked,
-    too_large,
-};
-use super::send_refusal::{SendRefusal, not_taken};
+use super::send_errors::{out_of_range, outside_transaction, panicked, too_large};
+use super::send_refusal::SendRefusal;
 use super::serializer::Serialized;
 use super::thunks::AnyCallback;
 use super::topic_lookup::TopicLookup;
 use super::user_code::{Fence, UserCode};
 use super::waiting::{BlockingCall, Check, Step, Stopwatch, Wait};
-use crate::clock::Instant;
-use crate::compress::CompressionType;
-use crate::error::{
-    BoxError, Misuse, PluginKind, RecordError, RecordPart, SendError, TransactionFailure,
-};
-use crate::metrics::tables::MemorySensor;
+use crate::error::{BoxError, Misuse, PluginKind, RecordPart, SendError, TransactionFailure};
 use crate::planted::planted;
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::header::Headers;
@@ -82,41 +76,6 @@ impl SerializedRecord<Serialized<'_>> {
             headers: headers.as_slice(),
             timestamp_ms,
         }
-    }
-}
-
-/// State of a send that is queued in the buffer pool: the values that the append needs once memory is allocated.
-struct MemoryWait<'r> {
-    ticket: Ticket,
-    /// Present while the send waits; dropped when the memory is allocated.
-    time: Option<MemoryWaitTimer<'r>>,
-    entry: Arc<PartitionEntry>,
-    bytes: SerializedRecord<Serialized<'r>>,
-    timestamp_ms: i64,
-    /// Record format (magic) that the record was checked for. It is not loaded again: if an older broker connected
-    /// during the wait, the batch would get a format that the record was not checked for.
-    magic: Magic,
-}
-
-/// Timer of a wait for memory: records the `bufferpool-wait-time` metrics when dropped.
-struct MemoryWaitTimer<'r> {
-    core: &'r Core,
-    since: Instant,
-}
-
-impl<'r> MemoryWaitTimer<'r> {
-    fn begin(core: &'r Core) -> Self {
-        let since = core.clock.now();
-        Self { core, since }
-    }
-}
-
-impl Drop for MemoryWaitTimer<'_> {
-    fn drop(&mut self) {
-        let now = self.core.clock.now();
-        let waited = (now - self.since).as_nanos() as f64;
-        let memory = &self.core.sensors.memory;
-        memory.record(MemorySensor::WaitTime, waited, now);
     }
 }
 
@@ -541,106 +500,6 @@ impl<'r, 'a, K: ?Sized + RecordData, V: ?Sized + RecordData> SendAttempt<'r, 'a,
                 notified.map_err(|failure| {
                     panicked(PluginKind::Partitioner, Arc::clone(topic.name()), failure).into()
                 })
-            }
-        }
-    }
-
-    // ---- refusals
-
-    /// Checks that the record may be written in a format before v2 (RA-7, PB-9, PB-11).
-    #[cold]
-    fn check_old_format(&self, magic: Magic) -> Result<(), SendRefusal> {
-        if self.core.config.enable_idempotence() {
-            return Err(self.errors().idempotence_and_old_brokers());
-        }
-        if self.core.accumulator.codec() == CompressionType::Zstd {
-            return Err(self.errors().zstd_and_old_brokers());
-        }
-        if !self.headers.is_empty() {
-            let magic = magic as u8;
-            return Err(SendError::Record(RecordError::HeadersUnsupported { magic }).into());
-        }
-        Ok(())
-    }
-
-    /// The error that is already known for the topic, for `try_send`, which does not wait for newer metadata. The topic
-    /// is requested again all the same. `None` if no error is known, or if the topic or partition has appeared since
-    /// the lookup.
-    pub(crate) fn known_topic_error(&mut self) -> Option<SendRefusal> {
-        match self.lookup.error_so_far(&self.record.topic) {
-            Err(why) => Some(self.errors().topic_lookup_error(why)),
-            Ok(state) => {
-                let is_missing = state.is_missing(self.record.partition);
-                is_missing.then(|| self.errors().topic_not_found(&state, ""))
-            }
-        }
-    }
-
-    /// Adds a refusal to the `record-error` metrics, if Kafka counts it.
-    #[cold]
-    pub(crate) fn counted(&self, refusal: SendRefusal) -> SendRefusal {
-        if refusal.is_counted() {
-            self.core.sensors.record_refused(self.core.clock.now());
-        }
-        refusal
-    }
-
-    /// Timeout error of the wait for memory (`max.block.ms`); also recorded in the `buffer-exhausted` metrics.
-    #[cold]
-    fn memory_timed_out(&self) -> SendRefusal {
-        let memory = &self.core.sensors.memory;
-        memory.record(MemorySensor::Exhausted, 1.0, self.core.clock.now());
-        self.errors().memory_timeout()
-    }
-
-    fn errors(&self) -> RefusedRecord<'_> {
-        RefusedRecord {
-            core: self.core,
-            topic: &self.record.topic,
-            wanted: self.record.partition,
-            partition: self.partition(),
-            limit: self.time.limit(),
-        }
-    }
-}
-
-impl<K: ?Sized + RecordData, V: ?Sized + RecordData> SendAttempt<'_, '_, K, V> {
-    /// Reports a refused record: to the transaction, the metrics, interceptors and the callback (KP-24 to KP-28).
-    #[cold]
-    fn refused(&mut self, refusal: SendRefusal) -> Result<FutureRecordMetadata, SendError> {
-        make_transaction_abortable(self.core, self.of, &refusal);
-        // Leaves the pool's queue before user code runs, and gives back the memory gathered so far: user code may be
-        // slow, and other threads wait for memory as well.
-        self.memory = None;
-        let (plugins, record) = (self.plugins, self.record);
-        let (interceptors, topic) = (&plugins.interceptors, &*record.topic);
-        match self.counted(refusal) {
-            SendRefusal::Call(error) => {
-                if !interceptors.is_empty() {
-                    let produce_error = not_taken(topic, &error);
-                    // As in `doSend`: `onSendError` is called for errors that the call throws, too.
-                    interceptors.on_send_error(topic, self.partition(), &produce_error);
-                }
-                Err(error)
-            }
-            SendRefusal::Record(error) => {
-                self.core.counters.rejected();
-                // The application has not got the future yet: callback and interceptors run on its own thread.
-                interceptors.on_send_error(topic, self.partition(), &error);
-                if let Some(callback) = self.callback.as_deref_mut() {
-                    // Does nothing if a batch has taken the callback.
-                    let call = || callback.call(Err(&error));
-                    if let Err(failure) =
-                        Fence::of(&plugins.instance).call(UserCode::Callback, call)
-                    {
-                        log::error!(
-                            plugins.instance.log(),
-                            "{}",
-                            failure.about(format_args!("topic {topic}"))
-                        );
-                    }
-                }
-                Ok(FutureRecordMetadata::failed(error))
             }
         }
     }
