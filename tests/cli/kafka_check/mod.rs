@@ -2,6 +2,7 @@
 
 mod configuration;
 mod endpoints;
+mod many_brokers;
 #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
 mod security;
 mod topics;
