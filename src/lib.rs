@@ -123,8 +123,8 @@ pub mod internals;
 
 pub use compress::{CompressionType, UnknownCompressionType};
 pub use config::{
-    Acks, BootstrapServers, ClientDnsLookup, ConfigKey, ConfigSource, ConfigType, Group,
-    Importance, MetadataRecoveryStrategy, Password, PluginConfig, ProducerConfig,
+    Acks, BootstrapServers, ClientDnsLookup, ConfigKey, ConfigProvider, ConfigSource, ConfigType,
+    Group, Importance, MetadataRecoveryStrategy, Password, PluginConfig, ProducerConfig,
     ProducerConfigBuilder, RecordingLevel, SecurityProtocol,
 };
 pub use error::{

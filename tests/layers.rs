@@ -334,6 +334,10 @@ fn a_line_that_goes_to_the_logger_directly_is_found() {
 const FENCES: &[(&str, &str)] = &[
     ("util::panic", "it catches the panics"),
     (
+        "config::providers",
+        "config providers are called before there is a producer",
+    ),
+    (
         "util::log",
         "the logger is user code of the whole process, and of no producer",
     ),

@@ -1,19 +1,21 @@
 //! The typed builder of [`ProducerConfig`].
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::definition;
+use super::given::GivenKeys;
 use super::kinds::{
     Acks, ClientDnsLookup, MetadataRecoveryStrategy, RecordingLevel, SecurityProtocol,
 };
 use super::strictness::Strictness;
-use super::{Password, ProducerConfig, environment, open_file, properties, value};
+use super::{
+    ConfigProvider, Password, ProducerConfig, environment, open_file, properties, shown_key, value,
+};
 use crate::compress::CompressionType;
 use crate::error::ConfigError;
-use crate::util::log::{self, LogContext};
 
 /// Builder of a [`ProducerConfig`], with a setter for each key.
 ///
@@ -41,9 +43,7 @@ use crate::util::log::{self, LogContext};
 /// Corresponds to the map that the constructor of `KafkaProducer` takes, with types.
 #[derive(Clone, Default)]
 pub struct ProducerConfigBuilder {
-    given: BTreeMap<String, String>,
-    /// Warnings about the files that keys were read from, logged by `build`.
-    warnings: Vec<String>,
+    given: GivenKeys,
     strictness: Strictness,
 }
 
@@ -147,12 +147,42 @@ impl ProducerConfigBuilder {
     /// Sets a key by its name. It may be a key of this library or of a plug-in.
     #[must_use]
     pub fn set(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.given.insert(key.into(), value.into());
+        self.given.set(key.into(), value.into());
+        self
+    }
+
+    /// Names a config provider: variables `${name:path:key}` and `${name:key}` in values are replaced by its values,
+    /// while the configuration is built. `config.providers` need not name it. If `config.providers.NAME.class` names a
+    /// class for the same name, this provider is used instead.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    ///
+    /// use kafka_producer::{BoxError, ProducerConfig};
+    ///
+    /// let vault = |path: &str, keys: &[&str]| -> Result<_, BoxError> {
+    ///     let secrets = keys.iter().map(|key| ((*key).to_owned(), format!("{key} of {path}")));
+    ///     Ok(secrets.collect::<BTreeMap<_, _>>())
+    /// };
+    /// let config = ProducerConfig::builder()
+    ///     .config_provider("vault", vault)
+    ///     .set("my.serializer.token", "${vault:billing:token}")
+    ///     .build()?;
+    /// assert_eq!(config.originals()["my.serializer.token"], "token of billing");
+    /// # Ok::<(), kafka_producer::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn config_provider(
+        mut self,
+        name: impl Into<String>,
+        provider: impl ConfigProvider + 'static,
+    ) -> Self {
+        self.given.providers.insert(name.into(), Arc::new(provider));
         self
     }
 
     /// Sets every key of a Java `.properties` file in UTF-8 or ISO-8859-1. Keys set later override the file, and the
-    /// file overrides keys set before.
+    /// file overrides keys set before. A key that the file sets twice has its last value, with a warning.
     ///
     /// ```no_run
     /// use kafka_producer::ProducerConfig;
@@ -173,9 +203,9 @@ impl ProducerConfigBuilder {
     /// Reads the file. A pipe is read until its writer closes it.
     pub fn properties_file(mut self, path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let read = properties::read(path.as_ref())?;
-        self.warnings
-            .extend(open_file::exposed(path.as_ref(), &read));
-        self.given.extend(read);
+        let exposed = open_file::exposed(path.as_ref(), &read.entries);
+        self.given.warnings.extend(exposed);
+        self.given.add_properties(read);
         Ok(self)
     }
 
@@ -191,8 +221,8 @@ impl ProducerConfigBuilder {
     /// If a variable's value is not valid Unicode, two variables are the same key, or the prefix is empty or lacks its
     /// underscore.
     pub fn env(mut self, prefix: &str) -> Result<Self, ConfigError> {
-        self.given
-            .extend(environment::read(prefix, std::env::vars_os())?);
+        let read = environment::read(prefix, std::env::vars_os())?;
+        self.given.add_environment(prefix, read);
         Ok(self)
     }
 
@@ -328,22 +358,20 @@ impl ProducerConfigBuilder {
 
     /// The keys and values set so far.
     #[cfg(test)]
-    pub(super) fn given(&self) -> &BTreeMap<String, String> {
-        &self.given
+    pub(super) fn given(&self) -> &std::collections::BTreeMap<String, String> {
+        &self.given.entries
     }
 
-    /// Validates all keys and builds the configuration.
+    /// Replaces the variables of config providers, validates all keys and builds the configuration.
     ///
     /// # Errors
-    /// If a value is invalid, values conflict, or a value needs a feature that this version of the library does not
-    /// have.
+    /// If a value is invalid, values conflict, a value needs a feature that this version of the library does not
+    /// have, or a config provider fails.
+    ///
+    /// # Blocking
+    /// As long as its config providers do; those of Kafka read files and environment variables.
     pub fn build(self) -> Result<ProducerConfig, ConfigError> {
-        let config = ProducerConfig::check(self.given, &self.strictness)?;
-        let log = LogContext::of_producer(config.client_id(), config.transactional_id());
-        for warning in &self.warnings {
-            log::warn!(log, "{warning}");
-        }
-        Ok(config)
+        ProducerConfig::check(self.given, &self.strictness)
     }
 }
 
@@ -423,10 +451,10 @@ impl<S: AsRef<str>> FromIterator<S> for BootstrapServers {
 /// Prints the keys and values set; passwords, and the values of unknown keys, are hidden.
 impl fmt::Debug for ProducerConfigBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.given.iter().map(|(key, given)| {
+        let shown = self.given.entries.iter().map(|(key, given)| {
             let open = definition::key(key).is_some_and(|row| !row.is_password());
             (
-                key,
+                shown_key(key),
                 if open {
                     value::shown(given)
                 } else {

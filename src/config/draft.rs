@@ -1,6 +1,6 @@
 //! The parsed values of all keys. The checks across keys may replace values; later the getters read them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::definition::{ConfigKey, keys};
 use super::password::Password;
@@ -24,6 +24,8 @@ struct ConfigEntry {
     key: &'static ConfigKey,
     value: Option<ConfigValue>,
     source: ConfigSource,
+    /// True if the value has a value of a config provider in it, which is not printed.
+    is_resolved: bool,
 }
 
 /// One entry for each key of the table, in the table's order.
@@ -37,8 +39,13 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// Parses the values of the given keys, and the defaults of all other keys. An invalid value is reported in
-    /// `problems`, and the key has its default for the checks that follow.
-    pub(crate) fn parse(given: &BTreeMap<String, String>, problems: &mut Vec<ConfigError>) -> Self {
+    /// `problems`, and the key has its default for the checks that follow. `resolved` are the keys with values of
+    /// config providers.
+    pub(crate) fn parse(
+        given: &BTreeMap<String, String>,
+        resolved: &BTreeSet<String>,
+        problems: &mut Vec<ConfigError>,
+    ) -> Self {
         let entries = keys().map(|key| {
             let by_default = || {
                 let text = key.default_value()?;
@@ -57,7 +64,12 @@ impl Draft {
                     (value, ConfigSource::User)
                 }
             };
-            ConfigEntry { key, value, source }
+            ConfigEntry {
+                key,
+                value,
+                source,
+                is_resolved: resolved.contains(key.name()),
+            }
         });
         Self {
             entries: entries.collect(),
@@ -142,13 +154,15 @@ impl Draft {
         }
     }
 
-    /// Every key with its value in printable form (passwords hidden), and the source of the value.
+    /// Every key with its value in printable form (passwords and values of config providers hidden), and the source of
+    /// the value.
     pub(crate) fn printable(&self) -> impl Iterator<Item = (&'static str, String, ConfigSource)> {
         self.entries.iter().map(|entry| {
-            let text = entry
-                .value
-                .as_ref()
-                .map_or_else(|| "null".to_owned(), ConfigValue::to_string);
+            let text = match &entry.value {
+                None => "null".to_owned(),
+                Some(_) if entry.is_resolved => Password::HIDDEN.to_owned(),
+                Some(value) => value.to_string(),
+            };
             (entry.key.name(), text, entry.source)
         })
     }

@@ -5,21 +5,27 @@ use std::ffi::OsString;
 
 use crate::error::ConfigError;
 
+/// The keys and values of environment variables.
+pub(super) struct EnvironmentKeys {
+    pub(super) entries: BTreeMap<String, String>,
+    /// The name of each key's variable.
+    pub(super) names: BTreeMap<String, String>,
+}
+
 /// The keys of the variables whose names begin with the prefix, and their values.
 ///
 /// In the rest of a name `_` stands for a dot, `__` for an underscore and `___` for a dash; case does not matter.
 pub(super) fn read(
     prefix: &str,
     variables: impl Iterator<Item = (OsString, OsString)>,
-) -> Result<BTreeMap<String, String>, ConfigError> {
+) -> Result<EnvironmentKeys, ConfigError> {
     if prefix.is_empty() {
         return Err(ConfigError::unreadable(
             "every environment variable begins with the empty prefix, also those that are not of this producer",
             "Use a prefix like KAFKA_",
         ));
     }
-    let (mut read, mut problems) = (BTreeMap::new(), Vec::new());
-    // The names of the variables, by key.
+    let (mut entries, mut problems) = (BTreeMap::new(), Vec::new());
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut variables: Vec<_> = variables.collect();
     // The order of the environment is arbitrary; problems are to come in the same order each time.
@@ -58,12 +64,15 @@ pub(super) fn read(
                     "Remove one of them",
                 )),
                 None => {
-                    read.insert(key, value);
+                    entries.insert(key, value);
                 }
             },
         }
     }
-    ConfigError::all(problems).map_or(Ok(read), Err)
+    match ConfigError::all(problems) {
+        None => Ok(EnvironmentKeys { entries, names }),
+        Some(error) => Err(error),
+    }
 }
 
 /// The key that the rest of a variable's name stands for.
@@ -72,6 +81,12 @@ fn key_of(rest: &str) -> String {
     let dashed = rest.to_ascii_lowercase().replace("___", "-");
     let underscored = dashed.replace("__", "\0");
     underscored.replace('_', ".").replace('\0', "_")
+}
+
+/// The name of the variable of a key: the inverse of [`key_of`].
+pub(super) fn variable_of(prefix: &str, key: &str) -> String {
+    let doubled = key.replace('_', "__").replace('-', "___").replace('.', "_");
+    format!("{prefix}{}", doubled.to_ascii_uppercase())
 }
 
 #[cfg(test)]
@@ -85,7 +100,16 @@ mod tests {
         let variables = variables
             .iter()
             .map(|(name, value)| (name.into(), value.into()));
-        read(prefix, variables)
+        read(prefix, variables).map(|read| read.entries)
+    }
+
+    #[test]
+    fn the_variable_of_a_key_stands_for_that_key() {
+        for key in ["linger.ms", "acks", "my_level-one", "a.b_c.d-e"] {
+            let name = variable_of("K_", key);
+            assert_eq!(key_of(name.strip_prefix("K_").unwrap()), key, "{name}");
+        }
+        assert_eq!(variable_of("KAFKA_", "linger.ms"), "KAFKA_LINGER_MS");
     }
 
     #[test]
@@ -138,7 +162,8 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
 
         let value = OsString::from_vec(vec![b's', 0xff]);
-        let error = read("K_", [("K_ACKS".into(), value)].into_iter()).unwrap_err();
+        let read = read("K_", [("K_ACKS".into(), value)].into_iter());
+        let error = read.err().unwrap();
         assert_eq!((error.key(), error.value()), (Some("acks"), None));
         assert!(error.problem().contains("K_ACKS"), "{error}");
     }

@@ -28,13 +28,50 @@ This file is generated from the library's table of keys. To generate it again af
 `UPDATE_DOCS=1 cargo test configuration_doc`.
 ";
 
+const CONFIG_PROVIDERS: &str = "
+## Config providers
+
+A value may contain variables `${provider:path:key}` or `${provider:key}`, several if need be, which are replaced while \
+the configuration is built, before anything else is done with the values. A recipe is in [SECURITY](SECURITY.md).
+
+| key | value |
+|---|---|
+| `config.providers` | names of providers, separated by commas |
+| `config.providers.NAME.class` | the class of the provider: one of those below |
+| `config.providers.NAME.param.PARAMETER` | a parameter of the class; another than those below is an error |
+
+| class, in `org.apache.kafka.common.config.provider` | variable | parameter |
+|---|---|---|
+| `FileConfigProvider` | `${NAME:/path/of/file.properties:key}` | `allowed.paths`: the files and directories that it may \
+read, absolute and separated by commas. By default all |
+| `DirectoryConfigProvider` | `${NAME:/path/of/directory:file}`: the content of a regular file in the directory, nothing \
+trimmed | `allowed.paths` |
+| `EnvVarConfigProvider` | `${NAME:VARIABLE}` | `allowlist.pattern`: a regular expression that has to match the whole \
+name of the variable. By default all are allowed. Of Java's syntax it may use characters, `.`, classes like `[A-Z_]`, \
+`\\d`, `\\w`, groups, `\\|`, `*`, `+` and `?` |
+
+Other providers, for example of a secret store, implement the trait `ConfigProvider`, and are given to \
+`ProducerConfigBuilder::config_provider` with a name; they need neither `config.providers` nor a class, and are used \
+instead of the class of that name.
+
+- The first `}` ends a variable, the first colon its provider, and the second its path: so a path cannot contain a colon. \
+Values of providers are not searched for variables, and neither are the values of the keys above.
+- A variable of a provider that does not exist is left as it is, as in Java, with a warning if the key is one of this \
+document. If the provider does not have the key, Java leaves the variable as well; here that is an error, as is a file \
+that cannot be read, with provider, path and key.
+- Files have at most 16 MiB. Pipes and devices are not read, and `..` does not lead out of an allowed directory; symbolic \
+links are followed.
+- `ProducerConfig::originals` and plug-ins get the values of providers, as in Java. Nothing prints them, whatever the \
+key: `ProducerConfig::effective`, `Debug` and errors have `[hidden]` instead. The names that log lines consist of, such \
+as hosts and the client id, are not secret.
+";
+
 const NOT_SUPPORTED: &str = "
 ## Keys that are not supported
 
 Keys that Kafka's producer has, up to Kafka 4.4, and this one does not. They are known, also with \
 `ProducerConfigBuilder::strict`, and do not count as unused. A key that `ProducerConfigBuilder::plugin_keys` names is \
-read by a plug-in, so there is no warning. Keys that begin with `config.providers.` have no warning either: without \
-`config.providers`, which is rejected, Kafka's producer does not use them.
+read by a plug-in, so there is no warning.
 
 ";
 
@@ -44,6 +81,7 @@ pub(crate) fn render_markdown() -> String {
     for group in Group::ALL {
         write_group(&mut text, *group);
     }
+    text.push_str(CONFIG_PROVIDERS);
     text.push_str(NOT_SUPPORTED);
     text.push_str(&not_built::render_markdown());
     text

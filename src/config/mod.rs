@@ -1,9 +1,9 @@
 //! Configuration: Kafka's keys with their types, defaults and validation, and the typed getters that the rest of the
 //! library uses.
 //!
-//! There are several sources (a builder, a map, a `.properties` file, environment variables) and one validation: parse
-//! each key, reject what is not supported yet, check keys against each other, derive the values that follow from other
-//! keys. It collects all problems.
+//! There are several sources (a builder, a map, a `.properties` file, environment variables) and one validation:
+//! replace the variables of config providers, parse each key, reject what is not supported yet, check keys against each
+//! other, derive the values that follow from other keys. It collects all problems.
 
 mod bootstrap;
 mod builder;
@@ -11,6 +11,8 @@ mod checks;
 mod definition;
 mod draft;
 mod environment;
+mod given;
+mod key_name;
 mod kinds;
 mod markdown;
 mod not_built;
@@ -18,6 +20,8 @@ mod open_file;
 mod password;
 mod plugin;
 mod properties;
+mod providers;
+mod redaction;
 mod settings;
 mod strictness;
 mod value;
@@ -31,6 +35,7 @@ pub(crate) use bootstrap::parse_bootstrap;
 pub use builder::{BootstrapServers, ProducerConfigBuilder};
 pub use definition::{ConfigKey, ConfigType, Group, Importance};
 pub use draft::ConfigSource;
+pub(crate) use key_name::shown_key;
 pub use kinds::{
     Acks, ClientDnsLookup, MetadataRecoveryStrategy, RecordingLevel, SecurityProtocol,
 };
@@ -38,11 +43,15 @@ pub use kinds::{
 pub(crate) use open_file::is_open_to_all;
 pub use password::Password;
 pub use plugin::PluginConfig;
+pub use providers::ConfigProvider;
+#[cfg(all(feature = "testing", feature = "_internals"))]
+pub(crate) use providers::check_text as check_variables;
 
 use crate::error::ConfigError;
 use crate::sync::{Mutex, Rank};
-use crate::util::log::{self, LogContext};
+use crate::util::log::{self, Level, LogContext};
 use draft::Draft;
+use given::GivenKeys;
 use plugin::Reads;
 use settings::Settings;
 use strictness::Strictness;
@@ -89,6 +98,10 @@ pub struct ProducerConfig {
     settings: Settings,
     draft: Arc<Draft>,
     originals: Arc<BTreeMap<String, String>>,
+    /// The keys whose values contain a value of a config provider.
+    resolved: Arc<BTreeSet<String>>,
+    /// The unknown keys whose names may be secrets, each with the text that is shown instead.
+    labels: Arc<BTreeMap<String, String>>,
     reads: Reads,
 }
 
@@ -114,17 +127,20 @@ impl ProducerConfig {
     /// ```
     ///
     /// # Errors
-    /// If a value is invalid, values conflict, or a value needs a feature that this version of the library does not
-    /// have.
+    /// If a value is invalid, values conflict, a value needs a feature that this version of the library does not have,
+    /// or a config provider fails.
+    ///
+    /// # Blocking
+    /// As [`ProducerConfigBuilder::build`].
     pub fn from_map<K, V>(entries: impl IntoIterator<Item = (K, V)>) -> Result<Self, ConfigError>
     where
         K: Into<String>,
         V: Into<String>,
     {
-        let given = entries
+        let entries = entries
             .into_iter()
-            .map(|(key, value)| (key.into(), value.into()))
-            .collect();
+            .map(|(key, value)| (key.into(), value.into()));
+        let given: BTreeMap<String, String> = entries.collect();
         Self::check(given, &Strictness::default())
     }
 
@@ -179,11 +195,23 @@ impl ProducerConfig {
         ProducerConfigBuilder::new().env(prefix)?.build()
     }
 
-    /// The validation that all sources share.
-    fn check(
-        given: BTreeMap<String, String>,
-        strictness: &Strictness,
+    /// This configuration with changes to its keys. The values of config providers are kept; a variable in a changed
+    /// value is not replaced.
+    #[cfg(any(feature = "cli", feature = "testing"))]
+    pub(crate) fn changed(
+        &self,
+        change: impl FnOnce(&mut BTreeMap<String, String>),
     ) -> Result<Self, ConfigError> {
+        let mut given = GivenKeys::from((*self.originals).clone());
+        change(&mut given.entries);
+        let is_kept = |key: &&String| given.entries.get(*key) == self.originals.get(*key);
+        let resolved = self.resolved.iter().filter(is_kept).cloned().collect();
+        given.resolved_before = Some(resolved);
+        Self::check(given, &Strictness::default())
+    }
+
+    /// The validation that all sources share.
+    fn check(given: impl Into<GivenKeys>, strictness: &Strictness) -> Result<Self, ConfigError> {
         let (config, notices) = Self::check_quietly(given, strictness)?;
         let log = LogContext::of_producer(config.client_id(), config.transactional_id());
         for notice in notices {
@@ -193,31 +221,56 @@ impl ProducerConfig {
     }
 
     fn check_quietly(
-        given: BTreeMap<String, String>,
+        given: impl Into<GivenKeys>,
         strictness: &Strictness,
     ) -> Result<(Self, Vec<checks::Notice>), ConfigError> {
+        let given = given.into();
+        let labels = given.labels();
         let mut problems = strictness.unknown_keys(&given);
-        let mut draft = Draft::parse(&given, &mut problems);
-        let mut notices =
-            not_built::check(&given, |key| strictness.is_of_plugin(key), &mut problems);
+        let mut notices = Vec::new();
+        // First, so that everything below uses the values of config providers.
+        let keys = providers::resolve(&given, &mut notices, &mut problems);
+        let (entries, resolved) = (keys.entries, keys.resolved);
+        let mut draft = Draft::parse(&entries, &resolved, &mut problems);
+        notices.extend(not_built::check(
+            &entries,
+            |key| strictness.is_of_plugin(key),
+            &mut problems,
+        ));
         let security_protocol = checks::run(&mut draft, &mut notices, &mut problems);
         if let Some(error) = ConfigError::all(problems) {
-            return Err(error);
+            return Err(redaction::without_values(error, &entries, &resolved));
         }
+        let warnings = given.warnings.into_iter();
+        notices.extend(warnings.map(|text| checks::Notice {
+            level: Level::Warn,
+            text,
+        }));
         // Last, so that a rejected configuration does not use up a generated client id.
         checks::client_id(&mut draft);
         let config = Self {
             settings: Settings::of(&draft, security_protocol),
             draft: Arc::new(draft),
-            originals: Arc::new(given),
-            reads: Arc::new(Mutex::new(Rank::LEAF, BTreeSet::new())),
+            originals: Arc::new(entries),
+            resolved: Arc::new(resolved),
+            labels: Arc::new(labels),
+            reads: Arc::new(Mutex::new(Rank::LEAF, keys.used)),
         };
         Ok((config, notices))
     }
 
-    /// The keys and values as they were given, unknown keys and passwords included.
+    /// The keys and values as they were given, unknown keys and passwords included, with the variables of config
+    /// providers replaced.
+    ///
+    /// # Kafka
+    /// `AbstractConfig#originals`, which has the values of config providers, too.
     pub fn originals(&self) -> &BTreeMap<String, String> {
         &self.originals
+    }
+
+    /// An error about keys of this configuration without the values of config providers.
+    pub(crate) fn without_resolved_values(&self, error: ConfigError) -> ConfigError {
+        redaction::without_values(error, &self.originals, &self.resolved)
     }
 
     /// The configuration that plug-ins get. The keys that they read are recorded in this configuration as used.
@@ -232,7 +285,8 @@ impl ProducerConfig {
     /// Keys that were given and never read: misspelled keys, and keys that have no effect in combination with the other
     /// keys.
     ///
-    /// The list is final once the producer and its plug-ins are constructed.
+    /// The list is final once the producer and its plug-ins are constructed. A key is `[hidden]` if it does not look
+    /// like one, since it may be a password on a line of its own; the number of the line is added if it is known.
     ///
     /// ```
     /// let text = "bootstrap.servers=127.0.0.1:9092\nlinger.millis=5";
@@ -251,8 +305,13 @@ impl ProducerConfig {
             .filter(|key| !self.has_effect(key) && !reads.contains(*key))
             // Those are logged when the configuration is built.
             .filter(|key| !not_built::is_known(key))
-            .map(String::as_str)
+            .map(|key| self.label(key))
             .collect()
+    }
+
+    /// The name of a key as it is shown.
+    fn label<'c>(&'c self, key: &'c str) -> &'c str {
+        self.labels.get(key).map_or(key, String::as_str)
     }
 
     fn has_effect(&self, key: &str) -> bool {
@@ -276,8 +335,8 @@ impl ProducerConfig {
         }
     }
 
-    /// The effective value of every key of the table, and its source. For logs: passwords are `[hidden]`. Unset keys
-    /// without a default are `null`.
+    /// The effective value of every key of the table, and its source. For logs: passwords, and values with a value of a
+    /// config provider in them, are `[hidden]`. Unset keys without a default are `null`.
     ///
     /// ```
     /// # let config = kafka_producer::ProducerConfig::builder().build()?;
@@ -307,8 +366,8 @@ impl ProducerConfig {
     }
 }
 
-/// Prints the effective values, passwords hidden. Of keys unknown to this library it prints the names only: their
-/// values may be secrets.
+/// Prints the effective values; passwords and values of config providers are hidden. Of keys unknown to this library it
+/// prints the names only: their values may be secrets.
 impl fmt::Debug for ProducerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unknown = self
@@ -317,7 +376,7 @@ impl fmt::Debug for ProducerConfig {
             .filter(|key| definition::key(key).is_none());
         f.debug_map()
             .entries(self.draft.printable().map(|(key, value, _)| (key, value)))
-            .entries(unknown.map(|key| (key, Password::HIDDEN)))
+            .entries(unknown.map(|key| (self.label(key), Password::HIDDEN)))
             .finish()
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::definition::{self, ConfigKey};
+use super::providers::has_variable;
 
 /// True if every user of this machine may read the file.
 #[cfg(unix)]
@@ -20,8 +21,10 @@ pub(crate) fn is_open_to_all(_path: &Path) -> bool {
 
 /// The warning about a properties file that is world-readable and has passwords or keys in it; `None` for other files.
 pub(super) fn exposed(path: &Path, given: &BTreeMap<String, String>) -> Option<String> {
-    let is_secret = |key: &&String| definition::key(key).is_some_and(ConfigKey::is_password);
-    let secret = given.keys().find(is_secret)?;
+    let is_password = |key: &str| definition::key(key).is_some_and(ConfigKey::is_password);
+    // A value with a variable of a config provider refers to a secret that is elsewhere.
+    let is_secret = |(key, value): &(&String, &String)| is_password(key) && !has_variable(value);
+    let (secret, _) = given.iter().find(is_secret)?;
     is_open_to_all(path).then(|| {
         format!(
             "{} has a secret in it ({secret}), and everybody on this machine may read it (chmod 600)",

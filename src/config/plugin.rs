@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use super::key_name::shown_key;
 use super::value::shown;
 use crate::sync::{Mutex, Rank};
 
@@ -11,7 +12,8 @@ use crate::sync::{Mutex, Rank};
 pub(crate) type Reads = Arc<Mutex<BTreeSet<String>>>;
 
 /// The configuration that a plug-in (serializer, partitioner, interceptor, metrics reporter) gets: all keys that the
-/// user gave, unknown keys included, as text, and `client.id`, which is generated if the user gave none.
+/// user gave, unknown keys included, as text, and `client.id`, which is generated if the user gave none. The variables
+/// of config providers are replaced.
 ///
 /// Reading a key with [`get`](Self::get) marks it as used; unused keys are reported as possible misspellings.
 ///
@@ -106,9 +108,10 @@ impl PluginConfig {
 /// Prints the keys only: any value may be a secret.
 impl fmt::Debug for PluginConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.entries.keys().map(|key| shown_key(key));
         f.debug_struct("PluginConfig")
             .field("client_id", &shown(&self.client_id))
-            .field("keys", &self.entries.keys().collect::<Vec<_>>())
+            .field("keys", &keys.collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }

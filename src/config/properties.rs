@@ -5,6 +5,7 @@
 //! Values never appear in messages: any of them may be a password.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -14,21 +15,60 @@ use crate::error::ConfigError;
 /// A character and the number of its line, starting at 1.
 type Placed = (char, usize);
 
+/// The keys and values of a `.properties` text.
+#[derive(Default)]
+pub(crate) struct Properties {
+    /// The last value of each key.
+    pub(crate) entries: BTreeMap<String, String>,
+    /// The line in which the last entry of each key begins, starting at 1.
+    pub(crate) lines: BTreeMap<String, usize>,
+    /// The entries that replaced an earlier one of the same key, in the order of the text.
+    pub(crate) repeated: Vec<RepeatedKey>,
+}
+
+/// A key with several entries.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RepeatedKey {
+    pub(crate) key: String,
+    /// The line of the entry that is not used.
+    pub(crate) earlier: usize,
+    /// The line of the entry that replaced it.
+    pub(crate) later: usize,
+}
+
+impl Properties {
+    fn add(&mut self, key: String, value: String, line: usize) {
+        if let Some(earlier) = self.lines.insert(key.clone(), line) {
+            self.repeated.push(RepeatedKey {
+                key: key.clone(),
+                earlier,
+                later: line,
+            });
+        }
+        self.entries.insert(key, value);
+    }
+}
+
+/// Prints neither keys nor values: a line without a key may be a secret as a whole.
+impl fmt::Debug for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Properties").finish_non_exhaustive()
+    }
+}
+
 /// Parses the text of a `.properties` file. The last of several values for one key wins.
 ///
 /// # Kafka
 /// `java.util.Properties#load`. Differs: an unpaired surrogate is rejected.
-pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, String>, ConfigError> {
-    let entry = |line: &Vec<Placed>| {
-        let (key, value) = split(line);
-        Ok((unescape(key)?, unescape(value)?))
-    };
-    let entries: BTreeMap<_, _> = logical_lines(text)
-        .iter()
-        .map(entry)
-        .collect::<Result<_, _>>()?;
-    refuse_broken_pem(&entries)?;
-    Ok(entries)
+pub(crate) fn parse(text: &str) -> Result<Properties, ConfigError> {
+    let mut properties = Properties::default();
+    for line in logical_lines(text) {
+        let number = line.first().map_or(1, |(_, number)| *number);
+        let (key, value) = split(&line);
+        properties.add(unescape(key)?, unescape(value)?, number);
+    }
+    refuse_broken_pem(&properties.entries)?;
+    Ok(properties)
 }
 
 /// Refuses a PEM text that goes on in lines of its own, because the lines before them lack a backslash. Each of them would
@@ -52,10 +92,10 @@ fn refuse_broken_pem(entries: &BTreeMap<String, String>) -> Result<(), ConfigErr
 }
 
 /// Size limit in bytes. A larger file is no configuration, and may be an endless device.
-const MAX_BYTES: u64 = 16 * 1024 * 1024;
+pub(crate) const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Reads and parses a `.properties` file or a pipe.
-pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
+pub(crate) fn read(path: &Path) -> Result<Properties, ConfigError> {
     let unreadable = |why: &str, remedy: &str| {
         let name = path.display();
         ConfigError::unreadable(
@@ -73,16 +113,27 @@ pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, String>, ConfigError>
         let why = format!("it has more than {MAX_BYTES} bytes");
         return Err(unreadable(&why, "Check the path"));
     }
-    parse(&decode(&bytes))
+    let text = decode(&bytes)
+        .map_err(|encoding| unreadable(&format!("it is in {encoding}"), SAVE_AS_UTF_8))?;
+    parse(&text)
 }
 
+/// The remedy of a file in an encoding that is not supported.
+pub(crate) const SAVE_AS_UTF_8: &str = "Save the file in UTF-8";
+
 /// Decodes UTF-8, with or without a byte order mark. Bytes that are not valid UTF-8 are decoded as ISO-8859-1, the
-/// encoding of such files before Java 9.
-fn decode(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
+/// encoding of such files before Java 9. The error is the name of an encoding that is not supported: as ISO-8859-1, a
+/// text in UTF-16 would be one of unknown keys.
+pub(crate) fn decode(bytes: &[u8]) -> Result<String, &'static str> {
+    match bytes {
+        [0xff, 0xfe, ..] => return Err("UTF-16 (little endian)"),
+        [0xfe, 0xff, ..] => return Err("UTF-16 (big endian)"),
+        _ => {}
+    }
+    Ok(match std::str::from_utf8(bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
         Err(_) => bytes.iter().copied().map(char::from).collect(),
-    }
+    })
 }
 
 fn is_blank(c: char) -> bool {
@@ -220,7 +271,7 @@ mod tests {
     use super::*;
 
     fn entries(text: &str) -> Vec<(String, String)> {
-        parse(text).unwrap().into_iter().collect()
+        parse(text).unwrap().entries.into_iter().collect()
     }
 
     fn one(text: &str) -> (String, String) {
@@ -345,10 +396,44 @@ mod tests {
     }
 
     #[test]
+    fn a_key_with_several_entries_is_reported_with_their_lines() {
+        let read = parse("a=1\n# a\nb=1\n\na=\\\n 2\nb=1\na=3\n").unwrap();
+        let repeated = [("a", 1, 5), ("b", 3, 7), ("a", 5, 8)];
+        let repeated = repeated.map(|(key, earlier, later)| RepeatedKey {
+            key: key.to_owned(),
+            earlier,
+            later,
+        });
+        assert_eq!(read.repeated, repeated);
+        assert_eq!(read.lines["a"], 8);
+        assert!(parse("a=1\nb=2").unwrap().repeated.is_empty());
+    }
+
+    #[test]
     fn bytes_are_read_as_utf_8_or_else_as_latin_1() {
-        assert_eq!(decode("a=ä中".as_bytes()), "a=ä中");
-        assert_eq!(decode(b"\xef\xbb\xbfa=1"), "a=1");
-        assert_eq!(decode(b"a=\xe4"), "a=ä");
+        let decoded = |bytes: &[u8]| decode(bytes).unwrap();
+        assert_eq!(decoded("a=ä中".as_bytes()), "a=ä中");
+        assert_eq!(decoded(b"\xef\xbb\xbfa=1"), "a=1");
+        assert_eq!(decoded(b"a=\xe4"), "a=ä");
+    }
+
+    #[test]
+    fn a_file_in_utf_16_is_refused_with_the_name_of_its_encoding() {
+        let name = format!("kafka-producer-utf-16-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let units = || "\u{feff}acks=hunter2".encode_utf16();
+        let little: Vec<u8> = units().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = units().flat_map(u16::to_be_bytes).collect();
+        for (bytes, named) in [(little, "little endian"), (big, "big endian")] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = read(&path).unwrap_err();
+            assert!(error.is_unreadable());
+            let text = error.to_string();
+            assert!(text.contains("UTF-16") && text.contains(named), "{text}");
+            assert!(error.remedy().contains("UTF-8"), "{text}");
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 
     /// Escapes a text so that the parser returns it unchanged.

@@ -98,6 +98,20 @@ impl ConfigError {
         )
     }
 
+    /// The values of these keys, at least one, cannot be determined.
+    pub(crate) fn unresolved(
+        keys: Vec<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::new(ConfigErrorKind::Invalid, keys, None, problem, remedy)
+    }
+
+    /// A problem with keys that must not be named, or are too many to be named.
+    pub(crate) fn of_unnamed_keys(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(ConfigErrorKind::Invalid, Vec::new(), None, problem, remedy)
+    }
+
     fn new(
         kind: ConfigErrorKind,
         keys: Vec<String>,
@@ -126,6 +140,26 @@ impl ConfigError {
         Some(all)
     }
 
+    /// This error without the values of the keys for which `is_secret` is true: the value is left out, and `hide`,
+    /// which gets a key and a text, replaces the texts.
+    pub(crate) fn without_values(
+        mut self,
+        is_secret: impl Fn(&str) -> bool,
+        hide: impl Fn(&str, &str) -> String,
+    ) -> Self {
+        if !self.problems().iter().any(|it| it.keys().any(&is_secret)) {
+            return self;
+        }
+        for problem in Arc::make_mut(&mut self.0) {
+            for key in problem.keys.iter().filter(|key| is_secret(key)) {
+                problem.value = None;
+                problem.problem = hide(key, &problem.problem);
+                problem.remedy = hide(key, &problem.remedy);
+            }
+        }
+        self
+    }
+
     /// All problems, at least one. Conflicts of a key with an invalid value are left out: they depend on the value that it
     /// will have.
     pub fn problems(&self) -> &[ConfigProblem] {
@@ -136,18 +170,20 @@ impl ConfigError {
         self.0.first().expect("an error has a problem")
     }
 
-    /// The key to check first; `None` if the configuration could not be read at all.
+    /// The key to check first; `None` if the configuration could not be read at all, or the name of an unknown key may
+    /// be a secret.
     pub fn key(&self) -> Option<&str> {
         self.first().key()
     }
 
-    /// All keys involved: one for an invalid value, two or more for a conflict, none for text that could not be read.
+    /// All keys involved: one for an invalid value, two or more for a conflict or a config provider that failed, none
+    /// for text that could not be read, and for an unknown key whose name may be a secret.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.first().keys()
     }
 
-    /// The invalid value as it was given. `None` for passwords, for a value that looks as if it contained a secret, for
-    /// a conflict (the text has the values), and for text that could not be read.
+    /// The invalid value as it was given. `None` for passwords, for a value of a config provider or one that looks as
+    /// if it contained a secret, for a conflict (the text has the values), and for text that could not be read.
     pub fn value(&self) -> Option<&str> {
         self.first().value()
     }
@@ -179,18 +215,20 @@ impl ConfigError {
 }
 
 impl ConfigProblem {
-    /// The key to check first; `None` if the configuration could not be read at all.
+    /// The key to check first; `None` if the configuration could not be read at all, or the name of an unknown key may
+    /// be a secret.
     pub fn key(&self) -> Option<&str> {
         self.keys.first().map(String::as_str)
     }
 
-    /// All keys involved: one for an invalid value, two or more for a conflict, none for text that could not be read.
+    /// All keys involved: one for an invalid value, two or more for a conflict or a config provider that failed, none
+    /// for text that could not be read, and for an unknown key whose name may be a secret.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(String::as_str)
     }
 
-    /// The invalid value as it was given. `None` for passwords, for a value that looks as if it contained a secret, for
-    /// a conflict (the text has the values), and for text that could not be read.
+    /// The invalid value as it was given. `None` for passwords, for a value of a config provider or one that looks as
+    /// if it contained a secret, for a conflict (the text has the values), and for text that could not be read.
     pub fn value(&self) -> Option<&str> {
         self.value.as_deref()
     }

@@ -280,7 +280,7 @@ impl Group {
 }
 
 /// All keys, in the order of their groups.
-pub(crate) fn keys() -> impl Iterator<Item = &'static ConfigKey> {
+pub(crate) fn keys() -> impl Iterator<Item = &'static ConfigKey> + Clone {
     [
         general::KEYS,
         batching::KEYS,

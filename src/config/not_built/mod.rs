@@ -1,5 +1,4 @@
-//! Keys of Kafka's producer that this version of the library does not support: those of later versions, and config
-//! providers.
+//! Keys of later versions of Kafka's producer that this version of the library does not support.
 
 mod table;
 
@@ -48,12 +47,9 @@ enum Reaction {
     LogWithOthers,
 }
 
-/// Prefix of the keys that configure config providers. They are used only together with `config.providers`.
-const OF_PROVIDERS: &str = "config.providers.";
-
 /// Whether it is a key of Kafka's producer that is known not to be supported.
 pub(super) fn is_known(key: &str) -> bool {
-    key.starts_with(OF_PROVIDERS) || NOT_BUILT.iter().any(|row| row.key == key)
+    NOT_BUILT.iter().any(|row| row.key == key)
 }
 
 /// Reports the given keys that are not supported: as problems where Kafka's producer would do something else, otherwise

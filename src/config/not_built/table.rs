@@ -6,14 +6,6 @@ const LEAVE_OUT: &str = "Leave the key out";
 
 /// The keys, in the order of Kafka's versions.
 pub(super) const NOT_BUILT: &[NotBuilt] = &[
-    NotBuilt {
-        key: "config.providers",
-        since: "2.3",
-        same: &[""],
-        reaction: Reaction::Refuse,
-        lacking: "this version of the library does not resolve variables like ${file:path:key}",
-        remedy: "Put the values in their place before the configuration is built, and leave the key out",
-    },
     of_token_request("sasl.login.connect.timeout.ms", "3.1"),
     of_token_request("sasl.login.read.timeout.ms", "3.1"),
     of_token_request("sasl.login.retry.backoff.max.ms", "3.1"),

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::config::strictness::Strictness;
-use crate::config::{ProducerConfig, definition};
+use crate::config::{ProducerConfig, definition, providers};
 
 /// The names of all keys of the producer of Kafka 4.4.0 (`ProducerConfig.configNames()`).
 const KAFKA_4_4_0: &str = include_str!("kafka-4.4.0.txt");
@@ -34,7 +34,8 @@ fn strict() -> Strictness {
 
 #[test]
 fn every_key_of_kafkas_latest_producer_is_supported_or_known_not_to_be() {
-    let is_unknown = |key: &&str| definition::key(key).is_none() && !is_known(key);
+    let is_supported = |key: &str| definition::key(key).is_some() || providers::is_key(key);
+    let is_unknown = |key: &&str| !is_supported(key) && !is_known(key);
     let unknown: Vec<_> = KAFKA_4_4_0.lines().filter(is_unknown).collect();
     assert_eq!(unknown, [""; 0]);
 }
@@ -45,6 +46,7 @@ fn no_key_is_listed_twice_or_supported() {
     assert_eq!(keys.len(), NOT_BUILT.len());
     for key in keys {
         assert_eq!(definition::key(key), None, "{key}");
+        assert!(!providers::is_key(key), "{key}");
     }
 }
 
@@ -100,7 +102,7 @@ fn keys_for_the_same_thing_share_a_warning() {
         "sasl.oauthbearer.token.endpoint.url",
         "sasl.oauthbearer.scope",
     ];
-    let given = keys.map(|key| (key.to_owned(), "x".to_owned())).into();
+    let given = BTreeMap::from(keys.map(|key| (key.to_owned(), "x".to_owned())));
     let (_, notices) = ProducerConfig::check_quietly(given, &strict()).expect("only warnings");
     let [notice] = &notices[..] else {
         panic!("{} notices", notices.len());
@@ -142,17 +144,4 @@ fn a_key_that_a_plug_in_reads_is_not_warned_of() {
     // Whatever a plug-in reads, this producer would send other records than Kafka's.
     strictness.plugin_keys.push("partitioner.".to_owned());
     assert!(noticed("partitioner.ignore.keys", "true", &strictness).is_err());
-}
-
-#[test]
-fn the_keys_of_a_config_provider_are_not_reported_beside_config_providers() {
-    let given = [
-        ("config.providers", "file"),
-        ("config.providers.file.class", "a.b.C"),
-        ("config.providers.file.param.x", "y"),
-    ];
-    let given = given.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let error = ProducerConfig::check_quietly(given.into(), &strict()).expect_err("not supported");
-    let keys: Vec<_> = error.problems().iter().map(|it| it.key()).collect();
-    assert_eq!(keys, [Some("config.providers")]);
 }

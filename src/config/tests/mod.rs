@@ -221,10 +221,10 @@ fn unsupported_values_are_rejected_only_where_they_would_change_behaviour() {
         let with_tls = config(&[("security.protocol", protocol)]);
         assert_eq!(with_tls.is_ok(), cfg!(feature = "tls-no-provider"));
     }
-    let error = config(&[("config.providers", "file")]).unwrap_err();
+    let class = ("config.providers.vault.class", "com.example.Vault");
+    let error = config(&[("config.providers", "vault"), class]).unwrap_err();
     assert!(error.is_not_built(), "{error}");
-    let named = (error.key(), error.value());
-    assert_eq!(named, (Some("config.providers"), Some("file")));
+    assert_eq!((error.key(), error.value()), (Some(class.0), Some(class.1)));
     // A name that Kafka does not have either is invalid, not unsupported.
     for (key, value) in [("compression.type", "brotli"), ("security.protocol", "TLS")] {
         assert!(!config(&[(key, value)]).unwrap_err().is_not_built());
@@ -302,7 +302,7 @@ fn all_problems_are_in_one_error_and_none_follows_from_another() {
             "batch.size",
             "bootstrap.servers",
             "bootstrap.servers",
-            "config.providers",
+            "config.providers.file.class",
             "linger.ms",
         ],
         "{error}"
@@ -501,7 +501,7 @@ fn a_world_readable_file_with_secrets_causes_a_warning_with_the_key() {
     fs::write(&path, "sasl.jaas.config=hunter2\nacks=1").unwrap();
     let warning = |mode| {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        open_file::exposed(&path, &properties::read(&path).unwrap())
+        open_file::exposed(&path, &properties::read(&path).unwrap().entries)
     };
     let text = warning(0o644).unwrap();
     assert!(
@@ -509,8 +509,10 @@ fn a_world_readable_file_with_secrets_causes_a_warning_with_the_key() {
         "{text}"
     );
     assert_eq!(warning(0o640), None);
-    fs::write(&path, "acks=1").unwrap();
-    assert_eq!(warning(0o644), None, "no secret");
+    for without in ["acks=1", "sasl.jaas.config=${vault:kafka:login}"] {
+        fs::write(&path, without).unwrap();
+        assert_eq!(warning(0o644), None, "{without}");
+    }
     fs::remove_file(&path).unwrap();
 }
 
