@@ -16,6 +16,7 @@ mod run;
 mod tests;
 mod without_metadata;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -53,6 +54,22 @@ type ProbeClient<S> = NetworkClient<ObservedSelector<S>, FixedAddress, ()>;
 /// The key that a misspelled one probably stands for; `None` if no key resembles it.
 pub fn suggested_key(misspelled: &str) -> Option<&'static str> {
     nearest_key(misspelled)
+}
+
+/// The name of a key as it may be shown: hidden if it does not look like a key, and so may be a secret.
+pub fn shown_key(key: &str) -> &str {
+    crate::config::shown_key(key)
+}
+
+/// The configuration with changes to its keys. Values of config providers are not requested again.
+///
+/// # Errors
+/// If the changed configuration is invalid.
+pub fn changed(
+    config: &ProducerConfig,
+    change: impl FnOnce(&mut BTreeMap<String, String>),
+) -> Result<ProducerConfig, ConfigError> {
+    config.changed(change)
 }
 
 /// Connects to single brokers with the settings of a producer.
@@ -162,7 +179,9 @@ impl ConnectionProbe {
             log: self.log(),
             seed: 0,
         };
-        Security::from_config(&self.config, SecurityParts::default(), dependencies)
+        let config = &self.config;
+        Security::from_config(config, SecurityParts::default(), dependencies)
+            .map_err(|error| config.without_resolved_values(error))
     }
 
     /// A network client that connects to `address`, whatever the name of the host.

@@ -9,6 +9,7 @@
 mod bad_input;
 mod callbacks;
 mod closing;
+mod config_providers;
 mod error_chains;
 mod host;
 mod lingering;

@@ -1,8 +1,8 @@
 //! The step of the test records, which the producer itself sends.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use kafka_producer::probe;
 use kafka_producer::{
     ConfigError, ConstructError, Error, KafkaProducer, ProducerConfig, ProducerRecord,
     RecordMetadata,
@@ -100,12 +100,12 @@ pub(crate) fn not_built(error: &ConstructError) -> CheckStep {
 
 /// The configuration of the producer, with the time limit of a step.
 fn of_check(config: &ProducerConfig, timeout: Duration) -> Result<ProducerConfig, ConfigError> {
-    let mut keys: BTreeMap<String, String> = config.originals().clone();
-    keys.retain(|key, _| !LEFT_OUT.contains(&&**key));
-    let millis = timeout.as_millis().to_string();
-    for key in ["max.block.ms", "request.timeout.ms", "delivery.timeout.ms"] {
-        keys.insert(key.to_owned(), millis.clone());
-    }
-    keys.insert("linger.ms".to_owned(), "0".to_owned());
-    ProducerConfig::from_map(keys)
+    probe::changed(config, |keys| {
+        keys.retain(|key, _| !LEFT_OUT.contains(&&**key));
+        let millis = timeout.as_millis().to_string();
+        for key in ["max.block.ms", "request.timeout.ms", "delivery.timeout.ms"] {
+            keys.insert(key.to_owned(), millis.clone());
+        }
+        keys.insert("linger.ms".to_owned(), "0".to_owned());
+    })
 }

@@ -118,12 +118,20 @@ fn unknown_keys(builder: ProducerConfigBuilder, others: Option<&ConfigError>) ->
 }
 
 fn unknown_key(problem: &ConfigProblem) -> CheckProblem {
-    let key = problem.key().unwrap_or_default();
+    let Some(key) = problem.key() else {
+        // Its name may be a secret, or there are too many.
+        let text = format!("{}. {}", problem.problem(), problem.remedy());
+        return CheckProblem::warning(text);
+    };
     match probe::suggested_key(key) {
+        // The remedy begins with the question that names the key that was meant, or its environment variable.
         Some(nearest) => CheckProblem::failure(format!("{key} is no key of a producer")).change(
             key,
             KeySide::Client,
-            format!("Did you mean {nearest}?"),
+            match problem.remedy().split_once('?') {
+                Some((question, _)) => format!("{question}?"),
+                None => format!("Did you mean {nearest}?"),
+            },
         ),
         None => CheckProblem::warning(format!("{key} is no key of a producer")).change(
             key,

@@ -10,7 +10,6 @@ use crate::client::kafka_client::KafkaClient;
 #[cfg(feature = "_internals")]
 use crate::client::network_client::NetworkClient;
 use crate::clock::Clock;
-use crate::config::ProducerConfig;
 use crate::error::{ConfigError, ConstructError};
 #[cfg(feature = "_internals")]
 use crate::network::poller::Poller;
@@ -77,13 +76,9 @@ impl<K: ?Sized + RecordData + 'static, V: ?Sized + RecordData + 'static> Produce
         mut self,
         settings: impl IntoIterator<Item = (&'a str, String)>,
     ) -> Result<Self, ConfigError> {
-        let mut given = self.config.originals().clone();
-        given.extend(
-            settings
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value)),
-        );
-        self.config = ProducerConfig::from_map(given)?;
+        let settings = settings.into_iter();
+        let settings = settings.map(|(key, value)| (key.to_owned(), value));
+        self.config = self.config.changed(|given| given.extend(settings))?;
         Ok(self)
     }
 

@@ -432,17 +432,18 @@ impl<K: ?Sized + RecordData + 'static, V: ?Sized + RecordData + 'static> Produce
         // Logged before the first step that can fail, so that the log shows the configuration in any case.
         log_effective(&config, instance.log());
         let security = self.security_parts(&instance);
-        let plugins = self.resolve_plugins(&instance)?;
+        let plugins = self
+            .resolve_plugins(&instance)
+            .map_err(|error| without_resolved_values(error, &config))?;
         match start(&config, &plugins, security, seams) {
             Ok((core, thread)) => {
                 // Checked only after the plug-ins have read their keys: each read marks a key as used.
                 let unused = config.unused_keys();
                 if !unused.is_empty() {
-                    let unused: Vec<String> = unused.into_iter().map(with_suggestion).collect();
                     warn!(
                         instance.log(),
                         "these keys were given and not used: {}",
-                        unused.join(", ")
+                        listed(&unused)
                     );
                 }
                 Ok(KafkaProducer::assemble(core, plugins, thread))
@@ -450,7 +451,7 @@ impl<K: ?Sized + RecordData + 'static, V: ?Sized + RecordData + 'static> Produce
             Err(error) => {
                 // The caller gets the original cause; errors of closing are only logged (KP-2).
                 let _ = plugins.close();
-                Err(error)
+                Err(without_resolved_values(error, &config))
             }
         }
     }
@@ -543,6 +544,25 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> fmt::Debug for ProducerBuil
             .field("config", &self.config)
             .finish_non_exhaustive()
     }
+}
+
+/// An error of the configuration without the values of config providers.
+fn without_resolved_values(error: ConstructError, config: &ProducerConfig) -> ConstructError {
+    match error {
+        ConstructError::Config(error) => config.without_resolved_values(error).into(),
+        other => other,
+    }
+}
+
+/// The most unused keys that are named: with more of them another file was read by mistake.
+const MAX_UNUSED: usize = 100;
+
+/// The keys that were not used, and those that were probably meant.
+fn listed(unused: &[&str]) -> String {
+    let (named, further) = unused.split_at(unused.len().min(MAX_UNUSED));
+    let named = named.iter().map(|key| with_suggestion(key));
+    let further = (!further.is_empty()).then(|| format!("{} further keys", further.len()));
+    named.chain(further).collect::<Vec<_>>().join(", ")
 }
 
 /// A key that was not used, with the key that was probably meant.

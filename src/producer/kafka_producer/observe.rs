@@ -50,6 +50,8 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// # }
     /// ```
     ///
+    /// Variables of config providers in the values are not replaced.
+    ///
     /// # Errors
     /// [`NotReconfigurable`](ReconfigureError::NotReconfigurable) if a changed key belongs to no reporter, and
     /// [`Refused`](ReconfigureError::Refused) if a reporter refuses the configuration: no reporter is changed.

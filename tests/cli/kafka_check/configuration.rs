@@ -194,3 +194,57 @@ fn secrets_are_in_no_output() {
         }
     }
 }
+
+/// The record is sent by a producer with other keys, which must not request the secrets again.
+#[test]
+fn secrets_of_a_config_provider_and_a_password_on_a_line_of_its_own_are_in_no_output() {
+    let cluster = TestCluster::builder()
+        .topic("t", 1)
+        .sasl_user("alice", "s3cret-of-alice")
+        .start()
+        .unwrap();
+    let secrets = TempFile::new("check-secrets", b"password=s3cret-of-alice\nacks=s3cret\n");
+    let common = format!(
+        "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nconfig.providers=file\n\
+         config.providers.file.class=org.apache.kafka.common.config.provider.FileConfigProvider\n\
+         sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username=alice \
+         password=\"${{file:{}:password}}\";\n",
+        secrets.name()
+    );
+    let wrong = format!("{common}acks=${{file:{}:acks}}\n", secrets.name());
+    for (text, code, said) in [
+        (common.clone(), 0, "All is well"),
+        (
+            format!("{common}s3cret!on-its-own\n"),
+            0,
+            "line 6 of the properties",
+        ),
+        (wrong, 1, "acks: there is no such value"),
+    ] {
+        let file = TempFile::new("check-provider.properties", text.as_bytes());
+        let arguments = ["--producer.config", file.name(), "--topic", "t", "--send"];
+        let ended = run_on(&cluster, &arguments);
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert_says(&ended, &[said]);
+        let shown = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+}
+
+#[test]
+fn an_unknown_environment_variable_is_reported_with_the_one_that_was_meant() {
+    let mut check = Command::new(PROGRAM);
+    check.env("CHECKED_LINGER", "5");
+    check.args([
+        "--from-env",
+        "CHECKED_",
+        "--bootstrap-server",
+        "127.0.0.1:1",
+    ]);
+    let ended = check.output().unwrap();
+    let stdout = String::from_utf8(ended.stdout).unwrap();
+    assert!(
+        stdout.contains("Did you mean CHECKED_LINGER_MS?"),
+        "{stdout}"
+    );
+}

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use kafka_producer::{ConfigSource, ProducerConfig};
+use kafka_producer::{ConfigSource, ProducerConfig, probe};
 
 use super::{calendar, number};
 use crate::machine::Machine;
@@ -118,7 +118,7 @@ impl ProducerSettings {
             }
         }
         let unknown = config.originals().keys().filter(|key| !is_known(key));
-        let hidden = unknown.map(|key| (key.clone(), HIDDEN.to_owned()));
+        let hidden = unknown.map(|key| (probe::shown_key(key).to_owned(), HIDDEN.to_owned()));
         settings.given.extend(hidden);
         settings
     }
