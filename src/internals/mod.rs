@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use crate::clock::Timestamp;
 use crate::compress::{CompressionType, Compressor, DecompressError, decompress};
-use crate::config::Password;
+use crate::config::{Password, check_variables};
 use crate::network::receive::ReceiveBuffer;
 use crate::protocol::{
     ApiKey, Reader, Request, RequestHeader, Response, decode_response_correlation,
@@ -43,13 +43,14 @@ pub use topic_metrics::{TopicMetrics, topic_metrics};
 pub type Entrance = fn(&[u8]);
 
 /// All entry points, each with the name of its fuzz target and of the folder of its seeds.
-pub const ENTRANCES: [(&str, Entrance); 9] = [
+pub const ENTRANCES: [(&str, Entrance); 10] = [
     ("frames", receive_frames),
     ("responses", decode_response),
     ("requests", handle_request),
     ("batches", read_batches),
     ("message_sets", read_message_set),
     ("compression", uncompress),
+    ("config_variables", replace_variables),
     ("jaas", read_login),
     ("scram", talk_scram),
     ("stores", read_store),
@@ -93,6 +94,14 @@ pub fn receive_frames(input: &[u8]) {
         }
     }
     assert_eq!(expected.next(), None, "a whole frame was not found");
+}
+
+/// Replaces the variables of config providers in a text, and parses the text as a pattern for names.
+///
+/// # Panics
+/// If a variable of another provider is changed, or a value of a provider is replaced again.
+pub fn replace_variables(input: &[u8]) {
+    check_variables(&String::from_utf8_lossy(input));
 }
 
 /// Parses `sasl.jaas.config`.

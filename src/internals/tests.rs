@@ -215,6 +215,18 @@ fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
             format!("{package}.{text}").into_bytes(),
         );
     }
+    for (name, text) in [
+        ("path", "x ${a:/etc/kafka/s.properties:key} ${b:/c:d}"),
+        ("nested", "${a:b${a:c:d:e}}${a}${"),
+        (
+            "login",
+            "username=\"${a:user}\" password=\"${a::password}\";",
+        ),
+        ("pattern", "(${a:[^A-Z]}|\\w+)*"),
+    ] {
+        let text = text.as_bytes().to_vec();
+        seeds.insert(("config_variables", name.to_owned()), text);
+    }
     let nonce = "A".repeat(32);
     for (name, text) in [
         (
@@ -292,6 +304,10 @@ fn seeds_pass_the_first_checks() {
                 let mut count = 0;
                 visit_records(&bytes[1..], 1000, |_| count += 1).unwrap();
                 assert_eq!(count, 3);
+            }
+            "config_variables" => {
+                let text = String::from_utf8(bytes).unwrap();
+                assert!(text.contains("${a:"), "{name}");
             }
             "jaas" => {
                 let text = String::from_utf8(bytes).unwrap();
