@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use super::pattern::Pattern;
+use regex_lite::{Regex, RegexBuilder};
+
 use super::source::{ProviderFailure, shown_part};
 
 /// The name of the parameter with the pattern.
@@ -12,20 +13,39 @@ pub(super) const PARAMETER: &str = "allowlist.pattern";
 /// `${env:NAME}`: the value of an environment variable whose name the pattern matches as a whole.
 ///
 /// # Kafka
-/// `EnvVarConfigProvider`. Differs: a pattern uses a part of Java's syntax, see [`Pattern`].
+/// `EnvVarConfigProvider`. Differs: the pattern is one of `regex-lite`, which matches in linear time and has no
+/// look-around and no back-references; `\d` and `\w` are ASCII, as in Java.
 pub(super) struct EnvVarConfigProvider {
     /// `None` if all variables are allowed.
-    allowed: Option<Pattern>,
+    allowed: Option<Regex>,
     look_up: fn(&str) -> Option<OsString>,
+}
+
+/// Size limit of a compiled pattern in bytes: some thousand characters, or a few with large counts.
+const MAX_PATTERN_BYTES: usize = 256 * 1024;
+
+/// Compiles a pattern, which is to match whole names.
+///
+/// # Errors
+/// What is wrong with the pattern.
+pub(super) fn whole_name(pattern: &str) -> Result<Regex, String> {
+    // By itself too: `a)|(b` would become valid, and mean something else, inside a group.
+    let compiled = |pattern: &str| {
+        let mut builder = RegexBuilder::new(pattern);
+        let result = builder.size_limit(MAX_PATTERN_BYTES).build();
+        result.map_err(|error| error.to_string())
+    };
+    compiled(pattern)?;
+    compiled(&format!(r"\A(?:{pattern})\z"))
 }
 
 impl EnvVarConfigProvider {
     /// The provider of this process's variables.
-    pub(super) fn of_process(allowed: Option<Pattern>) -> Self {
+    pub(super) fn of_process(allowed: Option<Regex>) -> Self {
         Self::new(allowed, |name: &str| std::env::var_os(name))
     }
 
-    pub(super) fn new(allowed: Option<Pattern>, look_up: fn(&str) -> Option<OsString>) -> Self {
+    pub(super) fn new(allowed: Option<Regex>, look_up: fn(&str) -> Option<OsString>) -> Self {
         Self { allowed, look_up }
     }
 
@@ -47,7 +67,7 @@ impl EnvVarConfigProvider {
                 && self
                     .allowed
                     .as_ref()
-                    .is_none_or(|pattern| pattern.matches(name))
+                    .is_none_or(|pattern| pattern.is_match(name))
         };
         let mut values = BTreeMap::new();
         for name in keys.iter().filter(|name| is_allowed(name)) {

@@ -9,7 +9,6 @@ mod allowed_paths;
 mod directory;
 mod env_var;
 mod file;
-mod pattern;
 mod registry;
 mod regular_file;
 mod source;

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use regex_lite::Regex;
+
 use super::allowed_paths::{self, AllowedPaths};
 use super::directory::DirectoryConfigProvider;
 use super::env_var::{self, EnvVarConfigProvider};
 use super::file::FileConfigProvider;
-use super::pattern::{Pattern, SYNTAX};
 use super::source::ProviderSource;
 use super::{KEY, PREFIX};
 use crate::config::checks::Notice;
@@ -183,14 +184,17 @@ impl<'g> ProviderKeys<'g> {
         }
     }
 
-    fn pattern(&self) -> Result<Option<Pattern>, ConfigError> {
+    fn pattern(&self) -> Result<Option<Regex>, ConfigError> {
         let name = env_var::PARAMETER;
         self.refuse_other_parameters(name)?;
         let Some(&value) = self.parameters.get(name) else {
             return Ok(None);
         };
-        let refuse = |why| ConfigError::invalid(self.key(name), Some(value), why, SYNTAX);
-        Pattern::parse(value).map(Some).map_err(refuse)
+        let refuse = |why| {
+            let remedy = "Write a regular expression that matches whole names, such as KAFKA_.*";
+            ConfigError::invalid(self.key(name), Some(value), why, remedy)
+        };
+        env_var::whole_name(value).map(Some).map_err(refuse)
     }
 
     /// A misspelled limit would allow everything.

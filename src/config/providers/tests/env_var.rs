@@ -1,7 +1,6 @@
 use std::ffi::OsString;
 
-use super::super::env_var::EnvVarConfigProvider;
-use super::super::pattern::Pattern;
+use super::super::env_var::{EnvVarConfigProvider, whole_name};
 use super::*;
 
 /// The variables of Kafka's test.
@@ -25,7 +24,7 @@ const ALL: [&str; 5] = [
 ];
 
 fn provider(pattern: Option<&str>) -> EnvVarConfigProvider {
-    let pattern = pattern.map(|it| Pattern::parse(it).unwrap());
+    let pattern = pattern.map(|it| whole_name(it).unwrap());
     EnvVarConfigProvider::new(pattern, look_up)
 }
 
@@ -57,6 +56,28 @@ fn a_path_is_refused() {
 fn a_variable_that_the_pattern_does_not_match_as_a_whole_is_left_out() {
     let allowed = provider(Some("secret_.*")).get("", &ALL);
     assert_eq!(answered(allowed), [pair("secret_var2", "value2")]);
+}
+
+#[test]
+fn a_pattern_is_one_by_itself_and_matches_whole_names() {
+    for (pattern, matches, other) in [
+        ("A|BC", &["A", "BC"][..], &["ABC", "AB", ""][..]),
+        ("(?:KAFKA|APP)_[A-Z]+", &["KAFKA_A"], &["KAFKA_", "X_APP_A"]),
+        ("(a|a)*", &["", "aaaa"], &["aab"]),
+        ("^SECRET$", &["SECRET"], &["SECRET\n"]),
+        (r"a\.b\d", &["a.b1"], &["axb1"]),
+    ] {
+        let compiled = whole_name(pattern).expect(pattern);
+        for name in matches {
+            assert!(compiled.is_match(name), "{pattern} and {name}");
+        }
+        for name in other {
+            assert!(!compiled.is_match(name), "{pattern} and {name}");
+        }
+    }
+    for malformed in ["(", "a)|(b", "[", "*", "(?=a)", "a{1000}{1000}{1000}", "\\"] {
+        assert!(whole_name(malformed).is_err(), "{malformed}");
+    }
 }
 
 #[test]
