@@ -50,7 +50,7 @@
 //! | `tls` | TLS with the cryptography of *ring*; on by default |
 //! | `tls-aws-lc-rs`, `tls-graviola` | TLS with another cryptography provider, which then takes precedence; the second needs no C compiler |
 //! | `tls-no-provider` | TLS without a built-in cryptography provider: each producer is given one |
-//! | `pkcs12` | for TLS: key stores and trust stores in PKCS#12, encrypted private keys |
+//! | `pkcs12` | for TLS: key stores and trust stores in Java's formats, PKCS#12 and JKS; encrypted private keys |
 //! | `sasl-scram` | SCRAM-SHA-256 and SCRAM-SHA-512 for `sasl.mechanism`; on by default |
 //! | `serde` | `JsonSerializer`; serde's traits for `RecordMetadata`, `ProducerSnapshot` and `TopicPartition` |
 //! | `testing` | the module `testing`: a mock producer and an embedded broker for tests of your own service |

@@ -17,8 +17,8 @@ const ALTERNATIVES: &[(&str, &str, &str)] = &[
         "locks, and the same for loom",
     ),
     (
-        "src/security/tls/pkcs12.rs",
-        "src/security/tls/no_pkcs12.rs",
+        "src/security/tls/java_store.rs",
+        "src/security/tls/no_java_store.rs",
         "a feature",
     ),
     (

@@ -54,6 +54,7 @@ pub const ENTRANCES: [(&str, Entrance); 10] = [
     ("jaas", read_login),
     ("scram", talk_scram),
     ("stores", read_store),
+    ("jks", read_jks),
 ];
 
 /// Number of chunk sizes in the input of [`receive_frames`], used in turn.
@@ -158,7 +159,7 @@ pub fn read_store(input: &[u8]) {
     match crate::security::tls::read_any_store(input) {
         // An encrypted key comes without certificates.
         Ok(certificates) => {
-            let is_lone_key = input.first().is_some_and(|kind| kind % 5 == 4);
+            let is_lone_key = input.first().is_some_and(|kind| kind % 6 == 4);
             assert!(certificates > 0 || is_lone_key);
         }
         Err(error) => {
@@ -181,6 +182,20 @@ pub fn read_store(input: &[u8]) {
 /// This build has no TLS.
 #[cfg(not(feature = "tls-no-provider"))]
 pub fn read_store(_input: &[u8]) {}
+
+/// Parses a JKS store, and opens it with the digest of the right password and of a wrong one: a fuzzer cannot compute
+/// the digest, and without it the entries would not be used.
+///
+/// # Panics
+/// If the store opens with a wrong password or without its digest, or if its entries are larger than the input.
+#[cfg(feature = "pkcs12")]
+pub fn read_jks(input: &[u8]) {
+    let _ = crate::security::tls::check_any_jks(input);
+}
+
+/// This build cannot read JKS.
+#[cfg(not(feature = "pkcs12"))]
+pub fn read_jks(_input: &[u8]) {}
 
 /// A reference implementation: splits a complete stream into frames; an error for an invalid length.
 struct ExpectedFrames<'a> {

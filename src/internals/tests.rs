@@ -111,7 +111,7 @@ const COMPRESSED: [(&str, u8, &[u8]); 6] = [
 
 /// For each seed: its name, the kind of store, the file, and the number of certificates in it.
 #[cfg(feature = "tls-no-provider")]
-const STORES: [(&str, u8, &[u8], usize); 9] = {
+const STORES: [(&str, u8, &[u8], usize); 13] = {
     macro_rules! file {
         ($name:literal) => {
             include_bytes!(concat!("../security/tls/tests/stores/", $name))
@@ -127,8 +127,41 @@ const STORES: [(&str, u8, &[u8], usize); 9] = {
         ("p12_keys", 3, file!("keys.p12"), 2),
         ("p12_keys_legacy", 3, file!("legacy-keys.p12"), 2),
         ("key_sealed", 4, file!("sealed-key.der"), 0),
+        ("jks_trust", 1, file!("trust.jks"), 1),
+        ("jks_keys", 3, file!("keys.jks"), 2),
+        ("jks_keys_two_passwords", 5, file!("two-passwords.jks"), 2),
+        (
+            "p12_keys_two_passwords",
+            5,
+            file!("two-passwords-unchecked.p12"),
+            2,
+        ),
     ]
 };
+
+/// For each seed: its name, the file, and the number of its entries.
+const JKS: [(&str, &[u8], usize); 4] = [
+    (
+        "trust",
+        include_bytes!("../security/tls/tests/stores/trust.jks"),
+        1,
+    ),
+    (
+        "keys",
+        include_bytes!("../security/tls/tests/stores/keys.jks"),
+        1,
+    ),
+    (
+        "several",
+        include_bytes!("../security/tls/tests/stores/several.jks"),
+        4,
+    ),
+    (
+        "version_1",
+        include_bytes!("../security/tls/tests/stores/version-1.jks"),
+        2,
+    ),
+];
 
 /// A batch in one uncompressed lz4 block, which does not depend on the encoder.
 fn compressed_batch() -> Vec<u8> {
@@ -246,6 +279,9 @@ fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
         let input = [&[kind][..], file].concat();
         seeds.insert(("stores", name.to_owned()), input);
     }
+    for (name, file, _) in JKS {
+        seeds.insert(("jks", name.to_owned()), file.to_vec());
+    }
     seeds
 }
 
@@ -318,6 +354,12 @@ fn seeds_pass_the_first_checks() {
                 let known = STORES.iter().find(|(known, ..)| *known == name);
                 let count = crate::security::tls::read_any_store(&bytes);
                 assert_eq!(count, Ok(known.unwrap().3), "{name}");
+            }
+            #[cfg(feature = "pkcs12")]
+            "jks" => {
+                let known = JKS.iter().find(|(known, ..)| *known == name);
+                let count = crate::security::tls::check_any_jks(&bytes);
+                assert_eq!(count, Some(known.unwrap().2), "{name}");
             }
             _ => {}
         }

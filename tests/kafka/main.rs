@@ -79,6 +79,8 @@ fn main() -> ExitCode {
         #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
         security::failures::TESTS,
         #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+        security::java_stores::TESTS,
+        #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
         security::vendors::TESTS,
     ]
     .concat();

@@ -29,7 +29,7 @@ const PARTS: [&[&str]; 6] = [
         "security::records::newest_kafka_ssl",
         "security::records::newest_kafka_scram_sha_256",
     ],
-    // 146 + 29 + 150 + 46 + 25 + 5 + 2
+    // 146 + 29 + 150 + 46 + 25 + 5 + 15 + 2
     &[
         "cluster::upgraded",
         "matrix::kafka_1_1_1",
@@ -37,6 +37,7 @@ const PARTS: [&[&str]; 6] = [
         "sasl::each_mechanism_works_and",
         "security::records::kafka_3_0_0_mtls",
         "security::records::kafka_3_0_0_scram_sha_512",
+        "security::java_stores",
         "security::vendors",
     ],
     // 87 + 64 + 25 + 170 + 34 + 25 + 5

@@ -23,8 +23,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "The format of the trust store: `JKS`, `PKCS12` or `PEM`.",
     )
     .note_of(
-        "`JKS` and `PKCS12` are the same here, as in Java: PKCS#12 files can be read (feature `pkcs12`); \
-         files in Java's own format are rejected with the command that converts them.",
+        "`JKS` and `PKCS12` are the same here, as in Java: files of both formats are read under both names (feature \
+         `pkcs12`). Other formats, such as `JCEKS` and `BKS`, are rejected.",
     ),
     row(
         "ssl.truststore.location",
@@ -84,8 +84,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "The password of the private key in the key store.",
     )
     .note_of(
-        "Needs the feature `pkcs12`. Kafka 3.0 requires it with every key store in `PEM`; here only an \
-         encrypted key needs it.",
+        "Needs the feature `pkcs12`. In `JKS` and `PKCS12` its default is `ssl.keystore.password`. Kafka 3.0 requires \
+         it with every key store in `PEM`; here only an encrypted key needs it.",
     ),
     row(
         "ssl.keystore.key",

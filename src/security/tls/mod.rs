@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `choices` | protocol versions, cipher suites, host name verification |
 //! | `stores` | trust store and key store, in every supported form |
-//! | `pem`, `pkcs12`, `file`, `der`, `ec_key` | the file formats |
+//! | `java_store`, `jks`, `pkcs12`, `key_entry` | key stores in Java's formats |
+//! | `pem`, `file`, `der`, `ec_key` | the other file formats |
 //! | `key_derivation` | limits of the cost of opening a store |
 //! | `provider` | the cryptography provider |
 //! | `verifier` | verification of the broker's certificate |
@@ -18,14 +19,19 @@ mod ec_key;
 mod failure;
 mod file;
 #[cfg(feature = "pkcs12")]
+mod java_store;
+#[cfg(not(feature = "pkcs12"))]
+#[path = "no_java_store.rs"]
+mod java_store;
+#[cfg(feature = "pkcs12")]
+mod jks;
+#[cfg(feature = "pkcs12")]
 mod key_derivation;
+mod key_entry;
 #[cfg(feature = "cli")]
 mod peer;
 mod pem;
 #[cfg(feature = "pkcs12")]
-mod pkcs12;
-#[cfg(not(feature = "pkcs12"))]
-#[path = "no_pkcs12.rs"]
 mod pkcs12;
 mod provider;
 mod stores;
@@ -51,6 +57,8 @@ use crate::config::ProducerConfig;
 use crate::error::ConfigError;
 use crate::util::log::{self, LogContext};
 
+#[cfg(all(feature = "pkcs12", feature = "testing", feature = "_internals"))]
+pub(crate) use self::jks::check_any as check_any_jks;
 #[cfg(all(feature = "testing", feature = "_internals"))]
 pub(crate) use self::stores::read_any as read_any_store;
 

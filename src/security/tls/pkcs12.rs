@@ -1,82 +1,30 @@
-//! Opens password-protected data: PKCS#12 stores, and encrypted private keys.
+//! Reader of PKCS#12, the key store format of OpenSSL and of Java since version 9, and of encrypted private keys.
 
 use p12_keystore::error::Error;
 use p12_keystore::{CertificateBag, Pkcs12Archive, PrivateKeyBag};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::der::{OCTETS, SEQUENCE, explicit, tagged};
+use super::der::{INTEGER, OCTETS, SEQUENCE, expect, explicit, tagged, take};
+use super::java_store::{OpenError, Opened};
 use super::key_derivation;
-use crate::error::ConfigError;
+use super::key_entry::{KeyEntry, first_in_java, note_of};
 
-/// Why a store or key could not be opened.
-#[derive(Debug)]
-pub(super) enum OpenError {
-    /// The password is wrong.
-    Password,
-    /// The password is not set.
-    NoPassword,
-    /// The data is malformed, for this reason.
-    Unreadable(String),
-    /// The key derivation is too expensive: the parameter that exceeds its limit.
-    Slow(String),
-    /// A required part is missing, as in "no private key".
-    Missing(&'static str),
-}
-
-impl OpenError {
-    /// Converts to a configuration error of `key`; `password` is the configuration key of the password.
-    pub(super) fn of(self, key: &'static str, password: &'static str, path: &str) -> ConfigError {
-        let path = Some(path).filter(|path| !path.is_empty());
-        let check = "Check it with `keytool -list` or `openssl pkcs12 -info`";
-        match self {
-            Self::Password => ConfigError::invalid(
-                password,
-                None,
-                match path {
-                    Some(path) => {
-                        format!("this password does not open {path}, or the file is damaged")
-                    }
-                    None => format!("this password does not open the private key of {key}"),
-                },
-                "Set it to the right one",
-            ),
-            Self::NoPassword => ConfigError::invalid(
-                password,
-                None,
-                format!(
-                    "the key is not set, and {} does not open without it",
-                    path.unwrap_or(key)
-                ),
-                "Set it to the password of the store",
-            ),
-            Self::Unreadable(why) => {
-                ConfigError::invalid(key, path, format!("it cannot be read: {why}"), check)
-            }
-            Self::Slow(why) => ConfigError::invalid(
-                key,
-                path,
-                why,
-                "Write it again with 10,000 iterations, as is usual (`openssl pkcs12 -export -iter 10000`, `openssl \
-                 pkcs8 -topk8 -iter 10000`, `keytool -importkeystore`)",
-            ),
-            Self::Missing(what) => {
-                ConfigError::invalid(key, path, format!("{what} is in it"), check)
-            }
-        }
-    }
-}
+/// Limit of the number of certificates in a chain; Java's brokers accept ten.
+const MAX_CHAIN: usize = 100;
 
 impl From<Error> for OpenError {
     fn from(error: Error) -> Self {
         match error {
             // A wrong password shows as a wrong MAC, or in a store without a MAC as invalid padding or content.
             Error::MacError(_) | Error::UnpadError | Error::Pkcs5Error(_) => Self::Password,
+            Error::UnsupportedEncryptionScheme | Error::UnsupportedMacAlgorithm => Self::Unreadable(
+                "an algorithm in it is not supported; the default ones of keytool and OpenSSL are"
+                    .to_owned(),
+            ),
             other => Self::Unreadable(other.to_string()),
         }
     }
 }
-
-type Opened<T> = Result<T, OpenError>;
 
 fn open(store: &[u8], password: &str) -> Opened<Pkcs12Archive> {
     key_derivation::check(store).map_err(OpenError::Slow)?;
@@ -84,18 +32,18 @@ fn open(store: &[u8], password: &str) -> Opened<Pkcs12Archive> {
 }
 
 /// The trusted certificates of a store: those with Java's attribute for trusted certificates, or all certificates if
-/// none has the attribute, as in stores of OpenSSL.
+/// none has the attribute, as in stores of OpenSSL. Without a password the MAC is not checked, as in Java.
 pub(super) fn certificates(
     store: &[u8],
     password: Option<&str>,
 ) -> Opened<Vec<CertificateDer<'static>>> {
-    let archive = open(store, password.unwrap_or_default());
-    // If no password is set, the empty password was tried, which opens a store without encryption and MAC. If the
-    // store does not open, the password is missing rather than wrong.
-    let archive = archive.map_err(|why| match (why, password) {
-        (OpenError::Password, None) => OpenError::NoPassword,
-        (closed, _) => closed,
-    })?;
+    let archive = match (open(store, password.unwrap_or_default()), password) {
+        (Err(OpenError::Password), None) => without_mac(store)
+            .and_then(|store| open(&store, "").ok())
+            // Its content is encrypted: the password is missing rather than wrong.
+            .ok_or(OpenError::NoPassword)?,
+        (opened, _) => opened?,
+    };
     let bags = archive.certs;
     let are_marked = bags.iter().any(|bag| bag.trusted);
     let trusted = bags.iter().filter(|bag| bag.trusted || !are_marked);
@@ -106,27 +54,90 @@ pub(super) fn certificates(
     Ok(certificates)
 }
 
-/// The first private key of a store that has a certificate, and its certificate chain.
-pub(super) fn key_and_chain(
+/// The private key that Java would use, of those that have a certificate, and its certificate chain. The key has the
+/// password of the store if it has none of its own.
+pub(super) fn key_entry(
     store: &[u8],
     password: Option<&str>,
-) -> Opened<(PrivateKeyDer<'static>, Vec<CertificateDer<'static>>)> {
-    let archive = open(store, password.unwrap_or_default())?;
+    key_password: Option<&str>,
+) -> Opened<KeyEntry> {
+    let archive = open_with_keys(store, password.unwrap_or_default(), key_password)?;
     if archive.keys.is_empty() {
         return Err(OpenError::Missing("no private key"));
     }
-    let mut pairs = archive.keys.iter().filter_map(|key| {
-        let leaf = leaf_of(key, &archive)?;
-        Some((key, leaf))
-    });
-    let Some((key, leaf)) = pairs.next() else {
+    let pairs: Vec<_> = archive
+        .keys
+        .iter()
+        .filter_map(|key| Some((key, leaf_of(key, &archive)?)))
+        .collect();
+    let aliases: Vec<String> = (1..)
+        .zip(&pairs)
+        .map(|(number, (key, _))| alias_of(key, number))
+        .collect();
+    let Some(first) = first_in_java(&aliases) else {
         return Err(OpenError::Missing("no certificate for the private key"));
     };
+    let (key, leaf) = pairs[first];
     let chain = chain_from(leaf, &archive.certs);
-    Ok((
-        private_key(key),
-        chain.into_iter().map(certificate).collect(),
-    ))
+    Ok(KeyEntry {
+        key: private_key(key),
+        chain: chain.into_iter().map(certificate).collect(),
+        note: note_of(&aliases[first], aliases.len()),
+    })
+}
+
+/// The alias of a key in Java: in lower case, or a number if the key has none.
+fn alias_of(key: &PrivateKeyBag, number: usize) -> String {
+    match &key.friendly_name {
+        Some(name) => name.to_lowercase(),
+        None => number.to_string(),
+    }
+}
+
+/// Opens a store whose keys may have another password than its certificates and its MAC.
+fn open_with_keys(
+    store: &[u8],
+    password: &str,
+    key_password: Option<&str>,
+) -> Opened<Pkcs12Archive> {
+    key_derivation::check(store).map_err(OpenError::Slow)?;
+    let error = match Pkcs12Archive::from_pkcs12(store, password) {
+        Ok(archive) => return Ok(archive),
+        Err(error) => error,
+    };
+    // The MAC is checked first: these errors follow when it is right, or when there is none.
+    let is_content_closed = matches!(
+        error,
+        Error::UnpadError | Error::Pkcs5Error(_) | Error::InvalidPrivateKey
+    );
+    match key_password.filter(|own| *own != password) {
+        _ if !is_content_closed => Err(error.into()),
+        Some(own) => open_each_safe(store, password, own),
+        None if without_mac(store).is_some() => Err(OpenError::KeyPassword {
+            alias: None,
+            is_set: key_password.is_some(),
+        }),
+        None => Err(error.into()),
+    }
+}
+
+/// Opens each safe with the password that opens it: Java and OpenSSL store keys and certificates in separate safes.
+fn open_each_safe(store: &[u8], password: &str, own: &str) -> Opened<Pkcs12Archive> {
+    let safes =
+        safes(store).ok_or_else(|| OpenError::Unreadable("its safes are malformed".to_owned()))?;
+    let mut archive = Pkcs12Archive::default();
+    for safe in safes {
+        let safe = store_of_safe(&safe);
+        let opened = Pkcs12Archive::from_pkcs12(&safe, password)
+            .or_else(|_| Pkcs12Archive::from_pkcs12(&safe, own))
+            .map_err(|_| OpenError::KeyPassword {
+                alias: None,
+                is_set: true,
+            })?;
+        archive.keys.extend(opened.keys);
+        archive.certs.extend(opened.certs);
+    }
+    Ok(archive)
 }
 
 /// Decrypts a private key.
@@ -166,7 +177,7 @@ fn leaf_of<'a>(key: &PrivateKeyBag, archive: &'a Pkcs12Archive) -> Option<&'a Ce
 /// The certificate `leaf`, followed by its issuer, the issuer of that, and so on, as far as they are in the store.
 fn chain_from<'a>(leaf: &'a CertificateBag, all: &'a [CertificateBag]) -> Vec<&'a CertificateBag> {
     let mut chain = vec![leaf];
-    while let Some(last) = chain.last() {
+    while let Some(last) = chain.last().filter(|_| chain.len() < MAX_CHAIN) {
         let issuer = all.iter().find(|bag| {
             bag.cert.subject() == last.cert.issuer()
                 && !chain
@@ -188,14 +199,47 @@ const SHROUDED_KEY_BAG: [u8; 13] = [
 
 /// Encodes a store without a MAC that contains only this key.
 fn store_of(key: &[u8]) -> Vec<u8> {
-    let data = |content: &[u8]| {
-        let octets = tagged(explicit(0), &tagged(OCTETS, content));
-        tagged(SEQUENCE, &[&DATA, &octets[..]].concat())
-    };
     let bag = tagged(
         SEQUENCE,
         &[&SHROUDED_KEY_BAG, &tagged(explicit(0), key)[..]].concat(),
     );
-    let safe = tagged(SEQUENCE, &data(&tagged(SEQUENCE, &bag)));
-    tagged(SEQUENCE, &[&[0x02, 1, 3], &data(&safe)[..]].concat())
+    store_of_safe(&data_of(&tagged(SEQUENCE, &bag)))
+}
+
+/// Encodes a store without a MAC that contains only this safe.
+fn store_of_safe(safe: &[u8]) -> Vec<u8> {
+    let content = data_of(&tagged(SEQUENCE, safe));
+    tagged(SEQUENCE, &[&[INTEGER, 1, 3], &content[..]].concat())
+}
+
+/// Encodes a `ContentInfo` that is not encrypted.
+fn data_of(content: &[u8]) -> Vec<u8> {
+    let octets = tagged(explicit(0), &tagged(OCTETS, content));
+    tagged(SEQUENCE, &[&DATA, &octets[..]].concat())
+}
+
+/// The safes of a store, each as a `ContentInfo`; `None` if the store is malformed.
+fn safes(mut store: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut parts = expect(&mut store, SEQUENCE)?;
+    let _version = take(&mut parts)?;
+    let mut content = expect(&mut parts, SEQUENCE)?;
+    let _kind = take(&mut content)?;
+    let mut data = expect(&mut content, explicit(0))?;
+    let mut octets = expect(&mut data, OCTETS)?;
+    let mut all = expect(&mut octets, SEQUENCE)?;
+    let mut safes = Vec::new();
+    while !all.is_empty() {
+        let (tag, safe) = take(&mut all)?;
+        safes.push(tagged(tag, safe));
+    }
+    Some(safes)
+}
+
+/// The store without its MAC; `None` if it has none.
+fn without_mac(mut store: &[u8]) -> Option<Vec<u8>> {
+    let parts = expect(&mut store, SEQUENCE)?;
+    let mut mac = parts;
+    let _version = take(&mut mac)?;
+    let _content = take(&mut mac)?;
+    (!mac.is_empty()).then(|| tagged(SEQUENCE, &parts[..parts.len() - mac.len()]))
 }

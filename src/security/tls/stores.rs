@@ -7,8 +7,9 @@ use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::file;
+use super::java_store;
+use super::key_entry::KeyEntry;
 use super::pem::{self, PemKey};
-use super::pkcs12;
 use crate::config::{Password, ProducerConfig, is_open_to_all};
 use crate::error::ConfigError;
 
@@ -21,11 +22,14 @@ pub(super) const KEY_LOCATION: &str = "ssl.keystore.location";
 const KEY_PASSWORD: &str = "ssl.keystore.password";
 const KEY_KEY: &str = "ssl.keystore.key";
 const KEY_CHAIN: &str = "ssl.keystore.certificate.chain";
-const PRIVATE_PASSWORD: &str = "ssl.key.password";
+pub(super) const PRIVATE_PASSWORD: &str = "ssl.key.password";
 
 /// Magic numbers of Java's own store formats.
-const JKS_MAGIC: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
+pub(super) const JKS_MAGIC: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
 const JCEKS_MAGIC: [u8; 4] = [0xce, 0xce, 0xce, 0xce];
+
+/// Limit of the warnings about certificates of a trust store, of which there may be thousands.
+const MAX_WARNINGS: usize = 10;
 
 /// The trusted CA certificates.
 #[derive(Debug)]
@@ -49,7 +53,7 @@ pub(super) struct KeyStore {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Pem,
-    /// `JKS` and `PKCS12`: as in Java, PKCS#12 files are read under both names.
+    /// `JKS` and `PKCS12`: as in Java, files of both formats are read under both names.
     Java,
 }
 
@@ -64,7 +68,7 @@ fn format_of(config: &ProducerConfig, key: &'static str) -> Result<Format, Confi
             Some(other),
             "this format cannot be read",
             "Convert the store to PKCS12 with `keytool -importkeystore -deststoretype PKCS12`, or to PEM, and set the \
-             key to that",
+             key to that; JKS, PKCS12 and PEM are read",
         )),
     }
 }
@@ -113,8 +117,8 @@ fn parse_trust_store(
             pem::certificates(text).map_err(|why| invalid(TRUST_LOCATION, Some(path), why))
         })?,
         Format::Java => {
-            expect_pkcs12(TRUST_LOCATION, TRUST_TYPE, path, bytes)?;
-            pkcs12::certificates(bytes, password.map(Password::expose))
+            expect_java_store(TRUST_LOCATION, TRUST_TYPE, path, bytes)?;
+            java_store::certificates(bytes, password.map(Password::expose))
                 .map_err(|error| error.of(TRUST_LOCATION, TRUST_PASSWORD, path))?
         }
     };
@@ -169,23 +173,23 @@ pub(super) fn key_store(config: &ProducerConfig) -> Result<Option<KeyStore>, Con
         ));
     }
     let bytes = file::read(KEY_LOCATION, path)?;
-    let (key, chain) = parse_key_store(format, path, &bytes, password, private_password)?;
+    let entry = parse_key_store(format, path, &bytes, password, private_password)?;
     let mut warnings = Vec::new();
+    if let Some(note) = entry.note {
+        warnings.push(format!("{KEY_LOCATION}={path}: {note}"));
+    }
     if is_open_to_all(path.as_ref()) {
         warnings.push(format!(
             "{KEY_LOCATION}={path}: everybody on this machine may read this private key (chmod 600)"
         ));
     }
     Ok(Some(KeyStore {
-        chain,
-        key,
+        chain: entry.chain,
+        key: entry.key,
         named_by: KEY_LOCATION,
         warnings,
     }))
 }
-
-/// A private key and its certificate chain.
-type KeyAndChain = (PrivateKeyDer<'static>, Vec<CertificateDer<'static>>);
 
 /// Parses a key store file.
 fn parse_key_store(
@@ -194,7 +198,7 @@ fn parse_key_store(
     bytes: &[u8],
     password: Option<&Password>,
     private_password: Option<&Password>,
-) -> Result<KeyAndChain, ConfigError> {
+) -> Result<KeyEntry, ConfigError> {
     match format {
         Format::Pem => {
             let text = text_of(KEY_LOCATION, path, bytes)?;
@@ -202,11 +206,17 @@ fn parse_key_store(
             let chain = pem::certificates(text).map_err(invalid)?;
             let key = pem::private_key(text).map_err(invalid)?;
             let key = decrypt_key(KEY_LOCATION, Some(path), key, private_password)?;
-            Ok((key, chain))
+            Ok(KeyEntry {
+                key,
+                chain,
+                note: None,
+            })
         }
         Format::Java => {
-            expect_pkcs12(KEY_LOCATION, KEY_TYPE, path, bytes)?;
-            pkcs12::key_and_chain(bytes, password.map(Password::expose))
+            expect_java_store(KEY_LOCATION, KEY_TYPE, path, bytes)?;
+            let password = password.map(Password::expose);
+            let private_password = private_password.map(Password::expose);
+            java_store::key_entry(bytes, password, private_password)
                 .map_err(|error| error.of(KEY_LOCATION, KEY_PASSWORD, path))
         }
     }
@@ -245,10 +255,18 @@ fn trust_store_of(
 ) -> Result<TrustStore, ConfigError> {
     let mut roots = RootCertStore::empty();
     let mut warnings = Vec::new();
+    let mut ignored = 0;
     for (number, certificate) in (1..).zip(&certificates) {
         if let Err(error) = roots.add(certificate.clone()) {
-            warnings.push(format!("{key}: certificate {number} is ignored: {error}"));
+            ignored += 1;
+            if ignored <= MAX_WARNINGS {
+                warnings.push(format!("{key}: certificate {number} is ignored: {error}"));
+            }
         }
+    }
+    if ignored > MAX_WARNINGS {
+        let more = ignored - MAX_WARNINGS;
+        warnings.push(format!("{key}: {more} more certificates are ignored"));
     }
     if roots.is_empty() {
         return Err(invalid(
@@ -280,7 +298,7 @@ fn decrypt_key(
             ),
             format!("Set {PRIVATE_PASSWORD} to the password of the key"),
         )),
-        (PemKey::Encrypted(der), Some(password)) => pkcs12::decrypted(&der, password.expose())
+        (PemKey::Encrypted(der), Some(password)) => java_store::decrypted(&der, password.expose())
             .map_err(|error| error.of(named_by, PRIVATE_PASSWORD, path.unwrap_or_default())),
     }
 }
@@ -295,21 +313,24 @@ fn text_of<'t>(key: &'static str, path: &str, bytes: &'t [u8]) -> Result<&'t str
     })
 }
 
-/// Checks that a file is PKCS#12; otherwise names its actual format.
-fn expect_pkcs12(
+/// Checks that a file is JKS or PKCS#12; otherwise names its actual format.
+fn expect_java_store(
     key: &'static str,
     type_key: &'static str,
     path: &str,
     bytes: &[u8],
 ) -> Result<(), ConfigError> {
-    if bytes.starts_with(&JKS_MAGIC) || bytes.starts_with(&JCEKS_MAGIC) {
+    if bytes.starts_with(&JKS_MAGIC) {
+        return Ok(());
+    }
+    if bytes.starts_with(&JCEKS_MAGIC) {
         return Err(ConfigError::not_built(
             key,
             Some(path),
-            "this is a store in Java's own format, which cannot be read",
+            "this is a store in the format JCEKS, which cannot be read",
             format!(
-                "Convert it with `keytool -importkeystore -srckeystore {path} -destkeystore {path}.p12 -deststoretype \
-                 PKCS12`, then set {type_key}=PKCS12 and {key}={path}.p12"
+                "Convert it with `keytool -importkeystore -srckeystore {path} -srcstoretype JCEKS -destkeystore \
+                 {path}.p12 -deststoretype PKCS12`, then set {type_key}=PKCS12 and {key}={path}.p12"
             ),
         ));
     }
@@ -324,7 +345,8 @@ fn expect_pkcs12(
         return Err(invalid(
             key,
             Some(path),
-            "this is no store in the format PKCS12, nor in any other known format".to_owned(),
+            "this is no store in the format JKS or PKCS12, nor in any other known format"
+                .to_owned(),
         ));
     }
     Ok(())
@@ -397,11 +419,12 @@ fn no_password_with_pem(
 #[cfg(all(feature = "testing", feature = "_internals"))]
 pub(crate) fn read_any(input: &[u8]) -> Result<usize, ConfigError> {
     const NAME: &str = "a.store";
-    /// The password of the seeds.
+    /// The password of the seeds, and that of their keys where it is another.
     const PASSWORD: &str = "changeit";
+    const PASSWORD_OF_KEYS: &str = "key-secret";
     let (&kind, bytes) = input.split_first().unwrap_or((&0, input));
     let password = Password::new(PASSWORD);
-    let (key, chain) = match kind % 5 {
+    let KeyEntry { key, chain, .. } = match kind % 6 {
         0 => {
             return parse_trust_store(Format::Pem, NAME, bytes, None)
                 .map(|store| store.roots.len());
@@ -412,12 +435,17 @@ pub(crate) fn read_any(input: &[u8]) -> Result<usize, ConfigError> {
         }
         2 => parse_key_store(Format::Pem, NAME, bytes, None, Some(&password))?,
         3 => parse_key_store(Format::Java, NAME, bytes, Some(&password), None)?,
-        _ => {
+        4 => {
             let key = PemKey::Encrypted(bytes.to_vec().into());
-            (
-                decrypt_key(KEY_KEY, None, key, Some(&password))?,
-                Vec::new(),
-            )
+            KeyEntry {
+                key: decrypt_key(KEY_KEY, None, key, Some(&password))?,
+                chain: Vec::new(),
+                note: None,
+            }
+        }
+        _ => {
+            let own = Password::new(PASSWORD_OF_KEYS);
+            parse_key_store(Format::Java, NAME, bytes, Some(&password), Some(&own))?
         }
     };
     let key = super::ec_key::completed(key, &chain);

@@ -1,5 +1,5 @@
-//! TLS and SASL with real brokers: every mechanism inside every version of TLS, failures and their errors, and
-//! configurations published by vendors.
+//! TLS and SASL with real brokers: every mechanism inside every version of TLS, failures and their errors, stores in
+//! Java's formats, and configurations published by vendors.
 //!
 //! To run all of it and update the tables in README and SECURITY:
 //! `KAFKA_TESTS=required cargo test --test kafka -- security --publish`.
@@ -7,6 +7,7 @@
 #[path = "../../../src/security/tls/tests/certificates.rs"]
 mod certificates;
 pub(crate) mod failures;
+pub(crate) mod java_stores;
 mod negotiated;
 pub(crate) mod records;
 mod rig;

@@ -179,7 +179,7 @@ fn files_of_four_vendors_work_unchanged() -> TestResult {
         let file = folder.join(format!("{}.properties", vendor.name));
         fs::write(&file, text)?;
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
-        delivers(&rig, vendor.name, &file, &authority)?;
+        delivers(&rig, &format!("vendor-{}", vendor.name), &file, &authority)?;
     }
     Ok(())
 }
@@ -211,13 +211,14 @@ fn make_stores(rig: &Rig) -> TestResult {
     Ok(())
 }
 
-fn delivers(rig: &Rig, vendor: &str, file: &Path, authority: &Path) -> TestResult {
-    let topic = format!("vendor-{vendor}");
-    rig.cluster.create_topic(&topic, 3, &[])?;
+/// Sends to a new topic with the command line tool and this file of properties, and reads the records back. `authority`
+/// replaces the system's trust store.
+pub(super) fn delivers(rig: &Rig, topic: &str, file: &Path, authority: &Path) -> TestResult {
+    rig.cluster.create_topic(topic, 3, &[])?;
     let output = Command::new(OURS)
         .args([
             "--topic",
-            &*topic,
+            topic,
             "--record-size",
             "100",
             "--throughput",
@@ -231,10 +232,10 @@ fn delivers(rig: &Rig, vendor: &str, file: &Path, authority: &Path) -> TestResul
         .output()?;
     let printed = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
-    println!("    {vendor}: {} {}", printed.trim(), errors.trim());
-    assert_eq!(output.status.code(), Some(0), "{vendor}: {printed}{errors}");
+    println!("    {topic}: {} {}", printed.trim(), errors.trim());
+    assert_eq!(output.status.code(), Some(0), "{topic}: {printed}{errors}");
     let mut count = 0;
-    rig.cluster.read_back(&topic, |_| count += 1)?;
-    assert_eq!(count, RECORDS, "{vendor}");
+    rig.cluster.read_back(topic, |_| count += 1)?;
+    assert_eq!(count, RECORDS, "{topic}");
     Ok(())
 }

@@ -16,17 +16,17 @@ use crate::util::log::LogContext;
 const PEM: (&str, &str) = ("ssl.truststore.type", "PEM");
 
 /// A temporary file, deleted on drop.
-struct TestFile(PathBuf);
+pub(super) struct TestFile(PathBuf);
 
 impl TestFile {
-    fn new(name: &str, content: impl AsRef<[u8]>) -> Self {
+    pub(super) fn new(name: &str, content: impl AsRef<[u8]>) -> Self {
         let name = format!("kafka-producer-{}-{name}", std::process::id());
         let path = std::env::temp_dir().join(name);
         fs::write(&path, content).unwrap();
         Self(path)
     }
 
-    fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         self.0.to_str().unwrap()
     }
 }
@@ -38,7 +38,7 @@ impl Drop for TestFile {
 }
 
 #[track_caller]
-fn refusal(entries: &[(&str, &str)]) -> ConfigError {
+pub(super) fn refusal(entries: &[(&str, &str)]) -> ConfigError {
     let error = client_of(entries).map(drop).unwrap_err();
     println!("{error}");
     error
@@ -103,8 +103,8 @@ fn a_provider_that_cannot_complete_a_handshake_is_not_blamed_on_the_versions() {
 }
 
 #[test]
-fn a_store_in_javas_own_format_is_refused_with_the_command_that_converts_it() {
-    let store = TestFile::new("store.jks", [0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2]);
+fn a_store_in_the_format_jceks_is_refused_with_the_command_that_converts_it() {
+    let store = TestFile::new("store.jceks", [0xce, 0xce, 0xce, 0xce, 0, 0, 0, 2]);
     for (key, more) in [
         ("ssl.truststore.location", None),
         (
@@ -117,11 +117,30 @@ fn a_store_in_javas_own_format_is_refused_with_the_command_that_converts_it() {
         let error = refusal(&entries);
         assert_eq!(error.key(), Some(key));
         assert!(error.is_not_built());
+        assert!(error.problem().contains("JCEKS"), "{error}");
         let command = format!(
-            "keytool -importkeystore -srckeystore {0} -destkeystore {0}.p12 -deststoretype PKCS12",
+            "keytool -importkeystore -srckeystore {0} -srcstoretype JCEKS -destkeystore {0}.p12 -deststoretype PKCS12",
             store.path()
         );
         assert!(error.remedy().contains(&command), "{error}");
+    }
+}
+
+#[cfg(not(feature = "pkcs12"))]
+#[test]
+fn without_the_feature_the_stores_of_java_are_refused_with_its_name() {
+    let authority = Authority::new(0).pem();
+    for bytes in [&[0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2][..], &[0x30, 0]] {
+        let store = TestFile::new("java.store", bytes);
+        let error = refusal(&[
+            PEM,
+            ("ssl.truststore.certificates", &authority),
+            ("ssl.keystore.location", store.path()),
+            ("ssl.keystore.password", "secret"),
+        ]);
+        assert_eq!(error.key(), Some("ssl.keystore.location"));
+        assert!(error.is_not_built());
+        assert!(error.remedy().contains("feature pkcs12"), "{error}");
     }
 }
 
@@ -305,7 +324,11 @@ fn a_file_of_another_format_is_rejected_with_its_name() {
         ("PEM", key_only.path(), "but PRIVATE KEY"),
         ("PEM", garbage.path(), "no certificate is in it"),
         ("PEM", large.path(), "more than"),
-        ("JKS", garbage.path(), "no store in the format PKCS12"),
+        (
+            "JKS",
+            garbage.path(),
+            "no store in the format JKS or PKCS12",
+        ),
         ("PKCS12", pem.path(), "is in the format PEM"),
     ] {
         let error = refusal(&[
@@ -426,7 +449,7 @@ mod with_passwords {
     use std::process::Command;
 
     use super::{PEM, TestFile, damaged, refusal};
-    use crate::security::tls::pkcs12;
+    use crate::security::tls::java_store::{OpenError, certificates, decrypted, key_entry};
     use crate::security::tls::tests::certificates::Authority;
     use crate::security::tls::tests::client_of;
 
@@ -530,7 +553,8 @@ mod with_passwords {
             {
                 return;
             }
-            opens(keys.path(), trust.path());
+            let is_open = ways.contains(&"NONE");
+            opens_with(PASSWORD, keys.path(), trust.path(), is_open);
         }
     }
 
@@ -538,45 +562,44 @@ mod with_passwords {
     fn stores_of_keytool_open_only_with_their_password() {
         let authority = Authority::new(0);
         let trusted = TestFile::new("k-ca.pem", authority.pem());
-        let folder = std::env::temp_dir();
-        let path =
-            |name: &str| folder.join(format!("kafka-producer-{}-{name}", std::process::id()));
-        let (keys, trust) = (path("keytool-keys.p12"), path("keytool-trust.p12"));
-        let (keys, trust) = (keys.to_str().unwrap(), trust.to_str().unwrap());
-        let store = [
-            "-storetype",
-            "PKCS12",
-            "-storepass",
-            "only-ascii",
-            "-noprompt",
-            "-keystore",
-        ];
-        let of_keys = [
-            "-genkeypair",
-            "-alias",
-            "me",
-            "-keyalg",
-            "EC",
-            "-dname",
-            "CN=client",
-        ];
-        let of_trust = ["-importcert", "-alias", "ca", "-file", trusted.path()];
-        if !run("keytool", &[&of_keys[..], &store, &[keys]].concat()) {
-            return;
+        for (name, ways) in [
+            ("pkcs12", &["-storetype", "PKCS12"][..]),
+            ("jks", &["-storetype", "JKS"]),
+        ] {
+            let (keys, trust) = (TestFile::new(name, ""), TestFile::new("keytool-trust", ""));
+            // keytool creates the files; it rejects empty ones.
+            std::fs::remove_file(keys.path()).unwrap();
+            std::fs::remove_file(trust.path()).unwrap();
+            let store = ["-storepass", "only-ascii", "-noprompt", "-keystore"];
+            let of_keys = [
+                "-genkeypair",
+                "-alias",
+                "me",
+                "-keyalg",
+                "EC",
+                "-dname",
+                "CN=client",
+            ];
+            let of_trust = ["-importcert", "-alias", "ca", "-file", trusted.path()];
+            if !run(
+                "keytool",
+                &[&of_keys[..], ways, &store, &[keys.path()]].concat(),
+            ) {
+                return;
+            }
+            run(
+                "keytool",
+                &[&of_trust[..], ways, &store, &[trust.path()]].concat(),
+            );
+            let is_open = name == "jks";
+            opens_with("only-ascii", keys.path(), trust.path(), is_open);
         }
-        run("keytool", &[&of_trust[..], &store, &[trust]].concat());
-        opens_with("only-ascii", keys, trust);
-        let _ = (std::fs::remove_file(keys), std::fs::remove_file(trust));
     }
 
+    /// Checks that stores open with this password only; the trust store also without one, if it is not encrypted.
     #[track_caller]
-    fn opens(keys: &str, trust: &str) {
-        opens_with(PASSWORD, keys, trust);
-    }
-
-    #[track_caller]
-    fn opens_with(password: &str, keys: &str, trust: &str) {
-        // Java reads PKCS#12 under the name JKS too, which is the default.
+    fn opens_with(password: &str, keys: &str, trust: &str, is_open: bool) {
+        // Java reads both formats under both names; JKS is the default.
         for kind in ["PKCS12", "JKS"] {
             let entries = |first, second| {
                 [
@@ -589,10 +612,14 @@ mod with_passwords {
                 ]
             };
             client_of(&entries(password, password)).unwrap();
-            let without = [&entries(password, password)[..2], &[]].concat();
-            let error = refusal(&without);
-            assert_eq!(error.key(), Some("ssl.truststore.password"));
-            assert!(error.problem().contains("not set"), "{error}");
+            let without = &entries(password, password)[..2];
+            if is_open {
+                client_of(without).unwrap();
+            } else {
+                let error = refusal(without);
+                assert_eq!(error.key(), Some("ssl.truststore.password"));
+                assert!(error.problem().contains("not set"), "{error}");
+            }
             assert_eq!(
                 refusal(&entries("wrong", password)).key(),
                 Some("ssl.truststore.password")
@@ -710,15 +737,50 @@ mod with_passwords {
             let Some(key) = sealed_with(ways) else {
                 return;
             };
-            match pkcs12::decrypted(&key, "x") {
-                Err(pkcs12::OpenError::Slow(why)) => assert!(why.contains(words), "{why}"),
+            match decrypted(&key, "x") {
+                Err(OpenError::Slow(why)) => assert!(why.contains(words), "{why}"),
                 other => panic!("{ways:?}: {:?}", other.map(drop)),
             }
         }
         let Some(usual) = sealed_with(&["-scrypt"]) else {
             return;
         };
-        pkcs12::decrypted(&usual, "x").unwrap();
+        decrypted(&usual, "x").unwrap();
+    }
+
+    #[test]
+    fn a_store_of_openssl_with_thousands_of_certificates_is_read() {
+        let many = TestFile::new("many.pem", Authority::new(0).pem().repeat(3_000));
+        let store = TestFile::new("many.p12", "");
+        let files = [
+            "pkcs12",
+            "-export",
+            "-nokeys",
+            "-certpbe",
+            "NONE",
+            "-in",
+            many.path(),
+            "-out",
+            store.path(),
+            "-passout",
+            "pass:x",
+        ];
+        if !run("openssl", &files) {
+            return;
+        }
+        let bytes = std::fs::read(store.path()).unwrap();
+        assert_eq!(certificates(&bytes, Some("x")).unwrap().len(), 3_000);
+    }
+
+    #[test]
+    fn a_store_with_an_algorithm_that_is_not_supported_is_rejected_with_that_reason() {
+        let Some(store) = store_with(&["-legacy", "-keypbe", "PBE-SHA1-RC2-128"]) else {
+            return;
+        };
+        match key_entry(&store, Some("x"), None).map(drop) {
+            Err(OpenError::Unreadable(why)) => assert!(why.contains("not supported"), "{why}"),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -748,13 +810,13 @@ mod with_passwords {
                 return;
             }
             let bytes = std::fs::read(store.path()).unwrap();
-            pkcs12::key_and_chain(&bytes, Some("x")).unwrap();
+            key_entry(&bytes, Some("x"), None).unwrap();
             let mut random = fastrand::Rng::with_seed(7);
             for _ in 0..3_000 {
                 let damaged = damaged(&bytes, &mut random);
-                drop(pkcs12::key_and_chain(&damaged, Some("x")));
-                drop(pkcs12::certificates(&damaged, Some("x")));
-                drop(pkcs12::decrypted(&damaged, "x"));
+                drop(key_entry(&damaged, Some("x"), Some("y")));
+                drop(certificates(&damaged, Some("x")));
+                drop(decrypted(&damaged, "x"));
             }
         }
     }

@@ -2,6 +2,10 @@
 
 pub(crate) mod certificates;
 mod handshakes;
+#[cfg(feature = "pkcs12")]
+mod java_stores;
+#[cfg(feature = "pkcs12")]
+mod jks;
 mod keys;
 pub(crate) mod server;
 

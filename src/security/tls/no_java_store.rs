@@ -1,7 +1,8 @@
-//! Replacement of `pkcs12` in builds without that feature: every call fails.
+//! Replacement of `java_store` in builds without the feature `pkcs12`: every call fails.
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::key_entry::KeyEntry;
 use crate::error::ConfigError;
 
 /// The error of every call: this build cannot open stores and encrypted keys.
@@ -18,14 +19,14 @@ impl OpenError {
         ConfigError::not_built(
             key,
             Some(path).filter(|path| !path.is_empty()),
-            "this build of the library cannot open PKCS12 stores and encrypted keys",
-            "Build it with the feature pkcs12; or convert to PEM without a password, with `openssl pkcs12 -nodes` or \
-             `openssl pkcs8`, and set the type to PEM",
+            "this build of the library cannot open JKS and PKCS12 stores and encrypted keys",
+            "Build it with the feature pkcs12, which reads all of them; or convert to PEM without a password, with \
+             `openssl pkcs12 -nodes` or `openssl pkcs8`, and set the type to PEM",
         )
     }
 }
 
-type Opened<T> = Result<T, OpenError>;
+pub(super) type Opened<T> = Result<T, OpenError>;
 
 pub(super) fn certificates(
     _store: &[u8],
@@ -34,10 +35,11 @@ pub(super) fn certificates(
     Err(OpenError)
 }
 
-pub(super) fn key_and_chain(
+pub(super) fn key_entry(
     _store: &[u8],
     _password: Option<&str>,
-) -> Opened<(PrivateKeyDer<'static>, Vec<CertificateDer<'static>>)> {
+    _key_password: Option<&str>,
+) -> Opened<KeyEntry> {
     Err(OpenError)
 }
 
