@@ -29,7 +29,7 @@ const PARTS: [&[&str]; 6] = [
         "security::records::newest_kafka_ssl",
         "security::records::newest_kafka_scram_sha_256",
     ],
-    // 146 + 29 + 150 + 46 + 25 + 5 + 15 + 2
+    // 146 + 29 + 150 + 46 + 25 + 5 + 20 + 2
     &[
         "cluster::upgraded",
         "matrix::kafka_1_1_1",
