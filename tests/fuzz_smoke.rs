@@ -52,7 +52,7 @@ fn change(input: &mut Vec<u8>, seeds: &[Vec<u8>], random: &mut Rng) {
 
 #[test]
 fn the_fuzz_targets_do_not_panic_on_their_seeds() {
-    for (target, entrance) in ENTRANCES {
+    for &(target, entrance) in ENTRANCES {
         let seeds = seeds(target);
         assert!(seeds.len() >= 2, "{target} has {} seeds", seeds.len());
         for seed in &seeds {
@@ -63,7 +63,7 @@ fn the_fuzz_targets_do_not_panic_on_their_seeds() {
 
 #[test]
 fn the_fuzz_targets_do_not_panic_on_thousands_of_changed_seeds() {
-    for (target, entrance) in ENTRANCES {
+    for &(target, entrance) in ENTRANCES {
         let seeds = seeds(target);
         let mut random = Rng::with_seed(0x5eed);
         for _ in 0..CHANGED {
@@ -85,7 +85,8 @@ fn every_fuzz_target_has_an_entry_point_and_every_entry_point_a_target() {
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_owned())
         .collect();
     targets.sort();
-    let mut entrances = ENTRANCES.map(|(name, _)| std::ffi::OsString::from(name));
+    let names = ENTRANCES.iter().map(|(name, _)| std::ffi::OsString::from(name));
+    let mut entrances: Vec<_> = names.collect();
     entrances.sort();
     assert_eq!(targets, entrances);
 }

@@ -43,7 +43,7 @@ pub use topic_metrics::{TopicMetrics, topic_metrics};
 pub type Entrance = fn(&[u8]);
 
 /// All entry points, each with the name of its fuzz target and of the folder of its seeds.
-pub const ENTRANCES: [(&str, Entrance); 10] = [
+pub const ENTRANCES: &[(&str, Entrance)] = &[
     ("frames", receive_frames),
     ("responses", decode_response),
     ("requests", handle_request),
