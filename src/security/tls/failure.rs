@@ -169,11 +169,12 @@ fn of_certificate(error: &CertificateError, who: &str, host: &str) -> String {
     format!("the certificate of {who} {what} ({remedy})")
 }
 
-/// The name inside rustls' debug form: `a.b` for `DnsName("a.b")`.
+/// The name inside rustls' debug form: `a.b` for `DnsName("a.b")`, `192.0.2.1` for `IpAddress(192.0.2.1)`.
 fn plain(name: &str) -> &str {
-    let inner = name.strip_prefix("DnsName(\"");
-    inner
-        .and_then(|name| name.strip_suffix("\")"))
+    let inside = |before: &str, after: &str| name.strip_prefix(before)?.strip_suffix(after);
+    inside("DnsName(\"", "\")")
+        .or_else(|| inside("UniformResourceIdentifier(\"", "\")"))
+        .or_else(|| inside("IpAddress(", ")"))
         .unwrap_or(name)
 }
 
@@ -275,4 +276,25 @@ fn of_suites(who: &str) -> String {
     format!(
         "{who} has no cipher suite in common with this client (check {CIPHER_SUITES}, and that of the broker)"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_certificates_are_shown_without_their_debug_form() {
+        for (name, shown) in [
+            ("DnsName(\"a.test\")", "a.test"),
+            ("IpAddress(192.0.2.1)", "192.0.2.1"),
+            (
+                "UniformResourceIdentifier(\"spiffe://a/b\")",
+                "spiffe://a/b",
+            ),
+            ("DirectoryName", "DirectoryName"),
+            ("Unsupported(0x01)", "Unsupported(0x01)"),
+        ] {
+            assert_eq!(plain(name), shown);
+        }
+    }
 }
