@@ -1,5 +1,6 @@
 //! Probe of one connection to a broker, for the tool `kafka-check`: connects stage by stage with a producer's settings,
-//! and fetches the metadata of the cluster without creating topics. Not part of the public API.
+//! and fetches the metadata of the cluster without creating topics. Not part of the public API. Functions
+//! without a probe, which the other command line tools call too, are in `mod` as well.
 //!
 //! | file | subject |
 //! |---|---|
@@ -16,6 +17,7 @@ mod run;
 mod tests;
 mod without_metadata;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -42,10 +44,12 @@ use crate::network::resolver::{DnsLookup, NameLookUps};
 use crate::network::selectable::Selectable;
 use crate::network::selector::{Selector, SelectorOptions};
 pub use crate::network::tls_facts::TlsFacts;
+use crate::record::builder::{RecordParts, batch_size_upper_bound};
 pub use crate::security::BrokerCertificate;
 use crate::security::sasl::dependencies::{SaslDependencies, random_of_system};
 use crate::security::{Security, SecurityParts};
 use crate::types::{Node, UsableMagic};
+use crate::util::foreign_text;
 use crate::util::log::LogContext;
 
 /// The network client of a probe.
@@ -70,6 +74,22 @@ pub fn changed(
     change: impl FnOnce(&mut BTreeMap<String, String>),
 ) -> Result<ProducerConfig, ConfigError> {
     config.changed(change)
+}
+
+/// The text with control and formatting characters escaped, for a terminal or a log.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    foreign_text::printable(text)
+}
+
+/// The size, in bytes, that a producer assumes for the smallest record: one with neither key nor value nor headers.
+pub fn smallest_record_bytes() -> usize {
+    let nothing = RecordParts {
+        key: None,
+        value: None,
+        headers: &[],
+        timestamp_ms: 0,
+    };
+    batch_size_upper_bound(nothing.payload_len())
 }
 
 /// Connects to single brokers with the settings of a producer.

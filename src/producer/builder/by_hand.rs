@@ -103,10 +103,9 @@ impl<K: ?Sized + RecordData + 'static, V: ?Sized + RecordData + 'static> Produce
             seed,
             names,
             random: random_of_seed(seed),
-            security: self.security_parts(&instance),
         };
-        let plugins = self.resolve_plugins(&instance)?;
-        match assemble(&config, &plugins, surroundings, make_client) {
+        let (plugins, parts) = self.prepare(&instance, surroundings)?;
+        match assemble(&config, &plugins, parts, make_client) {
             Ok((mut core, sender)) => {
                 // Set only here: a producer with a thread of its own never has injected errors.
                 core.call_errors = call_errors;
@@ -168,16 +167,14 @@ impl<K: ?Sized + RecordData + 'static, V: ?Sized + RecordData + 'static> Produce
     ) -> Result<(KafkaProducer<K, V>, HandSender<S>), ConstructError> {
         let config = self.config.clone();
         let instance = instance(&config, clock);
-        let security = self.security_parts(&instance);
-        let plugins = self.resolve_plugins(&instance)?;
-        let client = Box::new(move |parts: &_| Ok(network_client_on(selector, parts)));
         let surroundings = Surroundings {
             seed,
             names: NameLookUps::of_system(),
             random: random_of_seed(seed),
-            security,
         };
-        let (core, sender) = assemble(&config, &plugins, surroundings, client)?;
+        let (plugins, parts) = self.prepare(&instance, surroundings)?;
+        let client = Box::new(move |parts: &_| Ok(network_client_on(selector, parts)));
+        let (core, sender) = assemble(&config, &plugins, parts, client)?;
         // The guard is dropped at once, so closing the producer does not wait for the sender.
         let (thread, _) = SenderThread::without_thread(
             core.instance.log().clone(),

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "testing")]
 mod by_hand;
+#[cfg(feature = "cli")]
+mod check;
 mod plugins;
 mod reporters;
 mod start;
@@ -26,7 +28,10 @@ use self::plugins::{
 use self::reporters::GivenReporters;
 #[cfg(feature = "testing")]
 pub(crate) use self::start::ClientParts;
-use self::start::{Seams, instance, log_effective, network_client, registry, start};
+use self::start::{
+    CheckedParts, Seams, Surroundings, checked_parts, instance, log_effective, network_client,
+    registry, start,
+};
 use super::core::Plugins;
 use super::instance::Instance;
 use super::interceptor::{CopyRecord, ProducerInterceptor, ProducerInterceptors, copy_record};
@@ -428,14 +433,26 @@ impl<K: ?Sized + RecordData + 'static, V: ?Sized + RecordData + 'static> Produce
         C: KafkaClient<Completion> + 'static,
     {
         let config = self.config.clone();
-        let instance = instance(&config, Arc::clone(&seams.clock));
+        let Seams {
+            clock,
+            seed,
+            names,
+            random,
+            make_client,
+            spawn,
+        } = seams;
+        let instance = instance(&config, clock);
         // Logged before the first step that can fail, so that the log shows the configuration in any case.
         log_effective(&config, instance.log());
-        let security = self.security_parts(&instance);
-        let plugins = self
-            .resolve_plugins(&instance)
+        let surroundings = Surroundings {
+            seed,
+            names,
+            random,
+        };
+        let (plugins, parts) = self
+            .prepare(&instance, surroundings)
             .map_err(|error| without_resolved_values(error, &config))?;
-        match start(&config, &plugins, security, seams) {
+        match start(&config, &plugins, parts, make_client, spawn) {
             Ok((core, thread)) => {
                 // Checked only after the plug-ins have read their keys: each read marks a key as used.
                 let unused = config.unused_keys();
@@ -452,6 +469,26 @@ impl<K: ?Sized + RecordData + 'static, V: ?Sized + RecordData + 'static> Produce
                 // The caller gets the original cause; errors of closing are only logged (KP-2).
                 let _ = plugins.close();
                 Err(without_resolved_values(error, &config))
+            }
+        }
+    }
+
+    /// Runs the steps that need neither the network nor a thread: the plug-ins, the security settings, the codec, the
+    /// list of bootstrap servers. If one fails, the plug-ins are closed.
+    fn prepare(
+        self,
+        instance: &Instance,
+        surroundings: Surroundings,
+    ) -> Result<(Plugins<K, V>, CheckedParts), ConstructError> {
+        let config = self.config.clone();
+        let security = self.security_parts(instance);
+        let plugins = self.resolve_plugins(instance)?;
+        match checked_parts(&config, instance, security, surroundings) {
+            Ok(parts) => Ok((plugins, parts)),
+            Err(error) => {
+                // The caller gets the original cause; errors of closing are only logged (KP-2).
+                let _ = plugins.close();
+                Err(error)
             }
         }
     }

@@ -74,12 +74,39 @@ pub(crate) struct ClientParts {
     pub(crate) seed: u64,
 }
 
-/// Injected dependencies that [`assemble`] needs besides the plug-ins.
+/// Injected dependencies of everything but the plug-ins.
 pub(super) struct Surroundings {
     pub(super) seed: u64,
     pub(super) names: NameLookUps,
     pub(super) random: RandomBytes,
-    pub(super) security: SecurityParts,
+}
+
+/// The parts that need neither the network nor a thread, and the dependencies of the others.
+pub(super) struct CheckedParts {
+    seed: u64,
+    names: NameLookUps,
+    security: Security,
+    /// `None` without compression.
+    compressor: Option<Compressor>,
+    /// The parsed `bootstrap.servers`: at least one, without duplicates.
+    servers: Vec<(String, u16)>,
+}
+
+/// Constructs these parts, which fail if the configuration is wrong.
+pub(super) fn checked_parts(
+    config: &ProducerConfig,
+    instance: &Instance,
+    given: SecurityParts,
+    surroundings: Surroundings,
+) -> Result<CheckedParts, ConstructError> {
+    let (seed, names) = (surroundings.seed, surroundings.names.clone());
+    Ok(CheckedParts {
+        seed,
+        names,
+        security: security(config, instance, given, surroundings)?,
+        compressor: compressor(config)?,
+        servers: listed_servers(config)?,
+    })
 }
 
 /// A new instance id, with the clock and the log prefix of the configuration.
@@ -106,33 +133,20 @@ pub(super) fn registry(config: &ProducerConfig, instance: &Instance) -> Arc<Metr
     }))
 }
 
-/// Constructs everything but the plug-ins, and starts the sender thread.
+/// Constructs the rest of the producer, and starts the sender thread.
 pub(super) fn start<K, V, C>(
     config: &ProducerConfig,
     plugins: &Plugins<K, V>,
-    security: SecurityParts,
-    seams: Seams<C>,
+    parts: CheckedParts,
+    make_client: MakeClient<C>,
+    spawn: Spawn,
 ) -> Result<(Core, SenderThread), ConstructError>
 where
     K: ?Sized + RecordData + 'static,
     V: ?Sized + RecordData + 'static,
     C: KafkaClient<Completion> + 'static,
 {
-    let Seams {
-        clock: _,
-        seed,
-        names,
-        random,
-        make_client,
-        spawn,
-    } = seams;
-    let surroundings = Surroundings {
-        seed,
-        names,
-        random,
-        security,
-    };
-    let (core, sender) = assemble(config, plugins, surroundings, make_client)?;
+    let (core, sender) = assemble(config, plugins, parts, make_client)?;
     let thread = SenderThread::start(
         &format!("kafka-producer-network-thread | {}", config.client_id()),
         core.instance.clone(),
@@ -150,7 +164,7 @@ where
 pub(super) fn assemble<K, V, C>(
     config: &ProducerConfig,
     plugins: &Plugins<K, V>,
-    surroundings: Surroundings,
+    parts: CheckedParts,
     make_client: MakeClient<C>,
 ) -> Result<(Core, Sender<C>), ConstructError>
 where
@@ -159,8 +173,13 @@ where
     C: KafkaClient<Completion> + 'static,
 {
     let instance = &plugins.instance;
-    let (seed, names) = (surroundings.seed, surroundings.names.clone());
-    let security = security(config, instance, surroundings)?;
+    let CheckedParts {
+        seed,
+        names,
+        security,
+        compressor,
+        servers,
+    } = parts;
     let clock = Arc::clone(instance.clock());
     let log = instance.log();
     let counters = Arc::new(Counters::default());
@@ -177,14 +196,14 @@ where
         },
         AccumulatorFormat {
             usable_magic: Arc::clone(&usable_magic),
-            packer: Arc::new(Packer::new(compressor(config)?, log.clone())),
+            packer: Arc::new(Packer::new(compressor, log.clone())),
         },
         instance.clone(),
         BufferPool::new(config.buffer_memory(), config.batch_size()),
         Arc::clone(&waker),
         Arc::clone(&counters),
     ));
-    let nodes = first_nodes(config, instance, &names)?;
+    let nodes = first_nodes(config, &servers, instance, &names)?;
     let metadata = Arc::new(ProducerMetadata::new(
         ProducerMetadataOptions {
             refresh_backoff: config.retry_backoff(),
@@ -266,6 +285,7 @@ where
 fn security(
     config: &ProducerConfig,
     instance: &Instance,
+    given: SecurityParts,
     surroundings: Surroundings,
 ) -> Result<Security, ConfigError> {
     let dependencies = SaslDependencies {
@@ -276,7 +296,7 @@ fn security(
         log: instance.log().clone(),
         seed: surroundings.seed,
     };
-    Security::from_config(config, surroundings.security, dependencies)
+    Security::from_config(config, given, dependencies)
 }
 
 /// The compressor of `compression.type`; `None` without compression.
@@ -344,6 +364,24 @@ fn bootstrap_servers(config: &ProducerConfig) -> Result<Vec<(String, u16)>, Conf
     Ok(servers)
 }
 
+const BOOTSTRAP_SERVERS: &str = "bootstrap.servers";
+
+/// As [`bootstrap_servers`], at least one.
+fn listed_servers(config: &ProducerConfig) -> Result<Vec<(String, u16)>, ConfigError> {
+    let servers = bootstrap_servers(config)?;
+    if servers.is_empty() {
+        let remedy = "Name one broker or more as host:port, separated by commas".to_owned();
+        let problem = "names no broker";
+        return Err(ConfigError::invalid(
+            BOOTSTRAP_SERVERS,
+            None,
+            problem,
+            remedy,
+        ));
+    }
+    Ok(servers)
+}
+
 fn dns_lookup(config: &ProducerConfig) -> DnsLookup {
     match config.client_dns_lookup() {
         ClientDnsLookup::ResolveCanonicalBootstrapServersOnly => {
@@ -359,23 +397,13 @@ fn dns_lookup(config: &ProducerConfig) -> DnsLookup {
 /// from a host name.
 fn first_nodes(
     config: &ProducerConfig,
+    servers: &[(String, u16)],
     instance: &Instance,
     names: &NameLookUps,
 ) -> Result<Vec<Node>, ConstructError> {
-    const KEY: &str = "bootstrap.servers";
-    let servers = bootstrap_servers(config)?;
-    if servers.is_empty() {
-        let remedy = "Name one broker or more as host:port, separated by commas".to_owned();
-        return Err(ConfigError::invalid(KEY, None, "names no broker", remedy).into());
-    }
+    const KEY: &str = BOOTSTRAP_SERVERS;
     let lookup = dns_lookup(config);
-    let found = resolve_bootstrap(
-        &servers,
-        lookup,
-        BOOTSTRAP_LIMIT,
-        &**instance.clock(),
-        names,
-    );
+    let found = resolve_bootstrap(servers, lookup, BOOTSTRAP_LIMIT, &**instance.clock(), names);
     // One resolvable server is enough, as in `ClientUtils#parseAndValidateAddresses`.
     for ((host, port), why) in &found.failed {
         warn!(instance.log(), "{KEY}: {host}:{port}: {why}",);
@@ -399,7 +427,7 @@ fn first_nodes(
         return Ok(bootstrap_nodes(&found.usable));
     }
     // A server is numbered by its position in the list, as in a rebootstrap.
-    let mut nodes = bootstrap_nodes(&servers);
+    let mut nodes = bootstrap_nodes(servers);
     nodes.retain(|node| {
         let mut usable = found.usable.iter();
         usable.any(|(host, port)| host == node.host() && *port == node.port())
@@ -410,7 +438,7 @@ fn first_nodes(
 /// Options of rebootstrapping (KIP-899, KIP-1102).
 fn recovery(config: &ProducerConfig) -> RecoveryOptions {
     let servers = match config.metadata_recovery_strategy() {
-        // `first_nodes` has parsed the same list before, so this cannot fail.
+        // `checked_parts` has parsed the same list before, so this cannot fail.
         MetadataRecoveryStrategy::Rebootstrap => bootstrap_servers(config).unwrap_or_default(),
         MetadataRecoveryStrategy::None => Vec::new(),
     };
@@ -423,7 +451,7 @@ fn recovery(config: &ProducerConfig) -> RecoveryOptions {
 
 /// Collects the cluster resource listeners of all plug-ins, also of serializers made from the configuration
 /// (KP-5, KAFKA-14853).
-fn cluster_listeners<K: ?Sized + RecordData, V: ?Sized + RecordData>(
+pub(super) fn cluster_listeners<K: ?Sized + RecordData, V: ?Sized + RecordData>(
     plugins: &Plugins<K, V>,
 ) -> Result<ClusterListeners, ConstructError> {
     let ask = || -> Result<_, UserCodeFailure> {

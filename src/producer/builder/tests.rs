@@ -393,3 +393,48 @@ fn a_request_with_several_batches_fits_into_a_frame_whatever_max_request_size_is
         );
     }
 }
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_dry_construction_fails_where_the_construction_fails() {
+    let config = |text: &str| {
+        let text = format!("bootstrap.servers=127.0.0.1:1\n{text}");
+        ProducerConfig::from_properties_str(&text).unwrap()
+    };
+    for text in [
+        "interceptor.classes=com.foo.Bar",
+        "metric.reporters=com.foo.Bar",
+        "partitioner.class=com.foo.Bar",
+        "key.serializer=com.foo.Bar",
+        "value.serializer=com.foo.Bar",
+    ] {
+        let builder = || KafkaProducer::<str, str>::builder(config(text)).stock_serializers();
+        let built = builder().build().map(drop).unwrap_err();
+        let checked = builder().check().unwrap_err();
+        assert_eq!(checked.to_string(), built.to_string());
+    }
+    let without_servers = ProducerConfig::from_properties_str("").unwrap();
+    let builder = KafkaProducer::<str, str>::builder(without_servers).stock_serializers();
+    let error = builder.check().unwrap_err().to_string();
+    assert!(error.contains("names no broker"), "{error}");
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_dry_construction_closes_its_plug_ins_and_resolves_no_name() {
+    let life = Arc::new(Life::default());
+    let config = "bootstrap.servers=no-such-host.invalid:9092\nvalue.serializer=mine";
+    let registered = Arc::clone(&life);
+    KafkaProducer::<str, str>::builder(ProducerConfig::from_properties_str(config).unwrap())
+        .stock_key_serializer()
+        .register_value_serializer("mine", move || {
+            Box::new(Plugin {
+                life: Arc::clone(&registered),
+                fault: Fault::None,
+            })
+        })
+        .check()
+        .unwrap();
+    assert_eq!(life.configured.load(Ordering::SeqCst), 1);
+    assert_eq!(life.open(), 0);
+}

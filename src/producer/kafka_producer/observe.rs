@@ -133,6 +133,16 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
         LifecycleState::of(&self.core, &self.thread)
     }
 
+    /// Why calls wait for the metadata of a topic: the last attempts to fetch it, and their results. `None` if it is
+    /// known. For the tool `kafka-console-producer`; not part of the public API.
+    #[cfg(feature = "cli")]
+    #[doc(hidden)]
+    pub fn missing_metadata(&self, topic: &str) -> Option<String> {
+        let (metadata, now) = (&self.core.metadata, self.core.clock.now());
+        let state = metadata.topic_state(topic, metadata.begin_wait(), now);
+        state.partitions.is_none().then(|| state.to_string())
+    }
+
     /// The configuration the producer was built with.
     ///
     /// ```
