@@ -14,7 +14,8 @@ pub(crate) fn quoted(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
             '\r' => quoted.push_str("\\r"),
-            control if control < ' ' => {
+            // Also those above U+007F, which terminals obey too.
+            control if control.is_control() => {
                 // Writing to a string cannot fail.
                 let _ = write!(quoted, "\\u{:04x}", u32::from(control));
             }
@@ -31,6 +32,9 @@ mod tests {
 
     #[test]
     fn strings_are_escaped_as_json() {
-        assert_eq!(quoted("a\"b\\c\n\u{1}ä"), "\"a\\\"b\\\\c\\n\\u0001ä\"");
+        assert_eq!(
+            quoted("a\"b\\c\n\u{1}ä\u{9b}"),
+            "\"a\\\"b\\\\c\\n\\u0001ä\\u009b\""
+        );
     }
 }

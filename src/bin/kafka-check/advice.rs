@@ -1,5 +1,7 @@
 //! Likely reasons of a failure, and the keys to change.
 
+use std::time::Duration;
+
 use kafka_producer::probe::{ConnectionProbe, ProbeFailure, ProbeFailureKind, ProbeStage};
 use kafka_producer::{Error, ErrorCode, ProduceError, ProduceErrorKind, ProducerConfig};
 
@@ -73,6 +75,10 @@ pub(crate) fn of_stage(
         ProbeFailureKind::Credentials => problem.likely(
             "user or password are wrong, or the broker does not know them for this mechanism",
         ),
+        ProbeFailureKind::ConnectionLost => closed(problem, failure.stage, &probe.stages()),
+        ProbeFailureKind::Other if failure.stage == ProbeStage::Tls => {
+            closed(problem, failure.stage, &probe.stages())
+        }
         // The reason explains itself.
         _ => problem,
     };
@@ -90,6 +96,28 @@ fn timed_out(problem: CheckProblem, stage: ProbeStage, stages: &[ProbeStage]) ->
             .likely("the listener expects TLS, and waits for the handshake")
             .likely("the server is not a Kafka broker, or it hangs"),
         _ => problem.likely("the broker hangs, or is overloaded"),
+    }
+}
+
+/// A connection that the server closed. `stages` are those of the security protocol.
+fn closed(problem: CheckProblem, stage: ProbeStage, stages: &[ProbeStage]) -> CheckProblem {
+    match stage {
+        ProbeStage::Tls => problem
+            .likely("the listener accepts plain text only")
+            .likely("a firewall or a proxy closes the connection"),
+        ProbeStage::Sasl if stages.contains(&ProbeStage::Tls) => problem
+            .likely("the broker is older than 1.0, and rejects the credentials by closing the connection")
+            .likely("the broker shuts down"),
+        ProbeStage::Sasl => problem
+            .likely("the listener expects TLS")
+            .likely("the broker is older than 1.0, and rejects the credentials by closing the connection"),
+        ProbeStage::ApiVersions => problem
+            .likely("the listener expects TLS or SASL")
+            .likely("a firewall or a proxy closes the connection, or the server is not a Kafka broker"),
+        ProbeStage::Metadata if !stages.contains(&ProbeStage::Sasl) => problem
+            .likely("the listener expects SASL: it answers no request of a client without a login but the first")
+            .likely("the broker shuts down"),
+        _ => problem.likely("the broker shuts down, or the network fails now and then"),
     }
 }
 
@@ -117,8 +145,28 @@ pub(crate) fn of_topic(topic: &str, code: ErrorCode) -> CheckProblem {
     }
 }
 
+/// Time limits of the configuration that are shorter than that of a step, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ShortTimeouts {
+    /// `max.block.ms`.
+    max_block: Option<u128>,
+    /// `delivery.timeout.ms`.
+    delivery: Option<u128>,
+}
+
+impl ShortTimeouts {
+    /// `timeout` is the time limit of a step.
+    pub(crate) fn of(config: &ProducerConfig, timeout: Duration) -> Self {
+        let if_short = |limit: Duration| (limit < timeout).then_some(limit.as_millis());
+        Self {
+            max_block: if_short(config.max_block()),
+            delivery: if_short(config.delivery_timeout()),
+        }
+    }
+}
+
 /// A test record that was not acknowledged.
-pub(crate) fn of_record(error: &Error) -> CheckProblem {
+pub(crate) fn of_record(error: &Error, short: ShortTimeouts) -> CheckProblem {
     let problem = CheckProblem::failure(error.to_string());
     let produce = match error {
         Error::Produce(error) => Some(error),
@@ -155,16 +203,38 @@ pub(crate) fn of_record(error: &Error) -> CheckProblem {
             .likely("the broker validates records: a compacted topic requires a key (--key)")
             .change("cleanup.policy", KeySide::Topic, "compact requires keys"),
         Some(_) => problem,
-        None => without_response(problem, produce.map(ProduceError::kind)),
+        None => without_response(problem, produce.map(ProduceError::kind), short),
     }
 }
 
 /// A test record for which no broker has sent an error.
-fn without_response(problem: CheckProblem, kind: Option<&ProduceErrorKind>) -> CheckProblem {
-    match kind {
-        Some(ProduceErrorKind::DeliveryTimeout | ProduceErrorKind::MetadataTimeout) => problem
+fn without_response(
+    problem: CheckProblem,
+    kind: Option<&ProduceErrorKind>,
+    short: ShortTimeouts,
+) -> CheckProblem {
+    let above = |ms: u128| format!("above {ms}");
+    match (kind, short) {
+        (
+            Some(ProduceErrorKind::MetadataTimeout),
+            ShortTimeouts {
+                max_block: Some(ms),
+                ..
+            },
+        ) => problem
+            .likely("the time is too short: the first record of a topic waits for its metadata")
+            .change("max.block.ms", KeySide::Client, above(ms)),
+        (
+            Some(ProduceErrorKind::DeliveryTimeout),
+            ShortTimeouts {
+                delivery: Some(ms), ..
+            },
+        ) => problem
+            .likely("the time is too short for the first connection to the leader")
+            .change("delivery.timeout.ms", KeySide::Client, above(ms)),
+        (Some(ProduceErrorKind::DeliveryTimeout | ProduceErrorKind::MetadataTimeout), _) => problem
             .likely("the leader of the partition cannot be reached, or does not answer in time"),
-        Some(ProduceErrorKind::RecordTooLarge { key, .. }) => problem.change(
+        (Some(ProduceErrorKind::RecordTooLarge { key, .. }), _) => problem.change(
             *key,
             KeySide::Client,
             "above the size of the largest record",

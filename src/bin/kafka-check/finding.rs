@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use kafka_producer::probe;
+
 /// A finished step.
 #[derive(Debug, Clone)]
 pub(crate) struct CheckStep {
@@ -104,6 +106,18 @@ impl CheckProblem {
         }
     }
 
+    fn printable(&self) -> Self {
+        let change = |change: &KeyToChange| {
+            KeyToChange::new(shown(&change.key), change.side, shown(&change.hint))
+        };
+        Self {
+            is_warning: self.is_warning,
+            text: shown(&self.text),
+            likely: all_shown(&self.likely),
+            change: self.change.iter().map(change).collect(),
+        }
+    }
+
     pub(crate) fn likely(mut self, reason: impl Into<String>) -> Self {
         self.likely.push(reason.into());
         self
@@ -167,7 +181,27 @@ impl CheckStep {
         self
     }
 
+    /// The step with control characters escaped in all texts: names of topics, for example, come from the command line.
+    pub(crate) fn printable(&self) -> Self {
+        Self {
+            target: shown(&self.target),
+            name: shown(&self.name),
+            detail: shown(&self.detail),
+            more: all_shown(&self.more),
+            problems: self.problems.iter().map(CheckProblem::printable).collect(),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn has_failed(&self) -> bool {
         self.result == StepResult::Failed
     }
+}
+
+fn shown(text: &str) -> String {
+    probe::printable(text).into_owned()
+}
+
+fn all_shown(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|text| shown(text)).collect()
 }

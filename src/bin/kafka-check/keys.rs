@@ -6,7 +6,7 @@ use kafka_producer::probe::{ProbeFailure, ProbeFailureKind, ProbeStage};
 use crate::finding::{CheckProblem, KeySide};
 
 /// Adds the keys that the problem's text names, and those of the stage. A text about TLS that names keys is precise,
-/// and gets no others.
+/// and gets no others; so is one about SASL, unless credentials or mechanism are at fault.
 pub(crate) fn with_keys(
     mut problem: CheckProblem,
     protocol: SecurityProtocol,
@@ -18,10 +18,15 @@ pub(crate) fn with_keys(
             problem = problem.change(*key, *side, *hint);
         }
     }
-    let is_of_tls = failure.kind == ProbeFailureKind::Tls || failure.stage == ProbeStage::Tls;
+    let is_precise = failure.kind == ProbeFailureKind::Tls
+        || failure.stage == ProbeStage::Tls
+        || (failure.stage == ProbeStage::Sasl && failure.kind == ProbeFailureKind::Other);
     let of_stage: &[&str] = match (failure.stage, failure.kind) {
         (ProbeStage::Metadata, ProbeFailureKind::TimedOut) => &[],
-        (ProbeStage::Tls | ProbeStage::Sasl, ProbeFailureKind::TimedOut) => &["security.protocol"],
+        (ProbeStage::Metadata, ProbeFailureKind::ConnectionLost)
+        | (ProbeStage::Tls | ProbeStage::Sasl, ProbeFailureKind::TimedOut) => {
+            &["security.protocol"]
+        }
         (ProbeStage::Tls, _) | (_, ProbeFailureKind::Tls) => {
             &["security.protocol", "ssl.truststore.location"]
         }
@@ -32,7 +37,7 @@ pub(crate) fn with_keys(
         (ProbeStage::Sasl, _) => &["sasl.jaas.config", "sasl.mechanism"],
         _ => &["security.protocol", "bootstrap.servers"],
     };
-    if problem.change.is_empty() || !is_of_tls {
+    if problem.change.is_empty() || !is_precise {
         for (key, side, hint) in KEYS.iter().filter(|(key, ..)| of_stage.contains(key)) {
             if problem.change.iter().all(|change| change.key != *key) {
                 problem = problem.change(*key, *side, *hint);

@@ -10,6 +10,7 @@
 //! | `options` | the command line |
 //! | `check` | the order of the steps |
 //! | `settings`, `broker`, `brokers`, `topics`, `record` | the steps |
+//! | `construction` | whether a producer can be built from the configuration, and send records |
 //! | `resolution` | name resolution with a time limit |
 //! | `finding` | the result of a step: problems, their likely reasons, the keys to change |
 //! | `advice`, `keys` | likely reasons and keys, by stage and kind of failure |
@@ -33,6 +34,7 @@ mod broker;
 mod brokers;
 mod check;
 mod concurrent;
+mod construction;
 mod document;
 mod facts;
 mod finding;
@@ -45,11 +47,16 @@ mod record;
 mod releases;
 mod resolution;
 mod settings;
+#[allow(
+    dead_code,
+    reason = "shared by the tools; this one does not use all of it"
+)]
+#[path = "../common/streams.rs"]
+mod streams;
 mod text;
 mod topics;
 mod warnings;
 
-use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
 use options::CheckCommand;
@@ -64,16 +71,10 @@ fn main() -> ExitCode {
     warnings::install();
     let options = match options::parse(lexopt::Parser::from_env()) {
         Ok(CheckCommand::Run(options)) => options,
-        Ok(CheckCommand::Help) => return show(options::HELP),
-        Ok(CheckCommand::Version) => return show(options::VERSION),
+        Ok(CheckCommand::Help) => return streams::show(options::HELP),
+        Ok(CheckCommand::Version) => return streams::show(options::VERSION),
         Err(error) => {
-            // A closed pipe is ignored.
-            let _ = writeln!(
-                stderr(),
-                "{}\n{}: error: {error}",
-                options::USAGE,
-                options::NAME
-            );
+            streams::print_failure(Some(options::USAGE), &error);
             return ExitCode::from(INVALID_USAGE);
         }
     };
@@ -84,10 +85,4 @@ fn main() -> ExitCode {
     } else {
         ExitCode::from(FAILED)
     }
-}
-
-fn show(text: &str) -> ExitCode {
-    // A closed pipe is ignored.
-    let _ = writeln!(stdout(), "{text}");
-    ExitCode::SUCCESS
 }

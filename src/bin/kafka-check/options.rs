@@ -7,15 +7,14 @@ use lexopt::prelude::{Long, Short, Value};
 
 use crate::arguments::{Result, number, option_called, text, word, wrong};
 
-pub(crate) const NAME: &str = "kafka-check";
-
 pub(crate) const VERSION: &str = concat!("kafka-check ", env!("CARGO_PKG_VERSION"));
 
 pub(crate) const USAGE: &str = "\
 usage: kafka-check [--bootstrap-server HOST:PORT[,HOST:PORT...]]
            [--producer.config FILE] [--from-env PREFIX]
            [--producer-property KEY=VALUE]... [--topic TOPIC]...
-           [--send [--key TEXT] [--value TEXT]] [--timeout-ms MS] [--json]";
+           [--send [--key TEXT] [--value TEXT]] [--registered-class CLASS]...
+           [--timeout-ms MS] [--json]";
 
 pub(crate) const HELP: &str = "\
 usage: kafka-check [options]
@@ -35,21 +34,27 @@ changes nothing, and creates no topics; only --send writes.
   --topic TOPIC                  a topic to check, repeatable
   --send                         sends one test record to each topic
   --key TEXT, --value TEXT       key and value of that record
+  --registered-class CLASS       a class of a plug-in that the application
+                                 registers with its builder, repeatable
   --timeout-ms MS                time limit of each step (default: 5000)
   --json                         prints one JSON document at the end, instead
                                  of text while the steps run
   --version                      prints the version of this tool
   -h, --help                     prints this help
 
-Exit code: 0 if all is well, also with warnings; 1 if a step failed; 2 if the
-command line is invalid.";
+A record of --send has the time limits of the configuration (max.block.ms,
+delivery.timeout.ms, request.timeout.ms), as far as they are shorter.
+
+Exit code: 0 if all is well, also with warnings; 1 if a step failed, or the
+output cannot be written; 141 if its reader has left; 2 if the command line is
+invalid.";
 
 /// The parsed command line.
 #[derive(Debug)]
 pub(crate) enum CheckCommand {
     Help,
     Version,
-    Run(CheckOptions),
+    Run(Box<CheckOptions>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +66,8 @@ pub(crate) struct CheckOptions {
     /// Without duplicates.
     pub(crate) topics: Vec<String>,
     pub(crate) record: Option<TestRecord>,
+    /// Classes of plug-ins that the application registers.
+    pub(crate) registered: Vec<String>,
     pub(crate) timeout: Duration,
     pub(crate) json: bool,
 }
@@ -80,12 +87,13 @@ const TOPIC: &str = "topic";
 const SEND: &str = "send";
 const KEY: &str = "key";
 const VALUE: &str = "value";
+const REGISTERED: &str = "registered-class";
 const TIMEOUT: &str = "timeout-ms";
 const JSON: &str = "json";
 const VERSION_OPTION: &str = "version";
 const HELP_OPTION: &str = "help";
 
-const OPTIONS: [&str; 12] = [
+const OPTIONS: [&str; 13] = [
     SERVERS,
     CONFIG,
     FROM_ENV,
@@ -94,6 +102,7 @@ const OPTIONS: [&str; 12] = [
     SEND,
     KEY,
     VALUE,
+    REGISTERED,
     TIMEOUT,
     JSON,
     VERSION_OPTION,
@@ -118,6 +127,7 @@ struct GivenCheckOptions {
     send: bool,
     key: Option<String>,
     value: Option<String>,
+    registered: Vec<String>,
     timeout_ms: Option<u64>,
     json: bool,
 }
@@ -148,11 +158,13 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<CheckCommand> {
             TOPIC => given.topics.push(text(name, word(parser, name)?)?),
             KEY => given.key = Some(text(name, word(parser, name)?)?),
             VALUE => given.value = Some(text(name, word(parser, name)?)?),
+            REGISTERED => given.registered.push(text(name, word(parser, name)?)?),
             TIMEOUT => given.timeout_ms = Some(number(parser, name)?),
             _ => return wrong(format!("unrecognized arguments: '--{name}'")),
         }
     }
-    given.complete().map(CheckCommand::Run)
+    let options = given.complete()?;
+    Ok(CheckCommand::Run(Box::new(options)))
 }
 
 impl GivenCheckOptions {
@@ -198,6 +210,7 @@ impl GivenCheckOptions {
             properties: self.properties,
             topics,
             record,
+            registered: self.registered,
             timeout: Duration::from_millis(timeout_ms),
             json: self.json,
         })

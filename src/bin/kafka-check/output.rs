@@ -1,6 +1,5 @@
 //! The output of a check: text while the steps run, or one JSON document at the end.
 
-use std::io::{Write, stdout};
 use std::time::{Duration, Instant};
 
 use kafka_producer::RecordMetadata;
@@ -9,6 +8,7 @@ use kafka_producer::probe::ProbeReport;
 use crate::document;
 use crate::facts::{CheckFacts, SentRecord, ShownBroker};
 use crate::finding::{CheckStep, StepResult};
+use crate::streams;
 use crate::text::TextOutput;
 
 pub(crate) struct CheckOutput {
@@ -29,7 +29,7 @@ impl CheckOutput {
 
     pub(crate) fn step(&mut self, step: CheckStep) {
         if let Some(text) = &mut self.text {
-            show(&text.step(&step));
+            show(&text.step(&step.printable()));
         }
         self.facts.steps.push(step);
     }
@@ -63,8 +63,8 @@ impl CheckOutput {
     }
 }
 
-/// Prints, and flushes: a step may take seconds. A closed pipe is ignored.
+/// Prints a text. If that fails, the process ends: the results of further steps would be lost as well.
 fn show(text: &str) {
-    let mut out = stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    streams::print(text);
+    streams::exit_if_lost();
 }

@@ -8,7 +8,7 @@ use kafka_producer::{
     RecordMetadata,
 };
 
-use crate::advice;
+use crate::advice::{self, ShortTimeouts};
 use crate::finding::{CheckProblem, CheckStep};
 use crate::options::TestRecord;
 
@@ -16,7 +16,7 @@ const TRANSACTIONAL_ID: &str = "transactional.id";
 
 /// Keys that are left out of the producer's configuration: a transactional id would fence the producer that uses it,
 /// and plug-ins are the application's.
-const LEFT_OUT: [&str; 9] = [
+const LEFT_OUT: [&str; 7] = [
     TRANSACTIONAL_ID,
     "transaction.timeout.ms",
     "interceptor.classes",
@@ -24,8 +24,6 @@ const LEFT_OUT: [&str; 9] = [
     "partitioner.class",
     "key.serializer",
     "value.serializer",
-    "delivery.timeout.ms",
-    "request.timeout.ms",
 ];
 
 /// Sends test records to one topic after the other.
@@ -33,6 +31,8 @@ pub(crate) struct RecordCheck {
     producer: KafkaProducer<str, str>,
     record: TestRecord,
     timeout: Duration,
+    /// The time limits of the configuration that are shorter than `timeout`.
+    short: ShortTimeouts,
     /// Whether the checked configuration has a transactional id.
     is_transactional: bool,
 }
@@ -47,6 +47,7 @@ impl RecordCheck {
             producer: KafkaProducer::new(of_check(config, timeout)?)?,
             record: record.clone(),
             timeout,
+            short: ShortTimeouts::of(config, timeout),
             is_transactional: config.originals().contains_key(TRANSACTIONAL_ID),
         })
     }
@@ -79,7 +80,7 @@ impl RecordCheck {
                 (step.detail(detail), Some(metadata))
             }
             Err(error) => {
-                let problem = advice::of_record(&error);
+                let problem = advice::of_record(&error, self.short);
                 (step.problems([problem]), None)
             }
         }
@@ -98,13 +99,19 @@ pub(crate) fn not_built(error: &ConstructError) -> CheckStep {
     step.problems([CheckProblem::failure(error.to_string())])
 }
 
-/// The configuration of the producer, with the time limit of a step.
+/// The configuration of the producer. Its time limits are lowered to that of a step.
 fn of_check(config: &ProducerConfig, timeout: Duration) -> Result<ProducerConfig, ConfigError> {
+    let delivery = config.delivery_timeout().min(timeout);
+    let limits = [
+        ("max.block.ms", config.max_block().min(timeout)),
+        ("delivery.timeout.ms", delivery),
+        // Not above delivery.timeout.ms, which would be a conflict.
+        ("request.timeout.ms", config.request_timeout().min(delivery)),
+    ];
     probe::changed(config, |keys| {
         keys.retain(|key, _| !LEFT_OUT.contains(&&**key));
-        let millis = timeout.as_millis().to_string();
-        for key in ["max.block.ms", "request.timeout.ms", "delivery.timeout.ms"] {
-            keys.insert(key.to_owned(), millis.clone());
+        for (key, limit) in limits {
+            keys.insert(key.to_owned(), limit.as_millis().to_string());
         }
         keys.insert("linger.ms".to_owned(), "0".to_owned());
     })

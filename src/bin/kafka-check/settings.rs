@@ -9,7 +9,7 @@ use kafka_producer::{
 
 use crate::finding::{CheckProblem, CheckStep, KeySide};
 use crate::options::CheckOptions;
-use crate::{keys, warnings};
+use crate::{construction, keys, warnings};
 
 /// A valid configuration.
 pub(crate) struct CheckedSettings {
@@ -54,14 +54,24 @@ fn read(options: &CheckOptions) -> (Option<CheckedSettings>, Vec<CheckProblem>) 
     };
     let lenient = builder.clone().build();
     let mut problems = unknown_keys(builder, lenient.as_ref().err());
-    let made = lenient.and_then(|config| usable(config, options.timeout));
-    match made {
-        Ok(settings) => {
-            problems.extend(canonical_names(&settings.config));
-            (Some(settings), problems)
-        }
+    let config = match lenient {
+        Ok(config) => config,
         Err(error) => {
             problems.extend(failures(&error));
+            return (None, problems);
+        }
+    };
+    problems.extend(canonical_names(&config));
+    problems.extend(construction::problems(&config, &options.registered));
+    match usable(config, options.timeout) {
+        Ok(settings) => (Some(settings), problems),
+        Err(error) => {
+            // The dry construction may have failed for the same reason.
+            for failure in failures(&error) {
+                if problems.iter().all(|known| known.text != failure.text) {
+                    problems.push(failure);
+                }
+            }
             (None, problems)
         }
     }
@@ -141,7 +151,7 @@ fn unknown_key(problem: &ConfigProblem) -> CheckProblem {
     }
 }
 
-fn failures(error: &ConfigError) -> Vec<CheckProblem> {
+pub(crate) fn failures(error: &ConfigError) -> Vec<CheckProblem> {
     let failure = |problem: &ConfigProblem| {
         let mut shown = CheckProblem::failure(problem.problem());
         if let (Some(key), Some(value)) = (problem.key(), problem.value()) {

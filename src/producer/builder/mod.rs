@@ -449,9 +449,7 @@ impl<K: ?Sized + RecordData + 'static, V: ?Sized + RecordData + 'static> Produce
             names,
             random,
         };
-        let (plugins, parts) = self
-            .prepare(&instance, surroundings)
-            .map_err(|error| without_resolved_values(error, &config))?;
+        let (plugins, parts) = self.prepare(&instance, surroundings)?;
         match start(&config, &plugins, parts, make_client, spawn) {
             Ok((core, thread)) => {
                 // Checked only after the plug-ins have read their keys: each read marks a key as used.
@@ -482,13 +480,14 @@ impl<K: ?Sized + RecordData + 'static, V: ?Sized + RecordData + 'static> Produce
     ) -> Result<(Plugins<K, V>, CheckedParts), ConstructError> {
         let config = self.config.clone();
         let security = self.security_parts(instance);
-        let plugins = self.resolve_plugins(instance)?;
+        let hidden = |error| without_resolved_values(error, &config);
+        let plugins = self.resolve_plugins(instance).map_err(hidden)?;
         match checked_parts(&config, instance, security, surroundings) {
             Ok(parts) => Ok((plugins, parts)),
             Err(error) => {
                 // The caller gets the original cause; errors of closing are only logged (KP-2).
                 let _ = plugins.close();
-                Err(error)
+                Err(hidden(error))
             }
         }
     }
