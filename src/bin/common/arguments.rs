@@ -132,6 +132,18 @@ pub(crate) fn number<T: FromStr<Err: fmt::Display>>(
     })
 }
 
+/// Checks a number for which -1 stands for no limit or for no value. A lower one would mean the same, and is probably a
+/// mistake.
+pub(crate) fn at_least_minus_one<T: From<i8> + PartialOrd + fmt::Display>(
+    name: &str,
+    number: T,
+) -> Result<T> {
+    if number < T::from(-1) {
+        return wrong(format!("argument --{name}: {number} is below -1"));
+    }
+    Ok(number)
+}
+
 pub(crate) fn required<T>(value: Option<T>, name: &str) -> Result<T> {
     match value {
         Some(value) => Ok(value),

@@ -2,7 +2,7 @@
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use std::io::{Write, stderr};
+use crate::streams;
 
 struct Logger {
     print: fn(&str),
@@ -23,10 +23,7 @@ impl Log for Logger {
 }
 
 pub(crate) fn install() {
-    install_with(|line| {
-        // A closed pipe is ignored.
-        let _ = writeln!(stderr(), "{line}");
-    });
+    install_with(streams::print_errors);
 }
 
 /// Installs a logger with a function of the tool that prints a line on standard error.

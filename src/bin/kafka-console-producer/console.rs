@@ -4,6 +4,8 @@ use std::io::{IsTerminal, Write, stderr, stdin, stdout};
 
 use parking_lot::Mutex;
 
+use crate::streams::printable;
+
 /// The state of the terminal. Other threads report failures while a line is typed.
 static PROMPT: Mutex<Prompt> = Mutex::new(Prompt {
     is_used: false,
@@ -22,7 +24,7 @@ pub(crate) fn is_interactive() -> bool {
     stdin().is_terminal() && stdout().is_terminal()
 }
 
-// The functions below ignore a closed pipe: the records are sent all the same.
+// The functions below ignore a failed write: the output has no data, and the records are sent all the same.
 
 pub(crate) fn prompt() {
     let mut prompt = PROMPT.lock();
@@ -56,6 +58,7 @@ pub(crate) fn end_prompt() {
 /// been typed after the prompt. The prompt is printed again below it; the text stays in the terminal's input, although
 /// it is not printed again.
 pub(crate) fn report(line: &str) {
+    let line = printable(line);
     let prompt = PROMPT.lock();
     let mut err = stderr();
     if !prompt.is_used || !err.is_terminal() {

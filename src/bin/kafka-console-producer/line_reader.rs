@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, ErrorKind, Result};
 use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The next line of the input, without its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +24,9 @@ pub(crate) struct LineReader<R> {
     /// In bytes, without the end of the line.
     limit: usize,
     line: Vec<u8>,
+    /// How many bytes of a line were read whose end was not. For a thread that ends the run while this one waits for
+    /// the end of the line.
+    unfinished: Arc<AtomicU64>,
     /// True if the current line is longer than the limit, and its end has not been read yet.
     is_too_long: bool,
     /// True if the last line ended with `\r`: a `\n` after it belongs to the same end. It is skipped later, because on
@@ -48,10 +53,17 @@ impl<R: BufRead> LineReader<R> {
             input,
             limit,
             line: Vec::new(),
+            unfinished: Arc::default(),
             is_too_long: false,
             skips_line_feed: false,
             has_ended: false,
         }
+    }
+
+    /// Shows in `unfinished` how many bytes of a line were read whose end was not.
+    pub(crate) fn showing(mut self, unfinished: Arc<AtomicU64>) -> Self {
+        self.unfinished = unfinished;
+        self
     }
 
     /// Reads a line. A line that is too long is returned when the limit is passed, because it may have no end. The
@@ -105,9 +117,17 @@ impl<R: BufRead> LineReader<R> {
                 None => (buffer.len(), LinePiece::Inner),
             };
             self.skips_line_feed = end.is_some_and(|end| buffer[end] == b'\r');
+            // A line that is too long is returned before its end.
+            let unfinished = if kind == LinePiece::Inner && !self.is_too_long {
+                self.line.len()
+            } else {
+                0
+            };
+            self.unfinished.store(unfinished as u64, Ordering::Relaxed);
             self.input.consume(read);
             return Ok(kind);
         }
+        self.unfinished.store(0, Ordering::Relaxed);
         Ok(LinePiece::EndOfInput)
     }
 }
@@ -208,6 +228,25 @@ mod tests {
         assert_eq!(reader.next_line().unwrap(), NextLine::Line(b"b"));
         assert_eq!(reader.next_line().unwrap(), NextLine::EndOfInput);
         assert_eq!(reader.next_line().unwrap(), NextLine::EndOfInput);
+    }
+
+    #[test]
+    fn the_bytes_of_a_line_without_an_end_are_shown_until_its_end_is_read() {
+        let typed: Vec<&[u8]> = vec![b"a\nbc", b"d", b"\n123456", b"789\n", b"e", b""];
+        let unfinished = Arc::new(AtomicU64::new(7));
+        let input = BufReader::new(Terminal(typed));
+        let mut reader = LineReader::new(input, 8).showing(Arc::clone(&unfinished));
+        let shown = || unfinished.load(Ordering::Relaxed);
+        assert_eq!(reader.next_line().unwrap(), NextLine::Line(b"a"));
+        assert_eq!(shown(), 0);
+        reader.read_piece().unwrap();
+        assert_eq!(shown(), 3, "'a' is the line before");
+        reader.line.clear();
+        assert_eq!(reader.next_line().unwrap(), NextLine::Line(b"d"));
+        assert_eq!(shown(), 0);
+        assert_eq!(reader.next_line().unwrap(), NextLine::TooLong);
+        assert_eq!(reader.next_line().unwrap(), NextLine::Line(b"e"));
+        assert_eq!(shown(), 0);
     }
 
     #[test]

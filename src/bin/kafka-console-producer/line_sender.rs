@@ -4,17 +4,18 @@ use std::fmt::Display;
 use std::io::BufRead;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kafka_producer::{CloseError, KafkaProducer, SendError};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::console;
 use crate::line_format::LineFormat;
+use crate::line_outcomes::LineOutcomes;
 use crate::line_reader::{LineReader, NextLine};
 use crate::usage::NAME;
 
-/// How long records may still be delivered after a signal.
+/// How long lines may still be sent, and their records delivered, after a signal.
 const TIME_AFTER_SIGNAL: Duration = Duration::from_secs(5);
 
 /// How much longer than `max.request.size` a line may be, in bytes: its separators are not part of the record.
@@ -28,9 +29,16 @@ pub(crate) struct LineSender {
     is_sync: bool,
     /// Set by a signal: no more lines are sent.
     stops: AtomicBool,
-    /// Held while a line is sent and its failure is reported.
+    /// Held from the time a line is read until it is sent, with `--sync` until it has a result, and until its failure is
+    /// reported.
+    line: Mutex<()>,
+    /// Held while `send` is called, which may wait for metadata or memory. Locked after `line`.
     sending: Mutex<()>,
-    failures: Arc<FailedLines>,
+    /// Why `send` has waited for all of the time after a signal.
+    obstacle: Mutex<Option<String>>,
+    /// How many bytes of a line were read whose end was not.
+    unfinished: Arc<AtomicU64>,
+    outcomes: Arc<LineOutcomes>,
 }
 
 impl LineSender {
@@ -44,14 +52,18 @@ impl LineSender {
             format,
             is_sync,
             stops: AtomicBool::new(false),
+            line: Mutex::new(()),
             sending: Mutex::new(()),
-            failures: Arc::default(),
+            obstacle: Mutex::new(None),
+            unfinished: Arc::default(),
+            outcomes: Arc::default(),
         }
     }
 
     /// Sends all lines of the input, and waits for their results. An error is the reason why not all lines were read.
     pub(crate) fn send_all(&self, input: impl BufRead, is_interactive: bool) -> Result<(), String> {
         let mut lines = LineReader::new(input, self.line_limit());
+        lines = lines.showing(Arc::clone(&self.unfinished));
         let sent = self.send_lines(&mut lines, is_interactive);
         console::end_prompt();
         // Here and not in `close`, so that a signal can cut the wait short. Failed records are reported by callbacks.
@@ -80,27 +92,29 @@ impl LineSender {
                 Err(error) => return Err(format!("standard input cannot be read: {error}")),
             };
             console::line_is_read();
-            let _sending = self.sending.lock();
+            let _line = self.line.lock();
+            let sending = self.sending.lock();
+            // Under the lock, which `stop` takes before it closes the producer: the line would fail.
             if self.stops.load(Ordering::Relaxed) {
                 break;
             }
+            self.outcomes.begin(number);
             match line {
-                Some(line) => self.send(number, line)?,
+                Some(line) => self.send(number, line, sending)?,
                 None => self.line_failed(number, &self.too_long())?,
             }
         }
         Ok(())
     }
 
-    fn send(&self, number: u64, line: &[u8]) -> Result<(), String> {
+    fn send(&self, number: u64, line: &[u8], sending: MutexGuard<'_, ()>) -> Result<(), String> {
         let record = self.format.parse(line);
         let record = record.map_err(|error| format!("line {number}: {error}"))?;
-        let failures = Arc::clone(&self.failures);
+        let outcomes = Arc::clone(&self.outcomes);
         let sent = self.producer.send_with_callback(record, move |outcome| {
-            if let Err(error) = outcome {
-                failures.add(number, error);
-            }
+            outcomes.completed(number, outcome.err());
         });
+        drop(sending);
         match sent {
             Ok(future) if self.is_sync && future.get().is_err() => Err(stopped_at(number)),
             Ok(_) => Ok(()),
@@ -113,7 +127,12 @@ impl LineSender {
                         | SendError::PartitionOutOfRange { .. }
                         | SendError::Panicked { .. }
                 );
-                self.line_failed(number, &error)?;
+                let obstacle = self.obstacle.lock().take();
+                match obstacle {
+                    // That the producer is closed is a consequence.
+                    Some(why) => self.line_failed(number, &why)?,
+                    None => self.line_failed(number, &error)?,
+                }
                 if is_fatal {
                     return Err(format!("no line after line {number} can be sent"));
                 }
@@ -123,7 +142,7 @@ impl LineSender {
     }
 
     fn line_failed(&self, number: u64, error: &dyn Display) -> Result<(), String> {
-        self.failures.add(number, error);
+        self.outcomes.refused(number, error);
         if self.is_sync {
             return Err(stopped_at(number));
         }
@@ -142,47 +161,48 @@ impl LineSender {
     /// Closes the producer. Returns true if no record has failed.
     pub(crate) fn close(&self) -> Result<bool, CloseError> {
         self.producer.close()?;
-        Ok(self.failures.report_total())
+        Ok(self.outcomes.report_total())
     }
 
     /// Ends the run after a signal, within limited time.
     pub(crate) fn stop(&self) {
+        let began = Instant::now();
         self.stops.store(true, Ordering::Relaxed);
         console::end_prompt();
-        match self.producer.close_timeout(TIME_AFTER_SIGNAL) {
+        // A line that waits for metadata or memory has the same time as records that are queued: a closed producer
+        // would refuse it at once.
+        if self.sending.try_lock_for(TIME_AFTER_SIGNAL).is_none() {
+            *self.obstacle.lock() = Some(self.obstacle());
+        }
+        let left = TIME_AFTER_SIGNAL.saturating_sub(began.elapsed());
+        match self.producer.close_timeout(left) {
             // Each record is reported by its callback.
             Ok(()) | Err(CloseError::Undelivered { .. }) => {}
             Err(error) => console::report(&format!("{NAME}: {error}")),
         }
         // If a line is being sent, `send` fails now that the producer is closed. Waits until that is reported.
-        drop(self.sending.lock());
-        self.failures.report_total();
+        drop(self.line.lock());
+        self.outcomes.report_total();
+        self.report_position();
+    }
+
+    /// Why `send` waits.
+    fn obstacle(&self) -> String {
+        let missing = self.producer.missing_metadata(&self.format.topic);
+        let why = missing.unwrap_or_else(|| {
+            "buffer.memory is used up, because the brokers do not acknowledge the records before it".to_owned()
+        });
+        let seconds = TIME_AFTER_SIGNAL.as_secs();
+        format!("it could not be sent within {seconds} s of the signal: {why} (not written)")
+    }
+
+    /// Reports where reading has stopped, so that the rest of the input can be sent later.
+    pub(crate) fn report_position(&self) {
+        self.outcomes
+            .report_position(self.unfinished.load(Ordering::Relaxed));
     }
 }
 
 fn stopped_at(number: u64) -> String {
     format!("stopped at line {number}: with --sync no line is sent after one that failed")
-}
-
-/// The lines whose records were not delivered.
-#[derive(Debug, Default)]
-struct FailedLines {
-    count: AtomicU64,
-}
-
-impl FailedLines {
-    fn add(&self, number: u64, error: &dyn Display) {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        console::report(&format!("{NAME}: line {number}: {error}"));
-    }
-
-    /// Reports how many lines failed. Returns true if none did.
-    fn report_total(&self) -> bool {
-        match self.count.load(Ordering::Relaxed) {
-            0 => return true,
-            1 => console::report(&format!("{NAME}: 1 line failed")),
-            count => console::report(&format!("{NAME}: {count} lines failed")),
-        }
-        false
-    }
 }

@@ -7,8 +7,9 @@
 //! ```
 #![forbid(unsafe_code)]
 #![allow(
+    clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "a program of its own: its locks are not ranked with those of the library"
+    reason = "a program of its own: it measures real time, and its locks are not ranked with those of the library"
 )]
 
 #[allow(
@@ -22,6 +23,7 @@ mod console;
 mod ending;
 mod flags;
 mod line_format;
+mod line_outcomes;
 mod line_parser;
 mod line_reader;
 mod line_sender;
@@ -40,9 +42,14 @@ mod run;
 )]
 #[path = "../common/signals.rs"]
 mod signals;
+#[allow(
+    dead_code,
+    reason = "shared by the tools; this one does not use all of it"
+)]
+#[path = "../common/streams.rs"]
+mod streams;
 mod usage;
 
-use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
 use options::ConsoleProducerCommand;
@@ -52,37 +59,24 @@ fn main() -> ExitCode {
     logger::install_with(console::report);
     // As in Kafka's tool, a call without arguments is a mistake: the exit code is 1.
     if std::env::args_os().len() < 2 {
-        let _ = writeln!(stderr(), "{}", usage::HELP);
+        streams::print_errors(usage::HELP);
         return ExitCode::FAILURE;
     }
     let options = match options::parse(lexopt::Parser::from_env()) {
         Ok(ConsoleProducerCommand::Run(options)) => options,
-        Ok(ConsoleProducerCommand::Help) => return print(usage::HELP),
+        Ok(ConsoleProducerCommand::Help) => return streams::show(usage::HELP),
         Ok(ConsoleProducerCommand::Version) => {
-            return print(&format!("{} {}", usage::NAME, env!("CARGO_PKG_VERSION")));
+            return streams::show(&format!("{} {}", usage::NAME, env!("CARGO_PKG_VERSION")));
         }
-        Err(error) => {
-            let _ = writeln!(stderr(), "{}", usage::USAGE);
-            return failed(&error);
-        }
+        Err(error) => return failed(Some(usage::USAGE), &error),
     };
     // Before any thread is started, so that all threads inherit the mask.
     let ended =
         EndingSignals::block(&ending::SIGNALS).and_then(|signals| run::run(&options, signals));
-    match ended {
-        Ok(code) => code,
-        Err(error) => failed(error.as_ref()),
-    }
+    ended.unwrap_or_else(|error| failed(None, error.as_ref()))
 }
 
-// The functions below ignore a closed pipe.
-
-fn print(text: &str) -> ExitCode {
-    let _ = writeln!(stdout(), "{text}");
-    ExitCode::SUCCESS
-}
-
-fn failed(error: &dyn std::error::Error) -> ExitCode {
-    let _ = writeln!(stderr(), "{}: error: {error}", usage::NAME);
+fn failed(usage: Option<&str>, error: &dyn std::error::Error) -> ExitCode {
+    streams::print_failure(usage, error);
     ExitCode::FAILURE
 }

@@ -17,6 +17,7 @@ use crate::line_format::LineFormat;
 use crate::line_sender::LineSender;
 use crate::options::ConsoleProducerOptions;
 use crate::signals::EndingSignals;
+use crate::streams;
 
 /// Size of the buffer for standard input, in bytes.
 const INPUT_BUFFER: usize = 64 * 1024;
@@ -30,12 +31,14 @@ pub(crate) fn run(
     let sender = Arc::new(LineSender::new(producer, format, options.producer.is_sync));
     let (end_sender, end_receiver) = channel();
     let signal_sender = end_sender.clone();
+    let at_once = Arc::clone(&sender);
     signals.listen(
         move |signal| {
             // An error means that the run is over.
             let _ = signal_sender.send(InputEnd::Signal(signal));
         },
-        || {},
+        // Standard error may be a full pipe, and the signal ends the process all the same.
+        || streams::print_in_time(move || at_once.report_position()),
     )?;
     let reading = {
         let sender = Arc::clone(&sender);

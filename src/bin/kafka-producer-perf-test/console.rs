@@ -1,18 +1,10 @@
 //! Output: lines on standard output and error, and a progress bar on a terminal.
 
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, stderr};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Prints a line to standard output. A closed pipe is ignored: the run goes on, as in Kafka's tool.
-pub(crate) fn out(line: &str) {
-    let _ = writeln!(stdout(), "{line}");
-}
-
-/// Prints a line to standard error; a closed pipe is ignored.
-pub(crate) fn err(line: &str) {
-    let _ = writeln!(stderr(), "{line}");
-}
+pub(crate) use crate::streams::{print_errors as err, print_lines as out};
 
 /// Output while records are being sent.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! SIGINT and SIGTERM during a run with a page: the run ends early, and the page is still written. Without a page, and
-//! on systems other than Unix, the signals end the process as usual.
+//! on systems other than Unix, the signals end the process as usual. A run also ends early, with or without a page, if
+//! standard output cannot be written.
 
 use std::error::Error;
 use std::process::exit;
@@ -9,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::signals::{EndingSignal, EndingSignals};
+use crate::streams::{self, LAST_LINES_TIMEOUT, print_in_time};
 
 /// Signals that end a run with a page.
 pub(crate) const SIGNALS: [EndingSignal; 2] = [EndingSignal::Interrupt, EndingSignal::Terminate];
@@ -17,17 +19,16 @@ pub(crate) const SIGNALS: [EndingSignal; 2] = [EndingSignal::Interrupt, EndingSi
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time after a signal until the process exits even if a call of the producer is still blocked.
 const GRACE: Duration = Duration::from_secs(5);
-/// Timeout of the output after the page: standard output may be a full pipe or a stopped terminal.
-const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The signal that ended the run, if there was one.
 #[derive(Debug, Default)]
 pub(crate) struct Interruption(OnceLock<EndingSignal>);
 
 impl Interruption {
+    /// Whether the run is to end early.
     #[inline]
     pub(crate) fn is_set(&self) -> bool {
-        self.0.get().is_some()
+        self.0.get().is_some() || streams::is_lost()
     }
 
     pub(crate) fn signal(&self) -> Option<EndingSignal> {
@@ -37,18 +38,21 @@ impl Interruption {
 
 /// Starts a thread that waits for a signal and sets `interruption`. If the process is still alive after a second signal
 /// or [`GRACE`], `give_up` is called. It writes the page and returns the function that prints. The process exits after
-/// the output, and at the latest [`OUTPUT_TIMEOUT`] after the page is written.
+/// the output, and at the latest [`LAST_LINES_TIMEOUT`] after the page is written. If the run has not begun at the
+/// signal, as `has_begun` tells, there is no grace: the process may be waiting for a file that is a pipe.
 pub(crate) fn watch<P: FnOnce() + Send + 'static>(
     signals: EndingSignals,
     interruption: &'static Interruption,
+    has_begun: impl FnOnce() -> bool + Send + 'static,
     give_up: impl FnOnce() -> P + Send + 'static,
 ) -> Result<(), Box<dyn Error>> {
     let (grace, second_signal) = Grace::new();
     let first = move |signal: EndingSignal| {
         // Only this thread sets it.
         let _ = interruption.0.set(signal);
+        let timeout = if has_begun() { GRACE } else { Duration::ZERO };
         let giving_up = move || {
-            print_in_time(grace.give_up_after(GRACE, give_up));
+            print_in_time(grace.give_up_after(timeout, give_up));
             exit(signal.exit_code().into());
         };
         // If the thread cannot be started, a second signal still ends the process.
@@ -59,23 +63,9 @@ pub(crate) fn watch<P: FnOnce() + Send + 'static>(
     let second = move || {
         second_signal.end_grace();
         // The other thread ends the process, earlier if the lines are printed.
-        thread::sleep(OUTPUT_TIMEOUT);
+        thread::sleep(LAST_LINES_TIMEOUT);
     };
     signals.listen(first, second)
-}
-
-/// Calls `print` on a thread of its own, and returns when the lines are printed, or after [`OUTPUT_TIMEOUT`].
-fn print_in_time(print: impl FnOnce() + Send + 'static) {
-    let (printed_sender, printed) = channel::<()>();
-    let printing = move || {
-        print();
-        drop(printed_sender);
-    };
-    // If the thread cannot be started, nothing is printed.
-    let _ = thread::Builder::new()
-        .name("printing".to_owned())
-        .spawn(printing);
-    let _ = printed.recv_timeout(OUTPUT_TIMEOUT);
 }
 
 /// The time between a signal and the page that is written without waiting for the producer.

@@ -42,6 +42,12 @@ mod shared_run;
 #[path = "../common/signals.rs"]
 mod signals;
 mod stats;
+#[allow(
+    dead_code,
+    reason = "shared by the tools; this one does not use all of it"
+)]
+#[path = "../common/streams.rs"]
+mod streams;
 mod summary;
 #[path = "../common/throttle.rs"]
 mod throttle;
@@ -56,31 +62,22 @@ use options::PerfTestCommand;
 fn main() -> ExitCode {
     logger::install();
     if std::env::args_os().len() < 2 {
-        console::out(usage::HELP);
-        return ExitCode::SUCCESS;
+        return streams::show(usage::HELP);
     }
     let options = match options::parse(lexopt::Parser::from_env()) {
         Ok(PerfTestCommand::Run(options)) => options,
-        Ok(PerfTestCommand::Help) => {
-            console::out(usage::HELP);
-            return ExitCode::SUCCESS;
-        }
+        Ok(PerfTestCommand::Help) => return streams::show(usage::HELP),
         Ok(PerfTestCommand::Version) => {
-            console::out(&format!("{} {}", usage::NAME, env!("CARGO_PKG_VERSION")));
-            return ExitCode::SUCCESS;
+            return streams::show(&format!("{} {}", usage::NAME, env!("CARGO_PKG_VERSION")));
         }
         Err(error) => {
-            console::err(usage::USAGE);
-            return failed(&error);
+            streams::print_failure(Some(usage::USAGE), &error);
+            return ExitCode::FAILURE;
         }
     };
-    match run::run(&options) {
-        Ok(code) => code,
-        Err(error) => failed(error.as_ref()),
-    }
-}
-
-fn failed(error: &dyn std::error::Error) -> ExitCode {
-    console::err(&format!("{}: error: {error}", usage::NAME));
-    ExitCode::FAILURE
+    let code = run::run(&options).unwrap_or_else(|error| {
+        streams::print_failure(None, error.as_ref());
+        ExitCode::FAILURE
+    });
+    streams::exit_code(code)
 }

@@ -1,6 +1,7 @@
 //! One run: configuration, sending, report.
 
 use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 
 use kafka_producer::ProducerConfig;
@@ -27,11 +28,14 @@ const BYTES: &str = "org.apache.kafka.common.serialization.ByteArraySerializer";
 
 /// The exit code is that of a failure if a record failed and the options say so.
 pub(crate) fn run(options: &PerfTestOptions) -> Result<ExitCode, Box<dyn Error>> {
-    let page_file = options.html.as_deref().map(PageFile::check).transpose()?;
+    let shared = SharedRun::leaked(options.records)?;
+    let path = options.html.as_deref();
+    let page_file = path.map(|path| checked_page(path, shared)).transpose()?;
     let payloads = Payloads::open(&options.payload)?;
     let config = config(options)?;
-    let page = page_file.map(|file| RunPage::prepare(file, options, &config));
-    let shared = SharedRun::leaked(options.records, page)?;
+    if let Some(file) = page_file {
+        shared.set_page(RunPage::prepare(file, options, &config));
+    }
     let result = send_and_print(options, config, payloads, shared);
     let written = shared.write_page(result.as_ref().err().map(AsRef::as_ref));
     if let Err(error) = &written {
@@ -56,6 +60,21 @@ pub(crate) fn run(options: &PerfTestOptions) -> Result<ExitCode, Box<dyn Error>>
     })
 }
 
+/// Checks the file of the page. From then on a signal ends the run in order.
+fn checked_page(path: &Path, shared: &'static SharedRun) -> Result<PageFile, Box<dyn Error>> {
+    // Before any thread is started, which inherits the mask, and before the check creates a temporary file, which a
+    // signal would leave there.
+    let signals = EndingSignals::block(&SIGNALS)?;
+    let file = PageFile::check(path)?;
+    interrupt::watch(
+        signals,
+        &shared.interruption,
+        || shared.has_page(),
+        || shared.give_up(),
+    )?;
+    Ok(file)
+}
+
 /// The part of a run after which the page is written, also after an error.
 fn send_and_print(
     options: &PerfTestOptions,
@@ -63,12 +82,6 @@ fn send_and_print(
     mut payloads: Payloads,
     shared: &'static SharedRun,
 ) -> Result<(), Box<dyn Error>> {
-    if shared.has_page() {
-        // Before the producer starts its thread, which inherits the mask. The producer may resolve names for a long
-        // time, so the signals are already watched then.
-        let signals = EndingSignals::block(&SIGNALS)?;
-        interrupt::watch(signals, &shared.interruption, || shared.give_up())?;
-    }
     let buffer_memory = config.buffer_memory();
     let producer = BytesProducer::new(config)?;
     let clock = RunClock::start();

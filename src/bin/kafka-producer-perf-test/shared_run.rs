@@ -9,13 +9,16 @@ use crate::html::{RunOutcome, RunPage};
 use crate::interrupt::Interruption;
 use crate::resources::Usage;
 use crate::stats::Stats;
+use crate::streams;
 use crate::timeline::Timeline;
+use crate::usage::NAME;
 
 /// Leaked on purpose: see [`Stats`]. The thread of the signals may live as long as the process.
 #[derive(Debug)]
 pub(crate) struct SharedRun {
     pub(crate) interruption: Interruption,
-    page: Option<RunPage>,
+    /// Set before the producer is built, if a page is to be written.
+    page: OnceLock<RunPage>,
     /// Statistics without records, for a run that ends before it begins.
     empty: Stats,
     /// The statistics from the time the producer is built.
@@ -26,13 +29,10 @@ pub(crate) struct SharedRun {
 }
 
 impl SharedRun {
-    pub(crate) fn leaked(
-        records: u64,
-        page: Option<RunPage>,
-    ) -> Result<&'static Self, Box<dyn Error>> {
+    pub(crate) fn leaked(records: u64) -> Result<&'static Self, Box<dyn Error>> {
         Ok(Box::leak(Box::new(Self {
             interruption: Interruption::default(),
-            page,
+            page: OnceLock::new(),
             empty: Stats::new(RunClock::start(), Console::new(records), None)?,
             begun: OnceLock::new(),
             usage_before: OnceLock::new(),
@@ -40,8 +40,12 @@ impl SharedRun {
         })))
     }
 
+    pub(crate) fn set_page(&self, page: RunPage) {
+        self.page.get_or_init(|| page);
+    }
+
     pub(crate) fn has_page(&self) -> bool {
-        self.page.is_some()
+        self.page.get().is_some()
     }
 
     /// Begins the measurement: time and CPU time count from now on.
@@ -68,7 +72,7 @@ impl SharedRun {
     /// Writes the page, if there is one, unless it is written. `error` is the reason why the run ended early. Returns
     /// why the page cannot be written.
     pub(crate) fn write_page(&self, error: Option<&dyn Error>) -> Result<(), String> {
-        let Some(page) = &self.page else {
+        let Some(page) = self.page.get() else {
             return Ok(());
         };
         // Before the page is rendered, which takes CPU time and memory too.
@@ -82,19 +86,28 @@ impl SharedRun {
         match (self.interruption.signal(), error) {
             (Some(signal), _) => RunOutcome::Interrupted(signal.name()),
             (None, Some(error)) => RunOutcome::Failed(error.to_string()),
+            (None, None) if streams::is_lost() => {
+                RunOutcome::Failed("standard output cannot be written".to_owned())
+            }
             (None, None) => RunOutcome::Completed,
         }
     }
 
     /// Writes the page while another thread may still be blocked in the producer. Returns the function that prints the
-    /// total line. It may block: standard output may be a full pipe.
+    /// total line. It may block: standard output may be a full pipe. Before the run has begun there is neither.
     pub(crate) fn give_up(&'static self) -> impl FnOnce() + Send + 'static {
         let written = self.write_page(None);
         move || {
             if let Err(error) = written {
                 console::err(&error);
             }
-            self.stats().print_total();
+            if self.has_page() {
+                self.stats().print_total();
+            } else {
+                console::err(&format!(
+                    "{NAME}: ended before the run began: no page is written"
+                ));
+            }
         }
     }
 }

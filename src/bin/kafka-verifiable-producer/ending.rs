@@ -1,4 +1,4 @@
-//! The end of a run: all messages are sent, or the process gets a signal.
+//! The end of a run: all messages are sent, the process gets a signal, or its output is lost.
 //!
 //! Windows has no signals: there Ctrl-C ends the process at once, without the last lines of the output.
 
@@ -14,12 +14,15 @@ pub(crate) const SIGNALS: [EndingSignal; 2] = [EndingSignal::Interrupt, EndingSi
 pub(crate) enum RunEnd {
     AllIsSent,
     Signal(EndingSignal),
+    /// Standard output cannot be written, so the outcome of further messages would not be seen.
+    OutputIsLost,
 }
 
 impl RunEnd {
     pub(crate) fn code(self) -> ExitCode {
         match self {
-            Self::AllIsSent => ExitCode::SUCCESS,
+            // The exit code for lost output is that of all tools.
+            Self::AllIsSent | Self::OutputIsLost => ExitCode::SUCCESS,
             Self::Signal(signal) => ExitCode::from(signal.exit_code()),
         }
     }

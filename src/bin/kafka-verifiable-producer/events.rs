@@ -1,11 +1,11 @@
 //! The output: JSON objects in the format of Kafka's tool, one per line.
 
-use std::io::{Write, stdout};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kafka_producer::RecordMetadata;
 
 use crate::json::quoted;
+use crate::streams;
 
 /// Key and value of a record, as they are printed.
 #[derive(Debug, Clone)]
@@ -74,10 +74,8 @@ impl EventLine {
         self
     }
 
-    /// Prints the line under a lock, because several threads print. A closed pipe is ignored.
     pub(crate) fn print(self) {
-        let mut out = stdout().lock();
-        let _ = writeln!(out, "{}}}", self.0).and_then(|()| out.flush());
+        streams::print(&format!("{}}}\n", self.0));
     }
 }
 

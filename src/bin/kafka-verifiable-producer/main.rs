@@ -33,10 +33,15 @@ mod run;
 )]
 #[path = "../common/signals.rs"]
 mod signals;
+#[allow(
+    dead_code,
+    reason = "shared by the tools; this one does not use all of it"
+)]
+#[path = "../common/streams.rs"]
+mod streams;
 #[path = "../common/throttle.rs"]
 mod throttle;
 
-use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
 use options::VerifiableProducerCommand;
@@ -47,33 +52,21 @@ fn main() -> ExitCode {
     // Before any thread is started, so that all threads inherit the mask.
     let signals = match EndingSignals::block(&ending::SIGNALS) {
         Ok(signals) => signals,
-        Err(error) => return failed(error.as_ref()),
+        Err(error) => return failed(None, error.as_ref()),
     };
     if std::env::args_os().len() < 2 {
-        return help();
+        return streams::show(options::HELP);
     }
     let options = match options::parse(lexopt::Parser::from_env()) {
         Ok(VerifiableProducerCommand::Run(options)) => options,
-        Ok(VerifiableProducerCommand::Help) => return help(),
-        Err(error) => {
-            let _ = writeln!(stderr(), "{}", options::USAGE);
-            return failed(&error);
-        }
+        Ok(VerifiableProducerCommand::Help) => return streams::show(options::HELP),
+        Err(error) => return failed(Some(options::USAGE), &error),
     };
-    match run::run(&options, signals) {
-        Ok(code) => code,
-        Err(error) => failed(error.as_ref()),
-    }
+    let ended = run::run(&options, signals);
+    streams::exit_code(ended.unwrap_or_else(|error| failed(None, error.as_ref())))
 }
 
-// The functions below ignore a closed pipe.
-
-fn help() -> ExitCode {
-    let _ = writeln!(stdout(), "{}", options::HELP);
-    ExitCode::SUCCESS
-}
-
-fn failed(error: &dyn std::error::Error) -> ExitCode {
-    let _ = writeln!(stderr(), "{}: error: {error}", options::NAME);
+fn failed(usage: Option<&str>, error: &dyn std::error::Error) -> ExitCode {
+    streams::print_failure(usage, error);
     ExitCode::FAILURE
 }

@@ -5,36 +5,49 @@ use std::path::PathBuf;
 
 use lexopt::prelude::{Long, Short, Value};
 
-use crate::arguments::{Result, number, option_called, required, stray_word, text, word, wrong};
-
-pub(crate) const NAME: &str = "kafka-verifiable-producer";
+use crate::arguments::{
+    Result, at_least_minus_one, number, option_called, required, stray_word, text, word, wrong,
+};
 
 pub(crate) const USAGE: &str = "\
 usage: kafka-verifiable-producer [-h] --topic TOPIC
-           (--bootstrap-server HOST1:PORT1[,HOST2:PORT2[...]] | --broker-list HOST1:PORT1[,HOST2:PORT2[...]])
-           [--max-messages MAX-MESSAGES] [--throughput THROUGHPUT] [--acks ACKS]
-           [--producer.config CONFIG_FILE] [--message-create-time CREATETIME]
-           [--value-prefix VALUE-PREFIX] [--repeating-keys REPEATING-KEYS]";
+           (--bootstrap-server HOST1:PORT1[,HOST2:PORT2[...]] |
+            --broker-list HOST1:PORT1[,HOST2:PORT2[...]])
+           [--max-messages MAX-MESSAGES] [--throughput THROUGHPUT]
+           [--acks ACKS] [--producer.config CONFIG_FILE]
+           [--message-create-time CREATETIME] [--value-prefix VALUE-PREFIX]
+           [--repeating-keys REPEATING-KEYS]";
 
 pub(crate) const HELP: &str = "\
 usage: kafka-verifiable-producer [options]
 
-Sends the numbers 0, 1, 2 and so on to a topic, and prints the result of each as a line of JSON.
+Sends the numbers 0, 1, 2 and so on to a topic, and prints the result of each as
+a line of JSON.
 
   -h, --help              show this help
   --topic TOPIC           the topic to send to
   --bootstrap-server SERVERS
-                          bootstrap servers, as HOST1:PORT1,HOST2:PORT2; required, or
+                          bootstrap servers, as HOST1:PORT1,HOST2:PORT2;
+                          required, or
   --broker-list SERVERS   the same, by its older name
   --max-messages N        how many; -1: until a signal (default: -1)
-  --throughput R          messages per second, evenly paced; -1: no limit (default: -1)
+  --throughput R          messages per second, evenly paced; -1: no limit
+                          (default: -1)
   --acks ACKS             0, 1 or -1 (default: -1)
-  --producer.config FILE  configuration of the producer, a Java properties file; it overrides every option,
-                          and retries=0, the default of this tool
+  --producer.config FILE  configuration of the producer, a Java properties file;
+                          it overrides every option, and retries=0, the default
+                          of this tool
   --message-create-time MS
-                          the timestamp of the first record, in milliseconds since 1970; -1: now (default: -1)
+                          the timestamp of the first record, in milliseconds
+                          since 1970; -1: now (default: -1)
   --value-prefix N        values are N.0, N.1 and so on
-  --repeating-keys N      keys are 0 to N-1, in turn; no keys without it";
+  --repeating-keys N      keys are 0 to N-1, in turn; no keys without it
+
+On Unix, SIGINT and SIGTERM end the run, with exit code 130 or 143. The results
+of all messages that were sent are printed first: this takes as long as the
+brokers take, at most delivery.timeout.ms (120000 by default). Further signals
+have no effect. The run ends in the same way, with exit code 141, when the
+reader of its output has left, and with 1 if the output cannot be written.";
 
 /// The parsed command line.
 #[derive(Debug)]
@@ -116,9 +129,9 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<VerifiableProducerComm
             BROKER_LIST => broker_list = Some(text(name, word(&mut parser, name)?)?),
             ACKS => acks = text(name, word(&mut parser, name)?)?,
             CONFIG => config_file = Some(PathBuf::from(word(&mut parser, name)?)),
-            MAX_MESSAGES => max_messages = number(&mut parser, name)?,
-            THROUGHPUT => throughput = number(&mut parser, name)?,
-            CREATE_TIME => create_time = number(&mut parser, name)?,
+            MAX_MESSAGES => max_messages = at_least_minus_one(name, number(&mut parser, name)?)?,
+            THROUGHPUT => throughput = at_least_minus_one(name, number(&mut parser, name)?)?,
+            CREATE_TIME => create_time = at_least_minus_one(name, number(&mut parser, name)?)?,
             VALUE_PREFIX => value_prefix = Some(number(&mut parser, name)?),
             REPEATING_KEYS => repeating_keys = Some(number(&mut parser, name)?),
             _ => return Ok(VerifiableProducerCommand::Help),
@@ -238,6 +251,18 @@ mod tests {
                 "--repeating-keys",
             ),
             ("--topic t --broker-list a:1 --max-messages x", "'x'"),
+            (
+                "--topic t --broker-list a:1 --max-messages -2",
+                "-2 is below -1",
+            ),
+            (
+                "--topic t --broker-list a:1 --throughput -2",
+                "-2 is below -1",
+            ),
+            (
+                "--topic t --broker-list a:1 --message-create-time -2",
+                "-2 is below -1",
+            ),
             ("--topic t --broker-list a:1 --bogus", "'--bogus'"),
             ("--topic t --broker-list a:1 --b x", "ambiguous"),
             ("--topic t s3cret", "a word after --topic"),

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
@@ -15,6 +15,7 @@ use crate::ending::RunEnd;
 use crate::events::{EventLine, Message};
 use crate::options::VerifiableProducerOptions;
 use crate::signals::EndingSignals;
+use crate::streams;
 use crate::throttle::Throttle;
 
 const TEXT: &str = "org.apache.kafka.common.serialization.StringSerializer";
@@ -24,15 +25,19 @@ pub(crate) fn run(
     signals: EndingSignals,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let producer = KafkaProducer::<str, str>::new(config(options)?)?;
+    let (end_sender, end_receiver) = channel();
     let load = Arc::new(MessageRun {
         options: options.clone(),
         producer,
         clock: RunClock::start(),
         stops: AtomicBool::new(false),
-        counts: Arc::default(),
+        outcomes: Arc::new(MessageOutcomes {
+            sent: AtomicU64::new(0),
+            acked: AtomicU64::new(0),
+            end: end_sender.clone(),
+        }),
     });
-    EventLine::new("startup_complete").print();
-    let (end_sender, end_receiver) = channel();
+    load.outcomes.print(EventLine::new("startup_complete"));
     let signal_sender = end_sender.clone();
     // Further signals are ignored, as by Kafka's tool: the outcome of every sent record is printed.
     signals.listen_once(move |signal| {
@@ -53,7 +58,7 @@ pub(crate) fn run(
     load.stops.store(true, Ordering::Relaxed);
     // Delivers all queued records; a `send` that is blocked on memory or metadata fails.
     let closed = load.producer.close();
-    // After a signal the sending thread is not joined, because it may be sleeping in the throttle.
+    // Otherwise the sending thread is not joined, because it may be sleeping in the throttle.
     let is_over = end == RunEnd::AllIsSent;
     if is_over && sending.join().is_err() {
         return Err("the sending thread panicked".into());
@@ -84,13 +89,27 @@ struct MessageRun {
     producer: KafkaProducer<str, str>,
     clock: RunClock,
     stops: AtomicBool,
-    counts: Arc<MessageCounts>,
+    outcomes: Arc<MessageOutcomes>,
 }
 
-#[derive(Debug, Default)]
-struct MessageCounts {
+/// Counts messages and prints their outcomes. Shared with the callbacks.
+#[derive(Debug)]
+struct MessageOutcomes {
     sent: AtomicU64,
     acked: AtomicU64,
+    /// Ends the run.
+    end: Sender<RunEnd>,
+}
+
+impl MessageOutcomes {
+    /// Prints a line. If that fails, the run ends.
+    fn print(&self, line: EventLine) {
+        line.print();
+        if streams::is_lost() {
+            // An error means that the run has ended.
+            let _ = self.end.send(RunEnd::OutputIsLost);
+        }
+    }
 }
 
 impl MessageRun {
@@ -98,7 +117,7 @@ impl MessageRun {
         let throttle = Throttle::new(self.options.rate());
         let numbers = 0..self.options.max_messages.unwrap_or(u64::MAX);
         for number in numbers {
-            if self.stops.load(Ordering::Relaxed) {
+            if self.stops.load(Ordering::Relaxed) || streams::is_lost() {
                 return;
             }
             let sent_at = self.clock.now();
@@ -124,8 +143,8 @@ impl MessageRun {
             let passed = i64::try_from(self.clock.now() / 1_000_000).unwrap_or(0);
             record = record.with_timestamp(first.saturating_add(passed));
         }
-        self.counts.sent.fetch_add(1, Ordering::Relaxed);
-        let counts = Arc::clone(&self.counts);
+        self.outcomes.sent.fetch_add(1, Ordering::Relaxed);
+        let outcomes = Arc::clone(&self.outcomes);
         let topic = options.topic.clone();
         let (own_key, own_value) = (key.clone(), value.clone());
         let sent = self.producer.send_with_callback(record, move |outcome| {
@@ -135,12 +154,12 @@ impl MessageRun {
             };
             match outcome {
                 Ok(metadata) => {
-                    counts.acked.fetch_add(1, Ordering::Relaxed);
-                    EventLine::sent(&message, &topic, metadata).print();
+                    outcomes.acked.fetch_add(1, Ordering::Relaxed);
+                    outcomes.print(EventLine::sent(&message, &topic, metadata));
                 }
                 Err(error) => {
                     let kind = format!("{:?}", error.kind());
-                    EventLine::failed(&message, &topic, &kind, error).print();
+                    outcomes.print(EventLine::failed(&message, &topic, &kind, error));
                 }
             }
         });
@@ -149,15 +168,16 @@ impl MessageRun {
                 key: key.as_deref(),
                 value: &value,
             };
-            EventLine::failed(&message, &options.topic, "SendError", &error).print();
+            let line = EventLine::failed(&message, &options.topic, "SendError", &error);
+            self.outcomes.print(line);
         }
     }
 
     fn tool_data(&self) -> EventLine {
-        let acked = self.counts.acked.load(Ordering::Relaxed);
+        let acked = self.outcomes.acked.load(Ordering::Relaxed);
         let seconds = self.clock.now() as f64 / 1e9;
         EventLine::new("tool_data")
-            .number("sent", &self.counts.sent.load(Ordering::Relaxed))
+            .number("sent", &self.outcomes.sent.load(Ordering::Relaxed))
             .number("acked", &acked)
             .number("target_throughput", &self.options.throughput)
             .decimal("avg_throughput", acked as f64 / seconds)

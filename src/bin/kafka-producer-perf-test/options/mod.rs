@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use lexopt::prelude::{Long, Short, Value};
 
-use crate::arguments::{self, Result, number, required, stray_word, text, word, words, wrong};
+use crate::arguments::{
+    self, Result, at_least_minus_one, number, required, stray_word, text, word, words, wrong,
+};
 use crate::cpu_clock::REPORTS_CPU_TIME;
 
 /// The parsed command line.
@@ -165,6 +167,7 @@ impl Given {
         let topic = required(self.topic, TOPIC)?;
         let records = required(self.records, RECORDS)?;
         let throughput = required(self.throughput, THROUGHPUT)?;
+        let throughput = at_least_minus_one(THROUGHPUT, throughput)?;
         let payload = payload::source(self.size, self.file, self.monotonic, self.delimiter)?;
         let records = match u64::try_from(records) {
             Ok(records) if records > 0 => records,

@@ -159,6 +159,7 @@ fn missing_unknown_and_malformed_options_are_named() {
         ("--num-records -5", "--num-records: -5"),
         ("--record-size -1", "--record-size: -1"),
         ("--throughput 0", "--throughput: at 0"),
+        ("--throughput -2", "--throughput: -2 is below -1"),
         ("--transaction-duration-ms x", "'x' is not a number"),
         (
             "--producer-props s3cret",
