@@ -6,9 +6,12 @@
     reason = "tests: they fail by panicking, and run programs in real time"
 )]
 
+mod command_lines;
 mod console_producer;
 mod kafka_check;
 mod lines;
+#[cfg(unix)]
+mod lost_output;
 mod perf_test;
 mod support;
 mod verifiable_producer;

@@ -2,11 +2,14 @@
 
 #[cfg(unix)]
 mod signals;
+#[cfg(target_os = "linux")]
+mod terminal;
 
 use std::io::Write;
 
 use kafka_producer::testing::TestCluster;
 
+use crate::command_lines::{Usage, assert_help, assert_printable, assert_refused};
 #[cfg(unix)]
 use crate::support::NamedPipe;
 use crate::support::{self, Ended, RunningTool, TempFile};
@@ -222,17 +225,15 @@ fn a_closed_standard_error_changes_nothing() {
 
 #[test]
 fn help_goes_to_standard_output_unless_there_are_no_arguments() {
-    let help = support::run(PROGRAM, &["--help"]);
-    assert_eq!((help.code, &*help.stderr), (Some(0), ""));
-    for option in [
+    let options = [
         "--topic",
         "--sync",
         "--property",
         "null.marker",
         "--reader-config",
-    ] {
-        assert!(help.stdout.contains(option), "{option}: {help:?}");
-    }
+    ];
+    assert_help(PROGRAM, &["--help"], &options);
+    let help = support::run(PROGRAM, &["--help"]);
     let nothing = support::run(PROGRAM, &[]);
     assert_eq!((nothing.code, &*nothing.stdout), (Some(1), ""));
     assert_eq!(nothing.stderr, help.stdout);
@@ -245,19 +246,35 @@ fn help_goes_to_standard_output_unless_there_are_no_arguments() {
 #[test]
 fn a_bad_command_line_or_file_is_named_and_exits_with_1() {
     let servers = "--topic t --bootstrap-server 127.0.0.1:1";
-    for (line, words, shows_usage) in [
-        ("--topic t", "--bootstrap-server is required", true),
-        ("--topics t", "did you mean --topic?", true),
-        ("--topic t --bootstrap-server nothing", "nothing", false),
-        ("--line-reader x.Y", "'x.Y'", true),
-        ("--property key.separator=", "key.separator is empty", false),
-        ("--compression-codec rar", "rar", false),
-        ("--producer.config /no/such/file", "/no/such/file", false),
-        ("--reader-config /no/such/file", "/no/such/file", false),
+    for (line, words, usage) in [
+        ("--topic t", "--bootstrap-server is required", Usage::Shown),
+        ("--topics t", "did you mean --topic?", Usage::Shown),
+        (
+            "--topic t --bootstrap-server nothing",
+            "nothing",
+            Usage::NotShown,
+        ),
+        ("--line-reader x.Y", "'x.Y'", Usage::Shown),
+        (
+            "--property key.separator=",
+            "key.separator is empty",
+            Usage::NotShown,
+        ),
+        ("--compression-codec rar", "rar", Usage::NotShown),
+        (
+            "--producer.config /no/such/file",
+            "/no/such/file",
+            Usage::NotShown,
+        ),
+        (
+            "--reader-config /no/such/file",
+            "/no/such/file",
+            Usage::NotShown,
+        ),
         (
             "--producer-property transactional.id=x",
             "transactional.id",
-            false,
+            Usage::NotShown,
         ),
     ] {
         let line = if line.starts_with("--topic") {
@@ -266,10 +283,18 @@ fn a_bad_command_line_or_file_is_named_and_exits_with_1() {
             format!("{servers} {line}")
         };
         let arguments: Vec<&str> = line.split(' ').collect();
-        let ended = support::run(PROGRAM, &arguments);
-        assert_eq!(ended.code, Some(1), "{ended:?}");
-        assert!(ended.stderr.contains(words), "{ended:?}");
-        assert_eq!(ended.stderr.contains("usage:"), shows_usage, "{ended:?}");
-        assert_eq!(ended.stdout, "");
+        assert_refused(PROGRAM, &arguments, (1, usage), words);
     }
+}
+
+#[test]
+fn control_characters_of_lines_and_options_are_escaped_in_reports() {
+    let cluster = cluster();
+    let further = ["--property", "topic=a\u{1b}[31mb", "--max-block-ms", "100"];
+    let ended = run(&cluster, &further, b"one\n");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_printable(&ended);
+    let ended = run(&cluster, &["--property", "parse.key=true"], b"o\x1bne\n");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_printable(&ended);
 }

@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use kafka_producer::testing::TestCluster;
+use kafka_producer::testing::{Api, Rule, RuleHandle, TestCluster};
 use nix::sys::signal::Signal;
 
 use super::{PROGRAM, SMALL, cluster, records};
@@ -48,7 +49,13 @@ fn a_signal_ends_the_run_after_the_lines_that_were_read_are_delivered() {
         let (ended, reports) = ended_by(RunningTool::of(command, Stdio::piped()), &[signal]);
         assert_eq!(ended.code, Some(code), "{ended:?}");
         assert_eq!(records(&cluster, "t"), ["-=one", "-=two"]);
-        assert_eq!(reports, ["kafka-console-producer: 1 line failed"]);
+        assert_eq!(
+            reports,
+            [
+                "kafka-console-producer: 1 line failed",
+                "kafka-console-producer: stopped after line 3: 2 acknowledged, 1 failed, 0 unknown (may be written)"
+            ]
+        );
     }
 }
 
@@ -65,4 +72,108 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     let (ended, _) = ended_by(RunningTool::of(command, Stdio::piped()), &signals);
     assert_eq!(ended.code, Some(143), "{ended:?}");
     assert_eq!(records(&cluster, "t"), ["-=one", "-=two"]);
+}
+
+/// The end of a tool that got SIGINT as soon as a rule of the cluster has matched a request.
+fn interrupted(cluster: &TestCluster, rule: Rule, further: &[&str], input: &str) -> Ended {
+    let ready: RuleHandle = cluster.script(rule).unwrap();
+    let servers = cluster.bootstrap_servers();
+    let arguments = ["--topic", "t", "--bootstrap-server", &servers];
+    let mut command = tool(PROGRAM);
+    let command = command.args(arguments).args(further);
+    let tool = RunningTool::of(command, Stdio::piped());
+    let mut stdin = tool.take_stdin();
+    stdin.write_all(input.as_bytes()).unwrap();
+    ready.wait_fired(1, Duration::from_secs(30)).unwrap();
+    tool.signal(Signal::SIGINT);
+    let ended = tool.wait();
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    ended
+}
+
+#[track_caller]
+fn assert_reports(ended: &Ended, reports: &[&str]) {
+    for report in reports {
+        let report = format!("kafka-console-producer: {report}");
+        assert!(ended.stderr.contains(&report), "{report}: {ended:?}");
+    }
+}
+
+/// The second line is not read while the first one waits for metadata.
+#[test]
+fn a_line_that_waits_for_metadata_has_the_time_after_a_signal_and_then_names_the_cause() {
+    let cluster = cluster();
+    let silent = Rule::on(Api::Metadata).topic("t").never_answer().always();
+    let ended = interrupted(
+        &cluster,
+        silent,
+        &["--request-timeout-ms", "500"],
+        "one\ntwo\n",
+    );
+    assert!(ended.took >= Duration::from_secs(5), "{ended:?}");
+    assert_reports(
+        &ended,
+        &[
+            "line 1: it could not be sent within 5 s of the signal: no broker has described the topic yet",
+            "1 line failed",
+            "stopped after line 1: 0 acknowledged, 1 failed, 0 unknown (may be written)",
+        ],
+    );
+    // The failure of the connection.
+    assert!(
+        ended.stderr.contains("last request for metadata failed"),
+        "{ended:?}"
+    );
+    assert!(!ended.stderr.contains("producer is closed"), "{ended:?}");
+}
+
+#[test]
+fn a_line_whose_metadata_arrives_after_a_signal_is_delivered() {
+    let cluster = cluster();
+    let silent = Rule::on(Api::Metadata).topic("t").never_answer().times(1);
+    let ended = interrupted(
+        &cluster,
+        silent,
+        &["--request-timeout-ms", "500"],
+        "one\ntwo\n",
+    );
+    assert_reports(
+        &ended,
+        &["stopped after line 1: 1 acknowledged, 0 failed, 0 unknown (may be written)"],
+    );
+    assert_eq!(records(&cluster, "t"), ["-=one"]);
+}
+
+#[test]
+fn a_line_without_an_acknowledgement_is_counted_as_unknown() {
+    let cluster = cluster();
+    let silent = Rule::on(Api::Produce).never_answer().always();
+    let ended = interrupted(&cluster, silent, &["--timeout", "0"], "one\n");
+    assert_reports(
+        &ended,
+        &["stopped after line 1: 0 acknowledged, 0 failed, 1 unknown (may be written)"],
+    );
+}
+
+#[test]
+fn an_unfinished_last_line_is_not_dropped_silently() {
+    let cluster = cluster();
+    let tool = {
+        let mut command = tool(PROGRAM);
+        RunningTool::of(command.args(arguments(&cluster)), Stdio::piped())
+    };
+    let mut stdin = tool.take_stdin();
+    let too_large = "x".repeat(2000);
+    // One write, so that the tool reads all of it at once.
+    let input = format!("one\n{too_large}\nhalf");
+    stdin.write_all(input.as_bytes()).unwrap();
+    let mut errors = BufReader::new(tool.take_stderr()).lines();
+    errors.next().expect("the tool runs").unwrap();
+    tool.signal(Signal::SIGINT);
+    let ended = tool.wait();
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    let last = errors.last().unwrap().unwrap();
+    let wanted = "line 3 is not sent: only its first 4 bytes were read, and not its end";
+    assert_eq!(last, format!("kafka-console-producer: {wanted}"));
+    assert_eq!(records(&cluster, "t"), ["-=one"]);
 }

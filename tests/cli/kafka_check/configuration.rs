@@ -1,10 +1,12 @@
 //! The step of the configuration.
 
 use std::process::Command;
+use std::time::Duration;
 
-use kafka_producer::testing::TestCluster;
+use kafka_producer::testing::{Api, Rule, TestCluster};
 
 use super::{PROGRAM, assert_says, document, run, run_on};
+use crate::command_lines::assert_printable;
 use crate::support::TempFile;
 
 #[test]
@@ -138,10 +140,14 @@ fn plug_ins_and_the_transactional_id_of_the_service_are_not_used() {
           key.serializer=com.example.Mine\nvalue.serializer=com.example.Mine\n\
           partitioner.class=com.example.Mine\nlinger.ms=60000\ndelivery.timeout.ms=600000\n",
     );
-    let ended = run_on(
-        &cluster,
-        &["--producer.config", file.name(), "--topic", "t", "--send"],
-    );
+    let arguments = ["--producer.config", file.name(), "--topic", "t", "--send"];
+    let registered = [
+        "--registered-class",
+        "com.example.Audit",
+        "--registered-class",
+        "com.example.Mine",
+    ];
+    let ended = run_on(&cluster, &[&arguments[..], &registered].concat());
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(cluster.record_count("t"), 1);
     assert!(cluster.transaction("service-1").is_none());
@@ -247,4 +253,89 @@ fn an_unknown_environment_variable_is_reported_with_the_one_that_was_meant() {
         stdout.contains("Did you mean CHECKED_LINGER_MS?"),
         "{stdout}"
     );
+}
+
+/// A producer with such a class cannot be built, unless the application registers it.
+#[test]
+fn a_class_that_the_builder_does_not_know_is_a_failure_and_the_other_steps_are_run() {
+    let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
+    for key in [
+        "interceptor.classes",
+        "metric.reporters",
+        "partitioner.class",
+        "key.serializer",
+        "value.serializer",
+    ] {
+        let property = format!("{key}=com.foo.Bar");
+        let arguments = ["--producer-property", &property];
+        let ended = run_on(&cluster, &arguments);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let named = format!("{key}=\"com.foo.Bar\"");
+        assert_says(
+            &ended,
+            &[
+                &named,
+                "--registered-class",
+                "metadata ok",
+                "1 step failed.",
+            ],
+        );
+        let registered = ["--registered-class", "com.foo.Bar"];
+        let ended = run_on(&cluster, &[&arguments[..], &registered].concat());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_limit_that_no_record_satisfies_is_a_failure_without_a_record_too() {
+    let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
+    let property = ["--producer-property", "max.request.size=10"];
+    let ended = run_on(&cluster, &property);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let texts = [
+        "max.request.size=10: no record can be sent",
+        "max.request.size (client)",
+    ];
+    assert_says(&ended, &texts);
+}
+
+#[test]
+fn a_record_has_the_time_limits_of_the_configuration_if_they_are_shorter() {
+    let send = ["--topic", "t", "--send", "--timeout-ms", "20000"];
+    let slow = |api: Api| {
+        let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
+        let slow = Rule::on(api).delay(Duration::from_millis(500));
+        cluster.script(slow.always()).unwrap();
+        cluster
+    };
+    let property = ["--producer-property", "max.block.ms=50"];
+    let ended = run_on(&slow(Api::Metadata), &[&send[..], &property].concat());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_says(&ended, &["(50 ms)", "max.block.ms (client): above 50"]);
+    let properties = [
+        "--producer-property",
+        "delivery.timeout.ms=200",
+        "--producer-property",
+        "request.timeout.ms=100",
+    ];
+    let ended = run_on(&slow(Api::Produce), &[&send[..], &properties].concat());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_says(&ended, &["delivery.timeout.ms (client): above 200"]);
+}
+
+#[test]
+fn control_characters_of_names_are_escaped() {
+    let cluster = TestCluster::builder().start().unwrap();
+    let ended = run_on(
+        &cluster,
+        &[
+            "--topic",
+            "a\u{1b}[31mb",
+            "--producer-property",
+            "c\u{9b}d=1",
+        ],
+    );
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_printable(&ended);
+    assert_says(&ended, &["a\\u{1b}[31mb", "c\\u{9b}d"]);
 }

@@ -50,6 +50,15 @@ const LONG_MS: &str = "10000";
 /// Time limit of a step that ends by it; the steps before it must end in less, also on a busy machine.
 const SHORT_MS: &str = "2000";
 
+/// Keys of a client with SASL; they have no effect without it.
+const LOGIN: [&str; 4] = [
+    "--producer-property",
+    "sasl.mechanism=PLAIN",
+    "--producer-property",
+    "sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+     username=a password=b;",
+];
+
 fn run_at(address: SocketAddr, timeout_ms: &str, further: &[&str]) -> crate::support::Ended {
     let address = address.to_string();
     let first = ["--bootstrap-server", &address, "--timeout-ms", timeout_ms];
@@ -105,21 +114,42 @@ fn a_listener_that_never_answers_ends_the_step_by_its_time_limit() {
             "security.protocol (client)",
         ],
     );
-    let sasl = [
-        "--producer-property",
-        "security.protocol=SASL_PLAINTEXT",
-        "--producer-property",
-        "sasl.mechanism=PLAIN",
-        "--producer-property",
-        "sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
-         username=a password=b;",
-    ];
+    let protocol = ["--producer-property", "security.protocol=SASL_PLAINTEXT"];
+    let sasl = [&protocol[..], &LOGIN].concat();
     let ended = run_at(silent, SHORT_MS, &sasl);
     assert!(line_of(&ended, "SASL").contains("failed"));
     assert_says(
         &ended,
         &["the listener does not expect SASL", "security.protocol"],
     );
+}
+
+#[test]
+fn a_listener_that_closes_the_connection_gets_likely_reasons() {
+    let closing = listener(Some(b""));
+    for (protocol, step, reason) in [
+        (
+            "PLAINTEXT",
+            "API versions",
+            "the listener expects TLS or SASL",
+        ),
+        #[cfg(feature = "tls-no-provider")]
+        (
+            "SSL",
+            "TLS handshake",
+            "the listener accepts plain text only",
+        ),
+        ("SASL_PLAINTEXT", "SASL", "the listener expects TLS"),
+    ] {
+        let protocol = format!("security.protocol={protocol}");
+        let further = [&["--producer-property", &protocol][..], &LOGIN].concat();
+        let ended = run_at(closing, LONG_MS, &further);
+        assert!(line_of(&ended, step).contains("failed"), "{ended:?}");
+        assert_says(
+            &ended,
+            &[&format!("likely {reason}"), "security.protocol (client)"],
+        );
+    }
 }
 
 #[test]
@@ -144,6 +174,26 @@ fn garbage_ends_the_step_at_once() {
     for garbage in [&[0xff; 64][..], &[0, 0, 0, 4, 9, 9, 9, 9], b"\0\0\0\0"] {
         let ended = run_at(listener(Some(garbage)), LONG_MS, &[]);
         assert!(line_of(&ended, "API versions").contains("failed"));
+    }
+}
+
+/// The text of the error names the keys; user and password have nothing to do with it.
+#[test]
+fn a_listener_without_sasl_is_not_taken_for_a_wrong_password() {
+    let cluster = TestCluster::builder().start().unwrap();
+    let protocol = ["--producer-property", "security.protocol=SASL_PLAINTEXT"];
+    let ended = run_on(&cluster, &[&protocol[..], &LOGIN].concat());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(line_of(&ended, "SASL").contains("failed"));
+    assert_says(
+        &ended,
+        &[
+            "does not authenticate clients on this listener",
+            "security.protocol (client)",
+        ],
+    );
+    for other in ["sasl.jaas.config (client)", "sasl.mechanism (client)"] {
+        assert!(!ended.stdout.contains(other), "{}", ended.stdout);
     }
 }
 

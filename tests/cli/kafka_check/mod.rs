@@ -12,6 +12,7 @@ use std::time::Duration;
 use kafka_producer::testing::TestCluster;
 use serde_json::Value;
 
+use crate::command_lines::{Usage, assert_help, assert_refused};
 use crate::support::{self, Ended};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kafka-check");
@@ -168,15 +169,9 @@ fn a_bad_command_line_exits_with_2_and_help_and_version_with_0() {
         (&["--bootstrap-server", "a:1", "--send"], "requires --topic"),
         (&["--no-such-option"], "unrecognized"),
     ] {
-        let ended = run(arguments);
-        assert_eq!(ended.code, Some(2), "{ended:?}");
-        assert!(ended.stderr.contains(words), "{ended:?}");
-        assert!(ended.stderr.starts_with("usage: "), "{ended:?}");
-        assert_eq!(ended.stdout, "");
+        assert_refused(PROGRAM, arguments, (2, Usage::Shown), words);
     }
-    let help = run(&["--help"]);
-    assert_eq!(help.code, Some(0));
-    for option in [
+    let options = [
         "--bootstrap-server",
         "--producer.config",
         "--producer-property",
@@ -185,13 +180,13 @@ fn a_bad_command_line_exits_with_2_and_help_and_version_with_0() {
         "--send",
         "--key",
         "--value",
+        "--registered-class",
         "--timeout-ms",
         "--json",
         "--version",
         "Exit code",
-    ] {
-        assert!(help.stdout.contains(option), "{option}");
-    }
+    ];
+    assert_help(PROGRAM, &["--help"], &options);
     let version = run(&["--version"]);
     assert_eq!(version.code, Some(0));
     let expected = format!("kafka-check {}\n", env!("CARGO_PKG_VERSION"));

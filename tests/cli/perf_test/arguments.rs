@@ -1,7 +1,8 @@
 //! Command lines and their results. Exit codes are those of Kafka's tool, except for `--help`, with which Kafka's tool
 //! exits as after a failure.
 
-use super::{cluster, perf_test, send};
+use super::{PROGRAM, cluster, perf_test, send};
+use crate::command_lines::{Usage, assert_help, assert_refused};
 use crate::support::TempFile;
 
 /// The options of Kafka's tool, and our own.
@@ -27,12 +28,7 @@ const OPTIONS: &[&str] = &[
 #[test]
 fn without_arguments_or_with_help_the_options_are_printed() {
     for arguments in [&[][..], &["--help"], &["-h"]] {
-        let ended = perf_test(arguments);
-        assert_eq!(ended.code, Some(0), "{ended:?}");
-        for option in OPTIONS {
-            assert!(ended.stdout.contains(option), "{option}: {ended:?}");
-        }
-        assert_eq!(ended.stderr, "");
+        assert_help(PROGRAM, arguments, OPTIONS);
     }
 }
 
@@ -125,11 +121,7 @@ const BAD: &[(&str, &str)] = &[
 fn a_bad_command_line_prints_the_usage_and_exits_with_1() {
     for (line, words) in BAD {
         let arguments: Vec<&str> = line.split(' ').collect();
-        let ended = perf_test(&arguments);
-        assert_eq!(ended.code, Some(1), "{line}: {ended:?}");
-        assert!(ended.stderr.starts_with("usage: "), "{line}: {ended:?}");
-        assert!(ended.stderr.contains(words), "{line}: {ended:?}");
-        assert_eq!(ended.stdout, "", "{line}");
+        assert_refused(PROGRAM, &arguments, (1, Usage::Shown), words);
     }
 }
 
@@ -158,15 +150,8 @@ fn errors_beyond_the_command_line_are_printed_without_usage_and_exit_with_1() {
             "transaction",
         ),
     ] {
-        let ended = perf_test(&[&GOOD[..], further].concat());
-        assert_eq!(ended.code, Some(1), "{further:?}: {ended:?}");
-        assert!(
-            ended.stderr.contains("kafka-producer-perf-test: error: "),
-            "{ended:?}"
-        );
-        assert!(ended.stderr.contains(words), "{further:?}: {ended:?}");
-        assert!(!ended.stderr.contains("usage:"), "{further:?}: {ended:?}");
-        assert_eq!(ended.stdout, "", "{further:?}");
+        let arguments = [&GOOD[..], further].concat();
+        assert_refused(PROGRAM, &arguments, (1, Usage::NotShown), words);
     }
 }
 

@@ -6,6 +6,7 @@ mod signals;
 use kafka_producer::testing::TestCluster;
 use serde_json::Value;
 
+use crate::command_lines::{Usage, assert_help, assert_refused};
 use crate::support::{self, Ended, TempFile};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kafka-verifiable-producer");
@@ -149,9 +150,7 @@ fn a_failed_record_is_printed_and_the_run_ends_normally() {
 #[test]
 fn without_arguments_the_help_is_printed_and_a_bad_command_line_exits_with_1() {
     for arguments in [&[][..], &["--help"], &["-h"]] {
-        let ended = support::run(PROGRAM, arguments);
-        assert_eq!(ended.code, Some(0), "{ended:?}");
-        for option in [
+        let options = [
             "--topic",
             "--bootstrap-server",
             "--broker-list",
@@ -162,25 +161,31 @@ fn without_arguments_the_help_is_printed_and_a_bad_command_line_exits_with_1() {
             "--message-create-time",
             "--value-prefix",
             "--repeating-keys",
-        ] {
-            assert!(ended.stdout.contains(option), "{option}: {ended:?}");
-        }
+            // How long the end takes after a signal.
+            "delivery.timeout.ms",
+        ];
+        assert_help(PROGRAM, arguments, &options);
     }
-    for (line, words, shows_usage) in [
-        ("--topic t", "is required", true),
-        ("--topic t --broker-list a:1 --acks 7", "'7'", true),
-        ("--topic t --broker-list nothing", "nothing", false),
+    for (line, words, usage) in [
+        ("--topic t", "is required", Usage::Shown),
+        ("--topic t --broker-list a:1 --acks 7", "'7'", Usage::Shown),
+        (
+            "--topic t --broker-list a:1 --max-messages -2",
+            "-2 is below -1",
+            Usage::Shown,
+        ),
+        (
+            "--topic t --broker-list nothing",
+            "nothing",
+            Usage::NotShown,
+        ),
         (
             "--topic t --broker-list 127.0.0.1:1 --producer.config /no/such/file",
             "/no/such/file",
-            false,
+            Usage::NotShown,
         ),
     ] {
         let arguments: Vec<&str> = line.split(' ').collect();
-        let ended = support::run(PROGRAM, &arguments);
-        assert_eq!(ended.code, Some(1), "{ended:?}");
-        assert!(ended.stderr.contains(words), "{ended:?}");
-        assert_eq!(ended.stderr.contains("usage:"), shows_usage, "{ended:?}");
-        assert_eq!(ended.stdout, "");
+        assert_refused(PROGRAM, &arguments, (1, usage), words);
     }
 }

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use super::{Folder, assert_figures, name, number};
 use crate::lines::{TOTAL, shape};
 use crate::perf_test::{PROGRAM, cluster};
-use crate::support::{Ended, RunningTool, tool};
+use crate::support::{Ended, NamedPipe, RunningTool, tool};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -126,7 +126,7 @@ fn a_second_signal_ends_a_blocked_run_at_once_with_a_page_of_zero_records() {
 
 /// A named pipe that is full: a write to the second file blocks. The first file keeps the pipe open for reading.
 #[cfg(target_os = "linux")]
-fn full_pipe(pipe: &crate::support::NamedPipe) -> (std::fs::File, std::fs::File) {
+fn full_pipe(pipe: &NamedPipe) -> (std::fs::File, std::fs::File) {
     use std::fs::OpenOptions;
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
@@ -150,7 +150,7 @@ fn interrupted_with_a_full_pipe(test: &str, signals: &[Signal]) -> Ended {
     let ready = without_metadata(&cluster);
     let folder = Folder::new(test);
     let page = folder.page();
-    let pipe = crate::support::NamedPipe::new(&format!("{test}.fifo"));
+    let pipe = NamedPipe::new(&format!("{test}.fifo"));
     let (_reader, stdout) = full_pipe(&pipe);
     let tool = start(&cluster, None, &["--html", name(&page)], stdout.into());
     let ended = interrupted(tool, (&ready, 1), signals);
@@ -172,4 +172,56 @@ fn a_second_signal_ends_a_run_whose_output_is_a_full_pipe() {
 fn one_signal_ends_a_run_whose_output_is_a_full_pipe() {
     let ended = interrupted_with_a_full_pipe("full-pipe-once", &[Signal::SIGTERM]);
     assert_eq!(ended.code, Some(143), "{ended:?}");
+}
+
+/// A run that has not begun, because its configuration comes from a pipe that nobody writes, ends at once. An older
+/// page is not replaced.
+#[test]
+fn a_signal_before_the_run_begins_ends_it_without_a_page() {
+    let cluster = cluster();
+    let folder = Folder::new("early");
+    let page = folder.page();
+    std::fs::write(&page, "an older page").unwrap();
+    let pipe = NamedPipe::new("early.fifo");
+    let config = pipe.path().to_str().unwrap().to_owned();
+    let further = ["--html", name(&page), "--producer.config", &*config];
+    let tool = start(&cluster, None, &further, Stdio::piped());
+    // Opened when the tool opens it, which is after the path of the page was checked.
+    let (sender, opened) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(std::fs::File::options().write(true).open(config)));
+    let writer = opened.recv_timeout(LONG).unwrap().unwrap();
+    tool.signal(Signal::SIGINT);
+    let ended = tool.wait();
+    drop(writer);
+    assert_eq!((ended.code, &*ended.stdout), (Some(130), ""), "{ended:?}");
+    assert!(ended.took < LONG, "{ended:?}");
+    assert!(ended.stderr.contains("no page is written"), "{ended:?}");
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), "an older page");
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1);
+}
+
+/// Whatever the moment is: no temporary file is left, and a page is complete.
+#[test]
+fn a_signal_in_the_first_moments_leaves_no_part_of_a_page() {
+    let cluster = cluster();
+    let folder = Folder::new("first-moments");
+    let page = folder.page();
+    for round in 0..12 {
+        let tool = start(&cluster, None, &["--html", name(&page)], Stdio::piped());
+        let until = Instant::now() + Duration::from_millis(round);
+        while Instant::now() < until {
+            std::thread::yield_now();
+        }
+        tool.signal(Signal::SIGINT);
+        let ended = tool.wait();
+        // At first the signal ends the process as usual.
+        assert!(matches!(ended.code, None | Some(130)), "{ended:?}");
+        if page.exists() {
+            assert_eq!(ended.code, Some(130), "{ended:?}");
+            folder.read();
+            std::fs::remove_file(&page).unwrap();
+        }
+        let left: Vec<_> = std::fs::read_dir(&folder.0).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
 }
