@@ -85,7 +85,9 @@ fn every_fuzz_target_has_an_entry_point_and_every_entry_point_a_target() {
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_owned())
         .collect();
     targets.sort();
-    let names = ENTRANCES.iter().map(|(name, _)| std::ffi::OsString::from(name));
+    let names = ENTRANCES
+        .iter()
+        .map(|(name, _)| std::ffi::OsString::from(name));
     let mut entrances: Vec<_> = names.collect();
     entrances.sort();
     assert_eq!(targets, entrances);
