@@ -130,8 +130,8 @@ pub use config::{
 pub use error::{
     BoxError, BrokerError, CloseError, ConfigError, ConfigProblem, ConstructError, ConstructStep,
     Delivery, Error, ErrorCode, FlushError, MetadataError, Misuse, PluginKind, ProduceError,
-    ProduceErrorKind, ProducerFailure, ReconfigureError, RecordError, RecordPart, SendError,
-    TransactionCall, TransactionError, TransactionErrorKind, TrySendReason, WaitCause,
+    ProduceErrorKind, ProducerFailure, ReconfigureError, RecordError, RecordPart, ReloadTlsError,
+    SendError, TransactionCall, TransactionError, TransactionErrorKind, TrySendReason, WaitCause,
 };
 pub use metrics::{Metric, MetricKind, MetricName, MetricValue, Metrics, MetricsContext};
 #[cfg(feature = "serde")]
@@ -153,6 +153,7 @@ pub use record::{Header, Headers, HeadersFrozen};
 /// [`ProducerBuilder::tls_crypto_provider`].
 #[cfg(feature = "tls-no-provider")]
 pub use rustls;
+pub use security::TlsReload;
 pub use security::sasl::{OAuthBearerToken, TokenProvider};
 pub use types::{
     Cluster, ClusterResourceListener, ConsumerGroupMetadata, Node, NodeId, OffsetAndMetadata,

@@ -134,6 +134,10 @@ setters! {
     /// `socket.connection.setup.timeout.max.ms`: the maximum timeout of an attempt to connect.
     socket_connection_setup_timeout_max(timeout: Duration) =>
         "socket.connection.setup.timeout.max.ms" = millis(timeout);
+    /// `ssl.reload.interval.ms`: the interval at which the files of TLS are read again; `None` if only
+    /// [`reload_tls`](crate::KafkaProducer::reload_tls) reads them.
+    ssl_reload_interval(interval: Option<Duration>) => "ssl.reload.interval.ms" =
+        millis(interval.unwrap_or_default());
     /// `transaction.timeout.ms`: after how long the coordinator aborts an open transaction.
     transaction_timeout(timeout: Duration) => "transaction.timeout.ms" = millis(timeout);
 }

@@ -101,6 +101,9 @@ settings! {
     socket_connection_setup_timeout: Duration,
     /// `socket.connection.setup.timeout.max.ms`: the maximum timeout of an attempt to connect.
     socket_connection_setup_timeout_max: Duration,
+    /// `ssl.reload.interval.ms`: the interval at which the files of TLS are read again; `None` if only
+    /// [`reload_tls`](crate::KafkaProducer::reload_tls) reads them.
+    ssl_reload_interval: Option<Duration>,
     /// `transaction.timeout.ms`: after how long the coordinator aborts an open transaction.
     transaction_timeout: Duration,
 }
@@ -157,6 +160,8 @@ impl Settings {
             send_buffer_bytes: buffer_size(draft.integer("send.buffer.bytes")),
             socket_connection_setup_timeout: time("socket.connection.setup.timeout.ms"),
             socket_connection_setup_timeout_max: time("socket.connection.setup.timeout.max.ms"),
+            ssl_reload_interval: Some(time("ssl.reload.interval.ms"))
+                .filter(|interval| !interval.is_zero()),
             transaction_timeout: time("transaction.timeout.ms"),
         }
     }

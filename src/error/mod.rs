@@ -9,6 +9,7 @@
 //! | `try_send` | [`TrySendReason`] |
 //! | beginning, committing, aborting a transaction | [`TransactionError`] |
 //! | reconfiguring metrics reporters | [`ReconfigureError`] |
+//! | reloading the files of TLS | [`ReloadTlsError`] |
 //! | waiting: `flush`, `close`, `partitions_for` | [`FlushError`], [`CloseError`], [`MetadataError`] |
 //!
 //! `Display` of an error includes the text of its cause. `source` therefore skips that cause and returns the cause's
@@ -21,6 +22,7 @@ mod construct;
 mod plugin;
 mod produce;
 mod record;
+mod reload_tls;
 mod send;
 mod transaction;
 mod try_send;
@@ -37,6 +39,7 @@ pub use plugin::{PluginKind, ReconfigureError};
 pub use produce::{BrokerError, Delivery, ProduceError, ProduceErrorKind, WaitCause};
 pub(crate) use produce::{ProduceErrorParts, RecordTimes};
 pub use record::RecordError;
+pub use reload_tls::ReloadTlsError;
 pub(crate) use send::REFUSED_NAME;
 pub use send::{CloseError, FlushError, MetadataError, Misuse, RecordPart, SendError};
 pub(crate) use transaction::TransactionFailure;
@@ -88,6 +91,8 @@ pub enum Error {
     Transaction(TransactionError),
     /// Metrics reporters could not be reconfigured.
     Reconfigure(ReconfigureError),
+    /// The files of TLS could not be reloaded.
+    ReloadTls(ReloadTlsError),
 }
 
 impl Error {
@@ -143,6 +148,7 @@ impl fmt::Display for Error {
             Self::Metadata(error) => error.fmt(f),
             Self::Transaction(error) => error.fmt(f),
             Self::Reconfigure(error) => error.fmt(f),
+            Self::ReloadTls(error) => error.fmt(f),
         }
     }
 }
@@ -160,6 +166,7 @@ impl std::error::Error for Error {
             Self::Metadata(error) => error.source(),
             Self::Transaction(error) => error.source(),
             Self::Reconfigure(error) => error.source(),
+            Self::ReloadTls(error) => error.source(),
         }
     }
 }
@@ -184,6 +191,7 @@ into_umbrella! {
     Metadata(MetadataError),
     Transaction(TransactionError),
     Reconfigure(ReconfigureError),
+    ReloadTls(ReloadTlsError),
 }
 
 impl From<TrySendReason> for Error {

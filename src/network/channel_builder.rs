@@ -40,8 +40,8 @@ pub(crate) trait ChannelBuilder<S>: Send {
         true
     }
 
-    /// Does periodic work that belongs to no channel, such as refreshing a token. Called in each poll; returns when to
-    /// call again at the latest.
+    /// Starts periodic work that belongs to no channel: refreshing a token, looking for changed certificates. Called in
+    /// each poll; returns when to call again at the latest.
     fn poll(&self, _now: Instant) -> Deadline {
         Deadline::Never
     }
@@ -62,19 +62,18 @@ pub(crate) fn channel_builder<S: Stream + 'static>(
     if protocol == SecurityProtocol::Plaintext {
         return Ok(Box::new(PlaintextChannelBuilder));
     }
+    // Weak: a helper thread that hangs must not keep the poller of a closed producer open.
+    let wake = Arc::downgrade(wake);
+    security.attach(move || {
+        if let Some(wake) = wake.upgrade() {
+            wake.wake();
+        }
+    });
+    let sasl = security.sasl.clone();
     let builder = SecureChannelBuilder {
         #[cfg(feature = "tls-no-provider")]
         tls: security.tls.clone(),
-        sasl: security.sasl.clone().map(|sasl| {
-            // Weak: a helper thread that hangs must not keep the poller of a closed producer open.
-            let wake = Arc::downgrade(wake);
-            sasl.attach(move || {
-                if let Some(wake) = wake.upgrade() {
-                    wake.wake();
-                }
-            });
-            SaslAuthenticators::new(sasl, client_id.into())
-        }),
+        sasl: sasl.map(|sasl| SaslAuthenticators::new(sasl, client_id.into())),
     };
     if builder.has_tls() == protocol.uses_tls() && builder.sasl.is_some() == protocol.uses_sasl() {
         return Ok(Box::new(builder));
@@ -128,6 +127,18 @@ impl SecureChannelBuilder {
     }
 
     #[cfg(feature = "tls-no-provider")]
+    fn poll_tls(&self, now: Instant) -> Deadline {
+        let tls = self.tls.as_ref();
+        tls.map_or(Deadline::Never, |tls| tls.poll(now))
+    }
+
+    #[cfg(not(feature = "tls-no-provider"))]
+    #[allow(clippy::unused_self, reason = "with TLS it is used")]
+    fn poll_tls(&self, _now: Instant) -> Deadline {
+        Deadline::Never
+    }
+
+    #[cfg(feature = "tls-no-provider")]
     fn transport<S: Stream + 'static>(
         &self,
         endpoint: &Endpoint,
@@ -168,8 +179,8 @@ impl<S: Stream + 'static> ChannelBuilder<S> for SecureChannelBuilder {
     }
 
     fn poll(&self, now: Instant) -> Deadline {
-        self.sasl
-            .as_ref()
-            .map_or(Deadline::Never, |sasl| sasl.poll(now))
+        let sasl = self.sasl.as_ref();
+        let token = sasl.map_or(Deadline::Never, |sasl| sasl.poll(now));
+        token.min(self.poll_tls(now))
     }
 }

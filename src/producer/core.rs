@@ -29,6 +29,8 @@ use crate::metrics::{MetricGroup, MetricsRegistry};
 use crate::planted::planted;
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::legacy::LegacyMagic;
+#[cfg(feature = "tls-no-provider")]
+use crate::security::tls::TlsClient;
 use crate::types::{PartitionId, UsableMagic};
 use crate::util::log::warn;
 use crate::util::process::RecentlyAsked;
@@ -49,6 +51,9 @@ pub(crate) struct Core {
     pub(crate) fork_asked: RecentlyAsked,
     /// `None` without a `transactional.id`.
     pub(crate) transactions: Option<Arc<Transactions>>,
+    /// The TLS client of the producer's connections; `None` if `security.protocol` does not use TLS.
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) tls: Option<TlsClient>,
     /// `None` unless this is a mock producer.
     #[cfg(feature = "testing")]
     pub(crate) call_errors: Option<Arc<CallErrors>>,

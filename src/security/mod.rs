@@ -4,20 +4,29 @@
 //! |---|---|
 //! | `tls` | server authentication and encryption: from the `ssl.*` keys to TLS sessions |
 //! | `sasl` | client authentication: from the `sasl.*` keys to SASL exchanges |
+//! | `background` | the helper thread for slow work of both, and the waker of the poller |
 //! | `broker_certificate` | names and dates of a broker's certificate, for people |
+//! | `tls_reload` | the result of reloading the files of TLS |
 //!
-//! All keys and files are read and validated once, while the producer is constructed; connections share the result.
+//! All keys and files are read and validated while the producer is constructed; connections share the result. The files
+//! of TLS are read again if `ssl.reload.interval.ms` is set, or by a call.
 
+pub(crate) mod background;
 #[cfg(feature = "cli")]
 mod broker_certificate;
 pub(crate) mod sasl;
 #[cfg(feature = "tls-no-provider")]
 pub(crate) mod tls;
+mod tls_reload;
 
+use std::sync::Arc;
+
+use self::background::Wake;
 #[cfg(feature = "cli")]
 pub use self::broker_certificate::BrokerCertificate;
 use self::sasl::dependencies::SaslDependencies;
 use self::sasl::{FetchToken, SaslClient};
+pub use self::tls_reload::TlsReload;
 use crate::config::{ProducerConfig, SecurityProtocol};
 use crate::error::ConfigError;
 
@@ -26,7 +35,7 @@ use crate::error::ConfigError;
 pub(crate) struct SecurityParts {
     /// The cryptography provider of TLS; `None` for the default of this build.
     #[cfg(feature = "tls-no-provider")]
-    pub(crate) crypto_provider: Option<std::sync::Arc<rustls::crypto::CryptoProvider>>,
+    pub(crate) crypto_provider: Option<Arc<rustls::crypto::CryptoProvider>>,
     /// The source of OAUTHBEARER tokens; `None` if no provider was passed.
     pub(crate) tokens: Option<FetchToken>,
 }
@@ -40,6 +49,7 @@ pub(crate) struct Security {
     pub(crate) tls: Option<tls::TlsClient>,
     /// `Some` if the protocol uses SASL.
     pub(crate) sasl: Option<SaslClient>,
+    wake: Arc<Wake>,
 }
 
 impl Security {
@@ -55,16 +65,21 @@ impl Security {
         dependencies: SaslDependencies,
     ) -> Result<Self, ConfigError> {
         let protocol = config.security_protocol();
+        let wake = Arc::clone(&dependencies.wake);
         #[cfg(feature = "tls-no-provider")]
         let tls = protocol
             .uses_tls()
             .then(|| {
-                let provider = parts.crypto_provider;
+                let background = background::Background {
+                    run: Arc::clone(&dependencies.run),
+                    wake: Arc::clone(&wake),
+                };
                 tls::TlsClient::from_config(
                     config,
-                    provider,
+                    parts.crypto_provider,
                     &dependencies.clock,
                     &dependencies.log,
+                    background,
                 )
             })
             .transpose()?;
@@ -77,6 +92,13 @@ impl Security {
             #[cfg(feature = "tls-no-provider")]
             tls,
             sasl,
+            wake,
         })
+    }
+
+    /// Sets the function that wakes the poller when work of a helper thread has ended: the SCRAM keys or the token that
+    /// a connection waits for are ready, or the files of TLS were read.
+    pub(crate) fn attach(&self, wake: impl Fn() + Send + Sync + 'static) {
+        self.wake.attach(wake);
     }
 }

@@ -29,6 +29,8 @@ mod splitting;
 mod support;
 #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
 mod tls;
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+mod tls_reload;
 mod topics;
 mod transactions;
 mod user_code;

@@ -1,7 +1,7 @@
 //! TLS against embedded brokers.
 
 #[path = "../../src/security/tls/tests/certificates.rs"]
-mod certificates;
+pub(crate) mod certificates;
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -18,11 +18,11 @@ use crate::support::{BLOCK, LONG, Text, config, config_for, producer, record, va
 /// A permanent failure must end a wait within this time, also on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
-fn tls(identity: &Identity) -> TestTls {
+pub(crate) fn tls(identity: &Identity) -> TestTls {
     TestTls::new(identity.chain.clone(), identity.key)
 }
 
-fn cluster(tls: TestTls) -> TestCluster {
+pub(crate) fn cluster(tls: TestTls) -> TestCluster {
     TestCluster::builder()
         .topic("t", 1)
         .tls(tls)
@@ -57,7 +57,7 @@ fn names_once(why: &str, cluster: &TestCluster) {
 
 /// Sends a record that fails at once; returns the error's text.
 #[track_caller]
-fn refused(producer: &Text) -> String {
+pub(crate) fn refused(producer: &Text) -> String {
     let began = Instant::now();
     let error = producer.send(record("x")).unwrap().get().unwrap_err();
     assert_eq!(error.kind(), &ProduceErrorKind::Authentication, "{error}");

@@ -5,8 +5,8 @@ use crate::config::value::{self, ConfigValue};
 
 /// Type, default and range of every key: (key, type, default, valid values, invalid values).
 ///
-/// The 70 keys of Kafka 3.0, `retry.backoff.max.ms`, the compression levels of Kafka 3.8, and the metadata recovery of
-/// Kafka 4.0.
+/// The 70 keys of Kafka 3.0, `retry.backoff.max.ms`, the compression levels of Kafka 3.8, the metadata recovery of
+/// Kafka 4.0, and this library's own `ssl.reload.interval.ms`.
 type Row = (
     &'static str,
     &'static str,
@@ -251,6 +251,7 @@ const ROWS: &[Row] = &[
     ("ssl.truststore.type", "string", Some("JKS"), ANY, NONE),
     ("ssl.truststore.location", "string", None, ANY, NONE),
     ("ssl.truststore.password", "password", None, ANY, NONE),
+    ("ssl.reload.interval.ms", "long", Some("0"), LONGS, BELOW_0),
     (
         "ssl.keymanager.algorithm",
         "string",
@@ -380,7 +381,7 @@ fn the_table_holds_each_key_of_kafka_once_and_no_other() {
     let expected: BTreeSet<_> = ROWS.iter().map(|row| row.0).collect();
     let names: BTreeSet<_> = keys().map(ConfigKey::name).collect();
     assert_eq!(names, expected);
-    assert_eq!(keys().count(), 76);
+    assert_eq!(keys().count(), 77);
 }
 
 /// Java: ConfigDefTest#testInvalidDefault

@@ -1,8 +1,8 @@
 //! Keys of TLS.
 
-use super::ConfigType::{Class, List, Password, Text};
+use super::ConfigType::{Class, List, Long, Password, Text};
 use super::Importance::{High, Low, Medium};
-use super::{ConfigKey, ConfigType, Group, Importance};
+use super::{ConfigKey, ConfigType, Group, Importance, Validator};
 
 const fn row(
     name: &'static str,
@@ -101,6 +101,20 @@ pub(super) const KEYS: &[ConfigKey] = &[
         High,
         "The certificate chain of `ssl.keystore.key`, as inline PEM text, the client's own certificate \
          first.",
+    ),
+    row(
+        "ssl.reload.interval.ms",
+        Long,
+        Some("0"),
+        Low,
+        "The interval in milliseconds at which the files of `ssl.keystore.location` and `ssl.truststore.location` are \
+         read again; 0 disables it. New connections use changed content, and open ones stay as they are. A file that \
+         cannot be used changes nothing, and is logged. A value from 1 to 9 is treated as 10.",
+    )
+    .valid(Validator::AtLeast(0))
+    .note_of(
+        "Not in Kafka: a key of this library, like `KafkaProducer::reload_tls`, which reads the files at once. Key \
+         stores, trust stores and passwords that are in the configuration itself never change.",
     ),
     row(
         "ssl.endpoint.identification.algorithm",

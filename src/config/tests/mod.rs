@@ -78,6 +78,7 @@ fn an_empty_configuration_has_kafkas_defaults() {
     assert_eq!(config.send_buffer_bytes(), Some(131_072));
     assert_eq!(config.socket_connection_setup_timeout(), MS(10_000));
     assert_eq!(config.socket_connection_setup_timeout_max(), MS(30_000));
+    assert_eq!(config.ssl_reload_interval(), None);
     assert_eq!(config.transaction_timeout(), MS(60_000));
     assert_eq!(config.transactional_id(), None);
     assert_eq!(config.value_serializer_class(), None);
@@ -120,6 +121,7 @@ fn every_value_set_in_the_builder_is_returned_by_its_getter() {
         .set("transaction.timeout.ms", "20")
         .socket_connection_setup_timeout(MS(18))
         .socket_connection_setup_timeout_max(MS(19))
+        .ssl_reload_interval(Some(MS(22)))
         .value_serializer_class("v")
         .build()
         .unwrap();
@@ -162,6 +164,7 @@ fn every_value_set_in_the_builder_is_returned_by_its_getter() {
     assert_eq!(config.send_buffer_bytes(), None);
     assert_eq!(config.socket_connection_setup_timeout(), MS(18));
     assert_eq!(config.socket_connection_setup_timeout_max(), MS(19));
+    assert_eq!(config.ssl_reload_interval(), Some(MS(22)));
     assert_eq!(config.transaction_timeout(), MS(20));
     assert_eq!(config.value_serializer_class(), Some("v"));
 }
@@ -350,7 +353,7 @@ fn unknown_keys_are_kept_and_count_as_used_once_a_plug_in_read_them() {
 #[test]
 fn effective_values_have_their_source() {
     let config = config(&[("batch.size", " 100 "), ("reconnect.backoff.ms", "7")]).unwrap();
-    assert_eq!(config.effective().len(), 76);
+    assert_eq!(config.effective().len(), 77);
     assert_eq!(
         source(&config, "batch.size"),
         ("100".to_owned(), ConfigSource::User)

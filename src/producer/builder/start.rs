@@ -180,6 +180,8 @@ where
         compressor,
         servers,
     } = parts;
+    #[cfg(feature = "tls-no-provider")]
+    let tls = security.tls.clone();
     let clock = Arc::clone(instance.clock());
     let log = instance.log();
     let counters = Arc::new(Counters::default());
@@ -273,6 +275,8 @@ where
         random: RandomSource::new(seed),
         instance: instance.clone(),
         transactions: shared_transactions,
+        #[cfg(feature = "tls-no-provider")]
+        tls,
         #[cfg(feature = "testing")]
         call_errors: None,
         fork_asked: RecentlyAsked::new(),

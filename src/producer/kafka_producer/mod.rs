@@ -3,6 +3,7 @@
 mod close;
 mod flush;
 mod observe;
+mod reload_tls;
 mod send;
 mod try_send;
 

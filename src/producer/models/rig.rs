@@ -203,6 +203,8 @@ fn producer_of(shared: &SenderShared, instance: &Instance) -> (Producer, Running
         instance: instance.clone(),
         fork_asked: RecentlyAsked::new(),
         transactions: None,
+        #[cfg(feature = "tls-no-provider")]
+        tls: None,
         #[cfg(feature = "testing")]
         call_errors: None,
         config: ProducerConfig::builder()

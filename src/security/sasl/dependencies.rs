@@ -5,38 +5,13 @@ use std::io;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::sync::OnceLock;
+#[cfg(test)]
+pub(crate) use crate::security::background::Work;
+pub(crate) use crate::security::background::{RunInBackground, Wake};
 use crate::util::log::LogContext;
-
-/// Work that is too slow for the sender thread.
-pub(crate) type Work = Box<dyn FnOnce() + Send>;
-
-/// Runs work on a helper thread. If it returns an error, the work was dropped and not run.
-pub(crate) type RunInBackground = Arc<dyn Fn(Work) -> io::Result<()> + Send + Sync>;
 
 /// Fills a buffer with random bytes of the operating system, or with deterministic bytes in tests.
 pub(crate) type RandomBytes = Arc<dyn Fn(&mut [u8]) -> io::Result<()> + Send + Sync>;
-
-/// The waker of the poller, for results of helper threads.
-///
-/// # Threads
-/// Called from any thread.
-#[derive(Default)]
-pub(crate) struct Wake(OnceLock<Box<dyn Fn() + Send + Sync>>);
-
-impl Wake {
-    /// Sets the waker; called once, before the first work is started.
-    pub(crate) fn attach(&self, wake: impl Fn() + Send + Sync + 'static) {
-        // Only the first waker counts: a second one would mean a second network client.
-        let _ = self.0.set(Box::new(wake));
-    }
-
-    pub(crate) fn wake(&self) {
-        if let Some(wake) = self.0.get() {
-            wake();
-        }
-    }
-}
 
 /// All dependencies together.
 #[derive(Clone)]

@@ -7,6 +7,9 @@
 //! | `java_store`, `jks`, `pkcs12`, `key_entry` | key stores in Java's formats |
 //! | `pem`, `file`, `der`, `ec_key` | the other file formats |
 //! | `key_derivation` | limits of the cost of opening a store |
+//! | `key_proof` | proof that a private key belongs to a certificate |
+//! | `loaded` | client certificate and verifier, made from the stores, with digests of their content |
+//! | `reload` | reads changed files again while the producer runs |
 //! | `provider` | the cryptography provider |
 //! | `verifier` | verification of the broker's certificate |
 //! | `peer` | names and dates of the broker's certificate, for people |
@@ -28,12 +31,15 @@ mod jks;
 #[cfg(feature = "pkcs12")]
 mod key_derivation;
 mod key_entry;
+mod key_proof;
+mod loaded;
 #[cfg(feature = "cli")]
 mod peer;
 mod pem;
 #[cfg(feature = "pkcs12")]
 mod pkcs12;
 mod provider;
+mod reload;
 mod stores;
 mod verifier;
 
@@ -51,10 +57,15 @@ use rustls::{ClientConfig, HandshakeKind};
 
 pub(crate) use self::failure::Opening;
 use self::failure::OwnCertificate;
+use self::loaded::{BrokerTrust, ClientIdentity, ContentHash};
+use self::reload::{Reloader, ReloaderParts};
 use self::verifier::BrokerVerifier;
-use crate::clock::Clock;
+use super::TlsReload;
+use super::background::Background;
+use crate::clock::{Clock, Deadline, Instant};
 use crate::config::ProducerConfig;
 use crate::error::ConfigError;
+use crate::sync::ArcSwap;
 use crate::util::log::{self, LogContext};
 
 #[cfg(all(feature = "pkcs12", feature = "testing", feature = "_internals"))]
@@ -84,16 +95,72 @@ const SESSION_CACHE_SIZE: usize = 8 * 256;
 
 /// The TLS client of a producer, created once. Connections to the same broker resume its sessions.
 ///
+/// # Threads
+/// Clones share the settings, which a reload on any thread replaces. The sender thread loads them for each session.
 /// # Kafka
 /// `SslFactory`, with the `DefaultSslEngineFactory`.
 #[derive(Clone)]
 pub(crate) struct TlsClient {
-    config: Arc<ClientConfig>,
+    settings: Arc<ArcSwap<SessionSettings>>,
     /// True if host names are verified.
     checks_name: bool,
+    reloader: Arc<Reloader>,
+}
+
+/// The settings of new sessions. They are replaced as a whole, so that no session has the certificate of one reload and
+/// the session cache of another.
+struct SessionSettings {
+    config: Arc<ClientConfig>,
     /// The client's own certificate, if it has one.
     own: Option<OwnCertificate>,
     again: Arc<CheckAgain>,
+}
+
+impl SessionSettings {
+    /// Settings with an empty session cache.
+    fn new(
+        mut config: ClientConfig,
+        own: Option<OwnCertificate>,
+        verifier: Arc<BrokerVerifier>,
+        time: Arc<OurTime>,
+    ) -> Self {
+        let sessions = Arc::new(ClientSessionMemoryCache::new(SESSION_CACHE_SIZE));
+        config.resumption = Resumption::store(Arc::clone(&sessions) as _);
+        Self {
+            config: Arc::new(config),
+            own,
+            again: Arc::new(CheckAgain {
+                verifier,
+                sessions,
+                time,
+            }),
+        }
+    }
+
+    /// The same settings with another client certificate. No session is taken over: a broker would not see the new
+    /// certificate when it is resumed.
+    fn with_identity(&self, identity: &ClientIdentity) -> Self {
+        let mut config = (*self.config).clone();
+        config.client_auth_cert_resolver = identity.resolver();
+        let again = &self.again;
+        Self::new(
+            config,
+            Some(identity.own),
+            Arc::clone(&again.verifier),
+            Arc::clone(&again.time),
+        )
+    }
+
+    /// The same settings with another trust store. No session is taken over: the broker may have proved itself with a
+    /// certificate that is not trusted any more.
+    fn with_trust(&self, trust: &BrokerTrust) -> Self {
+        let mut config = (*self.config).clone();
+        let verifier = Arc::clone(&trust.verifier);
+        config
+            .dangerous()
+            .set_certificate_verifier(Arc::clone(&verifier) as _);
+        Self::new(config, self.own, verifier, Arc::clone(&self.again.time))
+    }
 }
 
 /// Verifies the certificate of a resumed session, whose handshake does not include one.
@@ -136,59 +203,84 @@ impl TlsClient {
         provider: Option<Arc<CryptoProvider>>,
         clock: &Arc<dyn Clock>,
         log: &LogContext,
+        background: Background,
     ) -> Result<Self, ConfigError> {
         let mut provider = (*provider::choose(provider)?).clone();
         let choices = choices::choose(config, &mut provider)?;
+        let provider = Arc::new(provider);
+        let hash = ContentHash::of_provider(&provider).ok_or_else(no_cipher_suites)?;
+        // Before the files are parsed: if one changes meanwhile, the first check finds that it has.
+        let files = reload::files_of(config, hash);
         let trust = stores::trust_store(config)?;
         let own = stores::key_store(config)?;
-        let verifier = Arc::new(BrokerVerifier::new(
-            trust.roots,
-            trust.certificates,
-            provider.signature_verification_algorithms,
-            choices.checks_name,
-        ));
-        let mut warnings = [choices.warnings, trust.warnings].concat();
+        let trust = BrokerTrust::of(trust, choices.checks_name, &provider, hash);
         let time = Arc::new(OurTime(Arc::clone(clock)));
-        let again = CheckAgain {
-            verifier: Arc::clone(&verifier),
-            sessions: Arc::new(ClientSessionMemoryCache::new(SESSION_CACHE_SIZE)),
-            time: Arc::clone(&time),
-        };
-        let builder = ClientConfig::builder_with_details(Arc::new(provider), time)
-            .with_protocol_versions(&choices.versions)
-            .map_err(|error| {
-                ConfigError::invalid(
-                    choices::ENABLED_PROTOCOLS,
-                    None,
-                    format!("the cryptography provider does not support it: {error}"),
-                    "Change it, or use another provider",
-                )
-            })?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier);
-        // The date is copied before the chain moves into the configuration: rustls does not give the chain back.
-        let own_certificate = own.as_ref().map(|own| OwnCertificate {
-            valid_until: own.chain.first().and_then(date::valid_until),
-        });
-        let mut config = match own {
+        let builder =
+            ClientConfig::builder_with_details(Arc::clone(&provider), Arc::clone(&time) as _)
+                .with_protocol_versions(&choices.versions)
+                .map_err(|error| {
+                    ConfigError::invalid(
+                        choices::ENABLED_PROTOCOLS,
+                        None,
+                        format!("the cryptography provider does not support it: {error}"),
+                        "Change it, or use another provider",
+                    )
+                })?
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::clone(&trust.verifier) as _);
+        let identity = own.map(|own| ClientIdentity::of(own, &provider, hash));
+        let identity = identity.transpose()?;
+        let client_config = match &identity {
             None => builder.with_no_client_auth(),
-            Some(own) => {
-                warnings.extend(own.warnings);
-                let key = ec_key::completed(own.key, &own.chain);
-                let config = builder.with_client_auth_cert(own.chain, key);
-                config.map_err(|error| invalid_own_certificate(own.named_by, &error))?
-            }
+            Some(identity) => builder.with_client_cert_resolver(identity.resolver()),
         };
-        config.resumption = Resumption::store(Arc::clone(&again.sessions) as _);
+        let mut warnings = [&choices.warnings[..], &trust.warnings[..]].concat();
+        warnings.extend(identity.iter().flat_map(|own| own.warnings.iter().cloned()));
+        warnings.extend(reload::warning(config, &files));
         for warning in warnings {
             log::warn!(log, "{warning}");
         }
-        Ok(Self {
-            config: Arc::new(config),
+        let settings = Arc::new(ArcSwap::new(Arc::new(SessionSettings::new(
+            client_config,
+            identity.as_ref().map(|identity| identity.own),
+            Arc::clone(&trust.verifier),
+            time,
+        ))));
+        let parts = ReloaderParts {
+            config: config.clone(),
+            provider,
+            hash,
             checks_name: choices.checks_name,
-            own: own_certificate,
-            again: Arc::new(again),
+            clock: Arc::clone(clock),
+            log: log.clone(),
+            background,
+            settings: Arc::clone(&settings),
+            files,
+        };
+        let contents = [identity.map(|identity| identity.digest), Some(trust.digest)];
+        Ok(Self {
+            settings,
+            checks_name: choices.checks_name,
+            reloader: Arc::new(Reloader::new(parts, contents)),
         })
+    }
+
+    /// Starts to look for changed files on a helper thread, if that is due. Returns the time of the next call.
+    ///
+    /// # Threads
+    /// Sender thread. Does not block.
+    pub(crate) fn poll(&self, now: Instant) -> Deadline {
+        self.reloader.poll(now)
+    }
+
+    /// Reads the files again. New connections use the content that has changed.
+    ///
+    /// # Errors
+    /// The file that cannot be used, and why. Its previous content stays in use; the other file is read all the same.
+    /// # Blocking
+    /// Reads files, and derives keys from passwords.
+    pub(crate) fn reload(&self) -> Result<TlsReload, ConfigError> {
+        self.reloader.reload()
     }
 
     /// A session with the broker whose host name is `host`.
@@ -212,19 +304,20 @@ impl TlsClient {
                 .into());
             }
         };
-        let mut tls = ClientConnection::new(Arc::clone(&self.config), name.clone())
+        let settings = self.settings.load();
+        let mut tls = ClientConnection::new(Arc::clone(&settings.config), name.clone())
             .map_err(|error| format!("the TLS session cannot be created: {error}"))?;
         tls.set_buffer_limit(Some(BUFFER_BYTES));
         let failures = TlsFailures {
             host: Arc::clone(host),
             address,
-            own: self.own,
+            own: settings.own,
         };
         Ok(Session {
             tls,
             failures,
             name,
-            again: Arc::clone(&self.again),
+            again: Arc::clone(&settings.again),
         })
     }
 }
@@ -232,7 +325,7 @@ impl TlsClient {
 impl fmt::Debug for TlsClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsClient")
-            .field("own", &self.own)
+            .field("own", &self.settings.load().own)
             .finish_non_exhaustive()
     }
 }
@@ -324,21 +417,13 @@ impl TlsFailures {
     }
 }
 
-fn invalid_own_certificate(key: &'static str, error: &rustls::Error) -> ConfigError {
-    match error {
-        rustls::Error::InconsistentKeys(_) => ConfigError::invalid(
-            key,
-            None,
-            "the private key does not belong to the first certificate of the chain",
-            "Put the client's own certificate first, and its own key beside it",
-        ),
-        other => ConfigError::invalid(
-            key,
-            None,
-            format!("the private key cannot be used: {other}"),
-            "Use a key for RSA (2,048 bits or more), ECDSA (P-256, P-384) or Ed25519, as PKCS#8",
-        ),
-    }
+fn no_cipher_suites() -> ConfigError {
+    ConfigError::invalid(
+        choices::CIPHER_SUITES,
+        None,
+        "the cryptography provider has none of these cipher suites",
+        "Change it, or use another provider",
+    )
 }
 
 /// The producer's clock, for the verification of certificates.

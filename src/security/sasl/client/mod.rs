@@ -179,11 +179,6 @@ impl SaslClient {
         })
     }
 
-    /// Sets the function that wakes the poller when the SCRAM keys or the token that a connection waits for are ready.
-    pub(crate) fn attach(&self, wake: impl Fn() + Send + Sync + 'static) {
-        self.dependencies.wake.attach(wake);
-    }
-
     pub(crate) fn mechanism(&self) -> Mechanism {
         self.mechanism
     }

@@ -105,6 +105,13 @@ pub(crate) struct Identity {
     pub(crate) key: &'static str,
 }
 
+impl Identity {
+    /// A key store in PEM: the key, then the certificates.
+    pub(crate) fn pem(&self) -> String {
+        format!("{}\n{}", self.key, self.chain)
+    }
+}
+
 /// A certificate authority.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, TestKey>,
@@ -132,7 +139,12 @@ impl Authority {
 
     /// Issues a certificate with this validity.
     pub(crate) fn issue_for(&self, names: &[&str], years: Years) -> Identity {
-        let key = TestKey::new(KEYS[1]);
+        self.issue_with(1, names, years)
+    }
+
+    /// As `issue_for`, with one of three keys.
+    pub(crate) fn issue_with(&self, key: usize, names: &[&str], years: Years) -> Identity {
+        let key = TestKey::new(KEYS[key]);
         let certificate = params("broker", names, years)
             .signed_by(&key, &self.issuer)
             .unwrap();

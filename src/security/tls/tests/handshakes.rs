@@ -13,10 +13,13 @@ use super::{client_at, client_of, client_trusting};
 use crate::clock::mock::MockClock;
 use crate::security::tls::{Opening, Session, TlsClient};
 
-const ADDRESS: ([u8; 4], u16) = ([10, 0, 0, 7], 9093);
+pub(super) const ADDRESS: ([u8; 4], u16) = ([10, 0, 0, 7], 9093);
 
 /// Runs a handshake in memory until neither side has more to send. Returns the client's result.
-fn shake_hands(session: &mut Session, server: &mut ServerConnection) -> Result<(), String> {
+pub(super) fn shake_hands(
+    session: &mut Session,
+    server: &mut ServerConnection,
+) -> Result<(), String> {
     let mut opening = Opening::default();
     for _ in 0..20 {
         let mut bytes = Vec::new();

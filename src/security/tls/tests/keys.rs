@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::certificates::{Authority, crypto};
-use super::client_of;
+use super::{at_once, client_of};
 use crate::clock::Clock;
 use crate::clock::mock::MockClock;
 use crate::config::ProducerConfig;
@@ -91,7 +91,8 @@ fn a_provider_that_cannot_complete_a_handshake_is_not_blamed_on_the_versions() {
             provider.cipher_suites = Vec::new();
         }
         let log = LogContext::for_tests();
-        let error = TlsClient::from_config(&config, Some(Arc::new(provider)), &clock, &log)
+        let provider = Some(Arc::new(provider));
+        let error = TlsClient::from_config(&config, provider, &clock, &log, at_once())
             .expect_err("a provider with nothing");
         let text = error.to_string();
         assert!(

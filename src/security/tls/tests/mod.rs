@@ -7,6 +7,7 @@ mod java_stores;
 #[cfg(feature = "pkcs12")]
 mod jks;
 mod keys;
+mod reload;
 pub(crate) mod server;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::clock::Clock;
 use crate::clock::mock::MockClock;
 use crate::config::ProducerConfig;
 use crate::error::ConfigError;
+use crate::security::background::{Background, Wake};
 use crate::util::log::LogContext;
 
 /// The client of a configuration with `security.protocol=SSL`.
@@ -29,7 +31,19 @@ pub(crate) fn client_of(entries: &[(&str, &str)]) -> Result<TlsClient, ConfigErr
 fn client_at(entries: &[(&str, &str)], clock: &Arc<dyn Clock>) -> Result<TlsClient, ConfigError> {
     let entries = entries.iter().copied();
     let config = ProducerConfig::from_map(entries.chain([("security.protocol", "SSL")]))?;
-    TlsClient::from_config(&config, Some(crypto()), clock, &LogContext::for_tests())
+    let log = LogContext::for_tests();
+    TlsClient::from_config(&config, Some(crypto()), clock, &log, at_once())
+}
+
+/// Background work that runs on the calling thread.
+fn at_once() -> Background {
+    Background {
+        run: Arc::new(|work| {
+            work();
+            Ok(())
+        }),
+        wake: Arc::new(Wake::default()),
+    }
 }
 
 /// A client that trusts this authority only.

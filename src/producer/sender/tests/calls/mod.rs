@@ -46,6 +46,8 @@ pub(super) fn producer_on(rig: &Rig, values: Box<dyn Serializer<str>>) -> (Produ
         instance: rig.instance.clone(),
         fork_asked: RecentlyAsked::new(),
         transactions: transactions.and_then(|it| it.transactions().cloned()),
+        #[cfg(feature = "tls-no-provider")]
+        tls: None,
         #[cfg(feature = "testing")]
         call_errors: None,
         config: ProducerConfig::builder()
