@@ -63,13 +63,14 @@ const PARTS: [&[&str]; 6] = [
         "security::records::newest_kafka_oauthbearer",
         "security::failures",
     ],
-    // 235: the harness itself; + 45 + 120 + 25 + 6
+    // 235: the harness itself; + 45 + 120 + 25 + 6 + 15
     &[
         "self_test",
         "producer::metrics",
         "cluster::verified",
         "security::records::kafka_3_0_0_plain",
         "security::records::kafka_3_0_0_scram_sha_256",
+        "security::reload",
     ],
 ];
 

@@ -1,5 +1,5 @@
 //! TLS and SASL with real brokers: every mechanism inside every version of TLS, failures and their errors, stores in
-//! Java's formats, and configurations published by vendors.
+//! Java's formats, certificates that are replaced, and configurations published by vendors.
 //!
 //! To run all of it and update the tables in README and SECURITY:
 //! `KAFKA_TESTS=required cargo test --test kafka -- security --publish`.
@@ -10,6 +10,7 @@ pub(crate) mod failures;
 pub(crate) mod java_stores;
 mod negotiated;
 pub(crate) mod records;
+pub(crate) mod reload;
 mod rig;
 mod table;
 pub(crate) mod vendors;

@@ -155,6 +155,12 @@ pub(super) struct Rig {
 pub(super) const EXPIRED: &str = "EXPIRED";
 pub(super) const ELSEWHERE: &str = "ELSEWHERE";
 
+/// Listeners that require a client certificate: of the rig's authority or the new one, and of the new one alone.
+pub(super) const OLD_AND_NEW_CLIENTS: &str = "OLD_AND_NEW_CLIENTS";
+pub(super) const NEW_CLIENTS: &str = "NEW_CLIENTS";
+/// The number of the new authority.
+pub(super) const NEW_AUTHORITY: usize = 2;
+
 static RIGS: Mutex<Vec<Arc<Rig>>> = Mutex::new(Vec::new());
 
 /// The rig of a version, started on first use. No test disturbs it.
@@ -208,6 +214,18 @@ impl Rig {
             map.push((listener.to_owned(), "SSL"));
             options = options.listener(listener);
             options = with_identity(options, &prefix(listener), &identity, &authority);
+        }
+        let new = Authority::new(NEW_AUTHORITY).pem();
+        for (listener, trusted) in [
+            (OLD_AND_NEW_CLIENTS, format!("{}\n{new}", authority.pem())),
+            (NEW_CLIENTS, new),
+        ] {
+            let prefix = prefix(listener);
+            map.push((listener.to_owned(), "SSL"));
+            options = options
+                .listener(listener)
+                .config(&format!("{prefix}ssl.client.auth"), "required")
+                .identity(&prefix, &identity.chain, identity.key, &trusted);
         }
         let map: Vec<String> = map
             .iter()
