@@ -83,6 +83,7 @@ const SYSTEM_HOMES: &[&str] = &[
     "network::socket",
     "network::resolver",
     "producer::lifecycle",
+    "security::http::connection",
     "util::process",
     "testing",
 ];

@@ -1,10 +1,12 @@
-//! TLS and SASL as sans-I/O state machines: bytes in, bytes out, no socket. The network layer moves the bytes.
+//! TLS and SASL as sans-I/O state machines: bytes in, bytes out, no socket. The network layer moves the bytes. Only `http`
+//! has sockets of its own, which it uses on a helper thread.
 //!
 //! | file | what is in it |
 //! |---|---|
 //! | `tls` | server authentication and encryption: from the `ssl.*` keys to TLS sessions |
 //! | `sasl` | client authentication: from the `sasl.*` keys to SASL exchanges |
 //! | `background` | the helper thread for slow work of both, and the waker of the poller |
+//! | `http` | the HTTP client for token endpoints and credential services, on a helper thread |
 //! | `broker_certificate` | names and dates of a broker's certificate, for people |
 //! | `tls_reload` | the result of reloading the files of TLS |
 //!
@@ -14,6 +16,9 @@
 pub(crate) mod background;
 #[cfg(feature = "cli")]
 mod broker_certificate;
+#[cfg(feature = "http-client")]
+#[allow(dead_code, reason = "each of its users needs a part")]
+pub(crate) mod http;
 pub(crate) mod sasl;
 #[cfg(feature = "tls-no-provider")]
 pub(crate) mod tls;
@@ -38,6 +43,16 @@ pub(crate) struct SecurityParts {
     pub(crate) crypto_provider: Option<Arc<rustls::crypto::CryptoProvider>>,
     /// The source of OAUTHBEARER tokens; `None` if no provider was passed.
     pub(crate) tokens: Option<FetchToken>,
+}
+
+#[cfg(test)]
+impl SecurityParts {
+    /// No plug-in but this source of tokens.
+    pub(crate) fn with_tokens(tokens: Option<FetchToken>) -> Self {
+        let mut parts = Self::default();
+        parts.tokens = tokens;
+        parts
+    }
 }
 
 /// The TLS and SASL clients of a producer, according to `security.protocol`.
@@ -76,7 +91,7 @@ impl Security {
                 };
                 tls::TlsClient::from_config(
                     config,
-                    parts.crypto_provider,
+                    parts.crypto_provider.clone(),
                     &dependencies.clock,
                     &dependencies.log,
                     background,
@@ -85,7 +100,7 @@ impl Security {
             .transpose()?;
         let sasl = protocol
             .uses_sasl()
-            .then(|| SaslClient::from_config(config, parts.tokens, dependencies))
+            .then(|| SaslClient::from_config(config, parts, dependencies))
             .transpose()?;
         Ok(Self {
             protocol,

@@ -2,6 +2,7 @@ use super::*;
 use crate::clock::mock::MockClock;
 use crate::config::ProducerConfig;
 use crate::protocol::{ApiVersionRange, RequestHeader};
+use crate::security::SecurityParts;
 use crate::security::sasl::dependencies::{SaslDependencies, Wake, random_of_seed};
 use crate::security::sasl::{FetchToken, OAuthBearerToken};
 use crate::util::log::LogContext;
@@ -24,7 +25,8 @@ fn dependencies() -> SaslDependencies {
 }
 
 fn authenticator_of(config: &ProducerConfig, tokens: Option<FetchToken>) -> Box<dyn Authenticator> {
-    let client = SaslClient::from_config(config, tokens, dependencies()).unwrap();
+    let parts = SecurityParts::with_tokens(tokens);
+    let client = SaslClient::from_config(config, parts, dependencies()).unwrap();
     SaslAuthenticators::new(client, "me".into()).make()
 }
 
@@ -413,8 +415,8 @@ fn a_missing_token_pauses_the_exchange_and_a_failed_token_interrupts_it() {
         if !is_run {
             dependencies.run = Arc::new(|_| Ok(()));
         }
-        let client =
-            SaslClient::from_config(&config, Some(Arc::clone(&fetch)), dependencies).unwrap();
+        let parts = SecurityParts::with_tokens(Some(Arc::clone(&fetch)));
+        let client = SaslClient::from_config(&config, parts, dependencies).unwrap();
         let mut exchange = SaslAuthenticators::new(client, "me".into()).make();
         let (header, _) = request(exchange.proceed(NOW));
         let (header, _) =

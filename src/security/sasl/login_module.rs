@@ -25,7 +25,7 @@ pub(super) enum LoginOptions {
 
 /// One of Kafka's login modules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Module {
+pub(super) enum Module {
     Plain,
     Scram,
     OAuthBearer,
@@ -94,22 +94,7 @@ pub(super) fn read(
     entry: &LoginModuleEntry,
     mechanism: Mechanism,
 ) -> Result<LoginOptions, ConfigError> {
-    let expected = module_of(mechanism);
-    let Some((_, module)) = MODULES.iter().find(|(class, _)| *class == entry.class) else {
-        return Err(unknown(entry, mechanism));
-    };
-    if *module != expected {
-        return Err(ConfigError::conflict(
-            &[KEY, "sasl.mechanism"],
-            format!(
-                "the login module of {KEY} is {}, and sasl.mechanism={} needs {}",
-                entry.class,
-                mechanism.name(),
-                class_of(expected)
-            ),
-            "Change one of the two keys",
-        ));
-    }
+    let module = check_class(entry, mechanism)?;
     match module {
         Module::Plain | Module::Scram => {
             let credentials = credentials(&entry.options, mechanism)?;
@@ -132,6 +117,30 @@ pub(super) fn read(
                 )
             }),
     }
+}
+
+/// Checks that the login module is that of the mechanism.
+pub(super) fn check_class(
+    entry: &LoginModuleEntry,
+    mechanism: Mechanism,
+) -> Result<Module, ConfigError> {
+    let expected = module_of(mechanism);
+    let Some((_, module)) = MODULES.iter().find(|(class, _)| *class == entry.class) else {
+        return Err(unknown(entry, mechanism));
+    };
+    if *module != expected {
+        return Err(ConfigError::conflict(
+            &[KEY, "sasl.mechanism"],
+            format!(
+                "the login module of {KEY} is {}, and sasl.mechanism={} needs {}",
+                entry.class,
+                mechanism.name(),
+                class_of(expected)
+            ),
+            "Change one of the two keys",
+        ));
+    }
+    Ok(expected)
 }
 
 fn unknown(entry: &LoginModuleEntry, mechanism: Mechanism) -> ConfigError {

@@ -8,6 +8,7 @@
 //! | `mechanism` | the trait of mechanisms: tokens in, tokens out |
 //! | `plain`, `scram`, `oauthbearer` | the mechanisms |
 //! | `token`, `unsecured` | tokens of a provider, and Kafka's unsecured tokens for development |
+//! | `login_handler` | the sources of tokens that a class name stands for |
 //! | `login` | the cached token, and its refresh before it expires |
 //! | `dependencies` | the helper thread, the waker, the clock and random bytes, which tests replace |
 
@@ -16,6 +17,7 @@ mod client;
 pub(crate) mod dependencies;
 pub(crate) mod jaas;
 mod login;
+mod login_handler;
 mod login_module;
 pub(crate) mod mechanism;
 mod oauthbearer;

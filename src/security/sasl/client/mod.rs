@@ -1,21 +1,29 @@
 //! The SASL configuration of a producer, which starts the SASL exchange of each connection.
 
+#[cfg(feature = "oidc")]
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use super::dependencies::SaslDependencies;
-use super::jaas;
+use super::jaas::{self, LoginModuleEntry};
 use super::login::{FetchToken, Login, RefreshTimes};
+use super::login_handler::LoginHandler;
 use super::login_module::{self, KEY, LoginOptions};
 use super::mechanism::SaslMechanism;
 use super::oauthbearer::OAuthBearerMechanism;
+#[cfg(feature = "oidc")]
+use super::oidc;
 use super::plain::{Credentials, PlainMechanism};
 #[cfg(feature = "sasl-scram")]
 use super::scram::{ScramClient, ScramHash};
 use super::unsecured::UnsecuredToken;
 use crate::clock::{Deadline, Instant};
+#[cfg(feature = "oidc")]
+use crate::config::Password;
 use crate::config::ProducerConfig;
 use crate::error::ConfigError;
+use crate::security::SecurityParts;
 
 /// A supported SASL mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,17 +91,14 @@ const OWN_CLIENT_HANDLERS: &[&str] = &[
     "org.apache.kafka.common.security.authenticator.SaslClientCallbackHandler",
     "org.apache.kafka.common.security.oauthbearer.internals.OAuthBearerSaslClientCallbackHandler",
 ];
-const OWN_LOGIN_HANDLERS: &[&str] = &[
-    "org.apache.kafka.common.security.authenticator.AbstractLogin$DefaultLoginCallbackHandler",
-    "org.apache.kafka.common.security.oauthbearer.internals.unsecured.OAuthBearerUnsecuredLoginCallbackHandler",
-];
 const OWN_LOGINS: &[&str] = &[
     "org.apache.kafka.common.security.authenticator.DefaultLogin",
     "org.apache.kafka.common.security.oauthbearer.internals.OAuthBearerRefreshingLogin",
 ];
 
-/// Rejects all classes but Kafka's defaults, since no Java class can be loaded.
-fn check_classes(config: &ProducerConfig, has_tokens: bool) -> Result<(), ConfigError> {
+/// Rejects all classes but Kafka's defaults, since no Java class can be loaded. Classes of login handlers are not
+/// checked here, see [`LoginHandler`].
+fn check_classes(config: &ProducerConfig) -> Result<(), ConfigError> {
     let tokens = "Leave the key out. Tokens come from a TokenProvider: give one to \
                   ProducerBuilder::token_provider, and set sasl.mechanism=OAUTHBEARER";
     let secrets = "Leave the key out. Names and passwords come from sasl.jaas.config, which \
@@ -104,15 +109,6 @@ fn check_classes(config: &ProducerConfig, has_tokens: bool) -> Result<(), Config
             config.sasl_client_callback_handler_class(),
             OWN_CLIENT_HANDLERS,
             secrets,
-        ),
-        (
-            "sasl.login.callback.handler.class",
-            // A provider passed as a value takes precedence over a class name, as with other plug-ins.
-            config
-                .sasl_login_callback_handler_class()
-                .filter(|_| !has_tokens),
-            OWN_LOGIN_HANDLERS,
-            tokens,
         ),
         (
             "sasl.login.class",
@@ -158,18 +154,30 @@ impl SaslClient {
     /// The invalid key, and how to correct it.
     pub(crate) fn from_config(
         config: &ProducerConfig,
-        tokens: Option<FetchToken>,
+        parts: SecurityParts,
         dependencies: SaslDependencies,
     ) -> Result<Self, ConfigError> {
         let mechanism = Mechanism::of(config)?;
-        check_classes(config, tokens.is_some())?;
-        let kind = match (mechanism, tokens) {
-            (Mechanism::OAuthBearer, Some(fetch)) => {
+        check_classes(config)?;
+        let handler = match parts.tokens {
+            None => LoginHandler::of(config, mechanism)?,
+            // A provider passed as a value takes precedence over a class name, as with other plug-ins.
+            Some(_) => LoginHandler::Default,
+        };
+        let kind = match (mechanism, parts.tokens, handler) {
+            (Mechanism::OAuthBearer, Some(fetch), _) => {
                 SaslClientKind::token(fetch, config, &dependencies)
             }
-            (mechanism, _) => {
+            (mechanism, _, LoginHandler::Default) => {
                 let options = login_options(config, mechanism)?;
                 SaslClientKind::of(mechanism, options, config, &dependencies)?
+            }
+            #[cfg(feature = "oidc")]
+            (mechanism, _, LoginHandler::Oidc) => {
+                let options = handler_options(config, mechanism)?;
+                let provider = parts.crypto_provider;
+                let fetch = oidc::fetch_token(config, &options, provider, &dependencies)?;
+                SaslClientKind::token(fetch, config, &dependencies)
             }
         };
         Ok(Self {
@@ -264,6 +272,27 @@ fn login_options(
     config: &ProducerConfig,
     mechanism: Mechanism,
 ) -> Result<LoginOptions, ConfigError> {
+    login_module::read(&login_entry(config, mechanism)?, mechanism)
+}
+
+/// The options of the login module as they are written, for a login handler; empty if `sasl.jaas.config` is not set.
+#[cfg(feature = "oidc")]
+fn handler_options(
+    config: &ProducerConfig,
+    mechanism: Mechanism,
+) -> Result<BTreeMap<String, Password>, ConfigError> {
+    if config.sasl_jaas_config().is_none() {
+        return Ok(BTreeMap::new());
+    }
+    let entry = login_entry(config, mechanism)?;
+    login_module::check_class(&entry, mechanism)?;
+    Ok(entry.options)
+}
+
+fn login_entry(
+    config: &ProducerConfig,
+    mechanism: Mechanism,
+) -> Result<LoginModuleEntry, ConfigError> {
     let Some(text) = config.sasl_jaas_config() else {
         return Err(ConfigError::invalid(
             KEY,
@@ -283,11 +312,10 @@ fn login_options(
             },
         ));
     };
-    let entry = jaas::parse(text.expose()).map_err(|why| {
+    jaas::parse(text.expose()).map_err(|why| {
         let remedy = format!("Write {}", login_module::recipe(mechanism));
         ConfigError::invalid(KEY, None, why, remedy)
-    })?;
-    login_module::read(&entry, mechanism)
+    })
 }
 
 impl fmt::Debug for SaslClient {

@@ -35,7 +35,8 @@ fn client_with(
     let builder = entries
         .iter()
         .fold(builder, |builder, (key, value)| builder.set(*key, *value));
-    SaslClient::from_config(&builder.build().unwrap(), tokens, dependencies())
+    let parts = SecurityParts::with_tokens(tokens);
+    SaslClient::from_config(&builder.build().unwrap(), parts, dependencies())
 }
 
 fn client(mechanism: &str, jaas: &str) -> Result<SaslClient, ConfigError> {
