@@ -353,6 +353,37 @@ impl ProducerConfigBuilder {
         self.sasl_login("SCRAM-SHA-512", SCRAM_LOGIN_MODULE, username, password)
     }
 
+    /// `sasl.mechanism=OAUTHBEARER` with tokens of an identity provider (OIDC), which are requested from this token
+    /// endpoint by the client credentials grant. Needs the feature `oidc`.
+    ///
+    /// Further settings are keys, for example `sasl.oauthbearer.scope`. Options of the login module (`ssl.*` for the
+    /// trust in the endpoint, `extension_NAME`) go into `sasl.jaas.config`.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kafka_producer::ProducerConfig;
+    ///
+    /// # let secret = "secret";
+    /// # #[cfg(feature = "tls-no-provider")]
+    /// let config = ProducerConfig::builder()
+    ///     .bootstrap_servers("broker:9093")
+    ///     .set("security.protocol", "SASL_SSL")
+    ///     .sasl_oidc("https://login.example.com/oauth2/token", "billing", secret)
+    ///     .set("sasl.oauthbearer.scope", "kafka")
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn sasl_oidc(self, token_endpoint: &str, client_id: &str, client_secret: &str) -> Self {
+        const CREDENTIALS: &str = "sasl.oauthbearer.client.credentials";
+        self.set("sasl.mechanism", "OAUTHBEARER")
+            .set("sasl.login.callback.handler.class", OIDC_LOGIN_HANDLER)
+            .set("sasl.oauthbearer.token.endpoint.url", token_endpoint)
+            .set(format!("{CREDENTIALS}.client.id"), client_id)
+            .set(format!("{CREDENTIALS}.client.secret"), client_secret)
+    }
+
     fn sasl_login(self, mechanism: &str, module: &str, username: &str, password: &str) -> Self {
         let (username, password) = (jaas_text(username), jaas_text(password));
         let login = format!("{module} required username={username} password={password};");
@@ -471,6 +502,9 @@ impl fmt::Debug for ProducerConfigBuilder {
 }
 
 const SCRAM_LOGIN_MODULE: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";
+
+const OIDC_LOGIN_HANDLER: &str =
+    "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler";
 
 /// Quotes and escapes a value for `sasl.jaas.config`.
 fn jaas_text(value: &str) -> String {

@@ -322,7 +322,9 @@ impl ProducerConfig {
             Group::Tls => self.security_protocol().uses_tls(),
             // Kerberos is not supported.
             Group::Sasl => {
-                self.security_protocol().uses_sasl() && !key.starts_with("sasl.kerberos.")
+                self.security_protocol().uses_sasl()
+                    && !key.starts_with("sasl.kerberos.")
+                    && (self.sasl_login_callback_handler_class().is_some() || !is_of_login(key))
             }
             _ => match key {
                 "security.providers" => false,
@@ -364,6 +366,18 @@ impl ProducerConfig {
     pub fn documentation() -> String {
         markdown::render_markdown()
     }
+}
+
+/// True if only a login handler that requests tokens uses the key.
+fn is_of_login(key: &str) -> bool {
+    key.starts_with("sasl.oauthbearer.")
+        || matches!(
+            key,
+            "sasl.login.connect.timeout.ms"
+                | "sasl.login.read.timeout.ms"
+                | "sasl.login.retry.backoff.ms"
+                | "sasl.login.retry.backoff.max.ms"
+        )
 }
 
 /// Prints the effective values; passwords and values of config providers are hidden. Of keys unknown to this library it

@@ -271,6 +271,20 @@ impl ProducerConfig {
     }
 }
 
+/// Generic getters of the kinds that only the keys of OIDC need.
+#[cfg(feature = "oidc")]
+impl ProducerConfig {
+    /// The value of a boolean key.
+    pub(crate) fn boolean(&self, key: &str) -> bool {
+        self.draft.boolean(key)
+    }
+
+    /// The value of a key in milliseconds; `None` if it is not set.
+    pub(crate) fn time(&self, key: &str) -> Option<Duration> {
+        self.draft.optional_integer(key).map(millis)
+    }
+}
+
 /// Generic getters, for code that reads many keys of a group.
 #[cfg(feature = "tls-no-provider")]
 impl ProducerConfig {

@@ -49,9 +49,11 @@ pub(crate) struct SecurityParts {
 impl SecurityParts {
     /// No plug-in but this source of tokens.
     pub(crate) fn with_tokens(tokens: Option<FetchToken>) -> Self {
-        let mut parts = Self::default();
-        parts.tokens = tokens;
-        parts
+        Self {
+            #[cfg(feature = "tls-no-provider")]
+            crypto_provider: None,
+            tokens,
+        }
     }
 }
 

@@ -16,6 +16,8 @@ mod lingering;
 mod metrics;
 mod metrics_reporters;
 mod names;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod old_brokers;
 mod plugins;
 mod produce_errors;

@@ -1,6 +1,6 @@
 //! Keys of SASL.
 
-use super::ConfigType::{Class, Double, Long, Password, Short, Text};
+use super::ConfigType::{Boolean, Class, Double, Int, Long, Password, Short, Text};
 use super::Importance::{Low, Medium};
 use super::{ConfigKey, ConfigType, Group, Importance, Validator};
 
@@ -52,8 +52,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "The callback handler of a login, for example one that supplies tokens.",
     )
     .note_of(
-        "Classes are not loaded: give the producer a `TokenProvider`, which takes precedence over the class \
-         named here.",
+        "Classes are not loaded. `org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler`, and \
+         the same in the package `….oauthbearer.secured`, stand for tokens of an identity provider (OIDC), with the \
+         feature `oidc`. A `TokenProvider` that the producer is given takes precedence over the class.",
     ),
     row(
         "sasl.login.class",
@@ -135,4 +136,101 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "The time in seconds before a token expires at which it should be refreshed at the latest.",
     )
     .valid(Validator::Between(0, 3600)),
+    row(
+        "sasl.login.connect.timeout.ms",
+        Int,
+        None,
+        Low,
+        "The time in milliseconds to connect to the identity provider (OIDC): name look-up, TCP and TLS.",
+    )
+    .valid(Validator::AtLeast(1))
+    .note_of("10 seconds if it is not set; Kafka's producer then has no limit."),
+    row(
+        "sasl.login.read.timeout.ms",
+        Int,
+        None,
+        Low,
+        "The time in milliseconds for the request of a token and its whole response (OIDC).",
+    )
+    .valid(Validator::AtLeast(1))
+    .note_of("10 seconds if it is not set; Kafka's producer then has no limit."),
+    row(
+        "sasl.login.retry.backoff.ms",
+        Long,
+        Some("100"),
+        Low,
+        "The first back-off in milliseconds after a transient error of the identity provider (OIDC). It doubles with \
+         each attempt. With 0 there is one attempt.",
+    )
+    .valid(Validator::AtLeast(0)),
+    row(
+        "sasl.login.retry.backoff.max.ms",
+        Long,
+        Some("10000"),
+        Low,
+        "The time in milliseconds after the first attempt in which transient errors of the identity provider are \
+         retried (OIDC).",
+    )
+    .valid(Validator::AtLeast(0))
+    .note_of(
+        "As in Kafka it bounds the time of all attempts, not each back-off. A fetch that fails is repeated after 10 \
+         seconds, or after one second while there is no valid token.",
+    ),
+    row(
+        "sasl.oauthbearer.token.endpoint.url",
+        Text,
+        None,
+        Medium,
+        "The token endpoint of the identity provider (OIDC), as `https://HOST/PATH`; or `file:///PATH` for a file that \
+         contains a token.",
+    )
+    .note_of(
+        "Redirects are not followed, and proxies not used. A file is read for each token; Kafka's producer reads it \
+         once.",
+    ),
+    row(
+        "sasl.oauthbearer.client.credentials.client.id",
+        Text,
+        None,
+        Medium,
+        "The client id at the identity provider (OIDC). It takes precedence over the option `clientId` of \
+         `sasl.jaas.config`.",
+    ),
+    row(
+        "sasl.oauthbearer.client.credentials.client.secret",
+        Password,
+        None,
+        Medium,
+        "The client secret at the identity provider (OIDC). It takes precedence over the option `clientSecret` of \
+         `sasl.jaas.config`.",
+    ),
+    row(
+        "sasl.oauthbearer.scope",
+        Text,
+        None,
+        Medium,
+        "The scope of the tokens (OIDC), several separated by spaces. It takes precedence over the option `scope` of \
+         `sasl.jaas.config`.",
+    ),
+    row(
+        "sasl.oauthbearer.header.urlencode",
+        Boolean,
+        Some("false"),
+        Low,
+        "Whether client id and secret are encoded as in a form before they are sent, as RFC 6749 demands (OIDC).",
+    ),
+    row(
+        "sasl.oauthbearer.scope.claim.name",
+        Text,
+        Some("scope"),
+        Low,
+        "The claim of a token that has its scopes (OIDC).",
+    ),
+    row(
+        "sasl.oauthbearer.sub.claim.name",
+        Text,
+        Some("sub"),
+        Low,
+        "The claim of a token that has its subject (OIDC).",
+    ),
 ];

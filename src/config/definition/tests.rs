@@ -6,7 +6,7 @@ use crate::config::value::{self, ConfigValue};
 /// Type, default and range of every key: (key, type, default, valid values, invalid values).
 ///
 /// The 70 keys of Kafka 3.0, `retry.backoff.max.ms`, the compression levels of Kafka 3.8, the metadata recovery of
-/// Kafka 4.0, and this library's own `ssl.reload.interval.ms`.
+/// Kafka 4.0, the keys of OIDC of Kafka 3.1 to 4.1, and this library's own `ssl.reload.interval.ms`.
 type Row = (
     &'static str,
     &'static str,
@@ -355,6 +355,77 @@ const ROWS: &[Row] = &[
         &["0", "3600"],
         &["-1", "3601"],
     ),
+    (
+        "sasl.login.connect.timeout.ms",
+        "int",
+        None,
+        &["1", "2147483647"],
+        &["0", "-1", "2147483648"],
+    ),
+    (
+        "sasl.login.read.timeout.ms",
+        "int",
+        None,
+        &["1", "2147483647"],
+        &["0", "-1", "2147483648"],
+    ),
+    (
+        "sasl.login.retry.backoff.ms",
+        "long",
+        Some("100"),
+        LONGS,
+        BELOW_0,
+    ),
+    (
+        "sasl.login.retry.backoff.max.ms",
+        "long",
+        Some("10000"),
+        LONGS,
+        BELOW_0,
+    ),
+    (
+        "sasl.oauthbearer.token.endpoint.url",
+        "string",
+        None,
+        ANY,
+        NONE,
+    ),
+    (
+        "sasl.oauthbearer.client.credentials.client.id",
+        "string",
+        None,
+        ANY,
+        NONE,
+    ),
+    (
+        "sasl.oauthbearer.client.credentials.client.secret",
+        "password",
+        None,
+        ANY,
+        NONE,
+    ),
+    ("sasl.oauthbearer.scope", "string", None, ANY, NONE),
+    (
+        "sasl.oauthbearer.header.urlencode",
+        "boolean",
+        Some("false"),
+        &["true", "FALSE"],
+        &["yes"],
+    ),
+    (
+        "sasl.oauthbearer.scope.claim.name",
+        "string",
+        Some("scope"),
+        ANY,
+        NONE,
+    ),
+    (
+        "sasl.oauthbearer.sub.claim.name",
+        "string",
+        Some("sub"),
+        ANY,
+        NONE,
+    ),
 ];
 
 /// Java: ConfigDefTest#testValidators, #testInvalidDefaultRange
@@ -381,7 +452,7 @@ fn the_table_holds_each_key_of_kafka_once_and_no_other() {
     let expected: BTreeSet<_> = ROWS.iter().map(|row| row.0).collect();
     let names: BTreeSet<_> = keys().map(ConfigKey::name).collect();
     assert_eq!(names, expected);
-    assert_eq!(keys().count(), 77);
+    assert_eq!(keys().count(), 88);
 }
 
 /// Java: ConfigDefTest#testInvalidDefault
@@ -411,7 +482,7 @@ fn every_key_is_described_in_full_sentences() {
 #[test]
 fn secrets_are_passwords_and_are_never_shown() {
     let passwords: Vec<_> = keys().filter(|row| row.is_password()).collect();
-    assert_eq!(passwords.len(), 7);
+    assert_eq!(passwords.len(), 8);
     for row in passwords {
         let value = value::parse(row, "hunter2").unwrap();
         assert_eq!(value.to_string(), "[hidden]");

@@ -6,10 +6,6 @@ const LEAVE_OUT: &str = "Leave the key out";
 
 /// The keys, in the order of Kafka's versions.
 pub(super) const NOT_BUILT: &[NotBuilt] = &[
-    of_token_request("sasl.login.connect.timeout.ms", "3.1"),
-    of_token_request("sasl.login.read.timeout.ms", "3.1"),
-    of_token_request("sasl.login.retry.backoff.max.ms", "3.1"),
-    of_token_request("sasl.login.retry.backoff.ms", "3.1"),
     of_broker("sasl.oauthbearer.clock.skew.seconds", "3.1"),
     of_broker("sasl.oauthbearer.expected.audience", "3.1"),
     of_broker("sasl.oauthbearer.expected.issuer", "3.1"),
@@ -17,9 +13,6 @@ pub(super) const NOT_BUILT: &[NotBuilt] = &[
     of_broker("sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms", "3.1"),
     of_broker("sasl.oauthbearer.jwks.endpoint.retry.backoff.ms", "3.1"),
     of_broker("sasl.oauthbearer.jwks.endpoint.url", "3.1"),
-    of_token_check("sasl.oauthbearer.scope.claim.name", "3.1"),
-    of_token_check("sasl.oauthbearer.sub.claim.name", "3.1"),
-    of_token_request("sasl.oauthbearer.token.endpoint.url", "3.1"),
     NotBuilt {
         key: "partitioner.adaptive.partitioning.enable",
         since: "3.3",
@@ -60,7 +53,6 @@ pub(super) const NOT_BUILT: &[NotBuilt] = &[
         lacking: "metrics are not pushed to the brokers",
         remedy: "Leave the key out, and read the metrics with KafkaProducer::metrics or a MetricsReporter",
     },
-    of_token_request("sasl.oauthbearer.header.urlencode", "3.9"),
     of_token_request("sasl.oauthbearer.assertion.algorithm", "4.1"),
     of_token_request("sasl.oauthbearer.assertion.claim.aud", "4.1"),
     of_token_request("sasl.oauthbearer.assertion.claim.exp.seconds", "4.1"),
@@ -72,11 +64,8 @@ pub(super) const NOT_BUILT: &[NotBuilt] = &[
     of_token_request("sasl.oauthbearer.assertion.private.key.file", "4.1"),
     of_token_request("sasl.oauthbearer.assertion.private.key.passphrase", "4.1"),
     of_token_request("sasl.oauthbearer.assertion.template.file", "4.1"),
-    of_token_request("sasl.oauthbearer.client.credentials.client.id", "4.1"),
-    of_token_request("sasl.oauthbearer.client.credentials.client.secret", "4.1"),
     of_token_request("sasl.oauthbearer.jwt.retriever.class", "4.1"),
     of_token_check("sasl.oauthbearer.jwt.validator.class", "4.1"),
-    of_token_request("sasl.oauthbearer.scope", "4.1"),
     NotBuilt {
         key: "transaction.two.phase.commit.enable",
         since: "4.1",
@@ -130,15 +119,15 @@ pub(super) const NOT_BUILT: &[NotBuilt] = &[
     of_broker("sasl.oauthbearer.allow.unverified.issuer", "4.4"),
 ];
 
-/// A key with which Kafka's producer requests tokens for OAUTHBEARER.
+/// A key with which Kafka's producer requests tokens for OAUTHBEARER by another grant.
 const fn of_token_request(key: &'static str, since: &'static str) -> NotBuilt {
     NotBuilt {
         key,
         since,
         same: &[],
         reaction: Reaction::Warn,
-        lacking: "this library requests no tokens itself",
-        remedy: "Request the tokens in a TokenProvider, and give that to ProducerBuilder::token_provider",
+        lacking: "this library requests tokens only with a client id and a client secret",
+        remedy: "Use these; or request the tokens in a TokenProvider, and give that to ProducerBuilder::token_provider",
     }
 }
 
@@ -149,7 +138,7 @@ const fn of_token_check(key: &'static str, since: &'static str) -> NotBuilt {
         since,
         same: &[],
         reaction: Reaction::Warn,
-        lacking: "this library does not look into tokens",
+        lacking: "classes are not loaded, and this library reads only the claims that it needs",
         remedy: "Leave that to the brokers, which check every token",
     }
 }

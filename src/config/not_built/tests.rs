@@ -99,8 +99,8 @@ fn a_value_with_which_nothing_differs_is_not_reported() {
 #[test]
 fn keys_for_the_same_thing_share_a_warning() {
     let keys = [
-        "sasl.oauthbearer.token.endpoint.url",
-        "sasl.oauthbearer.scope",
+        "sasl.oauthbearer.assertion.file",
+        "sasl.oauthbearer.jwt.retriever.class",
     ];
     let given = BTreeMap::from(keys.map(|key| (key.to_owned(), "x".to_owned())));
     let (_, notices) = ProducerConfig::check_quietly(given, &strict()).expect("only warnings");
@@ -138,8 +138,8 @@ fn keys_with_another_remedy_or_reaction_do_not_share_a_warning() {
 fn a_key_that_a_plug_in_reads_is_not_warned_of() {
     let mut strictness = strict();
     strictness.plugin_keys.push("sasl.oauthbearer.".to_owned());
-    let key = "sasl.oauthbearer.token.endpoint.url";
-    let (_, notices) = noticed(key, "https://id.example", &strictness).expect("it is valid");
+    let key = "sasl.oauthbearer.assertion.file";
+    let (_, notices) = noticed(key, "/a.jwt", &strictness).expect("it is valid");
     assert_eq!(notices.len(), 0);
     // Whatever a plug-in reads, this producer would send other records than Kafka's.
     strictness.plugin_keys.push("partitioner.".to_owned());

@@ -353,7 +353,7 @@ fn unknown_keys_are_kept_and_count_as_used_once_a_plug_in_read_them() {
 #[test]
 fn effective_values_have_their_source() {
     let config = config(&[("batch.size", " 100 "), ("reconnect.backoff.ms", "7")]).unwrap();
-    assert_eq!(config.effective().len(), 77);
+    assert_eq!(config.effective().len(), 88);
     assert_eq!(
         source(&config, "batch.size"),
         ("100".to_owned(), ConfigSource::User)

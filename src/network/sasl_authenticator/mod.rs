@@ -155,7 +155,7 @@ impl SaslClientAuthenticator {
     /// Remedy for rejected credentials, for error texts.
     fn remedy(&self) -> &'static str {
         if self.client.mechanism() == Mechanism::OAuthBearer {
-            "check the token that the TokenProvider, or sasl.jaas.config, supplies"
+            "check the token that the TokenProvider, the token endpoint or sasl.jaas.config supplies"
         } else {
             "check username and password in sasl.jaas.config"
         }

@@ -14,6 +14,8 @@ use crate::security::tls::{Session, TlsClient, TlsFailures};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::util::foreign_text::printable_start;
 
+/// The beginning of the text of an error of the TLS handshake.
+pub(crate) const HANDSHAKE_FAILED: &str = "the TLS handshake failed";
 /// Most addresses of a host that are tried.
 const MAX_ADDRESSES: usize = 8;
 /// Most name look-ups of a client at the same time. A look-up cannot be cancelled: one that hangs outlives its request.
@@ -28,15 +30,27 @@ pub(super) struct LookUps {
 }
 
 /// Counts a look-up as running until it is dropped.
-struct Running(Arc<AtomicUsize>);
+pub(super) struct RunningLookUp(Arc<AtomicUsize>);
 
-impl Drop for Running {
+impl Drop for RunningLookUp {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl LookUps {
+    /// Counts one more look-up. Returns how many were running before.
+    fn begin(&self) -> (RunningLookUp, usize) {
+        let before = self.running.fetch_add(1, Ordering::Relaxed);
+        (RunningLookUp(Arc::clone(&self.running)), before)
+    }
+
+    /// A look-up that runs until the result is dropped.
+    #[cfg(test)]
+    pub(super) fn occupied(&self) -> RunningLookUp {
+        self.begin().0
+    }
+
     /// The addresses of the URL's host.
     pub(super) fn addresses_of(
         &self,
@@ -47,8 +61,8 @@ impl LookUps {
         if let Ok(address) = url.host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, url.port)]);
         }
-        let running = Running(Arc::clone(&self.running));
-        if running.0.fetch_add(1, Ordering::Relaxed) >= MAX_LOOK_UPS {
+        let (running, before) = self.begin();
+        if before >= MAX_LOOK_UPS {
             return Err(HttpError::transient(
                 "earlier look-ups of its host name have not ended",
             ));
@@ -116,12 +130,12 @@ impl Write for TimedStream {
 }
 
 /// A connection, encrypted or not.
-pub(super) struct Connection {
+pub(super) struct HttpConnection {
     stream: TimedStream,
     tls: Option<Box<Session>>,
 }
 
-impl Connection {
+impl HttpConnection {
     /// Connects to the first reachable address, and completes the TLS handshake.
     pub(super) fn open(
         url: &Url,
@@ -155,11 +169,11 @@ impl Connection {
             session
                 .tls
                 .complete_io(&mut self.stream)
-                .map_err(|error| failure("the TLS handshake failed", &error))?;
+                .map_err(|error| failure(HANDSHAKE_FAILED, &error))?;
         }
         session
             .check_resumed()
-            .map_err(|error| of_tls("the TLS handshake failed", &error))?;
+            .map_err(|error| of_tls(HANDSHAKE_FAILED, &error))?;
         self.tls = Some(session);
         Ok(())
     }
@@ -170,7 +184,7 @@ impl Connection {
     }
 }
 
-impl Read for Connection {
+impl Read for HttpConnection {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.tls {
             Some(session) => rustls::Stream::new(&mut session.tls, &mut self.stream).read(buffer),
@@ -179,7 +193,7 @@ impl Read for Connection {
     }
 }
 
-impl Write for Connection {
+impl Write for HttpConnection {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.tls {
             Some(session) => rustls::Stream::new(&mut session.tls, &mut self.stream).write(bytes),
@@ -193,6 +207,15 @@ impl Write for Connection {
             None => Ok(()),
         }
     }
+}
+
+/// Blocks the calling thread, for the back-off between two requests. Nothing can end a back-off early.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a helper thread, which has nothing to wait for"
+)]
+pub(crate) fn pause(time: Duration) {
+    thread::sleep(time);
 }
 
 fn connect(

@@ -25,7 +25,9 @@ use std::time::Duration;
 
 use rustls::crypto::CryptoProvider;
 
-use self::connection::{Connection, LookUps};
+#[allow(unused_imports, reason = "each of its users needs a part")]
+pub(crate) use self::connection::{HANDSHAKE_FAILED, pause};
+use self::connection::{HttpConnection, LookUps};
 pub(crate) use self::url::Url;
 use super::background::Background;
 use super::tls::TlsClient;
@@ -87,9 +89,9 @@ impl HttpTls {
         clock: &Arc<dyn Clock>,
         log: &LogContext,
     ) -> Result<Self, ConfigError> {
-        // A configuration of its own. Its broker is never connected to, but the key is required.
+        // A configuration of its own, with a client id so that no number of the generated ones is used.
         let mut builder = ProducerConfig::builder()
-            .set("bootstrap.servers", "unused:1")
+            .client_id("http")
             .set("security.protocol", "SSL");
         for (key, value) in options {
             builder = builder.set(key, value);
@@ -208,7 +210,7 @@ impl HttpClient {
             }
         };
         let addresses = self.look_ups.addresses_of(&url, &self.clock, connected)?;
-        let mut connection = Connection::open(&url, &addresses, tls, &self.clock, connected)?;
+        let mut connection = HttpConnection::open(&url, &addresses, tls, &self.clock, connected)?;
         connection.extend_to(end);
         let sent = connection
             .write_all(message.expose())
@@ -224,6 +226,12 @@ impl HttpClient {
             (Err(error), Ok(())) => Err(error),
         }
     }
+}
+
+/// Entry point of a fuzz target: reads a response with a body of up to `limit` bytes.
+#[cfg(all(feature = "testing", feature = "_internals"))]
+pub(crate) fn read_response(mut bytes: &[u8], limit: usize) -> Result<HttpResponse, HttpError> {
+    response::read(&mut bytes, limit)
 }
 
 /// The bytes of a request.
@@ -265,3 +273,6 @@ fn message_of(request: &HttpRequest<'_>, url: &Url) -> Result<SecretBytes, HttpE
     message.extend_from_slice(request.body);
     Ok(SecretBytes::new(message))
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

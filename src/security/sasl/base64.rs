@@ -2,12 +2,12 @@
 //!
 //! Not constant-time: all values that are encoded or decoded here appear on the wire, so none is secret by itself.
 
-#[cfg(any(feature = "sasl-scram", test))]
+#[cfg(any(feature = "sasl-scram", feature = "oidc", test))]
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Encodes with the standard alphabet and padding.
-#[cfg(any(feature = "sasl-scram", test))]
+#[cfg(any(feature = "sasl-scram", feature = "oidc", test))]
 pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut text = encoded(bytes, STANDARD);
     while text.len() % 4 != 0 {
@@ -38,7 +38,7 @@ fn encoded(bytes: &[u8], alphabet: &[u8; 64]) -> String {
 }
 
 /// Decodes a text with padding; `None` if it is not canonical base64.
-#[cfg(any(feature = "sasl-scram", test))]
+#[cfg(any(feature = "sasl-scram", feature = "oidc", test))]
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     if text.len() % 4 != 0 {
         return None;
@@ -59,7 +59,20 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     Some(bytes).filter(|bytes| encode(bytes) == text)
 }
 
-#[cfg(any(feature = "sasl-scram", test))]
+/// Decodes a text in the URL-safe alphabet without padding; `None` if it is not canonical.
+#[cfg(any(feature = "oidc", test))]
+pub(crate) fn decode_url(text: &str) -> Option<Vec<u8>> {
+    if text.contains(['+', '/', '=']) {
+        return None;
+    }
+    let mut standard = text.replace('-', "+").replace('_', "/");
+    while standard.len() % 4 != 0 {
+        standard.push('=');
+    }
+    decode(&standard)
+}
+
+#[cfg(any(feature = "sasl-scram", feature = "oidc", test))]
 fn value(digit: u8) -> Option<u32> {
     Some(u32::from(match digit {
         b'A'..=b'Z' => digit - b'A',
@@ -97,6 +110,8 @@ mod tests {
         for len in 0..bytes.len() {
             let text = encode(&bytes[..len]);
             assert_eq!(decode(&text).as_deref(), Some(&bytes[..len]));
+            let text = encode_url(&bytes[..len]);
+            assert_eq!(decode_url(&text).as_deref(), Some(&bytes[..len]));
         }
     }
 
@@ -106,6 +121,9 @@ mod tests {
             "Z", "Zg", "Zg=", "=", "====", "Zg===", "Zh==", "Zm9=", "Z=g=", "Zm8-", "Zm 8", "Zgé=",
         ] {
             assert_eq!(decode(text), None, "{text}");
+        }
+        for text in ["Z", "Zh", "Zg==", "Zm8+", "Zm8/", "Zg=", "Z=g", "Zgé"] {
+            assert_eq!(decode_url(text), None, "{text}");
         }
     }
 }

@@ -79,6 +79,11 @@ fn class_of(module: Module) -> &'static str {
     found.map_or("", |(class, _)| class)
 }
 
+/// An example of `sasl.jaas.config` for OIDC.
+#[cfg(feature = "oidc")]
+pub(super) const OIDC_RECIPE: &str = "sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule \
+     required clientId=\"ID\" clientSecret=\"SECRET\";";
+
 /// An example of `sasl.jaas.config` for a mechanism.
 pub(super) fn recipe(mechanism: Mechanism) -> String {
     let module = module_of(mechanism);

@@ -9,6 +9,7 @@
 //! | `plain`, `scram`, `oauthbearer` | the mechanisms |
 //! | `token`, `unsecured` | tokens of a provider, and Kafka's unsecured tokens for development |
 //! | `login_handler` | the sources of tokens that a class name stands for |
+//! | `oidc` | tokens of an identity provider |
 //! | `login` | the cached token, and its refresh before it expires |
 //! | `dependencies` | the helper thread, the waker, the clock and random bytes, which tests replace |
 
@@ -21,6 +22,8 @@ mod login_handler;
 mod login_module;
 pub(crate) mod mechanism;
 mod oauthbearer;
+#[cfg(feature = "oidc")]
+pub(crate) mod oidc;
 mod plain;
 #[cfg(feature = "sasl-scram")]
 pub(crate) mod scram;

@@ -13,7 +13,7 @@ use crate::util::wipe::SecretBytes;
 /// The client's reply to the broker's error (a single `^A`), which ends the exchange (RFC 7628, section 3.2.3).
 const ERROR_REPLY: u8 = 1;
 /// The event that a connection waits for while there is no token, for error texts.
-const WAITS_FOR: &str = "a token, for which the TokenProvider was asked";
+const WAITS_FOR: &str = "a token, which was requested from the TokenProvider or the token endpoint";
 /// Longest part of a broker's error that is kept, in bytes.
 const MAX_ERROR_BYTES: usize = 256;
 

@@ -272,7 +272,8 @@ fn login_options(
     config: &ProducerConfig,
     mechanism: Mechanism,
 ) -> Result<LoginOptions, ConfigError> {
-    login_module::read(&login_entry(config, mechanism)?, mechanism)
+    let recipe = login_module::recipe(mechanism);
+    login_module::read(&login_entry(config, mechanism, &recipe)?, mechanism)
 }
 
 /// The options of the login module as they are written, for a login handler; empty if `sasl.jaas.config` is not set.
@@ -284,7 +285,7 @@ fn handler_options(
     if config.sasl_jaas_config().is_none() {
         return Ok(BTreeMap::new());
     }
-    let entry = login_entry(config, mechanism)?;
+    let entry = login_entry(config, mechanism, login_module::OIDC_RECIPE)?;
     login_module::check_class(&entry, mechanism)?;
     Ok(entry.options)
 }
@@ -292,6 +293,7 @@ fn handler_options(
 fn login_entry(
     config: &ProducerConfig,
     mechanism: Mechanism,
+    recipe: &str,
 ) -> Result<LoginModuleEntry, ConfigError> {
     let Some(text) = config.sasl_jaas_config() else {
         return Err(ConfigError::invalid(
@@ -305,17 +307,14 @@ fn login_entry(
                 "Give ProducerBuilder::token_provider a TokenProvider, or set the key".to_owned()
             } else {
                 format!(
-                    "Write {}, or use ProducerConfigBuilder::sasl_plain or sasl_scram_sha_512; what a file for \
-                     java.security.auth.login.config has between its braces goes into the key, the file is not read",
-                    login_module::recipe(mechanism)
+                    "Write {recipe}, or use ProducerConfigBuilder::sasl_plain or sasl_scram_sha_512; what a file for \
+                     java.security.auth.login.config has between its braces goes into the key, the file is not read"
                 )
             },
         ));
     };
-    jaas::parse(text.expose()).map_err(|why| {
-        let remedy = format!("Write {}", login_module::recipe(mechanism));
-        ConfigError::invalid(KEY, None, why, remedy)
-    })
+    jaas::parse(text.expose())
+        .map_err(|why| ConfigError::invalid(KEY, None, why, format!("Write {recipe}")))
 }
 
 impl fmt::Debug for SaslClient {

@@ -242,7 +242,7 @@ fn kafkas_default_classes_are_accepted() {
         ),
         (
             "sasl.login.callback.handler.class",
-            OWN_LOGIN_HANDLERS[1],
+            "org.apache.kafka.common.security.oauthbearer.internals.unsecured.OAuthBearerUnsecuredLoginCallbackHandler",
             true,
         ),
     ] {
@@ -265,4 +265,21 @@ fn kafkas_default_classes_are_accepted() {
 fn a_client_prints_no_secret() {
     let plain = client("PLAIN", &format!("{PLAIN} {LOGIN};")).unwrap();
     assert!(!format!("{plain:?}").contains("hunter2"));
+}
+
+#[cfg(not(feature = "oidc"))]
+#[test]
+fn a_login_handler_whose_feature_is_off_is_an_error_that_names_the_feature() {
+    for package in ["", "secured."] {
+        let class = format!(
+            "org.apache.kafka.common.security.oauthbearer.{package}OAuthBearerLoginCallbackHandler"
+        );
+        let entries = [
+            ("sasl.mechanism", "OAUTHBEARER"),
+            ("sasl.login.callback.handler.class", class.as_str()),
+        ];
+        let error = client_with(&entries, None).unwrap_err();
+        assert_eq!(error.key(), Some("sasl.login.callback.handler.class"));
+        assert!(error.problem().contains("`oidc`"), "{error}");
+    }
 }

@@ -93,6 +93,12 @@ impl SigningKey for TestKey {
     }
 }
 
+/// A key that signs tokens, and its public point.
+pub(crate) fn token_key() -> (Arc<dyn rustls::sign::SigningKey>, Vec<u8>) {
+    let TestKey { key, point, .. } = TestKey::new(KEYS[2]);
+    (key, point)
+}
+
 /// The validity of a certificate: from the beginning of the first year to the beginning of the second.
 type Years = (i32, i32);
 
