@@ -55,6 +55,7 @@ pub const ENTRANCES: &[(&str, Entrance)] = &[
     ("scram", talk_scram),
     ("stores", read_store),
     ("jks", read_jks),
+    ("tokens", read_token),
 ];
 
 /// Number of chunk sizes in the input of [`receive_frames`], used in turn.
@@ -196,6 +197,49 @@ pub fn read_jks(input: &[u8]) {
 /// This build cannot read JKS.
 #[cfg(not(feature = "pkcs12"))]
 pub fn read_jks(_input: &[u8]) {}
+
+/// Reads the response of a token endpoint, and the claims of the token in it. The first byte chooses whether the rest is
+/// a whole HTTP response, or its body.
+///
+/// # Panics
+/// If a limit is exceeded, or an error quotes the token.
+#[cfg(feature = "oidc")]
+pub fn read_token(input: &[u8]) {
+    use crate::security::http;
+    use crate::security::sasl::oidc::claims::{self, ClaimNames, MAX_RESPONSE_BYTES};
+
+    let (kind, rest) = input.split_first().unwrap_or((&0, input));
+    let body = if kind % 2 == 0 {
+        let Ok(response) = http::read_response(rest, MAX_RESPONSE_BYTES) else {
+            return;
+        };
+        assert!(response.body.len() <= MAX_RESPONSE_BYTES);
+        assert!((200..600).contains(&response.status), "{}", response.status);
+        response.body
+    } else {
+        rest.to_vec()
+    };
+    let _ = claims::error_response(&body);
+    let Ok(response) = claims::token_response(&body) else {
+        return;
+    };
+    let names = ClaimNames {
+        scope: "scope".to_owned(),
+        subject: "sub".to_owned(),
+    };
+    let token = response.token.expose();
+    // 2026-01-01.
+    let now = Timestamp::from_millis(1_767_225_600_000);
+    match claims::lifetime(token, response.expires_in, &names, now) {
+        Ok(lifetime) => assert!(lifetime.as_secs() <= 1_000_000_000, "{lifetime:?}"),
+        // Words of the error texts themselves are not secret.
+        Err(why) => assert!(token.len() <= 24 || !why.contains(token), "{why}"),
+    }
+}
+
+/// This build has no OIDC.
+#[cfg(not(feature = "oidc"))]
+pub fn read_token(_input: &[u8]) {}
 
 /// A reference implementation: splits a complete stream into frames; an error for an invalid length.
 struct ExpectedFrames<'a> {

@@ -175,6 +175,33 @@ fn compressed_batch() -> Vec<u8> {
     spec.wrap_with(CompressionType::Lz4, &frame).to_vec()
 }
 
+/// Responses of a token endpoint: whole ones, and bodies.
+fn token_responses() -> [(&'static str, Vec<u8>); 5] {
+    // The claims are {"sub":"a","exp":1767229200,"iat":1767225600,"scope":["x"]}.
+    let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIiwiZXhwIjoxNzY3MjI5MjAwLCJpYXQiOjE3NjcyMjU2MDAsInNjb3BlIjpbIngiXX0.c2ln";
+    let body = format!("{{\"access_token\":\"{token}\",\"expires_in\":3600}}");
+    let error = "{\"error\":\"invalid_client\",\"error_description\":\"x\"}";
+    let head = "HTTP/1.1 200 OK\r\n";
+    let length = format!("\0{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    let chunked = format!(
+        "\0HTTP/1.1 100 Continue\r\n\r\n{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    );
+    [
+        ("length", length.into_bytes()),
+        ("chunked", chunked.into_bytes()),
+        (
+            "close",
+            format!("\0HTTP/1.0 400 Bad\r\n\r\n{error}").into_bytes(),
+        ),
+        ("body", format!("\u{1}{body}").into_bytes()),
+        (
+            "opaque",
+            b"\x01{\"access_token\":\"opaque\",\"expires_in\":\"60\"}".to_vec(),
+        ),
+    ]
+}
+
 /// Folder, name and content of each seed.
 fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
     let mut seeds = BTreeMap::new();
@@ -273,6 +300,9 @@ fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
         ("many", format!("r={nonce}1,s=Zm9vYg==,i=2147483647\0")),
     ] {
         seeds.insert(("scram", name.to_owned()), text.into_bytes());
+    }
+    for (name, input) in token_responses() {
+        seeds.insert(("tokens", name.to_owned()), input);
     }
     #[cfg(feature = "tls-no-provider")]
     for (name, kind, file, _) in STORES {
