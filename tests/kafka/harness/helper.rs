@@ -324,6 +324,7 @@ impl Running {
             arguments: vec!["kafkaproducer.testing.Helper".to_owned()],
             piped_output: true,
             jaas: None,
+            system_properties: &[],
             logs_handshakes: false,
         })?;
         let stdout = jvm.take_stdout().expect("the helper's output is piped");

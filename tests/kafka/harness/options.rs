@@ -18,6 +18,8 @@ pub(crate) struct ClusterOptions {
     pub(crate) listeners: Vec<String>,
     /// The content of the JAAS file of brokers before 1.1, which have no configuration key for it.
     pub(crate) jaas: Option<String>,
+    /// System properties of the brokers' JVMs, as `name=value`.
+    pub(crate) system_properties: Vec<String>,
     /// Enables the TLS handshake log of brokers.
     pub(crate) logs_handshakes: bool,
     /// The session time-out of brokers. A restart after [`Broker::kill`](super::Broker::kill) waits until the session
@@ -35,6 +37,7 @@ impl Default for ClusterOptions {
             broker_configs: Vec::new(),
             listeners: Vec::new(),
             jaas: None,
+            system_properties: Vec::new(),
             logs_handshakes: false,
             session_timeout: Duration::from_secs(6),
             heap_mb: 512,
@@ -65,6 +68,11 @@ impl ClusterOptions {
 
     pub(crate) fn jaas(mut self, text: &str) -> Self {
         self.jaas = Some(text.to_owned());
+        self
+    }
+
+    pub(crate) fn system_property(mut self, name: &str, value: &str) -> Self {
+        self.system_properties.push(format!("{name}={value}"));
         self
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct JvmCommand<'a> {
     pub(crate) piped_output: bool,
     /// The JAAS file, if there is one.
     pub(crate) jaas: Option<PathBuf>,
+    /// System properties, as `name=value`.
+    pub(crate) system_properties: &'a [String],
     /// Enables the TLS handshake log.
     pub(crate) logs_handshakes: bool,
 }
@@ -67,6 +69,12 @@ impl Jvm {
                     .jaas
                     .iter()
                     .map(|file| format!("-Djava.security.auth.login.config={}", file.display())),
+            )
+            .args(
+                command
+                    .system_properties
+                    .iter()
+                    .map(|property| format!("-D{property}")),
             )
             .args(
                 command

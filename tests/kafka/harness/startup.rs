@@ -313,6 +313,7 @@ impl Cluster {
             arguments: all,
             piped_output: false,
             jaas: self.jaas_file(name)?,
+            system_properties: &self.options.system_properties,
             logs_handshakes: self.options.logs_handshakes && name.starts_with("broker"),
         })
     }

@@ -33,6 +33,7 @@ pub(crate) fn run_tool(
         arguments: all,
         piped_output: true,
         jaas: None,
+        system_properties: &[],
         logs_handshakes: false,
     })?;
     let mut stdout = jvm.take_stdout().expect("the tool's output is piped");

@@ -2,11 +2,16 @@
 //! Java's formats, certificates that are replaced, and configurations published by vendors.
 //!
 //! To run all of it and update the tables in README and SECURITY:
-//! `KAFKA_TESTS=required cargo test --test kafka -- security --publish`.
+//! `KAFKA_TESTS=required cargo test --features oidc --test kafka -- security --publish`.
 
 #[path = "../../../src/security/tls/tests/certificates.rs"]
 mod certificates;
 pub(crate) mod failures;
+#[cfg(feature = "oidc")]
+#[path = "../../../src/security/http/tests/server.rs"]
+mod http_server;
+#[cfg(feature = "oidc")]
+mod identity_provider;
 pub(crate) mod java_stores;
 mod negotiated;
 pub(crate) mod records;

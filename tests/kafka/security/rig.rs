@@ -8,6 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kafka_producer::ProducerConfigBuilder;
 
 use super::certificates::{Authority, Identity};
+#[cfg(feature = "oidc")]
+use super::identity_provider::{
+    AUDIENCE, CLIENT_ID, CLIENT_SECRET, ISSUER, IdentityProvider, SCOPE,
+};
 use crate::harness::{Cluster, ClusterOptions, Result};
 use crate::producer;
 
@@ -28,7 +32,11 @@ pub(super) enum Mechanism {
     Plain,
     Scram256,
     Scram512,
+    /// Unsecured tokens of the client's own.
     OAuthBearer,
+    /// OAUTHBEARER with tokens of an identity provider.
+    #[cfg(feature = "oidc")]
+    Oidc,
 }
 
 /// The transport below the mechanism.
@@ -61,19 +69,30 @@ impl Wire {
 }
 
 impl Mechanism {
-    pub(super) const ALL: [Self; 6] = [
+    const ALL: &[Self] = &[
         Self::Ssl,
         Self::Mtls,
         Self::Plain,
         Self::Scram256,
         Self::Scram512,
         Self::OAuthBearer,
+        #[cfg(feature = "oidc")]
+        Self::Oidc,
     ];
+
+    /// The mechanisms of the matrix with this version of Kafka. Brokers verify tokens of identity providers since 3.1.
+    pub(super) fn all_with(version: &str) -> impl Iterator<Item = Self> {
+        let has_oidc = version != "3.0.0";
+        let all = Self::ALL.iter().copied();
+        all.filter(move |mechanism| has_oidc || !mechanism.is_oidc())
+    }
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ssl => "SSL",
             Self::Mtls => "mTLS",
+            #[cfg(feature = "oidc")]
+            Self::Oidc => "OIDC",
             sasl => sasl.sasl().unwrap_or_default(),
         }
     }
@@ -85,8 +104,13 @@ impl Mechanism {
             Self::Plain => Some("PLAIN"),
             Self::Scram256 => Some("SCRAM-SHA-256"),
             Self::Scram512 => Some("SCRAM-SHA-512"),
-            Self::OAuthBearer => Some("OAUTHBEARER"),
+            // With the feature `oidc` there are two.
+            _ => Some("OAUTHBEARER"),
         }
+    }
+
+    pub(super) fn is_oidc(self) -> bool {
+        self.name() == "OIDC"
     }
 
     /// Whether the matrix has the combination: in plain text only with SASL.
@@ -110,12 +134,12 @@ impl Mechanism {
 
     /// The broker's `sasl.jaas.config`.
     fn jaas_of_broker(self) -> String {
-        match self {
-            Self::Plain => format!(
+        match self.sasl() {
+            Some("PLAIN") => format!(
                 "org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}=\"{PASSWORD}\" \
                  user_{EVENT_HUBS_USER}=\"{EVENT_HUBS_PASSWORD}\";"
             ),
-            Self::OAuthBearer => {
+            Some("OAUTHBEARER") => {
                 "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required \
                                   unsecuredLoginStringClaim_sub=\"broker\";"
                     .to_owned()
@@ -149,6 +173,8 @@ pub(super) type Properties = Vec<(&'static str, String)>;
 pub(super) struct Rig {
     pub(super) cluster: Cluster,
     pub(super) authority: Authority,
+    #[cfg(feature = "oidc")]
+    provider: IdentityProvider,
 }
 
 /// Listeners with bad certificates: expired, and for another host.
@@ -193,7 +219,13 @@ impl Rig {
             ("CONTROLLER".to_owned(), "PLAINTEXT"),
             ("PLAINTEXT".to_owned(), "PLAINTEXT"),
         ];
-        for mechanism in Mechanism::ALL {
+        #[cfg(feature = "oidc")]
+        let provider = IdentityProvider::start(&authority);
+        #[cfg(feature = "oidc")]
+        {
+            options = with_provider(options, &provider);
+        }
+        for mechanism in Mechanism::all_with(version) {
             for wire in Wire::ALL {
                 if !mechanism.runs_on(wire) {
                     continue;
@@ -234,7 +266,12 @@ impl Rig {
         let options = options.config("listener.security.protocol.map", &map.join(","));
         let cluster = Cluster::start(options)?;
         cluster.create_scram_user(USER, PASSWORD)?;
-        Ok(Self { cluster, authority })
+        Ok(Self {
+            cluster,
+            authority,
+            #[cfg(feature = "oidc")]
+            provider,
+        })
     }
 
     /// The address of a listener.
@@ -264,13 +301,69 @@ impl Rig {
             all.push(("sasl.mechanism", name.to_owned()));
             all.push(("sasl.jaas.config", mechanism.jaas_of_client()));
         }
+        #[cfg(feature = "oidc")]
+        if mechanism == Mechanism::Oidc {
+            all.pop();
+            all.extend(self.oidc(wire != Wire::PlainText));
+        }
         all
+    }
+
+    /// The login of a client with the identity provider, to which it connects with TLS if `is_secure` is true.
+    #[cfg(feature = "oidc")]
+    fn oidc(&self, is_secure: bool) -> Properties {
+        let trust = if is_secure {
+            let trusted = self.authority.pem().replace('\n', "\\n");
+            format!("ssl.truststore.type=\"PEM\" ssl.truststore.certificates=\"{trusted}\"")
+        } else {
+            String::new()
+        };
+        let login = format!(
+            "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required clientId=\"{CLIENT_ID}\" \
+             clientSecret=\"{CLIENT_SECRET}\" scope=\"{SCOPE}\" {trust};"
+        );
+        vec![
+            ("sasl.jaas.config", login),
+            (
+                "sasl.login.callback.handler.class",
+                "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler"
+                    .to_owned(),
+            ),
+            (
+                "sasl.oauthbearer.token.endpoint.url",
+                self.provider.token_url(is_secure),
+            ),
+        ]
     }
 
     /// The configuration of a client that trusts the broker's authority, without authentication.
     pub(super) fn config(&self, listener: &str) -> ProducerConfigBuilder {
         trusting(&self.servers(listener), &self.authority)
     }
+}
+
+/// Lets brokers verify the tokens of an identity provider, at listeners with its handler. Brokers from 4.0 on request
+/// only URLs that their JVM allows.
+#[cfg(feature = "oidc")]
+fn with_provider(options: ClusterOptions, provider: &IdentityProvider) -> ClusterOptions {
+    if options.version == "3.0.0" {
+        return options;
+    }
+    let keys = provider.keys_url();
+    options
+        .config("sasl.oauthbearer.jwks.endpoint.url", &keys)
+        .config("sasl.oauthbearer.expected.issuer", ISSUER)
+        .config("sasl.oauthbearer.expected.audience", AUDIENCE)
+        .system_property("org.apache.kafka.sasl.oauthbearer.allowed.urls", &keys)
+}
+
+/// The properties with an unsecured token, as a client of Kafka 3.0 makes it, in place of one from an identity provider.
+pub(super) fn with_unsecured_token(properties: &Properties) -> Properties {
+    let mut properties = with_mechanism(properties.clone(), Mechanism::OAuthBearer);
+    properties.retain(|(key, _)| {
+        !key.starts_with("sasl.login.") && !key.starts_with("sasl.oauthbearer.")
+    });
+    properties
 }
 
 /// Replaces the mechanism and the login in a client's properties.
@@ -308,6 +401,12 @@ fn with_listener(
         options = options
             .config(&format!("{prefix}sasl.enabled.mechanisms"), name)
             .config(&login, &mechanism.jaas_of_broker());
+    }
+    if mechanism.is_oidc() {
+        options = options.config(
+            &format!("{prefix}oauthbearer.sasl.server.callback.handler.class"),
+            "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler",
+        );
     }
     options
 }
