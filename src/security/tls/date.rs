@@ -11,24 +11,77 @@ const DAYS_PER_400_YEARS: u64 = 146_097;
 /// Days from 0000-03-01 to 1970-01-01.
 const DAYS_TO_1970: u64 = 719_468;
 
+/// A date and a time of day in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::security) struct CivilTime {
+    pub(in crate::security) year: u64,
+    pub(in crate::security) month: u64,
+    pub(in crate::security) day: u64,
+    pub(in crate::security) hour: u64,
+    pub(in crate::security) minute: u64,
+    pub(in crate::security) second: u64,
+}
+
+impl CivilTime {
+    /// The date and time that are this many seconds after 1970.
+    pub(in crate::security) fn of(seconds: u64) -> Self {
+        let (days, rest) = (
+            seconds / SECONDS_PER_DAY + DAYS_TO_1970,
+            seconds % SECONDS_PER_DAY,
+        );
+        let (era, day) = (days / DAYS_PER_400_YEARS, days % DAYS_PER_400_YEARS);
+        let year = (day - day / 1460 + day / 36_524 - day / (DAYS_PER_400_YEARS - 1)) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let day = day - (153 * month + 2) / 5 + 1;
+        let (month, year) = if month < 10 {
+            (month + 3, year)
+        } else {
+            (month - 9, year + 1)
+        };
+        Self {
+            year: era * 400 + year,
+            month,
+            day,
+            hour: rest / 3600,
+            minute: rest / 60 % 60,
+            second: rest % 60,
+        }
+    }
+
+    /// Seconds since 1970; `None` before 1970, after the year 9999, and if month or day do not exist.
+    pub(in crate::security) fn seconds(self) -> Option<u64> {
+        if !(1..=12).contains(&self.month)
+            || !(1..=31).contains(&self.day)
+            || !(1970..=9999).contains(&self.year)
+        {
+            return None;
+        }
+        let (month, year) = if self.month > 2 {
+            (self.month - 3, self.year)
+        } else {
+            (self.month + 9, self.year - 1)
+        };
+        let (era, year) = (year / 400, year % 400);
+        let days = era * DAYS_PER_400_YEARS + 365 * year + year / 4 - year / 100
+            + (153 * month + 2) / 5
+            + self.day
+            - 1;
+        let time = self.hour * 3600 + self.minute * 60 + self.second;
+        Some((days - DAYS_TO_1970) * SECONDS_PER_DAY + time)
+    }
+}
+
 /// Formats seconds since 1970 as date and time in UTC.
 pub(super) fn format_utc(seconds: u64) -> String {
-    let (days, rest) = (
-        seconds / SECONDS_PER_DAY + DAYS_TO_1970,
-        seconds % SECONDS_PER_DAY,
-    );
-    let (era, day) = (days / DAYS_PER_400_YEARS, days % DAYS_PER_400_YEARS);
-    let year = (day - day / 1460 + day / 36_524 - day / (DAYS_PER_400_YEARS - 1)) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, year) = if month < 10 {
-        (month + 3, year)
-    } else {
-        (month - 9, year + 1)
-    };
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    let year = era * 400 + year;
+    let CivilTime {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    } = CivilTime::of(seconds);
     format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
 }
 
@@ -53,24 +106,19 @@ fn seconds(tag: u8, time: &[u8]) -> Option<u64> {
         (0x18, 14) => (number(text, 0..4)?, &text[4..]),
         _ => return None,
     };
-    let (month, day) = (number(rest, 0..2)?, number(rest, 2..4)?);
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || year < 1970 {
-        return None;
-    }
-    let (month, year) = if month > 2 {
-        (month - 3, year)
-    } else {
-        (month + 9, year - 1)
+    let time = CivilTime {
+        year,
+        month: number(rest, 0..2)?,
+        day: number(rest, 2..4)?,
+        hour: number(rest, 4..6)?,
+        minute: number(rest, 6..8)?,
+        second: number(rest, 8..10)?,
     };
-    let (era, year) = (year / 400, year % 400);
-    let days =
-        era * DAYS_PER_400_YEARS + 365 * year + year / 4 - year / 100 + (153 * month + 2) / 5 + day
-            - 1;
-    let (hour, minute) = (number(rest, 4..6)?, number(rest, 6..8)?);
-    Some((days - DAYS_TO_1970) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + number(rest, 8..10)?)
+    time.seconds()
 }
 
-fn number(text: &str, at: std::ops::Range<usize>) -> Option<u64> {
+/// The decimal number at these bytes of a text.
+pub(in crate::security) fn number(text: &str, at: std::ops::Range<usize>) -> Option<u64> {
     let digits = text.get(at)?;
     digits
         .bytes()

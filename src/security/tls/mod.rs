@@ -16,7 +16,7 @@
 //! | `failure`, `date` | descriptions of failures, with the configuration key to change |
 
 mod choices;
-mod date;
+pub(super) mod date;
 mod der;
 mod ec_key;
 mod failure;
