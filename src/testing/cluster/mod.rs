@@ -229,6 +229,17 @@ impl TestClusterBuilder {
         self
     }
 
+    /// Requires authentication, and accepts with OAUTHBEARER the tokens for which `check` returns true: for tokens that
+    /// are signed or expire. It is called with a lock of the cluster held, so it must not call the cluster.
+    pub fn sasl_token_check(
+        mut self,
+        check: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let sasl = self.sasl.get_or_insert_default();
+        sasl.set_token_check(check);
+        self
+    }
+
     /// Requires authentication, with these mechanisms enabled. Unsupported ones are ignored.
     pub fn sasl_mechanisms(mut self, names: &[&str]) -> Self {
         self.sasl.get_or_insert_default().set_mechanisms(names);

@@ -1,6 +1,7 @@
 //! SASL on the broker's side: PLAIN, SCRAM and OAUTHBEARER, as in Kafka's brokers.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,9 +37,21 @@ pub(crate) struct SaslListener {
     keys: BTreeMap<(String, ScramHash), Arc<ScramKeys>>,
     /// Accepted bearer tokens.
     tokens: Vec<Password>,
+    /// Accepts further bearer tokens.
+    token_check: Option<TokenCheck>,
     mechanisms: Vec<Arc<str>>,
     /// `connections.max.reauth.ms`.
     session: Option<Duration>,
+}
+
+/// A function that accepts a bearer token by returning true.
+#[derive(Clone)]
+struct TokenCheck(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl fmt::Debug for TokenCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenCheck").finish_non_exhaustive()
+    }
 }
 
 impl Default for SaslListener {
@@ -48,6 +61,7 @@ impl Default for SaslListener {
             #[cfg(feature = "sasl-scram")]
             keys: BTreeMap::new(),
             tokens: Vec::new(),
+            token_check: None,
             mechanisms: MECHANISMS.iter().map(|name| (*name).into()).collect(),
             session: None,
         }
@@ -73,6 +87,16 @@ impl SaslListener {
     /// Accepts a bearer token, and offers OAUTHBEARER.
     pub(crate) fn add_token(&mut self, token: &str) {
         self.tokens.push(Password::new(token));
+        self.offer_tokens();
+    }
+
+    /// Accepts the bearer tokens that pass a check, and offers OAUTHBEARER.
+    pub(crate) fn set_token_check(&mut self, check: impl Fn(&str) -> bool + Send + Sync + 'static) {
+        self.token_check = Some(TokenCheck(Arc::new(check)));
+        self.offer_tokens();
+    }
+
+    fn offer_tokens(&mut self) {
         if !self.mechanisms.iter().any(|name| &**name == OAUTHBEARER) {
             self.mechanisms.push(OAUTHBEARER.into());
         }
@@ -83,11 +107,12 @@ impl SaslListener {
     fn takes_token(&self, message: &[u8]) -> bool {
         let mut parts = message.split(|byte| *byte == 1);
         let token = parts.find_map(|part| part.strip_prefix(b"auth=Bearer "));
-        token.is_some_and(|token| {
-            self.tokens
-                .iter()
-                .any(|known| known.expose().as_bytes() == token)
-        })
+        let Some(Ok(token)) = token.map(std::str::from_utf8) else {
+            return false;
+        };
+        let check = self.token_check.as_ref();
+        self.tokens.iter().any(|known| known.expose() == token)
+            || check.is_some_and(|check| (check.0)(token))
     }
 
     /// Restricts the mechanisms offered.
