@@ -50,6 +50,7 @@
 //! | `tls` | TLS with the cryptography of *ring*; on by default |
 //! | `tls-aws-lc-rs`, `tls-graviola` | TLS with another cryptography provider, which then takes precedence; the second needs no C compiler |
 //! | `tls-no-provider` | TLS without a built-in cryptography provider: each producer is given one |
+//! | `msk-iam` | Amazon MSK with IAM: `ProducerConfigBuilder::sasl_msk_iam` |
 //! | `pkcs12` | for TLS: key stores and trust stores in Java's formats, PKCS#12 and JKS; encrypted private keys |
 //! | `sasl-scram` | SCRAM-SHA-256 and SCRAM-SHA-512 for `sasl.mechanism`; on by default |
 //! | `oidc` | tokens of an identity provider (OIDC) for `sasl.mechanism=OAUTHBEARER` |
@@ -123,6 +124,8 @@ pub mod internals;
 // The public API:
 
 pub use compress::{CompressionType, UnknownCompressionType};
+#[cfg(feature = "msk-iam")]
+pub use config::MskIamOptions;
 pub use config::{
     Acks, BootstrapServers, ClientDnsLookup, ConfigKey, ConfigProvider, ConfigSource, ConfigType,
     Group, Importance, MetadataRecoveryStrategy, Password, PluginConfig, ProducerConfig,

@@ -384,6 +384,35 @@ impl ProducerConfigBuilder {
             .set(format!("{CREDENTIALS}.client.secret"), client_secret)
     }
 
+    /// `sasl.mechanism=OAUTHBEARER` for Amazon MSK with IAM: tokens are signed with the AWS credentials that the
+    /// options describe. Use it with `security.protocol=SASL_SSL`, and the port for IAM of the brokers, usually 9098.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kafka_producer::{MskIamOptions, ProducerConfig};
+    ///
+    /// let config = ProducerConfig::builder()
+    ///     .bootstrap_servers("b-1.orders.a1b2c3.c2.kafka.eu-central-1.amazonaws.com:9098")
+    ///     .set("security.protocol", "SASL_SSL")
+    ///     .sasl_msk_iam(&MskIamOptions::new().region("eu-central-1"))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Kafka
+    /// `sasl.login.callback.handler.class` and `sasl.jaas.config` are set as Amazon documents it for Java.
+    #[cfg(feature = "msk-iam")]
+    #[must_use]
+    pub fn sasl_msk_iam(self, options: &super::MskIamOptions) -> Self {
+        self.set("sasl.mechanism", "OAUTHBEARER")
+            .set(
+                "sasl.login.callback.handler.class",
+                super::msk_iam::LOGIN_HANDLER,
+            )
+            .set("sasl.jaas.config", options.login())
+    }
+
     fn sasl_login(self, mechanism: &str, module: &str, username: &str, password: &str) -> Self {
         let (username, password) = (jaas_text(username), jaas_text(password));
         let login = format!("{module} required username={username} password={password};");
@@ -507,7 +536,7 @@ const OIDC_LOGIN_HANDLER: &str =
     "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler";
 
 /// Quotes and escapes a value for `sasl.jaas.config`.
-fn jaas_text(value: &str) -> String {
+pub(super) fn jaas_text(value: &str) -> String {
     let mut text = String::with_capacity(value.len() + 2);
     text.push('"');
     for c in value.chars() {

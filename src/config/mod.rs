@@ -15,6 +15,8 @@ mod given;
 mod key_name;
 mod kinds;
 mod markdown;
+#[cfg(feature = "msk-iam")]
+mod msk_iam;
 mod not_built;
 mod open_file;
 mod password;
@@ -39,6 +41,8 @@ pub(crate) use key_name::shown_key;
 pub use kinds::{
     Acks, ClientDnsLookup, MetadataRecoveryStrategy, RecordingLevel, SecurityProtocol,
 };
+#[cfg(feature = "msk-iam")]
+pub use msk_iam::MskIamOptions;
 #[cfg(feature = "tls-no-provider")]
 pub(crate) use open_file::is_open_to_all;
 pub use password::Password;

@@ -43,7 +43,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Medium,
         "The callback handler of a SASL mechanism.",
     )
-    .note_of("Not supported: Kafka's default class is accepted, and others are rejected."),
+    .note_of(
+        "Not supported: Kafka's default classes are accepted, and Amazon's for MSK; others are rejected.",
+    ),
     row(
         "sasl.login.callback.handler.class",
         Class,
@@ -54,7 +56,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
     .note_of(
         "Classes are not loaded. `org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler`, and \
          the same in the package `….oauthbearer.secured`, stand for tokens of an identity provider (OIDC), with the \
-         feature `oidc`. A `TokenProvider` that the producer is given takes precedence over the class.",
+         feature `oidc`; Amazon's `software.amazon.msk.auth.iam.IAMOAuthBearerLoginCallbackHandler` for MSK with IAM, \
+         with the feature `msk-iam`. A `TokenProvider` that the producer is given takes precedence over the class.",
     ),
     row(
         "sasl.login.class",

@@ -14,9 +14,9 @@ pub(crate) struct Url {
     pub(crate) host: String,
     pub(crate) port: u16,
     /// Host and port as the URL has them: the header `Host`.
-    pub(super) authority: String,
+    pub(crate) authority: String,
     /// Path and query: the target of a request.
-    pub(super) target: String,
+    pub(crate) target: String,
 }
 
 impl Url {

@@ -14,6 +14,9 @@ pub(super) enum LoginHandler {
     /// A token endpoint (OIDC, KIP-768).
     #[cfg(feature = "oidc")]
     Oidc,
+    /// Tokens for Amazon MSK, signed with AWS credentials.
+    #[cfg(feature = "msk-iam")]
+    MskIam,
 }
 
 /// A known class.
@@ -28,6 +31,9 @@ const DEFAULT: Result<LoginHandler, &str> = Ok(LoginHandler::Default);
 const OIDC: Result<LoginHandler, &str> = Ok(LoginHandler::Oidc);
 #[cfg(not(feature = "oidc"))]
 const OIDC: Result<LoginHandler, &str> = Err("oidc");
+#[cfg(feature = "msk-iam")]
+const MSK_IAM: Result<LoginHandler, &str> = Ok(LoginHandler::MskIam);
+#[cfg(not(feature = "msk-iam"))]
 const MSK_IAM: Result<LoginHandler, &str> = Err("msk-iam");
 
 const CLASSES: &[HandlerClass] = &[

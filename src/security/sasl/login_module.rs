@@ -47,9 +47,12 @@ const MODULES: [(&str, Module); 3] = [
 ];
 
 /// Remedy for `AWS_MSK_IAM`, Amazon's own mechanism.
-pub(super) const INSTEAD_OF_MSK_IAM: &str = "AWS_MSK_IAM is not supported. MSK accepts such tokens also by OAUTHBEARER: \
-     set sasl.mechanism=OAUTHBEARER, sign the token in a TokenProvider, and give that to \
-     ProducerBuilder::token_provider";
+pub(super) const INSTEAD_OF_MSK_IAM: &str = "AWS_MSK_IAM is not supported. MSK accepts the same signatures by \
+     OAUTHBEARER. Build with the feature `msk-iam`, and call ProducerConfigBuilder::sasl_msk_iam; or set \
+     sasl.mechanism=OAUTHBEARER, \
+     sasl.login.callback.handler.class=software.amazon.msk.auth.iam.IAMOAuthBearerLoginCallbackHandler, and \
+     sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required; with the options \
+     of the IAMLoginModule before the semicolon";
 
 /// Well-known modules that are not supported, with the remedy for each.
 const KNOWN_ELSEWHERE: [(&str, &str); 3] = [
@@ -83,6 +86,11 @@ fn class_of(module: Module) -> &'static str {
 #[cfg(feature = "oidc")]
 pub(super) const OIDC_RECIPE: &str = "sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule \
      required clientId=\"ID\" clientSecret=\"SECRET\";";
+
+/// An example of `sasl.jaas.config` for Amazon MSK with IAM.
+#[cfg(feature = "msk-iam")]
+pub(super) const MSK_IAM_RECIPE: &str = "sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule \
+     required awsRegion=\"REGION\";";
 
 /// An example of `sasl.jaas.config` for a mechanism.
 pub(super) fn recipe(mechanism: Mechanism) -> String {

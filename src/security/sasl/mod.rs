@@ -10,6 +10,7 @@
 //! | `token`, `unsecured` | tokens of a provider, and Kafka's unsecured tokens for development |
 //! | `login_handler` | the sources of tokens that a class name stands for |
 //! | `oidc` | tokens of an identity provider |
+//! | `msk_iam` | tokens for Amazon MSK, signed with AWS credentials |
 //! | `login` | the cached token, and its refresh before it expires |
 //! | `dependencies` | the helper thread, the waker, the clock and random bytes, which tests replace |
 
@@ -21,6 +22,8 @@ mod login;
 mod login_handler;
 mod login_module;
 pub(crate) mod mechanism;
+#[cfg(feature = "msk-iam")]
+pub(crate) mod msk_iam;
 mod oauthbearer;
 #[cfg(feature = "oidc")]
 pub(crate) mod oidc;

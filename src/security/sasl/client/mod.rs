@@ -1,6 +1,6 @@
 //! The SASL configuration of a producer, which starts the SASL exchange of each connection.
 
-#[cfg(feature = "oidc")]
+#[cfg(any(feature = "oidc", feature = "msk-iam"))]
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +11,8 @@ use super::login::{FetchToken, Login, RefreshTimes};
 use super::login_handler::LoginHandler;
 use super::login_module::{self, KEY, LoginOptions};
 use super::mechanism::SaslMechanism;
+#[cfg(feature = "msk-iam")]
+use super::msk_iam;
 use super::oauthbearer::OAuthBearerMechanism;
 #[cfg(feature = "oidc")]
 use super::oidc;
@@ -19,7 +21,7 @@ use super::plain::{Credentials, PlainMechanism};
 use super::scram::{ScramClient, ScramHash};
 use super::unsecured::UnsecuredToken;
 use crate::clock::{Deadline, Instant};
-#[cfg(feature = "oidc")]
+#[cfg(any(feature = "oidc", feature = "msk-iam"))]
 use crate::config::Password;
 use crate::config::ProducerConfig;
 use crate::error::ConfigError;
@@ -90,6 +92,8 @@ impl Mechanism {
 const OWN_CLIENT_HANDLERS: &[&str] = &[
     "org.apache.kafka.common.security.authenticator.SaslClientCallbackHandler",
     "org.apache.kafka.common.security.oauthbearer.internals.OAuthBearerSaslClientCallbackHandler",
+    // Amazon's documentation of MSK sets it besides the key that counts, `sasl.login.callback.handler.class`.
+    "software.amazon.msk.auth.iam.IAMOAuthBearerLoginCallbackHandler",
 ];
 const OWN_LOGINS: &[&str] = &[
     "org.apache.kafka.common.security.authenticator.DefaultLogin",
@@ -174,9 +178,15 @@ impl SaslClient {
             }
             #[cfg(feature = "oidc")]
             (mechanism, _, LoginHandler::Oidc) => {
-                let options = handler_options(config, mechanism)?;
+                let options = handler_options(config, mechanism, login_module::OIDC_RECIPE)?;
                 let provider = parts.crypto_provider;
                 let fetch = oidc::fetch_token(config, &options, provider, &dependencies)?;
+                SaslClientKind::token(fetch, config, &dependencies)
+            }
+            #[cfg(feature = "msk-iam")]
+            (mechanism, _, LoginHandler::MskIam) => {
+                let options = handler_options(config, mechanism, login_module::MSK_IAM_RECIPE)?;
+                let fetch = msk_iam::fetch_token(&options, parts.crypto_provider, &dependencies)?;
                 SaslClientKind::token(fetch, config, &dependencies)
             }
         };
@@ -277,15 +287,16 @@ fn login_options(
 }
 
 /// The options of the login module as they are written, for a login handler; empty if `sasl.jaas.config` is not set.
-#[cfg(feature = "oidc")]
+#[cfg(any(feature = "oidc", feature = "msk-iam"))]
 fn handler_options(
     config: &ProducerConfig,
     mechanism: Mechanism,
+    recipe: &str,
 ) -> Result<BTreeMap<String, Password>, ConfigError> {
     if config.sasl_jaas_config().is_none() {
         return Ok(BTreeMap::new());
     }
-    let entry = login_entry(config, mechanism, login_module::OIDC_RECIPE)?;
+    let entry = login_entry(config, mechanism, recipe)?;
     login_module::check_class(&entry, mechanism)?;
     Ok(entry.options)
 }

@@ -156,7 +156,7 @@ fn an_invalid_login_error_names_the_key_and_no_secret() {
             "AWS_MSK_IAM",
             format!("{iam} required;"),
             "sasl.mechanism",
-            "OAUTHBEARER, sign the token in a TokenProvider",
+            "IAMOAuthBearerLoginCallbackHandler",
         ),
         (
             "PLAIN",
@@ -281,5 +281,70 @@ fn a_login_handler_whose_feature_is_off_is_an_error_that_names_the_feature() {
         let error = client_with(&entries, None).unwrap_err();
         assert_eq!(error.key(), Some("sasl.login.callback.handler.class"));
         assert!(error.problem().contains("`oidc`"), "{error}");
+    }
+}
+
+const MSK_IAM: &str = "software.amazon.msk.auth.iam.IAMOAuthBearerLoginCallbackHandler";
+
+#[cfg(not(feature = "msk-iam"))]
+#[test]
+fn the_login_handler_of_amazon_msk_needs_its_feature() {
+    let entries = [
+        ("sasl.mechanism", "OAUTHBEARER"),
+        ("sasl.login.callback.handler.class", MSK_IAM),
+    ];
+    let error = client_with(&entries, None).unwrap_err();
+    assert_eq!(error.key(), Some("sasl.login.callback.handler.class"));
+    assert!(error.problem().contains("`msk-iam`"), "{error}");
+}
+
+/// Amazon's documentation names its class in two keys.
+#[cfg(feature = "msk-iam")]
+#[test]
+fn the_login_handler_of_amazon_msk_takes_its_options() {
+    let with = |mechanism: &str, jaas: &str| {
+        let entries = [
+            ("sasl.mechanism", mechanism),
+            ("sasl.jaas.config", jaas),
+            ("sasl.login.callback.handler.class", MSK_IAM),
+            ("sasl.client.callback.handler.class", MSK_IAM),
+        ];
+        client_with(&entries, None)
+    };
+    for options in ["", "awsRegion=eu-central-1 awsProfileName=\"a b\""] {
+        assert!(with("OAUTHBEARER", &format!("{OAUTH} required {options};")).is_ok());
+    }
+    let unset = [
+        ("sasl.mechanism", "OAUTHBEARER"),
+        ("sasl.login.callback.handler.class", MSK_IAM),
+    ];
+    assert!(client_with(&unset, None).is_ok());
+    for (mechanism, jaas, key, expected) in [
+        (
+            "OAUTHBEARER",
+            format!("{OAUTH} required hunter2=x;"),
+            "sasl.jaas.config",
+            "awsRoleArn",
+        ),
+        (
+            "OAUTHBEARER",
+            format!("{PLAIN} {LOGIN};"),
+            "sasl.jaas.config",
+            "OAuthBearerLoginModule",
+        ),
+        (
+            "PLAIN",
+            format!("{PLAIN} {LOGIN};"),
+            "sasl.login.callback.handler.class",
+            "OAUTHBEARER",
+        ),
+    ] {
+        let error = with(mechanism, &jaas).unwrap_err();
+        assert_eq!(error.key(), Some(key), "{error}");
+        let shown = format!("{error} {error:?}");
+        assert!(
+            shown.contains(expected) && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
 }
