@@ -15,6 +15,8 @@ mod host;
 mod lingering;
 mod metrics;
 mod metrics_reporters;
+#[cfg(feature = "msk-iam")]
+mod msk_iam;
 mod names;
 #[cfg(feature = "oidc")]
 mod oidc;
