@@ -56,6 +56,7 @@ pub const ENTRANCES: &[(&str, Entrance)] = &[
     ("stores", read_store),
     ("jks", read_jks),
     ("tokens", read_token),
+    ("aws", read_aws_text),
 ];
 
 /// Number of chunk sizes in the input of [`receive_frames`], used in turn.
@@ -240,6 +241,34 @@ pub fn read_token(input: &[u8]) {
 /// This build has no OIDC.
 #[cfg(not(feature = "oidc"))]
 pub fn read_token(_input: &[u8]) {}
+
+/// Parses a profile file of AWS, or the answer of a credential service. The first byte chooses which.
+///
+/// # Panics
+/// If more is kept than the text has, or an error quotes what could be a key.
+#[cfg(feature = "msk-iam")]
+pub fn read_aws_text(input: &[u8]) {
+    let Some((&kind, text)) = input.split_first() else {
+        return;
+    };
+    let text = String::from_utf8_lossy(text);
+    match crate::security::sasl::msk_iam::read_any(kind, &text) {
+        Ok(kept) => assert!(kept <= text.len()),
+        // The JSON document of a service may have a code instead of credentials, which is quoted.
+        Err(_) if kind % 4 == 3 => {}
+        Err(why) => {
+            // Words of the error texts themselves are not secret.
+            let is_long = |word: &&str| word.len() > 24 && word.chars().all(char::is_alphanumeric);
+            for word in text.split_ascii_whitespace().filter(is_long) {
+                assert!(!why.contains(word), "{why} quotes {word}");
+            }
+        }
+    }
+}
+
+/// This build has no IAM of MSK.
+#[cfg(not(feature = "msk-iam"))]
+pub fn read_aws_text(_input: &[u8]) {}
 
 /// A reference implementation: splits a complete stream into frames; an error for an invalid length.
 struct ExpectedFrames<'a> {

@@ -163,6 +163,35 @@ const JKS: [(&str, &[u8], usize); 4] = [
     ),
 ];
 
+/// For each seed: its name, the kind of text, and the text.
+const AWS: [(&str, u8, &str); 4] = [
+    (
+        "config",
+        0,
+        "[default]\nregion = eu-central-1\ns3 =\n  x = y\n[profile a b]\nrole_arn=arn:aws:iam::1:role/x # c\n\
+         source_profile = default\n[sso-session c]\nsso_region = eu-west-1\n",
+    ),
+    (
+        "credentials",
+        1,
+        "# c\r\n[default]\r\naws_access_key_id = AKIDEXAMPLE\r\n\
+         aws_secret_access_key = wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY\r\n",
+    ),
+    (
+        "sts",
+        2,
+        "<?xml version=\"1.0\"?><R xmlns=\"x\"><Credentials><AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>a&amp;b\
+         &#43;c&#x2f;dEXAMPLEKEYEXAMPLEKEY</SecretAccessKey><SessionToken>AQoDYXdz==</SessionToken>\
+         <Expiration>2099-11-09T13:34:41Z</Expiration></Credentials><Other/></R>\n",
+    ),
+    (
+        "metadata",
+        3,
+        "{\"Code\": \"Success\", \"AccessKeyId\": \"ASIA\", \"SecretAccessKey\": \"a\\/bEXAMPLEKEYEXAMPLEKEY\", \
+         \"Token\": \"AQoDYXdz\\u003d=\", \"Expiration\": \"2099-05-17T15:09:54Z\"}",
+    ),
+];
+
 /// A batch in one uncompressed lz4 block, which does not depend on the encoder.
 fn compressed_batch() -> Vec<u8> {
     let spec = BatchSpec::sequenced(7, 0, 0, 2);
@@ -304,6 +333,10 @@ fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
     for (name, input) in token_responses() {
         seeds.insert(("tokens", name.to_owned()), input);
     }
+    for (name, kind, text) in AWS {
+        let input = [&[kind][..], text.as_bytes()].concat();
+        seeds.insert(("aws", name.to_owned()), input);
+    }
     #[cfg(feature = "tls-no-provider")]
     for (name, kind, file, _) in STORES {
         let input = [&[kind][..], file].concat();
@@ -378,6 +411,12 @@ fn seeds_pass_the_first_checks() {
             "jaas" => {
                 let text = String::from_utf8(bytes).unwrap();
                 assert!(jaas::parse(&text).is_ok(), "{name}");
+            }
+            #[cfg(feature = "msk-iam")]
+            "aws" => {
+                let text = std::str::from_utf8(&bytes[1..]).unwrap();
+                let kept = crate::security::sasl::msk_iam::read_any(bytes[0], text);
+                assert!(kept.is_ok_and(|kept| kept > 30), "{name}");
             }
             #[cfg(feature = "pkcs12")]
             "stores" => {
