@@ -47,8 +47,8 @@ read, absolute and separated by commas. By default all |
 | `DirectoryConfigProvider` | `${NAME:/path/of/directory:file}`: the content of a regular file in the directory, nothing \
 trimmed | `allowed.paths` |
 | `EnvVarConfigProvider` | `${NAME:VARIABLE}` | `allowlist.pattern`: a regular expression that has to match the whole \
-name of the variable. By default all are allowed. Of Java's syntax it may use characters, `.`, classes like `[A-Z_]`, \
-`\\d`, `\\w`, groups, `\\|`, `*`, `+` and `?` |
+name of the variable. By default all are allowed. It has the syntax of the crate `regex-lite`: Java's \
+without look-around and back-references |
 
 Other providers, for example of a secret store, implement the trait `ConfigProvider`, and are given to \
 `ProducerConfigBuilder::config_provider` with a name; they need neither `config.providers` nor a class, and are used \
