@@ -54,6 +54,7 @@
 //! | `pkcs12` | for TLS: key stores and trust stores in Java's formats, PKCS#12 and JKS; encrypted private keys |
 //! | `sasl-scram` | SCRAM-SHA-256 and SCRAM-SHA-512 for `sasl.mechanism`; on by default |
 //! | `oidc` | tokens of an identity provider (OIDC) for `sasl.mechanism=OAUTHBEARER` |
+//! | `gssapi` | GSSAPI (Kerberos) for `sasl.mechanism`, by the system's Kerberos library, whose headers the build needs |
 //! | `serde` | `JsonSerializer`; serde's traits for `RecordMetadata`, `ProducerSnapshot` and `TopicPartition` |
 //! | `testing` | the module `testing`: a mock producer and an embedded broker for tests of your own service |
 //! | `uuid` | `UuidSerializer` |

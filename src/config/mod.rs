@@ -324,11 +324,14 @@ impl ProducerConfig {
         };
         match row.group() {
             Group::Tls => self.security_protocol().uses_tls(),
-            // Kerberos is not supported.
+            // The Kerberos library renews tickets by rules of its own.
             Group::Sasl => {
-                self.security_protocol().uses_sasl()
-                    && !key.starts_with("sasl.kerberos.")
-                    && (self.sasl_login_callback_handler_class().is_some() || !is_of_login(key))
+                let is_used = match key {
+                    "sasl.kerberos.service.name" => self.sasl_mechanism() == "GSSAPI",
+                    _ if is_of_login(key) => self.sasl_login_callback_handler_class().is_some(),
+                    _ => !key.starts_with("sasl.kerberos."),
+                };
+                is_used && self.security_protocol().uses_sasl()
             }
             _ => match key {
                 "security.providers" => false,

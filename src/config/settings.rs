@@ -250,6 +250,11 @@ impl ProducerConfig {
         self.draft.password("sasl.jaas.config")
     }
 
+    /// `sasl.kerberos.service.name`, if one was given: the service in the brokers' Kerberos principals.
+    pub fn sasl_kerberos_service_name(&self) -> Option<&str> {
+        self.draft.text("sasl.kerberos.service.name")
+    }
+
     /// `sasl.client.callback.handler.class`, if one was given.
     pub fn sasl_client_callback_handler_class(&self) -> Option<&str> {
         self.draft.text("sasl.client.callback.handler.class")

@@ -172,7 +172,7 @@ impl<S: Stream + 'static> ChannelBuilder<S> for SecureChannelBuilder {
         Ok(ChannelParts {
             transport: self.transport(endpoint, stream)?,
             authenticator: match &self.sasl {
-                Some(sasl) => sasl.make(),
+                Some(sasl) => sasl.make(&endpoint.host),
                 None => Box::new(NullAuthenticator),
             },
         })

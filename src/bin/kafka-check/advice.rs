@@ -72,6 +72,9 @@ pub(crate) fn of_stage(
         ProbeFailureKind::TimedOut => timed_out(problem, failure.stage, &probe.stages()),
         ProbeFailureKind::Credentials if config.sasl_mechanism() == "OAUTHBEARER" => problem
             .likely("the token is wrong or expired, or the broker does not accept its issuer"),
+        ProbeFailureKind::Credentials if config.sasl_mechanism() == "GSSAPI" => problem.likely(
+            "there is no valid ticket, or the broker's principal has another service or host name",
+        ),
         ProbeFailureKind::Credentials => problem.likely(
             "user or password are wrong, or the broker does not know them for this mechanism",
         ),

@@ -14,6 +14,10 @@ const fn row(
     ConfigKey::new(name, config_type, default, importance, doc).group_of(Group::Sasl)
 }
 
+/// Note of the keys for the renewal of Kerberos tickets.
+const RENEWED_BY_THE_LIBRARY: &str = "Has no effect: when a connection is opened, the Kerberos library renews a ticket \
+                                      that it got with a keytab and whose lifetime is half over.";
+
 pub(super) const KEYS: &[ConfigKey] = &[
     row(
         "sasl.mechanism",
@@ -23,7 +27,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "The SASL mechanism: `GSSAPI`, `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`. The \
          broker's listener must have it enabled.",
     )
-    .note_of("`GSSAPI`, the default, is not supported: a producer that uses SASL needs another."),
+    .note_of("`GSSAPI` (Kerberos), the default, needs the feature `gssapi`; in other builds it is rejected."),
     row(
         "sasl.jaas.config",
         Password,
@@ -34,7 +38,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
     )
     .note_of(
         "The login modules are Kafka's own `PlainLoginModule`, `ScramLoginModule` and \
-         `OAuthBearerLoginModule`. Not needed if the producer is given a `TokenProvider`.",
+         `OAuthBearerLoginModule`, and the JDK's `Krb5LoginModule` with the feature `gssapi`. Not needed if the \
+         producer is given a `TokenProvider`.",
     ),
     row(
         "sasl.client.callback.handler.class",
@@ -74,7 +79,10 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Medium,
         "The service name in the brokers' Kerberos principal.",
     )
-    .note_of("No effect: Kerberos is not supported."),
+    .note_of(
+        "With `GSSAPI` required, unless `sasl.jaas.config` has the option `serviceName`. The rest of the principal is \
+         the broker's host name in `bootstrap.servers` or `advertised.listeners`.",
+    ),
     row(
         "sasl.kerberos.kinit.cmd",
         Text,
@@ -82,7 +90,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Low,
         "The path of Kerberos' `kinit`.",
     )
-    .note_of("No effect: Kerberos is not supported."),
+    .note_of("Has no effect: no program is run, and a ticket cache is not renewed."),
     row(
         "sasl.kerberos.ticket.renew.window.factor",
         Double,
@@ -90,7 +98,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Low,
         "The fraction of its lifetime after which a Kerberos ticket is renewed.",
     )
-    .note_of("No effect: Kerberos is not supported."),
+    .note_of(RENEWED_BY_THE_LIBRARY),
     row(
         "sasl.kerberos.ticket.renew.jitter",
         Double,
@@ -98,7 +106,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Low,
         "Random jitter of the time of a ticket's renewal, as a fraction.",
     )
-    .note_of("No effect: Kerberos is not supported."),
+    .note_of(RENEWED_BY_THE_LIBRARY),
     row(
         "sasl.kerberos.min.time.before.relogin",
         Long,
@@ -106,7 +114,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Low,
         "The minimum time in milliseconds between two attempts to renew a ticket.",
     )
-    .note_of("No effect: Kerberos is not supported."),
+    .note_of(RENEWED_BY_THE_LIBRARY),
     row(
         "sasl.login.refresh.window.factor",
         Double,

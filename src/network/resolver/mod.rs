@@ -94,7 +94,7 @@ pub(crate) type RunLookUp = Arc<dyn Fn(LookUp) -> io::Result<()> + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct NameLookUps {
     pub(crate) names: Arc<dyn NameService>,
-    /// Also runs other slow work: fetching OAuth tokens, and deriving SCRAM keys from passwords.
+    /// Also runs other slow work: fetching OAuth tokens, deriving SCRAM keys from passwords, calls of a Kerberos library.
     pub(crate) run: RunLookUp,
 }
 

@@ -60,8 +60,8 @@ impl SaslAuthenticators {
         }
     }
 
-    /// An authenticator for a connection.
-    pub(crate) fn make(&self) -> Box<dyn Authenticator> {
+    /// An authenticator for a connection to a broker on this host.
+    pub(crate) fn make(&self, host: &Arc<str>) -> Box<dyn Authenticator> {
         Box::new(SaslClientAuthenticator {
             client: self.client.clone(),
             client_id: Arc::clone(&self.client_id),
@@ -69,7 +69,8 @@ impl SaslAuthenticators {
             versions: None,
             correlation_id: i32::MAX,
             state: SaslState::Initial,
-            mechanism: self.client.start(),
+            mechanism: self.client.start(host),
+            host: Arc::clone(host),
             session: None,
         })
     }
@@ -107,6 +108,8 @@ enum SaslState {
     /// The mechanism waits for something other than the broker, described by this text for errors.
     Paused(&'static str),
     Token,
+    /// The mechanism's last token is being sent bare: the broker does not respond to it.
+    LastToken,
     Complete,
 }
 
@@ -118,6 +121,8 @@ enum SaslState {
 struct SaslClientAuthenticator {
     client: SaslClient,
     client_id: Arc<str>,
+    /// The broker's host name, as configured or advertised: a part of its name in some mechanisms.
+    host: Arc<str>,
     random: fastrand::Rng,
     /// Known after the first ApiVersions response; kept for re-authentications.
     versions: Option<TokenFraming>,
@@ -154,10 +159,15 @@ impl SaslClientAuthenticator {
 
     /// Remedy for rejected credentials, for error texts.
     fn remedy(&self) -> &'static str {
-        if self.client.mechanism() == Mechanism::OAuthBearer {
-            "check the token that the TokenProvider, the token endpoint or sasl.jaas.config supplies"
-        } else {
-            "check username and password in sasl.jaas.config"
+        match self.client.mechanism() {
+            Mechanism::OAuthBearer => {
+                "check the token that the TokenProvider, the token endpoint or sasl.jaas.config supplies"
+            }
+            #[cfg(feature = "gssapi")]
+            Mechanism::Gssapi => {
+                "check sasl.kerberos.service.name, and the login in sasl.jaas.config"
+            }
+            _ => "check username and password in sasl.jaas.config",
         }
     }
 
@@ -176,7 +186,7 @@ impl SaslClientAuthenticator {
 
     fn begin(&mut self) -> Result<AuthStep, AuthFailure> {
         // A mechanism keeps the state of one exchange (SCRAM's nonce, for instance).
-        self.mechanism = self.client.start();
+        self.mechanism = self.client.start(&self.host);
         self.session = None;
         // Re-authentication skips ApiVersions: the broker behind this connection is still the same.
         if let Some(versions) = self.versions {
@@ -217,6 +227,13 @@ impl SaslClientAuthenticator {
     ) -> Result<AuthStep, AuthFailure> {
         match step {
             Ok(MechanismStep::Send(token)) => self.send_token(token.expose()),
+            Ok(MechanismStep::SendLast(token)) => {
+                let step = self.send_token(token.expose())?;
+                if !matches!(self.versions, Some(TokenFraming::Requests(_))) {
+                    self.state = SaslState::LastToken;
+                }
+                Ok(step)
+            }
             Ok(MechanismStep::Wait(what)) => {
                 self.state = SaslState::Paused(what);
                 // When the mechanism can continue, it wakes up the selector, which calls `proceed`.
@@ -378,6 +395,8 @@ impl Authenticator for SaslClientAuthenticator {
                 self.take(step, now)
             }
             SaslState::Versions | SaslState::Handshake | SaslState::Token => Ok(AuthStep::Receive),
+            // It is written in full now.
+            SaslState::LastToken => Ok(self.complete(now)),
         }
     }
 
@@ -404,9 +423,13 @@ impl Authenticator for SaslClientAuthenticator {
             }
             (SaslState::Token, _) => self.token(frame, now),
             // No response is awaited: the broker sent an unsolicited frame.
-            (SaslState::Initial | SaslState::Paused(_) | SaslState::Complete, _) => {
-                Err(self.interrupted("the broker sent an unexpected frame"))
-            }
+            (
+                SaslState::Initial
+                | SaslState::Paused(_)
+                | SaslState::LastToken
+                | SaslState::Complete,
+                _,
+            ) => Err(self.interrupted("the broker sent an unexpected frame")),
         }
     }
 
@@ -415,7 +438,9 @@ impl Authenticator for SaslClientAuthenticator {
             SaslState::Initial | SaslState::Versions => "the broker's response to ApiVersions",
             SaslState::Handshake => "the broker's response to SaslHandshake",
             SaslState::Paused(what) => what,
-            SaslState::Token | SaslState::Complete => "the broker's response to SaslAuthenticate",
+            SaslState::Token | SaslState::LastToken | SaslState::Complete => {
+                "the broker's response to SaslAuthenticate"
+            }
         }
     }
 

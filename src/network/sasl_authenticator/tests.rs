@@ -6,6 +6,7 @@ use crate::security::SecurityParts;
 use crate::security::sasl::dependencies::{SaslDependencies, Wake, random_of_seed};
 use crate::security::sasl::{FetchToken, OAuthBearerToken};
 use crate::util::log::LogContext;
+use crate::util::wipe::SecretBytes;
 
 /// Start of the clients' clock.
 const NOW: Instant = Instant::from_nanos(3_600_000_000_000);
@@ -27,7 +28,7 @@ fn dependencies() -> SaslDependencies {
 fn authenticator_of(config: &ProducerConfig, tokens: Option<FetchToken>) -> Box<dyn Authenticator> {
     let parts = SecurityParts::with_tokens(tokens);
     let client = SaslClient::from_config(config, parts, dependencies()).unwrap();
-    SaslAuthenticators::new(client, "me".into()).make()
+    SaslAuthenticators::new(client, "me".into()).make(&"broker".into())
 }
 
 fn authenticator() -> Box<dyn Authenticator> {
@@ -333,6 +334,55 @@ fn with_brokers_before_1_0_tokens_are_sent_as_bare_frames() {
     }
 }
 
+/// A mechanism whose first token is its last, like GSSAPI in its last step.
+struct OneToken;
+
+impl SaslMechanism for OneToken {
+    fn proceed(&mut self, _now: Instant) -> Result<MechanismStep, MechanismFailure> {
+        let token = SecretBytes::new(b"last".to_vec());
+        Ok(MechanismStep::SendLast(token))
+    }
+
+    fn evaluate(
+        &mut self,
+        _token: &[u8],
+        _now: Instant,
+    ) -> Result<MechanismStep, MechanismFailure> {
+        Ok(MechanismStep::Complete)
+    }
+}
+
+#[test]
+fn a_last_token_needs_no_response_if_it_is_bare() {
+    for versions in [TokenFraming::Bare, TokenFraming::Requests(2)] {
+        let config = ProducerConfig::builder().sasl_plain("alice", "hunter2");
+        let client = SaslClient::from_config(&config.build().unwrap(), None, dependencies());
+        let mut exchange = SaslClientAuthenticator {
+            client: client.unwrap(),
+            client_id: "me".into(),
+            host: "broker".into(),
+            random: fastrand::Rng::with_seed(1),
+            versions: Some(versions),
+            correlation_id: MIN_CORRELATION_ID,
+            state: SaslState::Handshake,
+            mechanism: Box::new(OneToken),
+            session: None,
+        };
+        let step = exchange.mechanism.proceed(NOW);
+        let step = exchange.take(step, NOW);
+        assert!(matches!(step, Ok(AuthStep::Send(_))), "{step:?}");
+        let written = exchange.proceed(NOW);
+        let end = if versions == TokenFraming::Bare {
+            written
+        } else {
+            assert!(matches!(written, Ok(AuthStep::Receive)), "{written:?}");
+            let response = authenticated(ErrorCode::NoError, None, 0);
+            exchange.receive(&answer(&response, 2, exchange.correlation_id), NOW)
+        };
+        assert!(matches!(end, Ok(AuthStep::Complete { .. })), "{end:?}");
+    }
+}
+
 #[test]
 fn truncated_mismatched_and_unexpected_responses_end_the_exchange() {
     let mut exchange = authenticator();
@@ -417,7 +467,7 @@ fn a_missing_token_pauses_the_exchange_and_a_failed_token_interrupts_it() {
         }
         let parts = SecurityParts::with_tokens(Some(Arc::clone(&fetch)));
         let client = SaslClient::from_config(&config, parts, dependencies).unwrap();
-        let mut exchange = SaslAuthenticators::new(client, "me".into()).make();
+        let mut exchange = SaslAuthenticators::new(client, "me".into()).make(&"broker".into());
         let (header, _) = request(exchange.proceed(NOW));
         let (header, _) =
             request(exchange.receive(&answer(&newest(), 0, header.correlation_id), NOW));

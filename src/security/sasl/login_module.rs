@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Mechanism;
+#[cfg(feature = "gssapi")]
+use super::gssapi::{KerberosEnvironment, Krb5Login};
 use super::jaas::LoginModuleEntry;
 use super::plain::Credentials;
 use super::unsecured::UnsecuredToken;
@@ -21,17 +23,21 @@ pub(super) enum LoginOptions {
     },
     /// An unsecured token; `None` if the module has no options, so that a provider has to supply tokens.
     Token(Option<UnsecuredToken>),
+    #[cfg(feature = "gssapi")]
+    Kerberos(Krb5Login),
 }
 
-/// One of Kafka's login modules.
+/// A login module of Kafka, or of the JDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Module {
     Plain,
     Scram,
     OAuthBearer,
+    #[cfg(feature = "gssapi")]
+    Kerberos,
 }
 
-const MODULES: [(&str, Module); 3] = [
+const MODULES: &[(&str, Module)] = &[
     (
         "org.apache.kafka.common.security.plain.PlainLoginModule",
         Module::Plain,
@@ -43,6 +49,11 @@ const MODULES: [(&str, Module); 3] = [
     (
         "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule",
         Module::OAuthBearer,
+    ),
+    #[cfg(feature = "gssapi")]
+    (
+        "com.sun.security.auth.module.Krb5LoginModule",
+        Module::Kerberos,
     ),
 ];
 
@@ -58,7 +69,11 @@ pub(super) const INSTEAD_OF_MSK_IAM: &str = "AWS_MSK_IAM is not supported. MSK a
 const KNOWN_ELSEWHERE: [(&str, &str); 3] = [
     (
         "Krb5LoginModule",
-        "GSSAPI (Kerberos) is not supported. Use a listener that offers SCRAM-SHA-512, PLAIN or OAUTHBEARER",
+        if cfg!(feature = "gssapi") {
+            "For sasl.mechanism=GSSAPI name com.sun.security.auth.module.Krb5LoginModule, and its options"
+        } else {
+            "GSSAPI (Kerberos) needs the feature `gssapi` of the library, which is off in this build"
+        },
     ),
     ("IAMLoginModule", INSTEAD_OF_MSK_IAM),
     (
@@ -74,6 +89,8 @@ fn module_of(mechanism: Mechanism) -> Module {
         #[cfg(feature = "sasl-scram")]
         Mechanism::ScramSha256 | Mechanism::ScramSha512 => Module::Scram,
         Mechanism::OAuthBearer => Module::OAuthBearer,
+        #[cfg(feature = "gssapi")]
+        Mechanism::Gssapi => Module::Kerberos,
     }
 }
 
@@ -98,6 +115,8 @@ pub(super) fn recipe(mechanism: Mechanism) -> String {
     let options = match module {
         Module::Plain | Module::Scram => "username=\"NAME\" password=\"PASSWORD\"",
         Module::OAuthBearer => "unsecuredLoginStringClaim_sub=\"NAME\"",
+        #[cfg(feature = "gssapi")]
+        Module::Kerberos => "useKeyTab=true keyTab=\"FILE\" principal=\"NAME@REALM\"",
     };
     format!("{KEY}={} required {options};", class_of(module))
 }
@@ -129,6 +148,11 @@ pub(super) fn read(
                      ProducerBuilder::token_provider a TokenProvider",
                 )
             }),
+        #[cfg(feature = "gssapi")]
+        Module::Kerberos => {
+            let environment = KerberosEnvironment::of_process();
+            Krb5Login::of(&entry.options, &environment).map(LoginOptions::Kerberos)
+        }
     }
 }
 

@@ -9,6 +9,13 @@ use crate::util::wipe::SecretBytes;
 pub(crate) enum MechanismStep {
     /// Send this token; the broker's response goes to [`evaluate`](SaslMechanism::evaluate).
     Send(SecretBytes),
+    /// As `Send`, and this token is the client's last one. To a bare token the broker does not respond: the exchange is
+    /// complete when it is written.
+    #[cfg_attr(
+        not(any(feature = "gssapi", test)),
+        allow(dead_code, reason = "only GSSAPI ends like this")
+    )]
+    SendLast(SecretBytes),
     /// The mechanism waits for keys or a token; the text says which. Call [`proceed`](SaslMechanism::proceed) when the
     /// poller was woken.
     Wait(&'static str),

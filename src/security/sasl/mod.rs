@@ -6,7 +6,7 @@
 //! | `client` | the SASL configuration of a producer; creates the exchange of each connection |
 //! | `jaas`, `login_module` | the parser of `sasl.jaas.config`, and the login modules in it |
 //! | `mechanism` | the trait of mechanisms: tokens in, tokens out |
-//! | `plain`, `scram`, `oauthbearer` | the mechanisms |
+//! | `plain`, `scram`, `oauthbearer`, `gssapi` | the mechanisms |
 //! | `token`, `unsecured` | tokens of a provider, and Kafka's unsecured tokens for development |
 //! | `login_handler` | the sources of tokens that a class name stands for |
 //! | `oidc` | tokens of an identity provider |
@@ -17,6 +17,8 @@
 mod base64;
 mod client;
 pub(crate) mod dependencies;
+#[cfg(any(feature = "gssapi", test))]
+mod gssapi;
 pub(crate) mod jaas;
 mod login;
 mod login_handler;

@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::dependencies::SaslDependencies;
+#[cfg(feature = "gssapi")]
+use super::gssapi::GssapiClient;
 use super::jaas::{self, LoginModuleEntry};
 use super::login::{FetchToken, Login, RefreshTimes};
 use super::login_handler::LoginHandler;
@@ -36,6 +38,8 @@ pub(crate) enum Mechanism {
     #[cfg(feature = "sasl-scram")]
     ScramSha512,
     OAuthBearer,
+    #[cfg(feature = "gssapi")]
+    Gssapi,
 }
 
 impl Mechanism {
@@ -46,6 +50,8 @@ impl Mechanism {
         #[cfg(feature = "sasl-scram")]
         Self::ScramSha512,
         Self::OAuthBearer,
+        #[cfg(feature = "gssapi")]
+        Self::Gssapi,
     ];
 
     /// The registered SASL name of the mechanism.
@@ -57,6 +63,8 @@ impl Mechanism {
             #[cfg(feature = "sasl-scram")]
             Self::ScramSha512 => "SCRAM-SHA-512",
             Self::OAuthBearer => "OAUTHBEARER",
+            #[cfg(feature = "gssapi")]
+            Self::Gssapi => "GSSAPI",
         }
     }
 
@@ -69,7 +77,10 @@ impl Mechanism {
         let names = Self::ALL.iter().map(|mechanism| mechanism.name());
         let names = names.collect::<Vec<_>>().join(", ");
         let problem = match given {
-            "GSSAPI" => "Kerberos is not supported, and is Kafka's default if the key is not set",
+            "GSSAPI" => {
+                "Kerberos needs the feature `gssapi` of the library, which is off in this build; it is Kafka's default \
+                 if the key is not set"
+            }
             "SCRAM-SHA-256" | "SCRAM-SHA-512" => {
                 "this build of the library does not have it: its feature `sasl-scram` is off"
             }
@@ -91,12 +102,14 @@ impl Mechanism {
 /// Kafka's default classes: naming one explicitly changes nothing.
 const OWN_CLIENT_HANDLERS: &[&str] = &[
     "org.apache.kafka.common.security.authenticator.SaslClientCallbackHandler",
+    "org.apache.kafka.common.security.kerberos.KerberosClientCallbackHandler",
     "org.apache.kafka.common.security.oauthbearer.internals.OAuthBearerSaslClientCallbackHandler",
     // Amazon's documentation of MSK sets it besides the key that counts, `sasl.login.callback.handler.class`.
     "software.amazon.msk.auth.iam.IAMOAuthBearerLoginCallbackHandler",
 ];
 const OWN_LOGINS: &[&str] = &[
     "org.apache.kafka.common.security.authenticator.DefaultLogin",
+    "org.apache.kafka.common.security.kerberos.KerberosLogin",
     "org.apache.kafka.common.security.oauthbearer.internals.OAuthBearerRefreshingLogin",
 ];
 
@@ -138,6 +151,8 @@ enum SaslClientKind {
     #[cfg(feature = "sasl-scram")]
     Scram(ScramClient),
     OAuthBearer(Arc<Login>),
+    #[cfg(feature = "gssapi")]
+    Gssapi(GssapiClient),
 }
 
 /// The credentials of a producer and their mechanism. Created once for a producer; clones share the state.
@@ -206,8 +221,12 @@ impl SaslClient {
         self.dependencies.seed
     }
 
-    /// Starts the exchange of one connection.
-    pub(crate) fn start(&self) -> Box<dyn SaslMechanism> {
+    /// Starts the exchange of one connection. `host` is the broker's name, as configured or advertised.
+    #[cfg_attr(
+        not(feature = "gssapi"),
+        allow(unused_variables, reason = "only Kerberos has names of brokers")
+    )]
+    pub(crate) fn start(&self, host: &Arc<str>) -> Box<dyn SaslMechanism> {
         match &self.kind {
             SaslClientKind::Plain(credentials) => Box::new(PlainMechanism(credentials.clone())),
             #[cfg(feature = "sasl-scram")]
@@ -215,6 +234,8 @@ impl SaslClient {
             SaslClientKind::OAuthBearer(login) => {
                 Box::new(OAuthBearerMechanism::new(Arc::clone(login)))
             }
+            #[cfg(feature = "gssapi")]
+            SaslClientKind::Gssapi(client) => Box::new(client.start(host)),
         }
     }
 
@@ -274,9 +295,21 @@ impl SaslClientKind {
                      the option unsecuredLoginStringClaim_sub instead",
                 ));
             }
+            #[cfg(feature = "gssapi")]
+            (_, LoginOptions::Kerberos(login)) => {
+                let service = login.service(config.sasl_kerberos_service_name())?;
+                login.log_ignored(&dependencies.log);
+                Self::Gssapi(GssapiClient::new(login, service, dependencies.clone()))
+            }
         })
     }
 }
+
+#[cfg(feature = "gssapi")]
+const SERVICE_NAME: &str = "sasl.kerberos.service.name";
+/// Where the login of a JVM goes, for the remedy of a missing one.
+const LOGIN_FILE: &str = "what a file for java.security.auth.login.config has between its braces goes into the key, \
+                          the file is not read";
 
 fn login_options(
     config: &ProducerConfig,
@@ -314,13 +347,18 @@ fn login_entry(
                 "the key is not set, and sasl.mechanism={} needs it",
                 mechanism.name()
             ),
-            if mechanism == Mechanism::OAuthBearer {
-                "Give ProducerBuilder::token_provider a TokenProvider, or set the key".to_owned()
-            } else {
-                format!(
-                    "Write {recipe}, or use ProducerConfigBuilder::sasl_plain or sasl_scram_sha_512; what a file for \
-                     java.security.auth.login.config has between its braces goes into the key, the file is not read"
-                )
+            match mechanism {
+                Mechanism::OAuthBearer => {
+                    "Give ProducerBuilder::token_provider a TokenProvider, or set the key"
+                        .to_owned()
+                }
+                #[cfg(feature = "gssapi")]
+                Mechanism::Gssapi => format!(
+                    "Write {recipe}, and set {SERVICE_NAME}; or set sasl.mechanism, whose default is GSSAPI; {LOGIN_FILE}"
+                ),
+                _ => format!(
+                    "Write {recipe}, or use ProducerConfigBuilder::sasl_plain or sasl_scram_sha_512; {LOGIN_FILE}"
+                ),
             },
         ));
     };

@@ -49,7 +49,10 @@ fn client(mechanism: &str, jaas: &str) -> Result<SaslClient, ConfigError> {
 /// The first token of an exchange.
 fn first(client: &SaslClient) -> String {
     // The same time as on the clock of `dependencies`, which the lifetimes of tokens are measured with.
-    match client.start().proceed(MockClock::new().now()) {
+    match client
+        .start(&"broker".into())
+        .proceed(MockClock::new().now())
+    {
         Ok(MechanismStep::Send(token)) => String::from_utf8_lossy(token.expose()).into_owned(),
         other => panic!("{other:?}"),
     }
@@ -122,11 +125,33 @@ fn an_invalid_login_error_names_the_key_and_no_secret() {
     let kerberos = "com.sun.security.auth.module.Krb5LoginModule";
     let iam = "software.amazon.msk.auth.iam.IAMLoginModule";
     for (mechanism, jaas, key, expected) in [
+        #[cfg(not(feature = "gssapi"))]
         (
             "GSSAPI",
             format!("{kerberos} required;"),
             "sasl.mechanism",
-            "Kerberos",
+            "Kerberos needs the feature `gssapi`",
+        ),
+        #[cfg(feature = "gssapi")]
+        (
+            "GSSAPI",
+            format!("{kerberos} required;"),
+            "sasl.jaas.config",
+            "neither useKeyTab=true nor useTicketCache=true",
+        ),
+        #[cfg(feature = "gssapi")]
+        (
+            "GSSAPI",
+            format!("{kerberos} required useTicketCache=true;"),
+            "sasl.kerberos.service.name",
+            "is not set",
+        ),
+        #[cfg(feature = "gssapi")]
+        (
+            "GSSAPI",
+            "com.ibm.security.auth.module.Krb5LoginModule required useKeytab=x;".to_owned(),
+            "sasl.jaas.config",
+            "com.sun.security.auth.module.Krb5LoginModule",
         ),
         (
             "plain",
@@ -138,7 +163,11 @@ fn an_invalid_login_error_names_the_key_and_no_secret() {
             "PLAIN",
             format!("{kerberos} {LOGIN};"),
             "sasl.jaas.config",
-            "Kerberos",
+            if cfg!(feature = "gssapi") {
+                "sasl.mechanism=PLAIN needs"
+            } else {
+                "GSSAPI (Kerberos) needs the feature `gssapi`"
+            },
         ),
         (
             "PLAIN",
@@ -257,6 +286,31 @@ fn kafkas_default_classes_are_accepted() {
                 assert!(!is_own && error.is_not_built(), "{error}");
                 assert_eq!(error.key(), Some(key));
             }
+        }
+    }
+}
+
+#[cfg(feature = "gssapi")]
+#[test]
+fn kerberos_needs_the_name_of_the_service_once() {
+    let module = "com.sun.security.auth.module.Krb5LoginModule required useTicketCache=true";
+    for (jaas, service, is_right) in [
+        (format!("{module};"), "kafka", true),
+        (format!("{module} serviceName=kafka;"), "kafka", true),
+        (format!("{module} serviceName=broker;"), "kafka", false),
+    ] {
+        // GSSAPI is the default of sasl.mechanism.
+        let entries = [
+            ("sasl.jaas.config", &*jaas),
+            ("sasl.kerberos.service.name", service),
+            (
+                "sasl.login.class",
+                "org.apache.kafka.common.security.kerberos.KerberosLogin",
+            ),
+        ];
+        match client_with(&entries, None) {
+            Ok(client) => assert_eq!((client.mechanism(), is_right), (Mechanism::Gssapi, true)),
+            Err(error) => assert!(!is_right && error.to_string().contains("differ"), "{error}"),
         }
     }
 }
