@@ -42,6 +42,11 @@ fn main() -> ExitCode {
     if let Ok(servers) = std::env::var(transactions::application::ROLE) {
         return transactions::application::run(&servers);
     }
+    #[cfg(feature = "gssapi")]
+    #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+    if let Some(folder) = std::env::var_os(security::gssapi::ROLE) {
+        return security::gssapi::run(&folder);
+    }
     let tests = [
         self_test::TESTS,
         self_test::replicas::TESTS,
@@ -83,6 +88,9 @@ fn main() -> ExitCode {
         security::reload::TESTS,
         #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
         security::vendors::TESTS,
+        #[cfg(feature = "gssapi")]
+        #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+        security::gssapi::TESTS,
     ]
     .concat();
     let finish = || {

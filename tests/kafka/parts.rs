@@ -18,7 +18,7 @@ const PARTS: [&[&str]; 6] = [
         "security::records::kafka_3_0_0_ssl",
         "security::records::kafka_3_0_0_oauthbearer",
     ],
-    // 120 + 118 + 39 + 29 + 25 + 25 + 25 + 6 + 25
+    // 120 + 118 + 39 + 29 + 25 + 25 + 25 + 6 + 25 + 40
     &[
         "sasl::a_leader_that_is_killed",
         "cluster::rolling",
@@ -29,6 +29,7 @@ const PARTS: [&[&str]; 6] = [
         "security::records::newest_kafka_ssl",
         "security::records::newest_kafka_scram_sha_256",
         "security::records::newest_kafka_oidc",
+        "security::gssapi",
     ],
     // 146 + 29 + 150 + 46 + 25 + 5 + 20 + 2
     &[
@@ -154,6 +155,7 @@ pub(crate) fn check(tests: &[&str]) -> Result<(), String> {
     ));
     for name in PARTS.into_iter().flatten() {
         let is_built = (cfg!(feature = "oidc") || !name.ends_with("_oidc"))
+            && (cfg!(feature = "gssapi") || !name.starts_with("security::gssapi"))
             && (has_tls || !(name.starts_with("security::") || name.starts_with("sasl::over_tls")));
         if is_built && !tests.iter().any(|test| test.starts_with(name)) {
             return Err(format!("tests/kafka/parts.rs: no test is called {name}…"));

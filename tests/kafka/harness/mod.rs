@@ -34,6 +34,7 @@ pub(crate) use helper::{Header, JavaRecord, ReadRecord, TimestampType, Transacti
 pub(crate) use helper::{Helper, Isolation, KeyPartition};
 pub(crate) use install::missing_tools;
 pub(crate) use options::ClusterOptions;
+pub(crate) use ports::free_port;
 pub(crate) use process::is_running;
 pub(crate) use tool::run_tool;
 pub(crate) use transactions::TransactionView;

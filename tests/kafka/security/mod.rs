@@ -7,6 +7,8 @@
 #[path = "../../../src/security/tls/tests/certificates.rs"]
 mod certificates;
 pub(crate) mod failures;
+#[cfg(feature = "gssapi")]
+pub(crate) mod gssapi;
 #[cfg(feature = "oidc")]
 #[path = "../../../src/security/http/tests/server.rs"]
 mod http_server;

@@ -75,7 +75,11 @@ fn every_wire(version: &'static str, mechanism: Mechanism) -> TestResult {
     }
 }
 
-fn cell(rig: &Rig, mechanism: Mechanism, wire: Wire) -> Result<Negotiated, Box<dyn Error>> {
+pub(super) fn cell(
+    rig: &Rig,
+    mechanism: Mechanism,
+    wire: Wire,
+) -> Result<Negotiated, Box<dyn Error>> {
     let properties = rig.properties(mechanism, wire);
     let confirmed = check_listener(rig, mechanism, wire, &properties)?;
     let topic = format!("security-{}", mechanism.listener(wire).to_lowercase());

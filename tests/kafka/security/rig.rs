@@ -37,6 +37,9 @@ pub(super) enum Mechanism {
     /// OAUTHBEARER with tokens of an identity provider.
     #[cfg(feature = "oidc")]
     Oidc,
+    /// Not in `ALL`: a broker needs a KDC, and every client an environment, see `gssapi`.
+    #[cfg(feature = "gssapi")]
+    Gssapi,
 }
 
 /// The transport below the mechanism.
@@ -104,6 +107,8 @@ impl Mechanism {
             Self::Plain => Some("PLAIN"),
             Self::Scram256 => Some("SCRAM-SHA-256"),
             Self::Scram512 => Some("SCRAM-SHA-512"),
+            #[cfg(feature = "gssapi")]
+            Self::Gssapi => Some("GSSAPI"),
             // With the feature `oidc` there are two.
             _ => Some("OAUTHBEARER"),
         }
@@ -144,6 +149,8 @@ impl Mechanism {
                                   unsecuredLoginStringClaim_sub=\"broker\";"
                     .to_owned()
             }
+            #[cfg(feature = "gssapi")]
+            Self::Gssapi => super::gssapi::jaas_of_broker(),
             _ => "org.apache.kafka.common.security.scram.ScramLoginModule required;".to_owned(),
         }
     }
@@ -157,6 +164,8 @@ impl Mechanism {
                      unsecuredLoginStringClaim_sub=\"{USER}\";"
                 );
             }
+            #[cfg(feature = "gssapi")]
+            Self::Gssapi => return super::gssapi::jaas_of_client("alice"),
             Self::Plain => "plain.PlainLoginModule",
             _ => "scram.ScramLoginModule",
         };
@@ -195,7 +204,10 @@ pub(super) fn rig(version: &str) -> Result<Arc<Rig>> {
     if let Some(rig) = rigs.iter().find(|rig| rig.cluster.version() == version) {
         return Ok(Arc::clone(rig));
     }
-    let rig = Arc::new(Rig::start(version)?);
+    let rig = Arc::new(Rig::start(
+        version,
+        &Mechanism::all_with(version).collect::<Vec<_>>(),
+    )?);
     rigs.push(Arc::clone(&rig));
     Ok(rig)
 }
@@ -206,7 +218,8 @@ pub(crate) fn stop() {
 }
 
 impl Rig {
-    fn start(version: &str) -> Result<Self> {
+    /// Starts a broker with listeners for these mechanisms.
+    pub(super) fn start(version: &str, mechanisms: &[Mechanism]) -> Result<Self> {
         let authority = Authority::new(0);
         let identity = authority.issue(&["127.0.0.1", "localhost"]);
         let mut options = ClusterOptions::default()
@@ -225,7 +238,7 @@ impl Rig {
         {
             options = with_provider(options, &provider);
         }
-        for mechanism in Mechanism::all_with(version) {
+        for mechanism in mechanisms.iter().copied() {
             for wire in Wire::ALL {
                 if !mechanism.runs_on(wire) {
                     continue;
@@ -265,7 +278,9 @@ impl Rig {
             .collect();
         let options = options.config("listener.security.protocol.map", &map.join(","));
         let cluster = Cluster::start(options)?;
-        cluster.create_scram_user(USER, PASSWORD)?;
+        if mechanisms.contains(&Mechanism::Scram512) {
+            cluster.create_scram_user(USER, PASSWORD)?;
+        }
         Ok(Self {
             cluster,
             authority,
@@ -305,6 +320,10 @@ impl Rig {
         if mechanism == Mechanism::Oidc {
             all.pop();
             all.extend(self.oidc(wire != Wire::PlainText));
+        }
+        #[cfg(feature = "gssapi")]
+        if mechanism == Mechanism::Gssapi {
+            all.push(("sasl.kerberos.service.name", "kafka".to_owned()));
         }
         all
     }

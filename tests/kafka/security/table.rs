@@ -29,45 +29,54 @@ pub(crate) fn publish() -> Result<bool, Box<dyn std::error::Error>> {
     if cells.is_empty() {
         return Ok(false);
     }
-    if !cfg!(feature = "oidc") {
-        return Err(
-            "nothing is published: OIDC belongs to the table, run with `--features oidc`".into(),
-        );
+    if !cfg!(all(feature = "oidc", feature = "gssapi")) {
+        return Err("nothing is published: OIDC and GSSAPI belong to the table, run with `--features oidc,gssapi`".into());
     }
     let table = render(&cells)?;
     write_between("README.md", "security", &table)?;
     Ok(true)
 }
 
+/// Every mechanism with every version; GSSAPI with one version only.
+fn rows() -> Vec<(&'static str, Mechanism)> {
+    let mut rows = Vec::new();
+    for version in VERSIONS {
+        rows.extend(Mechanism::all_with(version).map(|mechanism| (version, mechanism)));
+        #[cfg(feature = "gssapi")]
+        if version == super::gssapi::VERSION {
+            rows.push((version, Mechanism::Gssapi));
+        }
+    }
+    rows
+}
+
 fn render(cells: &[(&str, Mechanism, Wire, Cell)]) -> Result<String, Box<dyn std::error::Error>> {
     let mut table = String::new();
     writeln!(table, "| Kafka | | plain text | TLS 1.2 | TLS 1.3 |")?;
     writeln!(table, "|---|---|---|---|---|")?;
-    for version in VERSIONS {
-        for mechanism in Mechanism::all_with(version) {
-            write!(table, "| {version} | {} |", mechanism.name())?;
-            for wire in Wire::ALL {
-                let place = (version, mechanism, wire);
-                let found = cells
-                    .iter()
-                    .find(|(version, mechanism, wire, _)| (*version, *mechanism, *wire) == place);
-                match found {
-                    _ if !mechanism.runs_on(wire) => write!(table, " |")?,
-                    Some((_, _, _, Cell::Arrived(negotiated))) => {
-                        write!(table, " {}: {negotiated} |", grouped(COUNT))?;
-                    }
-                    Some((_, _, _, Cell::Failed)) => write!(table, " **failed** |")?,
-                    None => {
-                        return Err(format!(
-                            "nothing is published: {} was not run with {version}; `-- security --publish` runs all",
-                            mechanism.listener(wire)
-                        )
-                        .into());
-                    }
+    for (version, mechanism) in rows() {
+        write!(table, "| {version} | {} |", mechanism.name())?;
+        for wire in Wire::ALL {
+            let place = (version, mechanism, wire);
+            let found = cells
+                .iter()
+                .find(|(version, mechanism, wire, _)| (*version, *mechanism, *wire) == place);
+            match found {
+                _ if !mechanism.runs_on(wire) => write!(table, " |")?,
+                Some((_, _, _, Cell::Arrived(negotiated))) => {
+                    write!(table, " {}: {negotiated} |", grouped(COUNT))?;
+                }
+                Some((_, _, _, Cell::Failed)) => write!(table, " **failed** |")?,
+                None => {
+                    return Err(format!(
+                        "nothing is published: {} was not run with {version}; `-- security --publish` runs all",
+                        mechanism.listener(wire)
+                    )
+                    .into());
                 }
             }
-            writeln!(table)?;
         }
+        writeln!(table)?;
     }
     writeln!(table, "\nCommit {}.", commit())?;
     Ok(table)
