@@ -18,7 +18,7 @@ const PARTS: [&[&str]; 6] = [
         "security::records::kafka_3_0_0_ssl",
         "security::records::kafka_3_0_0_oauthbearer",
     ],
-    // 120 + 118 + 39 + 29 + 25 + 25 + 25 + 6 + 25 + 40
+    // 120 + 118 + 39 + 29 + 25 + 25 + 25 + 6 + 40 + 40
     &[
         "sasl::a_leader_that_is_killed",
         "cluster::rolling",

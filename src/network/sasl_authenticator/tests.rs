@@ -356,7 +356,11 @@ impl SaslMechanism for OneToken {
 fn a_last_token_needs_no_response_if_it_is_bare() {
     for versions in [TokenFraming::Bare, TokenFraming::Requests(2)] {
         let config = ProducerConfig::builder().sasl_plain("alice", "hunter2");
-        let client = SaslClient::from_config(&config.build().unwrap(), None, dependencies());
+        let client = SaslClient::from_config(
+            &config.build().unwrap(),
+            SecurityParts::default(),
+            dependencies(),
+        );
         let mut exchange = SaslClientAuthenticator {
             client: client.unwrap(),
             client_id: "me".into(),

@@ -150,7 +150,7 @@ impl Mechanism {
                     .to_owned()
             }
             #[cfg(feature = "gssapi")]
-            Self::Gssapi => super::gssapi::jaas_of_broker(),
+            Some("GSSAPI") => super::gssapi::jaas_of_broker(),
             _ => "org.apache.kafka.common.security.scram.ScramLoginModule required;".to_owned(),
         }
     }
