@@ -156,6 +156,8 @@ impl RecordMetadata {
 
     /// The record's timestamp in milliseconds since 1970, or -1 if there is none: the time at which the broker appended
     /// the record, if the topic has `message.timestamp.type=LogAppendTime`, else the record's own.
+    /// If an idempotent batch was written, its response was lost and the broker answered the retry as a duplicate, it is the
+    /// largest timestamp of the batch, as in Java.
     pub fn timestamp(&self) -> i64 {
         self.timestamp
     }
