@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::mock_client::MockWakeUp;
+use crate::network::authenticator::{AuthRefusal, AuthRefusalKind};
 use crate::network::endpoint::Endpoint;
 use crate::network::selectable::{
     CloseReason, ConnectionId, Disconnected, PollEvents, Selectable, SendRefused, WakeUp,
@@ -199,9 +200,10 @@ impl Selectable for MockSelector {
             return Err(CloseReason::ConnectFailed("connection refused".into()));
         }
         if self.unacceptable.contains(&address) {
-            return Err(CloseReason::AuthenticationFailed(
-                "no certificate can be for this name".into(),
-            ));
+            return Err(CloseReason::AuthenticationFailed(AuthRefusal {
+                kind: AuthRefusalKind::Tls,
+                reason: "no certificate can be for this name".into(),
+            }));
         }
         let connection = MockConnection {
             address,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::client::api_versions::NodeApiVersions;
 use crate::error::ErrorCode;
+use crate::network::authenticator::AuthRefusalKind;
 use crate::network::selectable::CloseReason;
 use crate::network::tls_facts::TlsFacts;
 use crate::protocol::{ApiKey, MetadataResponse};
@@ -83,23 +84,17 @@ impl ProbeFailure {
 }
 
 impl ProbeFailureKind {
-    /// The kind of a close reason. `mechanism` is the name of the SASL mechanism.
-    pub(super) fn of(reason: &CloseReason, mechanism: &str) -> Self {
+    /// The kind of a close reason.
+    pub(super) fn of(reason: &CloseReason) -> Self {
         match reason {
             CloseReason::ConnectFailed(_) => Self::Unconnected,
             CloseReason::ClosedByPeer | CloseReason::Io(_) => Self::ConnectionLost,
-            CloseReason::AuthenticationFailed(why) => {
-                // The reason of a SASL failure begins with the mechanism, and ends with the key to change.
-                let why = why
-                    .strip_prefix(mechanism)
-                    .and_then(|why| why.strip_prefix(" authentication: "));
-                match why {
-                    None => Self::Tls,
-                    Some(why) if why.contains("sasl.jaas.config") => Self::Credentials,
-                    Some(why) if why.contains("set sasl.mechanism to") => Self::Mechanism,
-                    Some(_) => Self::Other,
-                }
-            }
+            CloseReason::AuthenticationFailed(refusal) => match refusal.kind {
+                AuthRefusalKind::Tls => Self::Tls,
+                AuthRefusalKind::Credentials => Self::Credentials,
+                AuthRefusalKind::Mechanism => Self::Mechanism,
+                AuthRefusalKind::Other => Self::Other,
+            },
             CloseReason::AuthenticationInterrupted(_)
             | CloseReason::Idle
             | CloseReason::BadFrame(_) => Self::Other,

@@ -25,8 +25,6 @@ pub(super) struct ProbeRun<'p, S: Selectable> {
     timeout: Duration,
     /// The end of the current stage's time.
     deadline: Deadline,
-    /// `sasl.mechanism`.
-    mechanism: String,
     stages: Vec<ProbeStage>,
     /// The index of the current stage in `stages`.
     current: usize,
@@ -49,7 +47,6 @@ impl<'p, S: Selectable> ProbeRun<'p, S> {
             clock: Arc::clone(&probe.clock),
             timeout: probe.timeout,
             deadline: Deadline::after(now, probe.timeout),
-            mechanism: probe.config.sasl_mechanism().to_owned(),
             stages: probe.stages(),
             current: 0,
             since: now,
@@ -239,7 +236,7 @@ impl<'p, S: Selectable> ProbeRun<'p, S> {
     /// The kind of the failure for which the connection was closed.
     fn kind(&self) -> ProbeFailureKind {
         match self.client.selector().close_reason() {
-            Some(reason) => ProbeFailureKind::of(reason, &self.mechanism),
+            Some(reason) => ProbeFailureKind::of(reason),
             None => ProbeFailureKind::Other,
         }
     }

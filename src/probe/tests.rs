@@ -14,6 +14,7 @@ use crate::clock::mock::MockClock;
 use crate::config::ProducerConfig;
 use crate::error::ErrorCode;
 use crate::metrics::MetricsRegistry;
+use crate::network::authenticator::{AuthRefusal, AuthRefusalKind};
 use crate::network::endpoint::Endpoint;
 use crate::network::selectable::{
     CloseReason, ConnectionId, PollEvents, Selectable, SendRefused, WakeUp,
@@ -196,9 +197,10 @@ fn a_throttle_time_in_the_first_response_is_waited_for_and_no_longer() {
 #[test]
 fn a_connection_that_is_established_and_closed_in_one_poll_has_not_failed_in_tcp() {
     let refused = CloseReason::ConnectFailed("refused".into());
-    let wrong = "PLAIN authentication: no; check username and password in sasl.jaas.config";
-    let other = "PLAIN authentication: it offers: SCRAM-SHA-256; set sasl.mechanism to one of them";
-    let rejected = |why: &str| CloseReason::AuthenticationFailed(why.into());
+    let rejected = |kind| {
+        let reason = "no".into();
+        CloseReason::AuthenticationFailed(AuthRefusal { kind, reason })
+    };
     for (properties, reason, stage, kind) in [
         (
             "",
@@ -220,19 +222,19 @@ fn a_connection_that_is_established_and_closed_in_one_poll_has_not_failed_in_tcp
         ),
         (
             SASL,
-            rejected(wrong),
+            rejected(AuthRefusalKind::Credentials),
             ProbeStage::Sasl,
             ProbeFailureKind::Credentials,
         ),
         (
             SASL,
-            rejected(other),
+            rejected(AuthRefusalKind::Mechanism),
             ProbeStage::Sasl,
             ProbeFailureKind::Mechanism,
         ),
         (
             "security.protocol=SSL",
-            rejected("no authority"),
+            rejected(AuthRefusalKind::Tls),
             ProbeStage::Tls,
             ProbeFailureKind::Tls,
         ),
