@@ -86,7 +86,8 @@ impl fmt::Display for TransactionCall {
 #[non_exhaustive]
 pub enum TransactionErrorKind {
     /// The timeout passed. The operation goes on: retry the same call to learn its result. Until then other
-    /// transactional calls are rejected.
+    /// transactional calls are rejected. Exception: `send_offsets_to_transaction` that waited for more than a hundred
+    /// earlier calls was not begun, as its text says: a commit would not include its offsets.
     TimedOut,
     /// The transaction cannot be committed. Abort it; the producer can be used for the next transaction.
     Abortable,

@@ -67,8 +67,10 @@ impl<'c> OperationCall<'c> {
         // The check of the state, the transition and the request are one step under the manager's lock. A repeated call
         // gets the result of the pending one (Java: `handleCachedTransactionRequestResult`).
         let asked = transactions.ask(self.of, self.operation.clone(), request)?;
-        // The sender is woken after the request was put into its inbox, so it cannot miss the request.
-        self.core.waker.wake();
+        if matches!(asked, AskedOperation::Pending(_)) {
+            // The sender is woken after the request was put into its inbox, so it cannot miss the request.
+            self.core.waker.wake();
+        }
         Ok(asked)
     }
 

@@ -191,7 +191,7 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// committed, and never if it is aborted. Each offset is that of the next record to be read. `group` may be the
     /// name of the group (`"my-group"`); better is the consumer's own [`ConsumerGroupMetadata`].
     ///
-    /// Calls of several threads are carried out one after the other, in the order in which they were made. After a
+    /// Calls of several threads are carried out one after the other, in the order in which they were begun. After a
     /// timeout, a call with the same offsets sends nothing: it waits for the result of the call that timed out, unless
     /// other offsets of the group were sent meanwhile. A call with other offsets is carried out after the call that timed
     /// out. While a hundred calls have no result yet, a further one waits for the oldest of them before it is begun.
@@ -215,7 +215,8 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// ```
     ///
     /// # Errors
-    /// [`TimedOut`](TransactionErrorKind::TimedOut): call it again with the same offsets, or end the transaction.
+    /// [`TimedOut`](TransactionErrorKind::TimedOut): call it again with the same offsets, or end the transaction. If the
+    /// text says that it was not begun, a commit would not include the offsets: then call it again, or abort.
     /// [`Abortable`](TransactionErrorKind::Abortable) if the consumer is no longer a member of the group's current
     /// generation, access to the group is refused, or an offset's metadata is larger than the brokers allow.
     /// [`InvalidOffsets`](TransactionErrorKind::InvalidOffsets) if no broker would accept the offsets; the transaction
