@@ -85,6 +85,7 @@ fn main() -> ExitCode {
         security::failures::TESTS,
         #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
         security::java_stores::TESTS,
+        #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
         security::reload::TESTS,
         #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
         security::vendors::TESTS,
