@@ -128,7 +128,7 @@ fn replace_certificates(
 }
 
 /// The number of connections that the producer has made.
-fn connections(producer: &Producer) -> Result<u64, Box<dyn Error>> {
+pub(super) fn connections(producer: &Producer) -> Result<u64, Box<dyn Error>> {
     let metrics = producer.metrics();
     let metric = metrics.get("producer-metrics", "connection-creation-total", &[]);
     let metric = metric.ok_or("there is no such metric")?;
