@@ -29,8 +29,8 @@ pub(crate) enum AuthStep {
 /// Why authentication failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AuthFailure {
-    /// Not retriable: the credentials are not accepted, the mechanism is not offered, or the broker's own proof is
-    /// wrong.
+    /// Not retriable: the credentials are not accepted or cannot be obtained, the mechanism is not offered, the broker
+    /// violates the protocol, or its own proof is wrong.
     Refused(AuthRefusal),
     /// Retriable: the exchange was interrupted, with this reason.
     Interrupted(Arc<str>),
@@ -49,7 +49,8 @@ pub(crate) struct AuthRefusal {
 pub(crate) enum AuthRefusalKind {
     /// TLS: one side rejects the other, during the handshake or by an alert after it.
     Tls,
-    /// SASL: the broker rejects the credentials, or has not proved that it knows them.
+    /// SASL: the broker rejects the credentials, or has not proved that it knows them; or no credentials could be
+    /// obtained.
     Credentials,
     /// SASL: the broker does not offer the mechanism.
     Mechanism,

@@ -68,7 +68,7 @@ pub enum ProbeFailureKind {
     ConnectionLost,
     /// TLS failed: one side rejects the other, during the handshake or by an alert after it.
     Tls,
-    /// The broker rejects the credentials of SASL, or has not proved that it knows them.
+    /// The broker rejects the credentials of SASL, or has not proved that it knows them; or none could be obtained.
     Credentials,
     /// The broker does not offer the SASL mechanism.
     Mechanism,

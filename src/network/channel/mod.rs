@@ -512,8 +512,9 @@ impl KafkaChannel {
         self.readiness.input_ends = true;
     }
 
-    /// Replaces the close reason if the broker disconnected during a pause: it got no credentials that it could reject,
-    /// so the cause is the event that the pause waits for.
+    /// Replaces the close reason if the broker disconnected during a pause, in which it waits for the client's next
+    /// token: the likely cause is that the event of the pause came too late, so the reason names both. Not the only
+    /// one: a mechanism may have sent a token before, which the broker may have rejected by closing the connection.
     fn reason_in_pause(&self, reason: CloseReason) -> CloseReason {
         match reason {
             CloseReason::ClosedByPeer | CloseReason::Io(_) if self.exchange.pause.is_some() => {

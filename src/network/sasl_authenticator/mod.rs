@@ -22,7 +22,9 @@ use crate::protocol::{
     SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
     decode_response_correlation,
 };
-use crate::security::sasl::mechanism::{MechanismFailure, MechanismStep, SaslMechanism};
+use crate::security::sasl::mechanism::{
+    MechanismFailure, MechanismRefusal, MechanismStep, SaslMechanism,
+};
 use crate::security::sasl::{Mechanism, SaslClient};
 use crate::sync::{Mutex, Rank};
 use crate::util::foreign_text::printable_start;
@@ -204,6 +206,11 @@ impl SaslClientAuthenticator {
         self.send(&request, versions.of_handshake())
     }
 
+    /// Whether tokens are sent in requests, to which the broker responds.
+    fn sends_requests(&self) -> bool {
+        matches!(self.versions, Some(TokenFraming::Requests(_)))
+    }
+
     fn send_token(&mut self, token: &[u8]) -> Result<AuthStep, AuthFailure> {
         self.state = SaslState::Token;
         let token = Bytes::copy_from_slice(token);
@@ -229,18 +236,21 @@ impl SaslClientAuthenticator {
             Ok(MechanismStep::Send(token)) => self.send_token(token.expose()),
             Ok(MechanismStep::SendLast(token)) => {
                 let step = self.send_token(token.expose())?;
-                if !matches!(self.versions, Some(TokenFraming::Requests(_))) {
+                if !self.sends_requests() {
                     self.state = SaslState::LastToken;
                 }
                 Ok(step)
             }
-            Ok(MechanismStep::Wait(what)) => {
+            Ok(MechanismStep::Wait(what, until)) => {
                 self.state = SaslState::Paused(what);
-                // When the mechanism can continue, it wakes up the selector, which calls `proceed`.
-                Ok(AuthStep::Pause(Deadline::Never))
+                // When the mechanism can continue earlier, it wakes up the selector, which calls `proceed`.
+                Ok(AuthStep::Pause(until))
             }
             Ok(MechanismStep::Complete) => Ok(self.complete(now)),
-            Err(MechanismFailure::Refused(why)) => {
+            Err(MechanismFailure::Refused(MechanismRefusal::Protocol, why)) => {
+                Err(self.refused(AuthRefusalKind::Other, &why))
+            }
+            Err(MechanismFailure::Refused(MechanismRefusal::Credentials, why)) => {
                 // The mechanism may drop a cached token, so that the next attempt uses a new one.
                 self.mechanism.refused(now);
                 let why = format!("{why}; {}", self.remedy());
@@ -438,9 +448,9 @@ impl Authenticator for SaslClientAuthenticator {
             SaslState::Initial | SaslState::Versions => "the broker's response to ApiVersions",
             SaslState::Handshake => "the broker's response to SaslHandshake",
             SaslState::Paused(what) => what,
-            SaslState::Token | SaslState::LastToken | SaslState::Complete => {
-                "the broker's response to SaslAuthenticate"
-            }
+            SaslState::Token if !self.sends_requests() => "the broker's response to a token",
+            SaslState::LastToken => "the transmission of the last token",
+            SaslState::Token | SaslState::Complete => "the broker's response to SaslAuthenticate",
         }
     }
 

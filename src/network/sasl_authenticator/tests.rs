@@ -352,31 +352,70 @@ impl SaslMechanism for OneToken {
     }
 }
 
+/// An exchange after the handshake, with [`OneToken`].
+fn with_one_token(versions: TokenFraming) -> SaslClientAuthenticator {
+    let config = ProducerConfig::builder().sasl_plain("alice", "hunter2");
+    let client = SaslClient::from_config(
+        &config.build().unwrap(),
+        SecurityParts::default(),
+        dependencies(),
+    );
+    SaslClientAuthenticator {
+        client: client.unwrap(),
+        client_id: "me".into(),
+        host: "broker".into(),
+        random: fastrand::Rng::with_seed(1),
+        versions: Some(versions),
+        correlation_id: MIN_CORRELATION_ID,
+        state: SaslState::Handshake,
+        mechanism: Box::new(OneToken),
+        session: None,
+    }
+}
+
+#[test]
+fn a_pause_ends_at_the_mechanisms_deadline() {
+    let mut exchange = with_one_token(TokenFraming::Requests(2));
+    let until = Deadline::after(NOW, Duration::from_secs(7));
+    let step = exchange.take(Ok(MechanismStep::Wait("keys", until)), NOW);
+    assert!(
+        matches!(step, Ok(AuthStep::Pause(at)) if at == until),
+        "{step:?}"
+    );
+    assert_eq!(exchange.waits_for(), "keys");
+}
+
+/// Other credentials would not help against a broker that violates the protocol.
+#[test]
+fn the_remedy_for_credentials_is_only_in_refusals_of_credentials() {
+    for (kind, expected) in [
+        (MechanismRefusal::Credentials, AuthRefusalKind::Credentials),
+        (MechanismRefusal::Protocol, AuthRefusalKind::Other),
+    ] {
+        let mut exchange = with_one_token(TokenFraming::Bare);
+        let failure = MechanismFailure::Refused(kind, "no".to_owned());
+        let refused = refusal(exchange.take(Err(failure), NOW));
+        assert_eq!(refused.kind, expected);
+        let has_remedy = refused.contains("sasl.jaas.config");
+        assert_eq!(
+            has_remedy,
+            kind == MechanismRefusal::Credentials,
+            "{refused:?}"
+        );
+    }
+}
+
 #[test]
 fn a_last_token_needs_no_response_if_it_is_bare() {
     for versions in [TokenFraming::Bare, TokenFraming::Requests(2)] {
-        let config = ProducerConfig::builder().sasl_plain("alice", "hunter2");
-        let client = SaslClient::from_config(
-            &config.build().unwrap(),
-            SecurityParts::default(),
-            dependencies(),
-        );
-        let mut exchange = SaslClientAuthenticator {
-            client: client.unwrap(),
-            client_id: "me".into(),
-            host: "broker".into(),
-            random: fastrand::Rng::with_seed(1),
-            versions: Some(versions),
-            correlation_id: MIN_CORRELATION_ID,
-            state: SaslState::Handshake,
-            mechanism: Box::new(OneToken),
-            session: None,
-        };
+        let mut exchange = with_one_token(versions);
         let step = exchange.mechanism.proceed(NOW);
         let step = exchange.take(step, NOW);
         assert!(matches!(step, Ok(AuthStep::Send(_))), "{step:?}");
+        let is_bare = versions == TokenFraming::Bare;
+        assert_eq!(exchange.waits_for().contains("SaslAuthenticate"), !is_bare);
         let written = exchange.proceed(NOW);
-        let end = if versions == TokenFraming::Bare {
+        let end = if is_bare {
             written
         } else {
             assert!(matches!(written, Ok(AuthStep::Receive)), "{written:?}");

@@ -1,6 +1,6 @@
 //! The trait of SASL mechanisms: a state machine of tokens in, tokens out.
 
-use crate::clock::Instant;
+use crate::clock::{Deadline, Instant};
 use crate::config::Password;
 use crate::util::wipe::SecretBytes;
 
@@ -17,17 +17,32 @@ pub(crate) enum MechanismStep {
     )]
     SendLast(SecretBytes),
     /// The mechanism waits for keys or a token; the text says which. Call [`proceed`](SaslMechanism::proceed) when the
-    /// poller was woken.
-    Wait(&'static str),
+    /// poller was woken, and at this time at the latest.
+    Wait(&'static str, Deadline),
     /// The exchange is complete, and the broker is authenticated if the mechanism authenticates brokers.
     Complete,
+}
+
+/// The kind of a refusal, which decides the remedy in its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MechanismRefusal {
+    /// The credentials are not accepted, none could be obtained, or the broker has not proved that it knows them. All
+    /// refusals of SCRAM: limits of its salt and iterations concern the user's entry at the broker.
+    Credentials,
+    /// The broker's messages violate the protocol or a limit, or it demands something that is not supported. Other
+    /// credentials would not help.
+    #[cfg_attr(
+        not(any(feature = "gssapi", test)),
+        allow(dead_code, reason = "only GSSAPI refuses for this reason")
+    )]
+    Protocol,
 }
 
 /// Why an exchange failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MechanismFailure {
     /// Permanent: another attempt would fail the same way.
-    Refused(String),
+    Refused(MechanismRefusal, String),
     /// Transient: another attempt may succeed.
     Interrupted(String),
 }
@@ -52,6 +67,7 @@ pub(crate) trait SaslMechanism: Send {
         None
     }
 
-    /// Called when the broker has rejected the credentials (in its SaslAuthenticate response).
+    /// Called when the credentials were refused: by the broker, in its SaslAuthenticate response, or by
+    /// [`MechanismRefusal::Credentials`].
     fn refused(&mut self, _now: Instant) {}
 }

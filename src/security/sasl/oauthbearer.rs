@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::login::{Login, TokenState};
-use super::mechanism::{MechanismFailure, MechanismStep, SaslMechanism};
+use super::mechanism::{MechanismFailure, MechanismRefusal, MechanismStep, SaslMechanism};
 use super::token::OAuthBearerToken;
-use crate::clock::Instant;
+use crate::clock::{Deadline, Instant};
 use crate::config::Password;
 use crate::util::foreign_text::printable_within;
 use crate::util::wipe::SecretBytes;
@@ -54,7 +54,7 @@ impl SaslMechanism for OAuthBearerMechanism {
                 self.state = OAuthBearerState::Sent;
                 Ok(MechanismStep::Send(SecretBytes::new(message)))
             }
-            TokenState::Awaited => Ok(MechanismStep::Wait(WAITS_FOR)),
+            TokenState::Awaited => Ok(MechanismStep::Wait(WAITS_FOR, Deadline::Never)),
             TokenState::Failed(why) => Err(MechanismFailure::Interrupted(format!(
                 "there is no token: {why}"
             ))),
@@ -76,9 +76,10 @@ impl SaslMechanism for OAuthBearerMechanism {
                 self.state = OAuthBearerState::Refused(words);
                 Ok(MechanismStep::Send(SecretBytes::new(vec![ERROR_REPLY])))
             }
-            OAuthBearerState::Refused(why) => Err(MechanismFailure::Refused(format!(
-                "the broker does not accept the token: {why}"
-            ))),
+            OAuthBearerState::Refused(why) => Err(MechanismFailure::Refused(
+                MechanismRefusal::Credentials,
+                format!("the broker does not accept the token: {why}"),
+            )),
             OAuthBearerState::Initial | OAuthBearerState::Complete => Err(
                 MechanismFailure::Interrupted("the broker sent an unexpected message".to_owned()),
             ),

@@ -53,7 +53,7 @@ pub(super) fn opener(login: Krb5Login, service: String) -> OpenContext {
 /// Acquires credentials, and makes a context of them. Neither is cached here: the library caches tickets, and renews
 /// those from a keytab after half of their lifetime.
 ///
-/// The broker proves its identity too (`GSS_C_MUTUAL_FLAG`), before it gets any record.
+/// The broker proves its identity too, before it gets any record: see [`REQUIRED`].
 fn open(principal: Option<&str>, service: &str) -> Result<ClientCtx, Error> {
     let mechanisms = OidSet::singleton(GSS_MECH_KRB5)?;
     let principal = principal
@@ -67,26 +67,42 @@ fn open(principal: Option<&str>, service: &str) -> Result<ClientCtx, Error> {
     )?;
     // Here the library may look up the canonical name of the host, as krb5.conf says.
     let service = Name::new(service.as_bytes(), Some(GSS_NT_HOSTBASED_SERVICE))?;
-    let flags = CtxFlags::GSS_C_MUTUAL_FLAG | CtxFlags::GSS_C_INTEG_FLAG;
     Ok(ClientCtx::new(
         Some(credentials),
         service,
-        flags,
+        REQUIRED,
         Some(GSS_MECH_KRB5),
     ))
 }
 
 struct KerberosContext(ClientCtx);
 
+/// The properties of a context that are requested, and checked once it is established: the library may grant fewer.
+/// The broker proves its identity, and messages can be signed.
+const REQUIRED: CtxFlags = CtxFlags::GSS_C_MUTUAL_FLAG.union(CtxFlags::GSS_C_INTEG_FLAG);
+
+/// Checks the properties that the library has granted.
+fn check_flags(granted: CtxFlags) -> Result<(), GssFailure> {
+    if granted.contains(REQUIRED) {
+        return Ok(());
+    }
+    let missing = REQUIRED.difference(granted).iter_names();
+    let missing: Vec<&str> = missing.map(|(name, _)| name).collect();
+    Err(GssFailure {
+        kind: GssFailureKind::Permanent,
+        text: format!("the established context has no {}", missing.join(", ")),
+    })
+}
+
 impl GssContext for KerberosContext {
     fn step(&mut self, token: Option<&[u8]>) -> Result<GssStep, GssFailure> {
         let next = self.0.step(token, None).map_err(failure)?;
         let next = next.map(|next| next.to_vec()).unwrap_or_default();
-        Ok(if self.0.is_complete() {
-            GssStep::Established(next)
-        } else {
-            GssStep::Continue(next)
-        })
+        if !self.0.is_complete() {
+            return Ok(GssStep::Continue(next));
+        }
+        check_flags(self.0.flags().map_err(failure)?)?;
+        Ok(GssStep::Established(next))
     }
 
     fn open_message(&mut self, message: &[u8]) -> Result<Vec<u8>, GssFailure> {
@@ -176,6 +192,24 @@ mod tests {
             (EXPIRED, 0, GssFailureKind::NoCredentials),
         ] {
             assert_eq!(kind(major, code), expected, "{major:#x} {code}");
+        }
+    }
+
+    #[test]
+    fn a_context_without_mutual_authentication_is_refused() {
+        let more = REQUIRED | CtxFlags::GSS_C_REPLAY_FLAG | CtxFlags::GSS_C_TRANS_FLAG;
+        assert_eq!(check_flags(REQUIRED), Ok(()));
+        assert_eq!(check_flags(more), Ok(()));
+        for (missing, name) in [
+            (CtxFlags::GSS_C_MUTUAL_FLAG, "GSS_C_MUTUAL_FLAG"),
+            (CtxFlags::GSS_C_INTEG_FLAG, "GSS_C_INTEG_FLAG"),
+        ] {
+            let failure = check_flags(more.difference(missing)).unwrap_err();
+            assert_eq!(failure.kind, GssFailureKind::Permanent);
+            assert!(
+                failure.text.ends_with(&format!("has no {name}")),
+                "{failure:?}"
+            );
         }
     }
 

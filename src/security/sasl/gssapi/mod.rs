@@ -22,7 +22,7 @@ mod security_layer;
 
 use std::sync::Arc;
 
-use self::calls::KdcCalls;
+use self::calls::{KdcCalls, KdcTurns};
 use self::context::OpenContext;
 #[cfg(feature = "gssapi")]
 pub(crate) use self::environment::KerberosEnvironment;
@@ -46,13 +46,14 @@ impl GssapiClient {
     /// A client of the service that the brokers' principals name. No ticket is requested yet.
     #[cfg(feature = "gssapi")]
     pub(crate) fn new(login: Krb5Login, service: String, dependencies: SaslDependencies) -> Self {
-        Self::with(kerberos::opener(login, service), dependencies)
+        let open = kerberos::opener(login, service);
+        Self::with(open, dependencies, KdcTurns::of_process())
     }
 
-    fn with(open: OpenContext, dependencies: SaslDependencies) -> Self {
+    fn with(open: OpenContext, dependencies: SaslDependencies, turns: Arc<KdcTurns>) -> Self {
         Self {
             open,
-            calls: KdcCalls::new(dependencies),
+            calls: KdcCalls::new(dependencies, turns),
         }
     }
 

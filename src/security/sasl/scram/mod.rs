@@ -16,9 +16,9 @@ use self::messages::{ServerFinal, read_server_final, read_server_first, sasl_nam
 pub(crate) use self::server::ServerScram;
 use super::base64;
 use super::dependencies::SaslDependencies;
-use super::mechanism::{MechanismFailure, MechanismStep, SaslMechanism};
+use super::mechanism::{MechanismFailure, MechanismRefusal, MechanismStep, SaslMechanism};
 use super::plain::Credentials;
-use crate::clock::Instant;
+use crate::clock::{Deadline, Instant};
 use crate::util::foreign_text::printable_start;
 use crate::util::wipe::SecretBytes;
 
@@ -108,7 +108,7 @@ fn send(message: String) -> MechanismStep {
 }
 
 fn refused(why: impl Into<String>) -> MechanismFailure {
-    MechanismFailure::Refused(why.into())
+    MechanismFailure::Refused(MechanismRefusal::Credentials, why.into())
 }
 
 impl ScramMechanism {
@@ -194,11 +194,11 @@ impl ScramMechanism {
             final_at,
         } = &mut self.state
         else {
-            return Ok(MechanismStep::Wait(WAITS_FOR));
+            return Ok(MechanismStep::Wait(WAITS_FOR, Deadline::Never));
         };
         let keys = self.client.keys.keys(wanted);
         let Some(keys) = keys.map_err(MechanismFailure::Interrupted)? else {
-            return Ok(MechanismStep::Wait(WAITS_FOR));
+            return Ok(MechanismStep::Wait(WAITS_FOR, Deadline::Never));
         };
         let proof = keys.proof(self.client.hash, auth_message.as_bytes());
         let message = format!(

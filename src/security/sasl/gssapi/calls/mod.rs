@@ -1,23 +1,20 @@
 //! Calls of the Kerberos library on helper threads, since the library may wait for a KDC: it gives up after half a
 //! minute, or never, if the KDC has accepted a TCP connection and does not answer.
 //!
-//! Calls that may ask a KDC run one at a time. Several at once would all ask for the same ticket, and older versions of
-//! the library read a ticket cache while another thread is filling it.
+//! Calls that may ask a KDC run one at a time in the process. Several at once would all ask for the same ticket, and
+//! older versions of the library read a ticket cache while another thread is filling it.
+
+mod turns;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+pub(super) use self::turns::KdcTurns;
+use self::turns::{KdcTurn, exhausted};
 use super::context::{GssContext, GssFailure, GssFailureKind, GssStep};
-use crate::clock::Instant;
+use crate::clock::{Deadline, Instant};
 use crate::security::sasl::dependencies::SaslDependencies;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, Rank};
-
-/// A call that has run for longer is taken for hung, and does not keep others from running. Doubled for each hung call,
-/// up to [`MAX_PATIENCE`]: a KDC that stays hung costs few threads.
-const PATIENCE: Duration = Duration::from_secs(30);
-const MAX_PATIENCE: Duration = Duration::from_secs(3600);
-/// Limit of hung calls, and thereby of their threads. With these intervals it is reached after about nine hours.
-const MAX_CALLS: usize = 16;
 
 /// A context after a step.
 pub(super) struct SteppedContext {
@@ -37,26 +34,13 @@ impl PendingStep {
     }
 }
 
-#[derive(Default)]
-struct KdcCallsState {
-    /// Number of calls so far: the id of the last one.
-    count: u64,
-    /// Ids and start times of the calls that have not ended, oldest first.
-    running: Vec<(u64, Instant)>,
-    has_succeeded: bool,
-}
-
-impl KdcCallsState {
-    /// Whether a call may start: no other runs, or all that run are hung.
-    fn has_room(&self, now: Instant) -> bool {
-        let Some((_, newest)) = self.running.last() else {
-            return true;
-        };
-        let doublings = u32::try_from(self.running.len() - 1).unwrap_or(u32::MAX);
-        let factor = 2_u32.checked_pow(doublings).unwrap_or(u32::MAX);
-        let patience = PATIENCE.saturating_mul(factor).min(MAX_PATIENCE);
-        self.running.len() < MAX_CALLS && newest.saturating_add(patience) <= now
-    }
+/// The state of a call that may ask a KDC.
+pub(super) enum KdcCall {
+    /// It has started. Its end wakes the poller.
+    Started(PendingStep),
+    /// It has not started, since another one is running. The other's end wakes the poller; after this time the other
+    /// counts as hung, and the call may start.
+    Waits(Deadline),
 }
 
 /// The calls of one producer.
@@ -65,37 +49,34 @@ impl KdcCallsState {
 /// The sender thread starts calls; helper threads run them, and store the outcomes.
 pub(super) struct KdcCalls {
     dependencies: SaslDependencies,
-    state: Mutex<KdcCallsState>,
+    turns: Arc<KdcTurns>,
+    has_succeeded: AtomicBool,
 }
 
 impl KdcCalls {
-    pub(super) fn new(dependencies: SaslDependencies) -> Arc<Self> {
+    pub(super) fn new(dependencies: SaslDependencies, turns: Arc<KdcTurns>) -> Arc<Self> {
+        turns.add_wake(&dependencies.wake);
         Arc::new(Self {
             dependencies,
-            state: Mutex::new(Rank::LEAF, KdcCallsState::default()),
+            turns,
+            has_succeeded: AtomicBool::new(false),
         })
     }
 
-    /// Starts a call that may ask a KDC. `None` if another one is running, whose end wakes the poller.
+    /// Starts a call that may ask a KDC, unless another one is running in this process.
     ///
     /// # Errors
-    /// Why no thread could be started.
+    /// No thread could be started, or too many calls hang.
     pub(super) fn begin(
         self: &Arc<Self>,
         now: Instant,
         call: impl FnOnce() -> StepOutcome + Send + 'static,
-    ) -> Result<Option<PendingStep>, String> {
-        let id = {
-            let mut state = self.state.lock();
-            if !state.has_room(now) {
-                return Ok(None);
-            }
-            state.count += 1;
-            let id = state.count;
-            state.running.push((id, now));
-            id
-        };
-        self.run(Some(id), call).map(Some)
+    ) -> Result<KdcCall, String> {
+        match self.turns.take(&self.dependencies.log) {
+            KdcTurn::Granted(id) => self.run(Some(id), call).map(KdcCall::Started),
+            KdcTurn::Awaited(left) => Ok(KdcCall::Waits(Deadline::after(now, left))),
+            KdcTurn::Exhausted => Err(exhausted()),
+        }
     }
 
     /// Starts a call that asks no KDC, and needs no turn.
@@ -109,9 +90,9 @@ impl KdcCalls {
         self.run(None, call)
     }
 
-    /// Whether a call has ever got a ticket.
+    /// Whether a call of this producer has ever got a ticket.
     pub(super) fn has_succeeded(&self) -> bool {
-        self.state.lock().has_succeeded
+        self.has_succeeded.load(Ordering::Acquire)
     }
 
     fn run(
@@ -159,13 +140,15 @@ impl Drop for RunningCall {
                 text: "the call of the Kerberos library did not return".to_owned(),
             })
         });
-        {
-            let mut state = self.calls.state.lock();
-            state.has_succeeded |= outcome.is_ok();
-            state.running.retain(|(id, _)| Some(*id) != self.id);
+        if outcome.is_ok() {
+            self.calls.has_succeeded.store(true, Ordering::Release);
         }
         *self.shared.lock() = Some(outcome);
-        self.calls.dependencies.wake.wake();
+        match self.id {
+            // Wakes this producer too.
+            Some(id) => self.calls.turns.give_back(id),
+            None => self.calls.dependencies.wake.wake(),
+        }
     }
 }
 

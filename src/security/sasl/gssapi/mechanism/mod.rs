@@ -9,22 +9,31 @@
 
 use std::sync::Arc;
 
-use super::calls::{KdcCalls, PendingStep, StepOutcome, SteppedContext};
+use super::calls::{KdcCall, KdcCalls, PendingStep, StepOutcome, SteppedContext};
 use super::context::{GssContext, GssFailure, GssFailureKind, GssStep, OpenContext};
 use super::security_layer;
-use crate::clock::Instant;
-use crate::security::sasl::mechanism::{MechanismFailure, MechanismStep, SaslMechanism};
+use crate::clock::{Deadline, Instant};
+use crate::security::sasl::mechanism::{
+    MechanismFailure, MechanismRefusal, MechanismStep, SaslMechanism,
+};
 use crate::util::wipe::SecretBytes;
 
-/// The event that a connection waits for while a helper thread is in the Kerberos library, for error texts.
-const WAITS_FOR: &str = "a Kerberos ticket, for which a KDC of krb5.conf was asked";
-/// Limit of a broker's tokens in one exchange. Kerberos needs two, and the negotiation of a layer one more.
+/// The event that a connection waits for during the first step, for error texts.
+const WAITS_FOR_TICKET: &str =
+    "a Kerberos ticket, for which the library may ask a KDC of krb5.conf";
+/// The event before the first step, while another connection is in its first step.
+const WAITS_FOR_TURN: &str =
+    "the end of another call of the Kerberos library, which may ask a KDC of krb5.conf";
+/// The event during a later step, which asks no KDC.
+const WAITS_FOR_CHECK: &str = "the Kerberos library, which checks the broker's token";
+/// Limit of a broker's tokens in one exchange. Kerberos has one, and the negotiation of a layer two: the offer, and the
+/// response to the client's choice.
 const MAX_TOKENS: u32 = 8;
 
 enum GssapiState {
     Begins,
-    /// A helper thread is in a step of the context.
-    Steps(PendingStep),
+    /// A helper thread is in a step of the context. The text is the event that the connection waits for.
+    Steps(PendingStep, &'static str),
     /// A token was sent, and the context needs the broker's.
     Establishes(Box<dyn GssContext>),
     /// The context is established, and the broker's offer of security layers is awaited.
@@ -53,12 +62,16 @@ fn unexpected() -> MechanismFailure {
     MechanismFailure::Interrupted("the broker sent an unexpected message".to_owned())
 }
 
+fn violation(why: String) -> MechanismFailure {
+    MechanismFailure::Refused(MechanismRefusal::Protocol, why)
+}
+
 /// Chooses a security layer, which ends the exchange.
 fn negotiate(
     mut context: Box<dyn GssContext>,
     token: &[u8],
 ) -> Result<MechanismStep, MechanismFailure> {
-    let refused = |what: &str, why: &str| MechanismFailure::Refused(format!("{what}{why}"));
+    let refused = |what: &str, why: &str| violation(format!("{what}{why}"));
     let offer = context.open_message(token).map_err(|failure| {
         refused(
             "the broker's offer of security layers is not signed with the session's key: ",
@@ -86,7 +99,7 @@ impl GssapiMechanism {
         }
     }
 
-    /// Starts the first step, when no other connection of this producer is in its first step.
+    /// Starts the first step, when no other connection of this process is in its first step.
     fn begin(&mut self, now: Instant) -> Result<MechanismStep, MechanismFailure> {
         let (open, host) = (Arc::clone(&self.open), Arc::clone(&self.host));
         let first = move || -> StepOutcome {
@@ -94,12 +107,14 @@ impl GssapiMechanism {
             let step = context.step(None)?;
             Ok(SteppedContext { context, step })
         };
-        let begun = self.calls.begin(now, first);
-        let Some(pending) = begun.map_err(MechanismFailure::Interrupted)? else {
-            return Ok(MechanismStep::Wait(WAITS_FOR));
-        };
-        self.state = GssapiState::Steps(pending);
-        self.follow()
+        let call = self.calls.begin(now, first);
+        match call.map_err(MechanismFailure::Interrupted)? {
+            KdcCall::Started(pending) => {
+                self.state = GssapiState::Steps(pending, WAITS_FOR_TICKET);
+                self.follow()
+            }
+            KdcCall::Waits(until) => Ok(MechanismStep::Wait(WAITS_FOR_TURN, until)),
+        }
     }
 
     /// Passes the broker's token to the context.
@@ -114,17 +129,18 @@ impl GssapiMechanism {
             Ok(SteppedContext { context, step })
         };
         let pending = self.calls.begin_local(next);
-        self.state = GssapiState::Steps(pending.map_err(MechanismFailure::Interrupted)?);
+        let pending = pending.map_err(MechanismFailure::Interrupted)?;
+        self.state = GssapiState::Steps(pending, WAITS_FOR_CHECK);
         self.follow()
     }
 
     /// Sends the token of a step that has ended.
     fn follow(&mut self) -> Result<MechanismStep, MechanismFailure> {
-        let GssapiState::Steps(pending) = &self.state else {
+        let GssapiState::Steps(pending, event) = &self.state else {
             return Err(unexpected());
         };
         let Some(outcome) = pending.take() else {
-            return Ok(MechanismStep::Wait(WAITS_FOR));
+            return Ok(MechanismStep::Wait(event, Deadline::Never));
         };
         let SteppedContext { context, step } = outcome.map_err(|failure| self.failed(&failure))?;
         let (state, token) = match step {
@@ -143,11 +159,10 @@ impl GssapiMechanism {
             "the Kerberos library reported for the service at {}: {}",
             self.host, failure.text
         );
+        let refused = |text| MechanismFailure::Refused(MechanismRefusal::Credentials, text);
         match failure.kind {
-            GssFailureKind::Permanent => MechanismFailure::Refused(text),
-            GssFailureKind::NoCredentials if !self.calls.has_succeeded() => {
-                MechanismFailure::Refused(text)
-            }
+            GssFailureKind::Permanent => refused(text),
+            GssFailureKind::NoCredentials if !self.calls.has_succeeded() => refused(text),
             GssFailureKind::Transient | GssFailureKind::NoCredentials => {
                 MechanismFailure::Interrupted(text)
             }
@@ -166,9 +181,8 @@ impl SaslMechanism for GssapiMechanism {
     fn evaluate(&mut self, token: &[u8], _now: Instant) -> Result<MechanismStep, MechanismFailure> {
         self.tokens += 1;
         if self.tokens > MAX_TOKENS {
-            return Err(MechanismFailure::Refused(format!(
-                "the broker sent more than {MAX_TOKENS} tokens"
-            )));
+            let why = format!("the broker sent more than {MAX_TOKENS} tokens");
+            return Err(violation(why));
         }
         match std::mem::replace(&mut self.state, GssapiState::Ends) {
             GssapiState::Establishes(context) => self.continue_with(context, token),
@@ -180,7 +194,7 @@ impl SaslMechanism for GssapiMechanism {
             GssapiState::Negotiates(context) => negotiate(context, token),
             // The response to the last token, which has no content.
             GssapiState::Ends => Ok(MechanismStep::Complete),
-            GssapiState::Begins | GssapiState::Steps(_) => Err(unexpected()),
+            GssapiState::Begins | GssapiState::Steps(..) => Err(unexpected()),
         }
     }
 }

@@ -1,6 +1,9 @@
 use std::collections::VecDeque;
 
+use std::time::Duration;
+
 use super::super::GssapiClient;
+use super::super::calls::KdcTurns;
 use super::*;
 use crate::clock::mock::MockClock;
 use crate::security::sasl::dependencies::{SaslDependencies, Wake, Work, random_of_seed};
@@ -78,7 +81,11 @@ fn rig(script: Vec<Steps>, is_endless: bool, runs_at_once: bool) -> Rig {
         seed: 0,
     };
     Rig {
-        client: GssapiClient::with(open, dependencies),
+        client: GssapiClient::with(
+            open,
+            dependencies,
+            KdcTurns::new(Arc::new(MockClock::new())),
+        ),
         queue,
         hosts,
     }
@@ -126,7 +133,16 @@ fn sent_last(step: Result<MechanismStep, MechanismFailure>) -> Vec<u8> {
 #[track_caller]
 fn refused(step: Result<MechanismStep, MechanismFailure>) -> String {
     match step {
-        Err(MechanismFailure::Refused(why)) => why,
+        Err(MechanismFailure::Refused(MechanismRefusal::Credentials, why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A refusal that other credentials would not change.
+#[track_caller]
+fn violation(step: Result<MechanismStep, MechanismFailure>) -> String {
+    match step {
+        Err(MechanismFailure::Refused(MechanismRefusal::Protocol, why)) => why,
         other => panic!("{other:?}"),
     }
 }
@@ -160,7 +176,7 @@ fn an_exchange_establishes_a_context_and_then_chooses_no_security_layer() {
     assert_eq!(*rig.hosts.lock(), ["broker-1"]);
 }
 
-/// Without mutual authentication, or with a mechanism of one token.
+/// With a mechanism of one token.
 #[test]
 fn a_context_may_be_established_by_the_first_step() {
     let only = Steps::from([Ok(GssStep::Established(b"ticket".to_vec()))]);
@@ -180,7 +196,7 @@ fn a_broker_that_offers_no_connection_without_a_security_layer_is_refused() {
         (b"!\x01\x00", "2 bytes instead of 4"),
         (b"\x01\x01\x00\x00", "the signature is wrong"),
     ] {
-        let why = refused(established(&rig).evaluate(offer, NOW));
+        let why = violation(established(&rig).evaluate(offer, NOW));
         assert!(why.contains(words), "{why}");
     }
 }
@@ -193,7 +209,7 @@ fn a_broker_that_sends_tokens_without_end_is_refused() {
     for _ in 0..MAX_TOKENS {
         sent(mechanism.evaluate(b"more", NOW));
     }
-    let why = refused(mechanism.evaluate(b"more", NOW));
+    let why = violation(mechanism.evaluate(b"more", NOW));
     assert!(why.contains("more than 8 tokens"), "{why}");
 }
 
@@ -204,30 +220,32 @@ fn a_broker_that_never_offers_layers_is_refused() {
     for _ in 1..MAX_TOKENS {
         sent(mechanism.evaluate(b"", NOW));
     }
-    refused(mechanism.evaluate(b"", NOW));
+    violation(mechanism.evaluate(b"", NOW));
 }
 
 #[test]
 fn a_connection_waits_while_the_library_asks_the_kdc() {
     let rig = rig(vec![kerberos(), kerberos()], false, false);
     let (mut first, mut second) = (rig.start(), rig.start());
-    let waits = |step: Result<MechanismStep, MechanismFailure>| match step {
-        Ok(MechanismStep::Wait(what)) => assert!(what.contains("KDC"), "{what}"),
+    let waits = |step: Result<MechanismStep, MechanismFailure>, event: &str, until| match step {
+        Ok(MechanismStep::Wait(what, at)) => assert_eq!((what, at), (event, until)),
         other => panic!("{other:?}"),
     };
+    let next_turn = Deadline::after(NOW, Duration::from_secs(30));
     for _ in 0..3 {
-        waits(first.proceed(NOW));
+        waits(first.proceed(NOW), WAITS_FOR_TICKET, Deadline::Never);
         // Its turn comes after the first one.
-        waits(second.proceed(NOW));
+        waits(second.proceed(NOW), WAITS_FOR_TURN, next_turn);
     }
     assert_eq!(rig.queue.lock().len(), 1);
     rig.run_one();
     assert_eq!(sent(first.proceed(NOW)), b"ticket");
-    waits(second.proceed(NOW));
+    waits(second.proceed(NOW), WAITS_FOR_TICKET, Deadline::Never);
     rig.run_one();
     assert_eq!(sent(second.proceed(NOW)), b"ticket");
     // The proof is checked on a helper thread too.
-    waits(first.evaluate(b"proof", NOW));
+    let wait = first.evaluate(b"proof", NOW);
+    waits(wait, WAITS_FOR_CHECK, Deadline::Never);
     rig.run_one();
     assert_eq!(sent(first.proceed(NOW)), b"");
 }
@@ -237,7 +255,7 @@ fn a_frame_that_arrives_during_a_call_is_unexpected() {
     let rig = rig(vec![kerberos()], false, false);
     let mut mechanism = rig.start();
     let wait = mechanism.proceed(NOW);
-    assert!(matches!(wait, Ok(MechanismStep::Wait(_))), "{wait:?}");
+    assert!(matches!(wait, Ok(MechanismStep::Wait(..))), "{wait:?}");
     interrupted(mechanism.evaluate(b"early", NOW));
 }
 

@@ -45,7 +45,8 @@ const OF_PASSWORDS: [&str; 3] = ["useFirstPass", "tryFirstPass", "storePass"];
 /// The validated options.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Krb5Login {
-    /// The client's principal; `None` for that of the ticket cache, or the first one of the keytab.
+    /// The client's principal; `None` for that of the ticket cache, or the first one of the keytab if the cache is
+    /// empty.
     pub(super) principal: Option<String>,
     service: Option<String>,
     /// Names in `WITHOUT_EFFECT` and `REPLACED` that are set to true.
@@ -57,7 +58,7 @@ impl Krb5Login {
     /// The option that is wrong, and how to correct it.
     /// # Kafka
     /// `com.sun.security.auth.module.Krb5LoginModule`. Differs: an unknown option is an error, `principal` may be left
-    /// out, and a file must be the one that the environment names.
+    /// out with a ticket cache, and a file must be the one that the environment names.
     pub(crate) fn of(
         options: &BTreeMap<String, Password>,
         environment: &KerberosEnvironment,
@@ -72,6 +73,9 @@ impl Krb5Login {
         }
         if let Some(file) = given("ticketCache") {
             check_ticket_cache(&file, environment)?;
+        }
+        if !options.contains_key("principal") && !is_true("useTicketCache") {
+            return Err(no_principal());
         }
         let replaced = REPLACED.iter().map(|(name, _)| *name);
         let ignored = WITHOUT_EFFECT.into_iter().chain(replaced);
@@ -198,6 +202,16 @@ fn check_sources(
         ));
     }
     Ok(())
+}
+
+/// Without a principal the library takes that of the default ticket cache before it reads the keytab, so that the
+/// tickets of somebody who has called `kinit` would be used.
+fn no_principal() -> ConfigError {
+    invalid(
+        "useKeyTab=true needs the option principal: without it the Kerberos library takes any tickets in the default \
+         ticket cache instead of the keytab",
+        "Add principal=\"NAME@REALM\", as in the keytab; or useTicketCache=true, if such tickets are to be used",
+    )
 }
 
 fn check_keytab(file: &str, environment: &KerberosEnvironment) -> Result<(), ConfigError> {

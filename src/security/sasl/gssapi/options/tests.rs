@@ -73,12 +73,37 @@ fn a_keytab_that_cannot_be_read_is_refused() {
     assert!(error.to_string().contains("cannot be read"), "{error}");
 }
 
-/// The library then takes the keytab from `krb5.conf`, and the principal from the keytab.
+/// The library then takes the keytab from `krb5.conf`.
 #[test]
-fn files_and_principal_may_be_left_out() {
+fn files_may_be_left_out() {
     for source in ["useKeyTab", "useTicketCache"] {
-        let login = read(&[(source, "TRUE")], &KerberosEnvironment::default()).unwrap();
-        assert_eq!(login, Krb5Login::default());
+        let options = [(source, "TRUE"), ("principal", "orders")];
+        let login = read(&options, &KerberosEnvironment::default()).unwrap();
+        assert_eq!(login.principal.as_deref(), Some("orders"));
+    }
+}
+
+/// Without one, the library prefers the default ticket cache to the keytab.
+#[test]
+fn the_principal_may_be_left_out_only_with_a_ticket_cache() {
+    let none = KerberosEnvironment::default();
+    for options in [
+        &[("useTicketCache", "true")][..],
+        &[("useTicketCache", "true"), ("useKeyTab", "true")],
+    ] {
+        assert_eq!(read(options, &none).unwrap(), Krb5Login::default());
+    }
+    for options in [
+        &[("useKeyTab", "true")][..],
+        &[("useKeyTab", "true"), ("keyTab", FILE)],
+        &[("useKeyTab", "true"), ("useTicketCache", "false")],
+    ] {
+        let error = read(options, &environment(Some(FILE), None)).unwrap_err();
+        assert!(
+            error.to_string().contains("needs the option principal"),
+            "{error}"
+        );
+        assert!(error.remedy().contains("useTicketCache=true"), "{error}");
     }
 }
 
