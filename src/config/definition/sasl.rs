@@ -185,7 +185,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
     .valid(Validator::AtLeast(0))
     .note_of(
         "As in Kafka it bounds the time of all attempts, not each back-off. A fetch that fails is repeated after 10 \
-         seconds, or after one second while there is no valid token.",
+         seconds; while there is no valid token after one second, doubled each time up to a minute.",
     ),
     row(
         "sasl.oauthbearer.token.endpoint.url",

@@ -175,9 +175,9 @@ pub trait TokenProvider: Send + Sync {
     /// Returns a valid token.
     ///
     /// # Errors
-    /// If there is no token. The call is retried after ten seconds, or earlier at the end of the previous token, and
-    /// after one second once there is no valid token. The error's text is logged and
-    /// returned to waiting callers, so it must not contain secrets.
+    /// If there is no token. The call is retried after ten seconds, or earlier at the end of the previous token. Once
+    /// there is no valid token, it is retried after one second, and after each further failure twice as long, up to a
+    /// minute. The error's text is logged and returned to waiting callers, so it must not contain secrets.
     fn token(&self) -> Result<OAuthBearerToken, BoxError>;
 }
 

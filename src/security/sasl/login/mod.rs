@@ -12,16 +12,19 @@ use crate::planted::planted;
 use crate::sync::{Mutex, Rank};
 use crate::util::foreign_text::printable_start;
 use crate::util::log;
+use crate::util::panic::contain;
 
-/// Fetches a token; may block. The error is the reason as text. The function catches panics of the provider.
+/// Fetches a token; may block. The error is the reason as text.
 pub(crate) type FetchToken = Arc<dyn Fn() -> Result<OAuthBearerToken, String> + Send + Sync>;
 
 /// Retry interval of a failed refresh while the previous token is still valid, shortened to the end of that token:
 /// Kafka's `DELAY_SECONDS_BEFORE_NEXT_RETRY_WHEN_RELOGIN_FAILS`. Also the minimum age of a token before a broker's
 /// rejection triggers a refresh.
 const RETRY: Duration = Duration::from_secs(10);
-/// Retry interval while there is no valid token.
+/// Retry interval after the first failure without a valid token. Each further failure doubles it.
 const RETRY_WITHOUT_TOKEN: Duration = Duration::from_secs(1);
+/// Longest retry interval while there is no valid token: a refusal may be permanent.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 /// Upper bound of a token's lifetime, against overflow in the arithmetic with it.
 const MAX_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -83,10 +86,26 @@ struct LoginState {
     requested: Instant,
     /// Why the last fetch failed; `None` if it succeeded.
     failure: Option<Arc<str>>,
+    /// The number of fetches that failed in succession without a valid token.
+    failures: u32,
     /// The time at which the next fetch is due.
     refresh: Deadline,
     is_fetching: bool,
     random: fastrand::Rng,
+}
+
+impl LoginState {
+    /// The time until the next fetch after one that failed.
+    fn pause_after_failure(&mut self, now: Instant) -> Duration {
+        if let Some((_, end)) = &self.token {
+            // A retry that came after the end of the token would leave the producer without one.
+            let left = end.remaining(now);
+            return left.map_or(RETRY, |left| left.clamp(RETRY_WITHOUT_TOKEN, RETRY));
+        }
+        let pause = RETRY_WITHOUT_TOKEN * (1 << self.failures.min(6));
+        self.failures = self.failures.saturating_add(1);
+        pause.min(LONGEST_RETRY)
+    }
 }
 
 /// The login of a producer with tokens: caches the token and schedules its refresh.
@@ -97,6 +116,11 @@ struct LoginState {
 /// `ExpiringCredentialRefreshingLogin`. Differs: no thread sleeps until a refresh is due, since the sender's poll
 /// timeout covers it; the constructor of the producer does not wait for the first token.
 pub(crate) struct Login {
+    shared: Arc<SharedLogin>,
+}
+
+/// The part of a login that a running fetch shares.
+struct SharedLogin {
     fetch: FetchToken,
     times: RefreshTimes,
     dependencies: SaslDependencies,
@@ -113,24 +137,26 @@ impl Login {
             token: None,
             requested: Instant::ORIGIN,
             failure: None,
+            failures: 0,
             refresh: Deadline::At(Instant::ORIGIN),
             is_fetching: false,
             random: fastrand::Rng::with_seed(dependencies.seed),
         };
-        Arc::new(Self {
+        let shared = Arc::new(SharedLogin {
             fetch,
             times,
             dependencies,
             state: Mutex::new(Rank::LEAF, state),
-        })
+        });
+        Arc::new(Self { shared })
     }
 
     /// Starts a fetch if one is due. Returns the time of the next call.
-    pub(crate) fn poll(self: &Arc<Self>, now: Instant) -> Deadline {
+    pub(crate) fn poll(&self, now: Instant) -> Deadline {
         if self.begin(now) {
             self.run();
         }
-        let state = self.state.lock();
+        let state = self.shared.state.lock();
         // While a fetch runs there is no deadline: the end of the fetch wakes the poller.
         if state.is_fetching {
             Deadline::Never
@@ -140,17 +166,17 @@ impl Login {
     }
 
     /// The token for a connection that authenticates.
-    pub(crate) fn token(self: &Arc<Self>, now: Instant) -> TokenState {
+    pub(crate) fn token(&self, now: Instant) -> TokenState {
         let valid = |state: &LoginState| match &state.token {
             Some((token, end)) if !end.is_over(now) => Some(TokenState::Valid(Arc::clone(token))),
             _ => None,
         };
         // The fast path: most connections find a valid token, under one short lock.
-        if let Some(token) = valid(&self.state.lock()) {
+        if let Some(token) = valid(&self.shared.state.lock()) {
             return token;
         }
         {
-            let mut state = self.state.lock();
+            let mut state = self.shared.state.lock();
             if state.token.take().is_some() && !state.is_fetching {
                 // The token expired before its refresh was due, or before the next poll. The refresh may be the retry
                 // of one that failed; a pause after the last fetch bounds their rate in either case.
@@ -162,7 +188,7 @@ impl Login {
             self.run();
         }
         // A fetch that ran on this thread (in tests) has ended already, and its result is in the state.
-        let state = self.state.lock();
+        let state = self.shared.state.lock();
         match (&state.failure, state.is_fetching) {
             (_, true) => TokenState::Awaited,
             (Some(why), false) => TokenState::Failed(Arc::clone(why)),
@@ -173,7 +199,7 @@ impl Login {
     /// Called when a broker has rejected this token. Schedules a refresh: now, or when the token is `RETRY` old, so
     /// that a broker that rejects every token does not cause a fetch for each connection.
     pub(crate) fn refused(&self, refused: &Arc<OAuthBearerToken>, now: Instant) {
-        let mut state = self.state.lock();
+        let mut state = self.shared.state.lock();
         // The rejection of an older token is ignored, because that token has been replaced.
         let is_held = matches!(&state.token, Some((token, _)) if Arc::ptr_eq(token, refused));
         if is_held && !state.is_fetching {
@@ -184,7 +210,7 @@ impl Login {
 
     /// Returns true if a fetch is due, and then marks it as running.
     fn begin(&self, now: Instant) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.shared.state.lock();
         let begins = !state.is_fetching && state.refresh.is_over(now);
         if begins {
             state.is_fetching = true;
@@ -194,19 +220,31 @@ impl Login {
     }
 
     /// Runs a fetch. No lock is held: `dependencies.run` may run it on this thread, and the provider is user code.
-    fn run(self: &Arc<Self>) {
-        let login = Arc::clone(self);
+    fn run(&self) {
+        let shared = Arc::clone(&self.shared);
         let work = move || {
-            let fetched = (login.fetch)().and_then(|token| token.check().map(|()| token));
-            login.finish(fetched);
+            // All sources of tokens run user code: a provider, or the cryptography provider of TLS.
+            let fetched = contain(|| (shared.fetch)())
+                .unwrap_or_else(|panicked| Err(format!("the fetch panicked: {panicked}")))
+                .and_then(|token| token.check().map(|()| token));
+            shared.finish(fetched);
         };
-        if let Err(error) = (self.dependencies.run)(Box::new(work)) {
-            self.finish(Err(format!(
+        if let Err(error) = (self.shared.dependencies.run)(Box::new(work)) {
+            self.shared.finish(Err(format!(
                 "no thread could be started to fetch a token: {error}"
             )));
         }
     }
+}
 
+/// The last user of the login is gone: a fetch that is running has become useless.
+impl Drop for Login {
+    fn drop(&mut self) {
+        self.shared.dependencies.wake.close();
+    }
+}
+
+impl SharedLogin {
     fn finish(&self, fetched: Result<OAuthBearerToken, String>) {
         let now = self.dependencies.clock.now();
         let news = {
@@ -217,10 +255,11 @@ impl Login {
                 let valid_for = token.valid_for();
                 // The provider may have taken long: a token that has expired meanwhile is useless.
                 if Deadline::after(requested, valid_for).is_over(now) {
-                    return Err(format!(
-                        "it had expired: it was valid for {valid_for:?} after its request, and arrived after {:?}",
-                        now - requested
-                    ));
+                    // The times differ each time, and a text that is the same is logged only once.
+                    return Err(
+                        "it had expired when it arrived: check how long the request takes, and the lifetime of tokens"
+                            .to_owned(),
+                    );
                 }
                 Ok(token)
             });
@@ -234,23 +273,19 @@ impl Login {
                     state.refresh = refresh.max(soonest);
                     state.token = Some((Arc::new(token), Deadline::after(requested, valid_for)));
                     state.failure = None;
+                    state.failures = 0;
                     None
                 }
                 Err(why) => {
-                    let pause = match &state.token {
-                        // A retry that came after the end of the token would leave the producer without one.
-                        Some((_, end)) => end
-                            .remaining(now)
-                            .map_or(RETRY, |left| left.clamp(RETRY_WITHOUT_TOKEN, RETRY)),
-                        None => RETRY_WITHOUT_TOKEN,
-                    };
+                    let pause = state.pause_after_failure(now);
                     state.refresh = Deadline::after(now, pause);
                     // The provider may quote what its token endpoint responded.
                     let why: Arc<str> = printable_start(&why).into();
                     // Each failure is logged once, however often it is repeated.
                     let is_new = state.failure.as_ref() != Some(&why);
                     state.failure = Some(Arc::clone(&why));
-                    is_new.then_some((why, pause))
+                    let is_logged = is_new && !self.dependencies.wake.is_closed();
+                    is_logged.then_some((why, pause))
                 }
             }
         };
@@ -258,7 +293,9 @@ impl Login {
         if let Some((why, pause)) = news {
             log::warn!(
                 self.dependencies.log,
-                "no token for OAUTHBEARER: {why}; tried again after {pause:.1?}, until there is one"
+                "no token for OAUTHBEARER: {why}; tried again after {pause:.1?}, then after {} s at most, until there \
+                 is one",
+                LONGEST_RETRY.as_secs()
             );
         }
         if !planted!(TokenWakesNobody) {

@@ -16,6 +16,7 @@ struct Rig {
     clock: Arc<MockClock>,
     work: Arc<Mutex<VecDeque<Work>>>,
     answers: Arc<Mutex<VecDeque<Result<OAuthBearerToken, String>>>>,
+    wake: Arc<Wake>,
     woken: Arc<AtomicUsize>,
 }
 
@@ -45,19 +46,22 @@ impl Rig {
                 queue.lock().push_back(work);
                 Ok(())
             }),
-            wake,
+            wake: Arc::clone(&wake),
             random: Arc::new(|_| Err(io::ErrorKind::Other.into())),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             log: LogContext::for_tests(),
             seed: 0,
         };
-        let fetch: FetchToken =
-            Arc::new(move || given.lock().pop_front().expect("a token is asked for once"));
+        let fetch: FetchToken = Arc::new(move || {
+            let answer = given.lock().pop_front();
+            answer.expect("a token is asked for once")
+        });
         Self {
             login: Login::new(fetch, TIMES, dependencies),
             clock,
             work,
             answers,
+            wake,
             woken,
         }
     }
@@ -255,7 +259,8 @@ fn a_token_that_expires_while_it_is_fetched_is_rejected_with_an_error() {
     rig.poll();
     rig.clock.advance(SECS(30));
     rig.answer(Ok(token(30)));
-    assert!(rig.failure().contains("valid for 30s"), "{}", rig.failure());
+    let why = rig.failure();
+    assert!(why.contains("expired when it arrived"), "{why}");
     rig.clock.advance(SECS(1));
     rig.poll();
     rig.answer(Ok(token(100)));
@@ -268,6 +273,69 @@ fn a_token_that_expires_while_it_is_fetched_is_rejected_with_an_error() {
         Arc::ptr_eq(&rig.token(), &before),
         "the one before is valid"
     );
+}
+
+/// Fetches run user code: the provider, or the cryptography provider of TLS.
+#[test]
+fn a_panic_inside_a_fetch_is_a_failure_that_is_retried() {
+    let rig = Rig::new();
+    rig.poll();
+    // Without an answer the function of the rig panics.
+    let work = rig.work.lock().pop_front().expect("a token is asked for");
+    work();
+    let why = rig.failure();
+    assert!(why.contains("a token is asked for once"), "{why}");
+    assert_eq!(rig.poll(), Some(SECS(1)));
+    rig.clock.advance(SECS(1));
+    assert!(rig.is_awaited());
+    rig.answer(Ok(token(100)));
+    rig.token();
+}
+
+#[test]
+fn the_pause_between_failures_is_doubled_up_to_a_minute_until_there_is_a_token() {
+    let rig = Rig::new();
+    for pause in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
+        assert_eq!(rig.poll(), None);
+        rig.answer(Err("401".to_owned()));
+        assert_eq!(rig.poll(), Some(SECS(pause)));
+        rig.clock.advance(SECS(pause));
+    }
+    rig.poll();
+    rig.answer(Ok(token(100)));
+    rig.clock.advance(SECS(100));
+    assert!(rig.is_awaited());
+    rig.answer(Err("401".to_owned()));
+    assert_eq!(rig.poll(), Some(SECS(1)), "it begins anew");
+}
+
+#[test]
+fn a_fetch_is_told_when_its_login_is_gone() {
+    let rig = Rig::new();
+    rig.poll();
+    assert!(!rig.wake.is_closed());
+    let Rig {
+        login, wake, work, ..
+    } = rig;
+    drop(login);
+    assert!(wake.is_closed());
+    let fetch = work.lock().pop_front().expect("it is running");
+    fetch();
+}
+
+/// A failure is logged once, which its text decides.
+#[test]
+fn a_token_that_expires_on_its_way_fails_with_the_same_text_each_time() {
+    let rig = Rig::new();
+    rig.poll();
+    rig.clock.advance(SECS(30));
+    rig.answer(Ok(token(30)));
+    let first = rig.failure();
+    rig.clock.advance(SECS(1));
+    rig.poll();
+    rig.clock.advance(SECS(45));
+    rig.answer(Ok(token(40)));
+    assert_eq!(rig.failure(), first);
 }
 
 #[test]
