@@ -8,20 +8,23 @@ use std::time::Duration;
 
 use crossbeam_channel::bounded;
 
-use super::{HttpError, Url};
+use super::{HttpError, HttpErrorKind, Url};
 use crate::clock::{Clock, Deadline};
 use crate::security::tls::{Session, TlsClient, TlsFailures};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::util::foreign_text::printable_start;
 
 /// The beginning of the text of an error of the TLS handshake.
-pub(crate) const HANDSHAKE_FAILED: &str = "the TLS handshake failed";
+const HANDSHAKE_FAILED: &str = "the TLS handshake failed";
 /// Most addresses of a host that are tried.
 const MAX_ADDRESSES: usize = 8;
 /// Most name look-ups of a client at the same time. A look-up cannot be cancelled: one that hangs outlives its request.
 const MAX_LOOK_UPS: usize = 2;
 /// Time of one blocking call if there is no deadline.
 const LONGEST_CALL: Duration = Duration::from_secs(3600);
+
+/// Longest sleep in a back-off before its condition is checked again.
+const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
 /// The name look-ups of a client, each on a thread of its own.
 #[derive(Debug, Default)]
@@ -85,9 +88,10 @@ impl LookUps {
             Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
             Ok(Ok(_)) => Err(HttpError::transient("its host name has no address")),
             Ok(Err(error)) => Err(failure("its host name was not found", &error)),
-            Err(_) => Err(HttpError::transient(
-                "its host name was not looked up within the time to connect",
-            )),
+            Err(_) => Err(HttpError {
+                kind: HttpErrorKind::TimedOut,
+                ..HttpError::transient("its host name was not looked up within the time to connect")
+            }),
         }
     }
 }
@@ -209,13 +213,18 @@ impl Write for HttpConnection {
     }
 }
 
-/// Blocks the calling thread, for the back-off between two requests. Nothing can end a back-off early.
+/// Blocks the calling thread for the back-off between two requests. The back-off ends early, within
+/// [`LONGEST_SLEEP`], if `is_over` returns true.
 #[allow(
     clippy::disallowed_methods,
     reason = "a helper thread, which has nothing to wait for"
 )]
-pub(crate) fn pause(time: Duration) {
-    thread::sleep(time);
+pub(crate) fn pause_unless(mut time: Duration, is_over: impl Fn() -> bool) {
+    while !time.is_zero() && !is_over() {
+        let part = time.min(LONGEST_SLEEP);
+        thread::sleep(part);
+        time -= part;
+    }
 }
 
 fn connect(
@@ -223,7 +232,11 @@ fn connect(
     clock: &Arc<dyn Clock>,
     deadline: Deadline,
 ) -> Result<(TcpStream, SocketAddr), HttpError> {
-    let mut last = HttpError::transient("its host name has no address");
+    let mut last = HttpError::transient(if addresses.is_empty() {
+        "its host name has no address"
+    } else {
+        "the time to connect had passed before a connection was attempted"
+    });
     for (after, address) in (0..addresses.len()).rev().zip(addresses) {
         let left = deadline.remaining_or(clock.now(), LONGEST_CALL);
         // An address that does not respond leaves half of the time to those after it.
@@ -250,9 +263,10 @@ pub(super) fn failure(problem: &str, error: &io::Error) -> HttpError {
     }
     match error.kind() {
         // The operating system reports an expired time-out as either.
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-            HttpError::transient(format!("{problem}: timed out"))
-        }
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => HttpError {
+            kind: HttpErrorKind::TimedOut,
+            ..HttpError::transient(format!("{problem}: timed out"))
+        },
         _ => HttpError::transient(format!("{problem}: {error}")),
     }
 }
@@ -261,6 +275,11 @@ fn of_tls(problem: &str, error: &rustls::Error) -> HttpError {
     let text = error.to_string();
     HttpError {
         text: format!("{problem}: {}", printable_start(&text)),
+        kind: match error {
+            _ if problem != HANDSHAKE_FAILED => HttpErrorKind::Other,
+            rustls::Error::InvalidMessage(_) => HttpErrorKind::NotTls,
+            _ => HttpErrorKind::Handshake,
+        },
         is_transient: !TlsFailures::is_for_good(error),
     }
 }

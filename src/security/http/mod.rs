@@ -1,7 +1,7 @@
 //! A blocking HTTP/1.1 client for token endpoints and credential services: one request on a connection of its own.
 //!
-//! A deadline bounds each request as a whole, and limits bound the head and the body of its response. Redirects are not
-//! followed, because the server that is named in one would get the credentials. Proxies are not used.
+//! Deadlines bound the connection and the rest of each request, and limits bound the head and the body of its response.
+//! Redirects are not followed, because the server that is named in one would get the credentials. Proxies are not used.
 //!
 //! No crate has this: `ureq` logs each byte at level trace, secrets included, and enables the logging of rustls, by
 //! which the logger, which is user code, would run in the middle of a poll.
@@ -26,7 +26,7 @@ use std::time::Duration;
 use rustls::crypto::CryptoProvider;
 
 #[allow(unused_imports, reason = "each of its users needs a part")]
-pub(crate) use self::connection::{HANDSHAKE_FAILED, pause};
+pub(crate) use self::connection::pause_unless;
 use self::connection::{HttpConnection, LookUps};
 pub(crate) use self::url::Url;
 use super::background::Background;
@@ -45,8 +45,8 @@ const USER_AGENT: &str = concat!("kafka-producer/", env!("CARGO_PKG_VERSION"));
 pub(crate) struct HttpLimits {
     /// Time for the name look-up, the TCP connection and the TLS handshake.
     pub(crate) connect: Duration,
-    /// Time for the whole request, including that to connect.
-    pub(crate) total: Duration,
+    /// Time for the request and its response, from the moment at which the connection is open.
+    pub(crate) response: Duration,
     /// Longest body of a response, in bytes.
     pub(crate) body_bytes: usize,
 }
@@ -102,7 +102,21 @@ impl HttpTls {
             run: Arc::new(|_| Err(std::io::ErrorKind::Unsupported.into())),
             wake: Arc::default(),
         };
-        TlsClient::from_config(&config, provider, clock, log, background).map(Self::Tls)
+        let tls = TlsClient::from_config(&config, provider, clock, log, background)?;
+        // With a misspelled key the trust would be another one than the configuration says.
+        match config
+            .unused_keys()
+            .iter()
+            .find(|key| key.starts_with("ssl."))
+        {
+            Some(key) => Err(ConfigError::invalid(
+                *key,
+                None,
+                "there is no such key",
+                "Correct its name, or leave it out",
+            )),
+            None => Ok(Self::Tls(tls)),
+        }
     }
 }
 
@@ -138,28 +152,42 @@ pub(crate) struct HttpResponse {
     pub(crate) body: Vec<u8>,
 }
 
+/// The kind of an error, for the advice of the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HttpErrorKind {
+    /// A time-out of the connection, the request or the response.
+    TimedOut,
+    /// The server does not speak TLS.
+    NotTls,
+    /// The TLS handshake failed for another reason, such as the certificate.
+    Handshake,
+    Other,
+}
+
 /// Why there is no response. The text names neither the URL nor a configuration key: the caller adds both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HttpError {
     pub(crate) text: String,
+    pub(crate) kind: HttpErrorKind,
     /// True if another attempt may succeed.
     pub(crate) is_transient: bool,
 }
 
 impl HttpError {
     /// An error that another attempt may not have.
-    fn transient(text: impl Into<String>) -> Self {
+    pub(crate) fn transient(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
+            kind: HttpErrorKind::Other,
             is_transient: true,
         }
     }
 
     /// An error that another attempt would have too.
-    fn permanent(text: impl Into<String>) -> Self {
+    pub(crate) fn permanent(text: impl Into<String>) -> Self {
         Self {
-            text: text.into(),
             is_transient: false,
+            ..Self::transient(text)
         }
     }
 }
@@ -188,13 +216,11 @@ impl HttpClient {
     /// # Errors
     /// If there is no complete response within the limits.
     /// # Blocking
-    /// Up to [`HttpLimits::total`].
+    /// Up to [`HttpLimits::connect`] and [`HttpLimits::response`] together.
     pub(crate) fn send(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpError> {
         let url = Url::parse(request.url).map_err(HttpError::permanent)?;
         let message = message_of(request, &url)?;
-        let now = self.clock.now();
-        let end = Deadline::after(now, self.limits.total);
-        let connected = end.min(Deadline::after(now, self.limits.connect));
+        let connected = Deadline::after(self.clock.now(), self.limits.connect);
         let tls = match (&self.tls, url.is_https) {
             (HttpTls::Tls(tls), true) => Some(tls),
             (HttpTls::Plain, false) => None,
@@ -211,7 +237,7 @@ impl HttpClient {
         };
         let addresses = self.look_ups.addresses_of(&url, &self.clock, connected)?;
         let mut connection = HttpConnection::open(&url, &addresses, tls, &self.clock, connected)?;
-        connection.extend_to(end);
+        connection.extend_to(Deadline::after(self.clock.now(), self.limits.response));
         let sent = connection
             .write_all(message.expose())
             .and_then(|()| connection.flush());

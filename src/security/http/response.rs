@@ -1,6 +1,6 @@
 //! The reader of HTTP responses (RFC 9112), whose head and body are bounded.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 
 use super::connection::failure;
 use super::{HttpError, HttpResponse};
@@ -39,7 +39,8 @@ pub(super) fn read(input: &mut impl Read, limit: usize) -> Result<HttpResponse, 
             if size > limit {
                 return Err(too_long(limit));
             }
-            let mut body = Vec::new();
+            // Allocated at its final size: a reallocation would free a copy of the secrets without wiping it.
+            let mut body = Vec::with_capacity(size);
             exactly(&mut input, size, &mut body)?;
             body
         }
@@ -167,14 +168,16 @@ fn chunks(input: &mut impl BufRead, limit: usize) -> Result<Vec<u8>, HttpError> 
     }
 }
 
-/// Appends exactly `size` bytes. The memory grows with the bytes that arrive, not with those that are announced.
+/// Appends exactly `size` bytes, which the caller has compared with the limit.
 fn exactly(input: &mut impl Read, size: usize, body: &mut Vec<u8>) -> Result<(), HttpError> {
-    let read = input
-        .by_ref()
-        .take(size as u64)
-        .read_to_end(body)
-        .map_err(|error| incomplete(&error))?;
-    if read < size { Err(cut_off()) } else { Ok(()) }
+    let start = body.len();
+    body.resize(start + size, 0);
+    input
+        .read_exact(&mut body[start..])
+        .map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => cut_off(),
+            _ => incomplete(&error),
+        })
 }
 
 fn incomplete(error: &std::io::Error) -> HttpError {

@@ -1,6 +1,7 @@
 //! The parser of `http` and `https` URLs.
 
 use std::fmt;
+use std::net::IpAddr;
 
 /// Longest URL, in bytes.
 const MAX_BYTES: usize = 8 * 1024;
@@ -74,6 +75,22 @@ impl Url {
     }
 }
 
+/// The parts of a URL that the caller shows or checks.
+impl Url {
+    /// Scheme, host and port, without the path, which may contain a secret.
+    pub(crate) fn origin(&self) -> String {
+        let scheme = if self.is_https { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority)
+    }
+
+    /// Whether the host is this machine, by its name or its address.
+    pub(crate) fn is_local(&self) -> bool {
+        let is_loopback = |ip: IpAddr| ip.is_loopback();
+        self.host.eq_ignore_ascii_case("localhost")
+            || self.host.parse::<IpAddr>().is_ok_and(is_loopback)
+    }
+}
+
 /// Divides `host:port` or `[address]:port`.
 fn divide(authority: &str) -> Result<(&str, Option<&str>), &'static str> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
@@ -100,9 +117,8 @@ fn divide(authority: &str) -> Result<(&str, Option<&str>), &'static str> {
 /// The URL without its query, which may contain secrets.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.is_https { "https" } else { "http" };
         let path = self.target.split('?').next().unwrap_or_default();
-        write!(f, "{scheme}://{}{path}", self.authority)
+        write!(f, "{}{path}", self.origin())
     }
 }
 
@@ -167,6 +183,7 @@ mod tests {
     fn a_displayed_url_has_no_query() {
         let url = Url::parse("https://a:1/b?code=hunter2").unwrap();
         assert_eq!(url.to_string(), "https://a:1/b");
+        assert_eq!(url.origin(), "https://a:1");
         assert_eq!(format!("{url:?}"), "Url(https://a:1/b)");
     }
 }

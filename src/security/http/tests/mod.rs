@@ -16,10 +16,11 @@ fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::new())
 }
 
-fn client_of(tls: HttpTls, total: Duration) -> HttpClient {
+/// A client with this time to connect, and the same for the rest of a request.
+fn client_of(tls: HttpTls, time: Duration) -> HttpClient {
     let limits = HttpLimits {
-        connect: total,
-        total,
+        connect: time,
+        response: time,
         body_bytes: BODY_BYTES,
     };
     HttpClient::new(limits, tls, &clock())
@@ -196,8 +197,8 @@ fn a_response_of_any_length_takes_bounded_memory() {
 }
 
 #[test]
-fn a_server_that_hangs_or_drips_is_given_up_on_after_the_total_time() {
-    const TOTAL: Duration = Duration::from_millis(300);
+fn a_server_that_hangs_or_drips_is_given_up_on_after_the_time_of_a_response() {
+    const TIME: Duration = Duration::from_millis(300);
     let silent = HttpServer::start(|_, _, _| hang());
     let dripping = HttpServer::start(|_, _, stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
@@ -208,14 +209,14 @@ fn a_server_that_hangs_or_drips_is_given_up_on_after_the_total_time() {
     for server in [silent, dripping] {
         let clock = clock();
         let began = clock.now();
-        let sent = client_of(HttpTls::Plain, TOTAL).send(&request(&server.url("/")));
+        let sent = client_of(HttpTls::Plain, TIME).send(&request(&server.url("/")));
         let error = sent.err().expect("there is no whole response");
         assert!(
             error.is_transient && error.text.contains("timed out"),
             "{error:?}"
         );
         let took = clock.now() - began;
-        assert!(took >= TOTAL && took < PATIENCE, "{took:?}");
+        assert!(took >= TIME && took < PATIENCE, "{took:?}");
     }
 }
 
@@ -231,6 +232,14 @@ fn a_host_without_a_server_may_have_one_later() {
         let error = sent.err().expect("there is no server");
         assert!(error.is_transient, "{url}: {error:?}");
     }
+}
+
+#[test]
+fn a_request_without_time_to_connect_says_so() {
+    let client = client_of(HttpTls::Plain, Duration::ZERO);
+    let sent = client.send(&request("http://127.0.0.1:1/"));
+    let error = sent.err().expect("there is no time");
+    assert!(error.text.contains("time to connect"), "{error:?}");
 }
 
 #[test]
@@ -276,6 +285,7 @@ fn a_line_break_in_a_header_or_url_does_not_reach_the_server() {
 
 #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
 mod tls {
+    use super::server::respond_at_once;
     use super::*;
     use crate::security::tls::tests::certificates::{Authority, crypto};
     use crate::security::tls::tests::server::Server;
@@ -333,19 +343,24 @@ mod tls {
     }
 
     #[test]
-    fn a_server_without_tls_is_an_error() {
-        let server = HttpServer::start(|_, _, _| {});
-        let client = client_of(trusting(&Authority::new(0)), Duration::from_secs(2));
-        let url = format!("https://127.0.0.1:{}/", server.port);
-        assert!(client.send(&request(&url)).is_err());
+    fn a_server_that_answers_without_tls_is_a_permanent_error() {
+        let port = respond_at_once(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        let client = client_of(trusting(&Authority::new(0)), PATIENCE);
+        let url = format!("https://127.0.0.1:{port}/");
+        let error = client.send(&request(&url)).err().expect("it has no TLS");
+        assert_eq!(error.kind, HttpErrorKind::NotTls, "{error:?}");
+        assert!(!error.is_transient, "{error:?}");
     }
 
     #[test]
     fn an_invalid_option_names_its_key() {
-        let options = [("ssl.truststore.location", "/no/such/file")];
-        let log = LogContext::for_tests();
-        let built = HttpTls::with_options(options, Some(crypto()), &clock(), &log);
-        let error = built.expect_err("there is no such file");
-        assert_eq!(error.key(), Some("ssl.truststore.location"));
+        // The second one is misspelled.
+        for key in ["ssl.truststore.location", "ssl.trustore.location"] {
+            let log = LogContext::for_tests();
+            let options = [(key, "/no/such/file")];
+            let built = HttpTls::with_options(options, Some(crypto()), &clock(), &log);
+            let error = built.expect_err(key);
+            assert_eq!(error.key(), Some(key), "{error}");
+        }
     }
 }

@@ -6,7 +6,7 @@
     reason = "tests: they fail by panicking, each uses a part, and the server has threads of its own"
 )]
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -115,6 +115,19 @@ fn read_request(stream: &mut dyn Read) -> Option<ReceivedRequest> {
             Ok(read) => bytes.extend_from_slice(&buffer[..read]),
         }
     }
+}
+
+/// Starts a server for one connection, which writes these bytes before it has read anything. Returns its port.
+pub(crate) fn respond_at_once(bytes: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(bytes).unwrap();
+        // The connection stays open until the client closes it.
+        let _ = io::copy(&mut stream, &mut io::sink());
+    });
+    port
 }
 
 /// Blocks the calling thread until the process ends.

@@ -30,13 +30,13 @@ const MAX_REASON_BYTES: usize = 400;
 /// Limits for services of the machine itself, which do not use TLS. Where there are none, nobody answers at all.
 pub(super) const NEAR: HttpLimits = HttpLimits {
     connect: Duration::from_secs(1),
-    total: Duration::from_secs(5),
+    response: Duration::from_secs(4),
     body_bytes: MAX_ANSWER_BYTES,
 };
 /// Limits for STS, and for other services by TLS.
 const FAR: HttpLimits = HttpLimits {
     connect: Duration::from_secs(5),
-    total: Duration::from_secs(10),
+    response: Duration::from_secs(5),
     body_bytes: MAX_ANSWER_BYTES,
 };
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 use crate::config::Password;
 use crate::security::sasl::base64;
+use crate::security::tls::date::CivilTime;
 
 /// Longest response and longest token file, in bytes. The default limit of brokers is twice as much
 /// (`sasl.server.max.receive.size`).
@@ -124,9 +125,10 @@ pub(crate) fn lifetime(
         None => 0.0,
     };
     if left <= least {
+        // The date, and not the age: a text that is the same each time is logged only once.
         return Err(format!(
-            "it expired {:.0} seconds ago by the clock of this machine",
-            -left
+            "it expired at {} by the clock of this machine: check that clock, and what keeps the token up to date",
+            date(expiry)
         ));
     }
     let mut lifetime = expires_in.map_or(left, |stated| stated.as_secs_f64());
@@ -142,6 +144,15 @@ pub(crate) fn lifetime(
         return Err("its claim exp is not after its claim iat".to_owned());
     }
     Ok(duration(lifetime))
+}
+
+/// A time in seconds since 1970, as a date in UTC.
+fn date(seconds: f64) -> String {
+    let time = CivilTime::of(seconds as u64);
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC",
+        time.year, time.month, time.day, time.hour, time.minute, time.second
+    )
 }
 
 /// The claims of a JWT; `None` if the token is not one.
@@ -329,6 +340,22 @@ mod tests {
             let found = lifetime_of(&timed(expiry, issued), expires_in);
             assert!(found.is_err(), "{expiry} {found:?}");
         }
+    }
+
+    /// A failure is logged once, which its text decides.
+    #[test]
+    fn an_expired_token_has_the_same_error_a_second_later() {
+        let token = timed(0.0, None);
+        let error = |seconds: i64| {
+            let now = Timestamp::from_millis((NOW as i64 + seconds) * 1000);
+            lifetime(&token, None, &names(), now).unwrap_err()
+        };
+        assert_eq!(error(0), error(1));
+        assert!(
+            error(0).contains("at 2026-01-01 00:00:00 UTC"),
+            "{}",
+            error(0)
+        );
     }
 
     /// Java: AccessTokenValidatorTest#testEmptySections, #testMissingHeader, #testMissingPayload, #testMissingSignature

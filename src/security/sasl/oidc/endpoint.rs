@@ -7,7 +7,10 @@ use super::ENDPOINT;
 use super::claims::{self, TokenResponse};
 use crate::clock::{Clock, Deadline};
 use crate::config::Password;
-use crate::security::http::{self, HttpClient, HttpError, HttpMethod, HttpRequest};
+use crate::security::http::{
+    HttpClient, HttpError, HttpErrorKind, HttpMethod, HttpRequest, pause_unless,
+};
+use crate::security::sasl::dependencies::Wake;
 use crate::util::foreign_text::printable_within;
 use crate::util::wipe::SecretBytes;
 
@@ -45,6 +48,8 @@ pub(super) struct TokenEndpoint {
     pub(super) secrets: Vec<Password>,
     pub(super) retries: Retries,
     pub(super) clock: Arc<dyn Clock>,
+    /// Is closed when the producer is.
+    pub(super) wake: Arc<Wake>,
 }
 
 impl TokenEndpoint {
@@ -56,6 +61,9 @@ impl TokenEndpoint {
         let end = Deadline::after(self.clock.now(), self.retries.within);
         let mut pause = self.retries.first;
         loop {
+            if self.wake.is_closed() {
+                return Err("the producer was closed".to_owned());
+            }
             let error = match self.attempt() {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
@@ -64,7 +72,7 @@ impl TokenEndpoint {
             if !error.is_transient || next.is_zero() {
                 return Err(format!("{}: {}", self.name(), error.text));
             }
-            http::pause(next);
+            pause_unless(next, || self.wake.is_closed());
             pause = pause.saturating_mul(2);
         }
     }
@@ -87,19 +95,18 @@ impl TokenEndpoint {
             body: self.form.as_bytes(),
         });
         let response = sent.map_err(|mut error| {
-            if !error.is_transient && error.text.starts_with(http::HANDSHAKE_FAILED) {
-                error
-                    .text
-                    .push_str(". Check the ssl.* options of sasl.jaas.config");
-            }
+            error.text.push_str(match error.kind {
+                HttpErrorKind::NotTls => ". The server does not speak TLS: check the URL",
+                HttpErrorKind::Handshake if !error.is_transient => {
+                    ". Check the ssl.* options of sasl.jaas.config"
+                }
+                _ => "",
+            });
             error
         })?;
         let body = SecretBytes::new(response.body);
         match response.status {
-            200 | 201 => claims::token_response(body.expose()).map_err(|text| HttpError {
-                text,
-                is_transient: false,
-            }),
+            200 | 201 => claims::token_response(body.expose()).map_err(HttpError::permanent),
             status => Err(self.refusal(status, body.expose())),
         }
     }
@@ -121,8 +128,10 @@ impl TokenEndpoint {
             _ => "",
         };
         HttpError {
-            text: format!("it responded with HTTP status {status}{said}{hint}"),
             is_transient: !(300..400).contains(&status) && !PERMANENT.contains(&status),
+            ..HttpError::permanent(format!(
+                "it responded with HTTP status {status}{said}{hint}"
+            ))
         }
     }
 }

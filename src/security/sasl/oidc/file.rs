@@ -31,6 +31,7 @@ impl TokenFile {
             Some(rest) => rest.strip_prefix("localhost").unwrap_or(rest),
         };
         Some(if path.starts_with('/') {
+            let path = local_path(path, cfg!(windows));
             Ok(Self(PathBuf::from(path)))
         } else {
             Err("a file: URL has the form file:///PATH".to_owned())
@@ -54,11 +55,14 @@ impl TokenFile {
 
     fn bytes(&self) -> io::Result<SecretBytes> {
         // A pipe or device could block the reader for ever.
-        if !std::fs::metadata(&self.0)?.is_file() {
+        let facts = std::fs::metadata(&self.0)?;
+        if !facts.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
-        let mut bytes = Vec::new();
+        // Allocated at its final size: a reallocation would free a copy of the token without wiping it.
         let limit = MAX_RESPONSE_BYTES as u64;
+        let size = usize::try_from(facts.len().min(limit)).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(size + 1);
         File::open(&self.0)?
             .take(limit + 1)
             .read_to_end(&mut bytes)?;
@@ -72,5 +76,31 @@ impl TokenFile {
 
     pub(super) fn name(&self) -> String {
         format!("the file {} of {ENDPOINT}", self.0.display())
+    }
+}
+
+/// The path of the operating system for that of a URL. On Windows a drive follows the first slash: `/C:/token`.
+fn local_path(path: &str, is_windows: bool) -> &str {
+    match path.strip_prefix('/') {
+        Some(rest) if is_windows && is_drive(rest.as_bytes()) => rest,
+        _ => path,
+    }
+}
+
+fn is_drive(path: &[u8]) -> bool {
+    matches!(path, [letter, b':', ..] if letter.is_ascii_alphabetic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drive_of_windows_has_no_slash_before_it() {
+        assert_eq!(local_path("/C:/a/token", true), "C:/a/token");
+        for path in ["/a/token", "//server/token", "/:/token", "/1:/token"] {
+            assert_eq!(local_path(path, true), path);
+        }
+        assert_eq!(local_path("/C:/a/token", false), "/C:/a/token");
     }
 }

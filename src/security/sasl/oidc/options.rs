@@ -1,7 +1,6 @@
 //! The configuration of OIDC: keys of the producer, and options of the login module in `sasl.jaas.config`.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,6 +88,7 @@ pub(super) fn source(
         secrets: vec![secret, sent_secret, encoded],
         retries,
         clock: Arc::clone(&dependencies.clock),
+        wake: Arc::clone(&dependencies.wake),
     })))
 }
 
@@ -107,9 +107,7 @@ fn client(
         let of_tls = of_tls.map(|(name, value)| (name.as_str(), value.expose()));
         HttpTls::with_options(of_tls, provider, clock, log).map_err(|error| of_option(&error))?
     } else {
-        let is_local = url.host.eq_ignore_ascii_case("localhost")
-            || url.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        if !is_local {
+        if !url.is_local() {
             log::warn!(
                 log,
                 "{ENDPOINT}={url} is not encrypted: the client secret and each token are sent in clear text"
@@ -121,7 +119,7 @@ fn client(
     let read = config.time(READ_TIMEOUT).unwrap_or(DEFAULT_TIMEOUT);
     let limits = HttpLimits {
         connect,
-        total: connect.saturating_add(read),
+        response: read,
         body_bytes: MAX_RESPONSE_BYTES,
     };
     Ok(HttpClient::new(limits, tls, clock))

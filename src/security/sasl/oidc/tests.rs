@@ -254,6 +254,26 @@ fn a_transient_error_is_followed_by_a_token() {
     assert_eq!(server.requests(), 3);
 }
 
+#[test]
+fn a_closed_producer_ends_the_retries() {
+    let dependencies = dependencies();
+    let wake = Arc::clone(&dependencies.wake);
+    let server = HttpServer::start(move |_, _, stream| {
+        wake.close();
+        let _ = stream.write_all(&response("503 Busy", ""));
+    });
+    let mut entries = with_retries(&server.url("/"));
+    entries.insert("sasl.login.retry.backoff.ms".to_owned(), "10000".to_owned());
+    let config = ProducerConfig::from_map(entries).unwrap();
+    let fetch = fetch_token(&config, &credentials(), None, &dependencies).unwrap();
+    let began = dependencies.clock.now();
+    let why = fetch().unwrap_err();
+    assert!(why.contains("closed"), "{why}");
+    assert_eq!(server.requests(), 1);
+    let took = dependencies.clock.now() - began;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
 /// Java: OAuthBearerLoginCallbackHandlerTest#testInvalidAccessToken
 #[test]
 fn an_expired_token_is_not_used() {
@@ -277,11 +297,12 @@ fn a_response_without_end_is_refused_after_its_limit() {
 fn an_endpoint_that_hangs_is_given_up_on() {
     let server = HttpServer::start(|_, _, _| hang());
     let mut entries = entries(&server.url("/"));
-    for key in [
-        "sasl.login.connect.timeout.ms",
-        "sasl.login.read.timeout.ms",
+    // The time to connect is not a part of the time to read.
+    for (key, time) in [
+        ("sasl.login.connect.timeout.ms", "20000"),
+        ("sasl.login.read.timeout.ms", "100"),
     ] {
-        entries.insert(key.to_owned(), "100".to_owned());
+        entries.insert(key.to_owned(), time.to_owned());
     }
     let clock = SystemClock::new();
     let began = clock.now();

@@ -83,7 +83,7 @@ fn a_service_that_hangs_is_given_up() {
     let service = ServiceDouble::start(|_| Reply::Silence);
     let url = service.url();
     let limits = HttpLimits {
-        total: Duration::from_millis(100),
+        response: Duration::from_millis(100),
         ..LIMITS
     };
     let variables = [

@@ -23,7 +23,7 @@ use crate::util::log::LogContext;
 /// Longer than any request to a double takes that answers.
 const LIMITS: HttpLimits = HttpLimits {
     connect: Duration::from_secs(10),
-    total: Duration::from_secs(10),
+    response: Duration::from_secs(10),
     body_bytes: 64 * 1024,
 };
 
