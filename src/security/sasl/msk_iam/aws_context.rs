@@ -1,7 +1,7 @@
 //! Environment variables, the clock, small files, and services by HTTP, for the sources of credentials. Tests replace
 //! them.
 
-use std::env;
+use std::env::{self, VarError};
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -12,15 +12,17 @@ use rustls::crypto::CryptoProvider;
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::Password;
-use crate::security::http::{HttpClient, HttpLimits, HttpRequest, HttpResponse, HttpTls, Url};
-use crate::security::sasl::dependencies::SaslDependencies;
-use crate::sync::OnceLock;
+use crate::security::http::{
+    HttpClient, HttpErrorKind, HttpLimits, HttpRequest, HttpResponse, HttpTls, Url,
+};
+use crate::security::sasl::dependencies::{SaslDependencies, Wake};
+use crate::sync::{Mutex, OnceLock, Rank};
 use crate::util::foreign_text::printable_within;
 use crate::util::log::LogContext;
 use crate::util::wipe::wipe;
 
-/// Reads an environment variable.
-pub(super) type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+/// Reads an environment variable, as [`env::var`] does.
+pub(super) type Variables = Arc<dyn Fn(&str) -> Result<String, VarError> + Send + Sync>;
 
 /// Longest answer of a service, in bytes. Credentials have some 3 KiB.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -46,7 +48,10 @@ pub(super) struct AwsContext {
     log: LogContext,
     plain: HttpClient,
     /// Created by the first request with TLS, since most sources need none.
-    encrypted: OnceLock<Result<HttpClient, String>>,
+    encrypted: OnceLock<HttpClient>,
+    /// The last variable that was read and is not text.
+    malformed: Mutex<Option<String>>,
+    wake: Arc<Wake>,
     crypto_provider: Option<Arc<CryptoProvider>>,
 }
 
@@ -63,15 +68,35 @@ impl AwsContext {
             log: dependencies.log.clone(),
             plain: HttpClient::new(near, HttpTls::Plain, &dependencies.clock),
             encrypted: OnceLock::new(),
+            malformed: Mutex::new(Rank::LEAF, None),
+            wake: Arc::clone(&dependencies.wake),
             crypto_provider,
         }
     }
 
-    /// An environment variable; `None` if it is not set, or blank.
+    /// An environment variable; `None` if it is not set, blank, or [malformed](Self::take_malformed).
     pub(super) fn variable(&self, name: &str) -> Option<String> {
-        let value = (self.variables)(name)?;
+        let value = match (self.variables)(name) {
+            Ok(value) => value,
+            Err(VarError::NotPresent) => return None,
+            Err(VarError::NotUnicode(_)) => {
+                *self.malformed.lock() = Some(name.to_owned());
+                return None;
+            }
+        };
         let is_blank = value.trim().is_empty();
         (!is_blank).then(|| value.trim().to_owned())
+    }
+
+    /// The name of a variable that was read since the last call and is not UTF-8. It counts as an error: without the
+    /// variable the search could find another identity.
+    pub(super) fn take_malformed(&self) -> Option<String> {
+        self.malformed.lock().take()
+    }
+
+    /// Whether the producer was closed, so that nobody needs log lines any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.wake.is_closed()
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -96,31 +121,51 @@ impl AwsContext {
     /// Sends a request, by TLS if its URL begins with `https`.
     ///
     /// # Errors
-    /// Why there is no answer, with the URL, but without its query.
+    /// Why there is no answer, with the URL, but without its path, which may contain a secret.
     /// # Blocking
     /// Up to ten seconds.
     pub(super) fn send(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, String> {
+        self.send_with_advice(request, "")
+    }
+
+    /// As [`send`](Self::send). The advice is appended to the error of a time-out.
+    pub(super) fn send_with_advice(
+        &self,
+        request: &HttpRequest<'_>,
+        on_time_out: &str,
+    ) -> Result<HttpResponse, String> {
         let url = Url::parse(request.url)?;
         let client = if url.is_https {
-            let created = self.encrypted.get_or_init(|| self.encrypted_client());
-            created.as_ref().map_err(Clone::clone)?
+            self.encrypted_client()?
         } else {
             &self.plain
         };
-        let answer = client.send(request);
-        answer.map_err(|error| reason(&format!("no answer from {url}: {}", error.text)))
+        client.send(request).map_err(|error| {
+            let advice = match error.kind {
+                HttpErrorKind::TimedOut => on_time_out,
+                HttpErrorKind::NotTls => ". The server does not speak TLS: check the URL",
+                _ => "",
+            };
+            let text = error.text;
+            reason(&format!("no answer from {}: {text}{advice}", url.origin()))
+        })
     }
 
-    fn encrypted_client(&self) -> Result<HttpClient, String> {
+    /// The client with TLS. A failure is not kept: the next token may find the files that were missing.
+    fn encrypted_client(&self) -> Result<&HttpClient, String> {
+        if let Some(client) = self.encrypted.get() {
+            return Ok(client);
+        }
         let tls = HttpTls::of_system(self.crypto_provider.clone(), &self.clock, &self.log);
         let tls = tls.map_err(|error| reason(&format!("TLS cannot be used: {error}")))?;
-        Ok(HttpClient::new(FAR, tls, &self.clock))
+        let client = HttpClient::new(FAR, tls, &self.clock);
+        Ok(self.encrypted.get_or_init(|| client))
     }
 }
 
-/// The environment of this process. It is read for each token, so that a program may set variables late.
+/// The environment of this process, which is read for each token, as by AWS' SDKs.
 pub(super) fn variables_of_process() -> Variables {
-    Arc::new(|name: &str| env::var(name).ok())
+    Arc::new(|name: &str| env::var(name))
 }
 
 /// The answer of a service as text; wiped when it is dropped.

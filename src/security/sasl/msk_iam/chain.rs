@@ -36,9 +36,26 @@ impl TriedSources {
         self.0.push_str(": ");
         self.0.push_str(&reason(why));
     }
+
+    /// The credentials of a source that these sources were tried before.
+    fn before(self, source: &'static str, credentials: AwsCredentials) -> FoundCredentials {
+        FoundCredentials {
+            credentials,
+            source,
+            passed: self.0,
+        }
+    }
 }
 
-/// Finds credentials. Returns them with the name of their source.
+/// Credentials, and the name of their source.
+pub(super) struct FoundCredentials {
+    pub(super) credentials: AwsCredentials,
+    pub(super) source: &'static str,
+    /// The sources before it, each with the reason why it has no credentials.
+    pub(super) passed: String,
+}
+
+/// Finds credentials.
 ///
 /// # Errors
 /// The sources that were tried, and why each failed.
@@ -53,13 +70,13 @@ pub(super) fn find(
     context: &AwsContext,
     login: &MskIamLogin,
     region: &str,
-) -> Result<(AwsCredentials, &'static str), String> {
+) -> Result<FoundCredentials, String> {
     let region = login.sts_region.as_deref().unwrap_or(region);
     let mut tried = TriedSources::default();
     if let Some(name) = &login.profile {
         let source = "awsProfileName";
         match profile::credentials(context, Some(name), region) {
-            Ok(credentials) => return Ok((credentials, source)),
+            Ok(credentials) => return Ok(tried.before(source, credentials)),
             Err(NoCredentials::NotConfigured(why)) => tried.add(source, &why),
             Err(NoCredentials::Failed(why)) => {
                 tried.add(source, &why);
@@ -70,7 +87,7 @@ pub(super) fn find(
     if let Some(role) = &login.role {
         let source = "awsRoleArn";
         return match of_role(context, role, region) {
-            Ok(credentials) => Ok((credentials, source)),
+            Ok(credentials) => Ok(tried.before(source, credentials)),
             Err(why) => {
                 // Not truncated once more: the reason may be those of all default sources.
                 let before = if tried.0.is_empty() { "" } else { "; " };
@@ -90,8 +107,8 @@ fn of_role(context: &AwsContext, role: &LoginRole, region: &str) -> Result<AwsCr
     let credentials = if let Some(credentials) = &role.credentials {
         credentials
     } else {
-        found = of_default_sources(context, region, TriedSources::default())?.0;
-        &found
+        found = of_default_sources(context, region, TriedSources::default())?;
+        &found.credentials
     };
     assume_role(context, region, credentials, &role.request)
 }
@@ -100,10 +117,10 @@ fn of_default_sources(
     context: &AwsContext,
     region: &str,
     mut tried: TriedSources,
-) -> Result<(AwsCredentials, &'static str), String> {
+) -> Result<FoundCredentials, String> {
     for (source, load) in DEFAULT_SOURCES {
         match load(context, region) {
-            Ok(credentials) => return Ok((credentials, source)),
+            Ok(credentials) => return Ok(tried.before(source, credentials)),
             Err(NoCredentials::NotConfigured(why)) => tried.add(source, &why),
             Err(NoCredentials::Failed(why)) => {
                 tried.add(source, &why);

@@ -15,6 +15,10 @@ const REGION: &str = "/latest/meta-data/placement/region";
 /// Lifetime of the session with the service, in seconds. It is used for the requests of one look-up.
 const SESSION_SECONDS: &str = "60";
 
+/// Advice for a request without an answer.
+const ON_TIME_OUT: &str = " (on EC2 a container needs a hop limit of 2 in the instance's metadata options; elsewhere \
+                           AWS_EC2_METADATA_DISABLED=true leaves this source out)";
+
 /// A session with the service.
 struct MetadataSession<'a> {
     context: &'a AwsContext,
@@ -75,16 +79,16 @@ fn endpoint(context: &AwsContext) -> String {
 impl<'a> MetadataSession<'a> {
     fn open(context: &'a AwsContext) -> Result<Self, String> {
         let endpoint = endpoint(context);
-        let answer = context.send(&HttpRequest {
+        let request = HttpRequest {
             method: HttpMethod::Put,
             url: &format!("{endpoint}/latest/api/token"),
             headers: &[("X-aws-ec2-metadata-token-ttl-seconds", SESSION_SECONDS)],
             body: b"",
-        });
-        let answer = answer.map_err(|why| {
-            reason(&format!(
-                "{why} (on EC2 a container needs a hop limit of 2 in the instance's metadata options)"
-            ))
+        };
+        let answer = context.send_with_advice(&request, ON_TIME_OUT);
+        let answer = answer.map_err(|why| match context.variable(ENDPOINT) {
+            Some(_) => reason(&format!("{ENDPOINT}: {why}")),
+            None => why,
         })?;
         Ok(Self {
             context,

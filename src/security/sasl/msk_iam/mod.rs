@@ -35,21 +35,27 @@ mod web_identity;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::crypto::CryptoProvider;
 
 use self::aws_context::{AwsContext, NEAR, variables_of_process};
 use self::aws_credentials::AwsCredentials;
+use self::chain::FoundCredentials;
 use self::options::MskIamLogin;
 use self::token::{USER_AGENT, sign_token};
 use super::dependencies::SaslDependencies;
 use super::login::FetchToken;
 use super::login_module::KEY;
 use super::token::OAuthBearerToken;
+use crate::clock::Timestamp;
 use crate::config::Password;
 use crate::error::ConfigError;
 use crate::sync::{Mutex, OnceLock, Rank};
 use crate::util::log;
+
+/// How long credentials without an expiry are used after the last search that found them.
+const WITHOUT_EXPIRY: Duration = Duration::from_secs(3600);
 
 /// The source of tokens, from the options of the login module. Nothing is read or requested yet.
 ///
@@ -72,8 +78,17 @@ struct MskIamTokens {
     context: AwsContext,
     /// The region, once one was found; that of a cluster does not change.
     found_region: OnceLock<String>,
-    /// The credentials of the last token.
-    last: Mutex<Option<AwsCredentials>>,
+    /// The credentials of the last search that succeeded.
+    last: Mutex<Option<LastCredentials>>,
+}
+
+/// Credentials that are used again if a search fails.
+#[derive(Clone)]
+struct LastCredentials {
+    credentials: AwsCredentials,
+    source: &'static str,
+    /// Their expiry, or the end of [`WITHOUT_EXPIRY`].
+    until: Timestamp,
 }
 
 impl MskIamTokens {
@@ -98,6 +113,14 @@ impl MskIamTokens {
     /// # Blocking
     /// Reads files, and requests credentials.
     fn token(&self) -> Result<OAuthBearerToken, String> {
+        let token = self.signed_token();
+        match self.context.take_malformed() {
+            Some(name) => Err(format!("the environment variable {name} is not UTF-8")),
+            None => token,
+        }
+    }
+
+    fn signed_token(&self) -> Result<OAuthBearerToken, String> {
         let region = self.region()?;
         let credentials = self.credentials(&region)?;
         let now = self.context.now();
@@ -117,37 +140,95 @@ impl MskIamTokens {
         Ok(self.found_region.get_or_init(|| region).clone())
     }
 
-    /// New credentials. If there are none, those of the last token are used until they expire, so that a source may be
-    /// unavailable for longer than a token lives.
+    /// New credentials. If there are none, those of the last search are used until they expire, so that a source may be
+    /// unavailable for longer than a token lives. The same applies if another source has some: it could be of another
+    /// identity, and brokers refuse a client that changes its principal when it authenticates again.
     fn credentials(&self, region: &str) -> Result<AwsCredentials, String> {
-        let why = match chain::find(&self.context, &self.login, region) {
-            Ok((credentials, source)) if self.is_expired(&credentials) => {
+        let found = chain::find(&self.context, &self.login, region);
+        let now = self.context.now();
+        let last = self.last.lock().clone();
+        let usable = last.as_ref().filter(|last| last.until > now);
+        let why = match found {
+            Ok(found) if self.is_expired(&found.credentials) => {
+                let source = found.source;
                 format!("{source}: its credentials have expired, by the clock of this machine")
             }
-            Ok((credentials, source)) => {
-                log::debug!(
-                    self.context.log(),
-                    "tokens for MSK are signed with credentials of {source}"
-                );
-                *self.last.lock() = Some(credentials.clone());
-                return Ok(credentials);
-            }
+            Ok(found) => match usable {
+                Some(last) if last.source != found.source => {
+                    format!(
+                        "{} has credentials, and before, {} had some, maybe of another identity{}",
+                        found.source,
+                        last.source,
+                        listed(&found.passed)
+                    )
+                }
+                _ => return Ok(self.accepted(found, last.as_ref(), now)),
+            },
             Err(why) => why,
         };
-        let last = self.last.lock().clone();
-        let Some(last) = last.filter(|last| !self.is_expired(last)) else {
+        let Some(last) = usable else {
             return Err(format!("there are no AWS credentials. {why}"));
         };
-        log::warn!(
-            self.context.log(),
-            "no new AWS credentials, those before are used until they expire: {why}"
-        );
-        Ok(last)
+        if !self.context.is_closed() {
+            log::warn!(
+                self.context.log(),
+                "no new AWS credentials, those before are used until they expire, or for an hour if they have no \
+                 expiry: {why}"
+            );
+        }
+        Ok(last.credentials.clone())
+    }
+
+    /// Keeps the credentials that were found for later failures.
+    fn accepted(
+        &self,
+        found: FoundCredentials,
+        last: Option<&LastCredentials>,
+        now: Timestamp,
+    ) -> AwsCredentials {
+        let FoundCredentials {
+            credentials,
+            source,
+            passed,
+        } = found;
+        let log = self.context.log();
+        if let Some(last) = last.filter(|last| last.source != source) {
+            log::warn!(
+                log,
+                "tokens for MSK are now signed with credentials of {source}, before of {}, whose credentials have \
+                 ended{}",
+                last.source,
+                listed(&passed)
+            );
+        } else {
+            log::debug!(
+                log,
+                "tokens for MSK are signed with credentials of {source}"
+            );
+        }
+        let until = credentials
+            .expires
+            .unwrap_or_else(|| now.plus(WITHOUT_EXPIRY));
+        *self.last.lock() = Some(LastCredentials {
+            credentials: credentials.clone(),
+            source,
+            until,
+        });
+        credentials
     }
 
     fn is_expired(&self, credentials: &AwsCredentials) -> bool {
         let now = self.context.now();
         credentials.expires.is_some_and(|end| end <= now)
+    }
+}
+
+/// The sources that were passed over, at the end of a text.
+fn listed(passed: &str) -> String {
+    if passed.is_empty() {
+        String::new()
+    } else {
+        format!(" ({passed})")
     }
 }
 

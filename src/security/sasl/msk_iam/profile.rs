@@ -58,7 +58,14 @@ pub(super) fn credentials(
         profiles: &profiles,
         region,
     };
-    chain.credentials(wanted, &mut Vec::new())
+    let found = chain.credentials(wanted, &mut Vec::new());
+    match found {
+        // A profile that is named and exists is configured: the next source could be of another identity.
+        Err(NoCredentials::NotConfigured(why)) if name.is_some() || of_environment.is_some() => {
+            Err(NoCredentials::Failed(why))
+        }
+        found => found,
+    }
 }
 
 /// The region of a profile, if it has one.

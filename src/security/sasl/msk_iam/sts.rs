@@ -73,7 +73,8 @@ pub(super) fn assume_role(
     if let Some(token) = session {
         headers.push(("X-Amz-Security-Token", token.expose()));
     }
-    ask(context, &url, &headers, &body, None)
+    let secrets = [session, role.external_id.as_ref()];
+    ask(context, &url, &headers, &body, &secrets)
 }
 
 /// `AssumeRoleWithWebIdentity`: the credentials of a role, for a token of another identity provider.
@@ -97,16 +98,22 @@ pub(super) fn assume_role_with_web_identity(
     ]);
     let (url, _) = endpoint(context, region)?;
     let headers = [("Content-Type", FORM)];
-    ask(context, &url, &headers, &Password::new(body), Some(token))
+    ask(
+        context,
+        &url,
+        &headers,
+        &Password::new(body),
+        &[Some(token)],
+    )
 }
 
-/// Sends a request. `secret` is hidden in an error's text, which may repeat it.
+/// Sends a request. The secrets are hidden in an error's text, which may repeat them.
 fn ask(
     context: &AwsContext,
     url: &Url,
     headers: &[(&str, &str)],
     body: &Password,
-    secret: Option<&Password>,
+    secrets: &[Option<&Password>],
 ) -> Result<AwsCredentials, String> {
     let answer = context.send(&HttpRequest {
         method: HttpMethod::Post,
@@ -128,12 +135,13 @@ fn ask(
     else {
         return Err(format!("STS ({url}) answered with status {status}"));
     };
-    let message = message.unwrap_or_default();
-    let message = secret.map_or_else(
-        || message.as_str().into(),
-        |secret| secret.hidden_in(&message),
-    );
-    Err(reason(&format!("STS refuses with {code}: {message}")))
+    // Hidden before the text is truncated: a part of a secret would not be found.
+    let text = format!("{code}: {}", message.unwrap_or_default());
+    let text = secrets
+        .iter()
+        .flatten()
+        .fold(text, |text, secret| secret.hidden_in(&text).into_owned());
+    Err(reason(&format!("STS refuses with {text}")))
 }
 
 /// The URL of STS for a region, and the region that requests to it are signed for.
@@ -147,6 +155,12 @@ pub(super) fn endpoint<'r>(
             let url = Url::parse(&url).map_err(|why| format!("{name}: {why}"))?;
             if url.target != "/" {
                 return Err(format!("{name}: the URL of STS has no path"));
+            }
+            // A web identity and the credentials of the answer would be readable on the way.
+            if !url.is_https && !url.is_local() {
+                return Err(format!(
+                    "{name} begins with http://, which is allowed for this machine only: set it to an https:// URL"
+                ));
             }
             return Ok((url, signed));
         }

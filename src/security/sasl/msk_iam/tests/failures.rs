@@ -97,6 +97,8 @@ fn a_service_that_hangs_is_given_up() {
         failure(instance::credentials(&context)),
     ] {
         assert!(why.contains(&url) && why.contains("timed out"), "{why}");
+        let advises = why.contains("hop limit");
+        assert_eq!(advises, why.contains("AWS_EC2_METADATA_SERVICE_ENDPOINT"));
     }
     assert!(
         began.elapsed() < Duration::from_secs(8),
@@ -124,6 +126,45 @@ fn a_refusal_of_sts_has_its_code_and_message_without_the_token() {
     );
 }
 
+/// STS may repeat what the request contained, also at the end of a text that is truncated.
+#[test]
+fn a_refusal_of_sts_hides_the_secrets_of_the_request() {
+    let service = ServiceDouble::start(|_| {
+        let text = format!("{} hunter3 hunter-external", "x".repeat(360));
+        let refusal =
+            format!("<E><Error><Code>AccessDenied</Code><Message>{text}</Message></Error></E>");
+        Reply::Text(403, refusal)
+    });
+    let url = service.url();
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", "AKID"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("AWS_SESSION_TOKEN", "hunter3"),
+        ("AWS_ENDPOINT_URL_STS", &*url),
+    ];
+    let options = [
+        ("awsRoleArn", ROLE),
+        ("awsRoleExternalId", "hunter-external"),
+    ];
+    let why = found(&options, &variables).unwrap_err();
+    assert!(
+        why.contains("AccessDenied") && !why.contains("hunt"),
+        "{why}"
+    );
+}
+
+/// The path of the container's URL is a credential.
+#[test]
+fn a_service_without_an_answer_is_named_without_its_path() {
+    let variables = [(
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "http://127.0.0.1:1/v2/credentials/hunter2",
+    )];
+    let why = failure(container::credentials(&context(&variables)));
+    let start = "no answer from http://127.0.0.1:1: no connection";
+    assert!(why.starts_with(start) && !why.contains("hunter2"), "{why}");
+}
+
 /// The double has no TLS. A build without a cryptography provider has none either.
 #[test]
 fn a_service_whose_tls_handshake_fails_is_named() {
@@ -138,7 +179,7 @@ fn a_service_whose_tls_handshake_fails_is_named() {
     let context = context(&variables);
     for _ in 0..2 {
         let why = failure(web_identity::credentials(&context, "eu-west-1"));
-        let is_named = why.starts_with(&format!("no answer from {url}/: the TLS handshake failed"))
+        let is_named = why.starts_with(&format!("no answer from {url}: the TLS handshake failed"))
             || why.starts_with("TLS cannot be used: ");
         assert!(is_named && !why.contains("hunter"), "{why}");
     }
@@ -230,35 +271,4 @@ fn a_source_that_is_configured_and_fails_ends_the_search() {
     let why = found(&[], &others).unwrap_err();
     assert!(why.ends_with("is set, and AWS_ROLE_ARN is not"), "{why}");
     assert!(service.requests().is_empty());
-}
-
-#[test]
-fn the_last_credentials_are_used_until_they_expire_if_their_source_fails() {
-    let answers = crate::sync::Mutex::new(
-        crate::sync::Rank::LEAF,
-        vec![
-            ok(&DOCUMENT.replace("2099", "2001")),
-            ok(&DOCUMENT.replace("2099", "2001")),
-            Reply::Text(500, String::new()),
-            ok(DOCUMENT),
-        ],
-    );
-    // The answers are taken from the end.
-    let service = ServiceDouble::start(move |_| answers.lock().pop().expect("a known request"));
-    let url = service.url();
-    let variables = [
-        ("AWS_REGION", "eu-central-1"),
-        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*url),
-    ];
-    let with_last = tokens(&[], context(&variables));
-    for _ in 0..3 {
-        let token = with_last.token().unwrap();
-        assert!(token.valid_for() > Duration::from_secs(800));
-    }
-    let error = tokens(&[], context(&variables)).token().unwrap_err();
-    assert!(
-        error.contains("container: its credentials have expired"),
-        "{error}"
-    );
-    assert!(!error.contains("hunter"), "{error}");
 }

@@ -2,16 +2,18 @@
 
 mod failures;
 mod profiles;
+mod renewals;
 mod service_double;
 mod sources;
 mod vectors;
 
 use std::collections::BTreeMap;
+use std::env::VarError;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::aws_context::AwsContext;
+use super::aws_context::{AwsContext, Variables};
 use super::aws_credentials::{AwsCredentials, NoCredentials};
 use super::{MskIamTokens, chain};
 use crate::clock::{Clock, SystemClock};
@@ -48,7 +50,11 @@ fn context_with(variables: &[(&str, &str)], limits: HttpLimits) -> AwsContext {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let read = move |name: &str| variables.get(name).cloned().ok_or(VarError::NotPresent);
+    context_of(Arc::new(read), limits, Arc::new(SystemClock::new()))
+}
+
+fn context_of(variables: Variables, limits: HttpLimits, clock: Arc<dyn Clock>) -> AwsContext {
     let dependencies = SaslDependencies {
         run: Arc::new(|work| {
             work();
@@ -60,7 +66,6 @@ fn context_with(variables: &[(&str, &str)], limits: HttpLimits) -> AwsContext {
         log: LogContext::for_tests(),
         seed: 0,
     };
-    let variables = Arc::new(move |name: &str| variables.get(name).cloned());
     AwsContext::new(variables, limits, None, &dependencies)
 }
 
@@ -75,7 +80,8 @@ fn found(
     variables: &[(&str, &str)],
 ) -> Result<(AwsCredentials, &'static str), String> {
     let tokens = tokens(options, context(variables));
-    chain::find(&tokens.context, &tokens.login, "eu-central-1")
+    let found = chain::find(&tokens.context, &tokens.login, "eu-central-1")?;
+    Ok((found.credentials, found.source))
 }
 
 /// The error of a source that is configured.

@@ -124,6 +124,11 @@ fn a_profile_in_the_home_directory_is_found_and_a_missing_one_is_not() {
         // The default sources follow, unless they are excluded; a wrong variable is an error.
         let missing = [("awsProfileName", "nobody")];
         assert_eq!(found(&missing, &[("HOME", home)]).unwrap().1, "profile");
+        // A profile that is named and exists is a source, even without keys.
+        let why = found(&[("awsProfileName", "web")], &[("HOME", home)]).unwrap_err();
+        assert_eq!(why, "awsProfileName: profile web: it has no credentials");
+        let why = found(&[], &[("HOME", home), ("AWS_PROFILE", "web")]).unwrap_err();
+        assert!(why.ends_with("profile web: it has no credentials"), "{why}");
         let alone = [missing[0], ("awsAddDefaultProviders", "false")];
         let why = found(&alone, &[("HOME", home)]).unwrap_err();
         assert_eq!(why, "awsProfileName: there is no profile nobody");

@@ -240,6 +240,12 @@ fn sts_is_asked_at_the_endpoint_of_its_region() {
     let elsewhere = [("AWS_ENDPOINT_URL_STS", "https://vpce.example.com")];
     let (found, _) = sts::endpoint(&context(&elsewhere), "eu-west-1").unwrap();
     assert_eq!(found.to_string(), "https://vpce.example.com/");
+    let plain = [("AWS_ENDPOINT_URL_STS", "http://vpce.example.com")];
+    let why = sts::endpoint(&context(&plain), "eu-west-1").unwrap_err();
+    assert!(
+        why.contains("AWS_ENDPOINT_URL_STS") && why.contains("https://"),
+        "{why}"
+    );
     let with_path = [("AWS_ENDPOINT_URL_STS", "https://vpce.example.com/x")];
     let why = sts::endpoint(&context(&with_path), "eu-west-1").unwrap_err();
     assert!(why.contains("AWS_ENDPOINT_URL_STS"), "{why}");
