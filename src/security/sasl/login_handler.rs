@@ -36,6 +36,13 @@ const MSK_IAM: Result<LoginHandler, &str> = Ok(LoginHandler::MskIam);
 #[cfg(not(feature = "msk-iam"))]
 const MSK_IAM: Result<LoginHandler, &str> = Err("msk-iam");
 
+pub(super) const OIDC_CLASS: &str =
+    "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler";
+pub(super) const MSK_IAM_CLASS: &str =
+    "software.amazon.msk.auth.iam.IAMOAuthBearerLoginCallbackHandler";
+/// The classes that a configuration has a reason to name.
+const NAMED: [&str; 2] = [OIDC_CLASS, MSK_IAM_CLASS];
+
 const CLASSES: &[HandlerClass] = &[
     HandlerClass {
         name: "org.apache.kafka.common.security.authenticator.AbstractLogin$DefaultLoginCallbackHandler",
@@ -47,7 +54,7 @@ const CLASSES: &[HandlerClass] = &[
     },
     // The name since Kafka 3.4, and the deprecated one before it.
     HandlerClass {
-        name: "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler",
+        name: OIDC_CLASS,
         handler: OIDC,
     },
     HandlerClass {
@@ -55,7 +62,7 @@ const CLASSES: &[HandlerClass] = &[
         handler: OIDC,
     },
     HandlerClass {
-        name: "software.amazon.msk.auth.iam.IAMOAuthBearerLoginCallbackHandler",
+        name: MSK_IAM_CLASS,
         handler: MSK_IAM,
     },
 ];
@@ -74,8 +81,11 @@ impl LoginHandler {
                 KEY,
                 Some(class),
                 "the class cannot be loaded",
-                "Leave the key out. Tokens come from a TokenProvider: give one to ProducerBuilder::token_provider, \
-                 and set sasl.mechanism=OAUTHBEARER",
+                format!(
+                    "Name one of the classes that are known here, {}; or leave the key out, give a TokenProvider to \
+                     ProducerBuilder::token_provider, and set sasl.mechanism=OAUTHBEARER",
+                    NAMED.join(" and ")
+                ),
             ));
         };
         let handler = known.handler.map_err(|feature| {

@@ -6,6 +6,7 @@ use super::Mechanism;
 #[cfg(feature = "gssapi")]
 use super::gssapi::{KerberosEnvironment, Krb5Login};
 use super::jaas::LoginModuleEntry;
+use super::login_handler::{MSK_IAM_CLASS, OIDC_CLASS};
 use super::plain::Credentials;
 use super::unsecured::UnsecuredToken;
 use crate::config::Password;
@@ -139,21 +140,28 @@ pub(super) fn read(
         }
         Module::OAuthBearer => UnsecuredToken::of(&entry.options)
             .map(LoginOptions::Token)
-            .map_err(|why| {
-                ConfigError::invalid(
-                    KEY,
-                    None,
-                    why,
-                    "Set the options of an unsecured token, or leave all out and give \
-                     ProducerBuilder::token_provider a TokenProvider",
-                )
-            }),
+            .map_err(|why| ConfigError::invalid(KEY, None, why, remedy_for_tokens(&entry.options))),
         #[cfg(feature = "gssapi")]
         Module::Kerberos => {
             let environment = KerberosEnvironment::of_process();
             Krb5Login::of(&entry.options, &environment).map(LoginOptions::Kerberos)
         }
     }
+}
+
+/// The remedy for options that are not those of an unsecured token. Those of a login handler need its class.
+fn remedy_for_tokens(options: &BTreeMap<String, Password>) -> String {
+    let has = |is_of: fn(&str) -> bool| options.keys().any(|name| is_of(name));
+    let class = if has(|name| matches!(name, "clientId" | "clientSecret" | "scope")) {
+        OIDC_CLASS
+    } else if has(|name| name.starts_with("aws")) {
+        MSK_IAM_CLASS
+    } else {
+        return "Set the options of an unsecured token, or leave all out and give ProducerBuilder::token_provider a \
+                TokenProvider"
+            .to_owned();
+    };
+    format!("Set sasl.login.callback.handler.class={class}, whose options these are")
 }
 
 /// Checks that the login module is that of the mechanism.

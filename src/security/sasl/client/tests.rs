@@ -338,6 +338,18 @@ fn a_login_handler_whose_feature_is_off_is_an_error_that_names_the_feature() {
     }
 }
 
+#[test]
+fn options_of_a_login_handler_without_its_class_are_an_error_that_names_the_class() {
+    for (option, class) in [
+        ("clientId=a", "OAuthBearerLoginCallbackHandler"),
+        ("awsRegion=eu-central-1", MSK_IAM),
+    ] {
+        let error = client("OAUTHBEARER", &format!("{OAUTH} required {option};")).unwrap_err();
+        assert_eq!(error.key(), Some("sasl.jaas.config"), "{error}");
+        assert!(error.remedy().contains(class), "{error}");
+    }
+}
+
 const MSK_IAM: &str = "software.amazon.msk.auth.iam.IAMOAuthBearerLoginCallbackHandler";
 
 #[cfg(not(feature = "msk-iam"))]
