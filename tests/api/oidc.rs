@@ -3,8 +3,8 @@
 #[path = "../../src/security/http/tests/server.rs"]
 mod http_server;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kafka_producer::testing::{TestCluster, TestClusterBuilder};
@@ -14,6 +14,8 @@ use crate::support::{LONG, Text, config, lines_of, producer, record, values};
 use http_server::{HttpServer, hang, response};
 
 const SECRET: &str = "hunter2";
+/// The lifetime of the first of two tokens.
+const LIFETIME: Duration = Duration::from_secs(4);
 
 fn brokers() -> TestClusterBuilder {
     TestCluster::builder()
@@ -55,15 +57,22 @@ fn records_are_sent_with_a_token_of_the_endpoint() {
 /// The sessions are short, so that each token is used many times.
 #[test]
 fn an_endpoint_that_fails_stops_nothing_while_the_token_is_valid() {
-    let cluster = brokers()
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let cluster = TestCluster::builder()
+        .topic("t", 1)
         .sasl_session(Duration::from_millis(50))
+        .sasl_token_check(move |token| {
+            log.lock().unwrap().push((token.to_owned(), Instant::now()));
+            ["t0ken-1", "t0ken-2"].contains(&token)
+        })
         .start()
         .unwrap();
     let fails = Arc::new(AtomicBool::new(true));
     let is_failing = Arc::clone(&fails);
     let server = HttpServer::start(move |number, _, stream| {
         let answer = match number {
-            0 => token("t0ken-1", 4),
+            0 => token("t0ken-1", LIFETIME.as_secs()),
             _ if is_failing.load(Ordering::SeqCst) => response("503 Busy", "hunter2"),
             _ => token("t0ken-2", 300),
         };
@@ -78,7 +87,7 @@ fn an_endpoint_that_fails_stops_nothing_while_the_token_is_valid() {
         .set("sasl.login.retry.backoff.ms", "10")
         .set("sasl.login.retry.backoff.max.ms", "100");
     let producer = producer(config);
-    let until = Instant::now() + LONG;
+    let until = Instant::now() + 2 * LONG;
     while server.requests() < 4 {
         written(&producer, "v");
         assert!(Instant::now() < until, "{} requests", server.requests());
@@ -89,12 +98,21 @@ fn an_endpoint_that_fails_stops_nothing_while_the_token_is_valid() {
         assert!(Instant::now() < until, "{:?}", lines());
     }
     fails.store(false, Ordering::SeqCst);
-    // The first token ends, and the second one is used.
-    let ended = Instant::now() + Duration::from_secs(3);
-    while Instant::now() < ended {
+    // The first token ends, and the second one is used. A broker may see a token somewhat after it was sent.
+    let first = |value: &str| {
+        let seen = seen.lock().unwrap();
+        let found = seen.iter().find(|(token, _)| token == value);
+        found.map(|(_, at)| *at)
+    };
+    let ended = first("t0ken-1").unwrap() + LIFETIME + Duration::from_secs(1);
+    while first("t0ken-2").is_none() || Instant::now() < ended + Duration::from_millis(500) {
         written(&producer, "v");
+        assert!(Instant::now() < until, "the second token is not used");
     }
     producer.close().unwrap();
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
+    let late = |(token, at): &&(String, Instant)| token == "t0ken-1" && *at > ended;
+    assert_eq!(seen.iter().filter(late).count(), 0);
     for line in lines() {
         for secret in [SECRET, "t0ken", "aHVudGVy"] {
             assert!(!line.contains(secret), "{line}");
@@ -107,12 +125,15 @@ fn a_producer_whose_endpoint_hangs_closes_and_says_why_nothing_is_sent() {
     let cluster = brokers().start().unwrap();
     let server = HttpServer::start(|_, _, _| hang());
     let config = oidc(&cluster, &server)
+        .set("sasl.login.read.timeout.ms", "600000")
         .set("socket.connection.setup.timeout.ms", "100")
         .max_block(Duration::from_millis(500));
     let producer = producer(config);
     let error = producer.send(record("v")).unwrap().get().unwrap_err();
     assert!(error.to_string().contains("a token"), "{error}");
+    let began = Instant::now();
     producer.close().unwrap();
+    assert!(began.elapsed() < LONG, "{:?}", began.elapsed());
 }
 
 #[test]
