@@ -31,8 +31,13 @@ fn open(store: &[u8], password: &str) -> Opened<Pkcs12Archive> {
     Ok(Pkcs12Archive::from_pkcs12(store, password)?)
 }
 
-/// The trusted certificates of a store: those with Java's attribute for trusted certificates, or all certificates if
-/// none has the attribute, as in stores of OpenSSL. Without a password the MAC is not checked, as in Java.
+/// The trusted certificates of a store: those with Java's attribute for trusted certificates, and the own certificate
+/// of each private key. If there are neither, as in trust stores of OpenSSL, all certificates are trusted. Without a
+/// password the MAC is not checked, as in Java.
+///
+/// # Kafka
+/// Java's trust managers trust the own certificate of a private key as well (`TrustStoreUtil`). Differs: in a store
+/// without the attribute and without keys Java trusts no certificate.
 pub(super) fn certificates(
     store: &[u8],
     password: Option<&str>,
@@ -44,10 +49,11 @@ pub(super) fn certificates(
             .ok_or(OpenError::NoPassword)?,
         (opened, _) => opened?,
     };
-    let bags = archive.certs;
-    let are_marked = bags.iter().any(|bag| bag.trusted);
-    let trusted = bags.iter().filter(|bag| bag.trusted || !are_marked);
-    let certificates: Vec<_> = trusted.map(certificate).collect();
+    let bags = &archive.certs;
+    let trusts_all = archive.keys.is_empty() && !bags.iter().any(|bag| bag.trusted);
+    let trusted = bags.iter().filter(|bag| bag.trusted || trusts_all);
+    let of_keys = archive.keys.iter().filter_map(|key| leaf_of(key, &archive));
+    let certificates: Vec<_> = trusted.chain(of_keys).map(certificate).collect();
     if certificates.is_empty() {
         return Err(OpenError::Missing("no certificate"));
     }

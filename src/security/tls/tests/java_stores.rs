@@ -171,6 +171,24 @@ fn the_password_of_a_key_may_differ_in_both_formats() {
     client_of(&twice).unwrap();
 }
 
+/// Java: `TrustStoreUtil`
+#[test]
+fn a_store_with_private_keys_trusts_the_same_certificates_in_both_formats() {
+    for ((jks_name, jks), (name, pkcs12)) in [
+        (store!("several.jks"), store!("several.p12")),
+        (store!("keys.jks"), store!("java-17-keys.p12")),
+        (store!("keys.jks"), store!("openssl-3-keys.p12")),
+    ] {
+        let [jks, pkcs12] = [jks, pkcs12].map(|store| {
+            let mut all = certificates(store, Some(PASSWORD)).unwrap();
+            all.sort_by(|a, b| a.as_ref().cmp(b.as_ref()));
+            all.dedup();
+            all
+        });
+        assert_eq!(jks, pkcs12, "{jks_name} and {name}");
+    }
+}
+
 #[test]
 fn of_several_keys_in_pkcs12_the_first_in_the_order_of_java_is_used() {
     let (_, store) = store!("several.p12");
