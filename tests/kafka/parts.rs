@@ -156,6 +156,7 @@ pub(crate) fn check(tests: &[&str]) -> Result<(), String> {
     for name in PARTS.into_iter().flatten() {
         let is_built = (cfg!(feature = "oidc") || !name.ends_with("_oidc"))
             && (cfg!(feature = "gssapi") || !name.starts_with("security::gssapi"))
+            && (cfg!(feature = "pkcs12") || !name.starts_with("security::java_stores"))
             && (has_tls || !(name.starts_with("security::") || name.starts_with("sasl::over_tls")));
         if is_built && !tests.iter().any(|test| test.starts_with(name)) {
             return Err(format!("tests/kafka/parts.rs: no test is called {name}…"));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use kafka_producer::{
     CloseError, FlushError, FutureRecordMetadata, ProduceError, ProducerRecord, RecordMetadata,
-    SendError, TrySendReason,
+    ReloadTlsError, SendError, TrySendReason,
 };
 
 use crate::ledger::{self, Outcome, TOPICS};
@@ -203,6 +203,7 @@ impl Worker {
             80..84 => self.drop_some(),
             84..90 => self.swap_with_others(),
             90..94 => self.flush(slot),
+            94 if self.dice.bool() => self.reload_tls(slot),
             94 => self.partitions_for(slot),
             95 => {
                 let shared = self.shared(slot);
@@ -355,6 +356,22 @@ impl Worker {
         match result {
             Ok(_) => self.world.count("partitions_for", "ok"),
             Err(error) => self.world.count("partitions_for", name_of(&error)),
+        }
+        self.let_go(shared);
+    }
+
+    /// The producers have no TLS, so there are no files to read.
+    fn reload_tls(&self, slot: usize) {
+        let shared = self.shared(slot);
+        let call = || shared.producer.reload_tls();
+        let about = About::producer(&shared);
+        let result = self.world.within(Duration::ZERO, "reload_tls", about, call);
+        match result {
+            Ok(reload) if !reload.is_changed() => self.world.count("reload_tls", "ok"),
+            Err(ReloadTlsError::Closed) => self.world.count("reload_tls", "closed"),
+            other => self
+                .world
+                .violation(format!("a reload returned {other:?}, {shared:?}")),
         }
         self.let_go(shared);
     }

@@ -1,7 +1,11 @@
 //! mTLS with key stores and trust stores that `keytool` writes, in JKS and in both generations of PKCS#12.
 //!
-//! Kafka's own client is accepted with the same properties first. In a build without the feature `pkcs12`, which reads
-//! these stores, nothing is tested.
+//! Kafka's own client is accepted with the same properties first. A build without the feature `pkcs12`, which reads
+//! these stores, does not list the test.
+#![cfg_attr(
+    not(feature = "pkcs12"),
+    allow(dead_code, reason = "only the test uses it")
+)]
 
 use std::fmt::Write;
 use std::fs;
@@ -13,7 +17,10 @@ use super::rig::{Mechanism, Rig, Wire, rig};
 use super::vendors::delivers;
 use crate::runner::{TestResult, tests};
 
-tests![clients_with_stores_of_keytool_deliver];
+tests![
+    #[cfg(feature = "pkcs12")]
+    clients_with_stores_of_keytool_deliver
+];
 
 /// The password of the stores, and that of the private key in the JKS store.
 const STORE_PASSWORD: &str = "changeit";
@@ -62,10 +69,6 @@ const KINDS: [Kind; 4] = [
 ];
 
 fn clients_with_stores_of_keytool_deliver() -> TestResult {
-    if !cfg!(feature = "pkcs12") {
-        println!("    not run, this build has no feature pkcs12");
-        return Ok(());
-    }
     let rig = rig("3.0.0")?;
     let folder = rig.cluster.folder();
     pack_identity(&rig)?;
