@@ -357,6 +357,10 @@ const FENCES: &[(&str, &str)] = &[
         "network::resolver",
         "a look-up that panics is one that failed",
     ),
+    (
+        "security::tls::reload",
+        "a cryptography provider that panics at one file does not keep the other from being used",
+    ),
 ];
 
 /// The functions that catch panics, and that mark threads.

@@ -12,9 +12,17 @@ pub enum ReloadTlsError {
     Closed,
     /// The call was made inside a callback of the producer, or in a process that was forked.
     Misuse(Misuse),
-    /// A file cannot be used; new connections use its earlier content. If only one of two files is named, the other was
+    /// A file cannot be used; new connections use its earlier content. The other file, if `error` does not name it, was
     /// read, and is used if it has changed.
-    Refused(ConfigError),
+    #[non_exhaustive]
+    Refused {
+        /// The files that cannot be used, and why.
+        error: ConfigError,
+        /// True if new connections use another key or client certificate than before the call.
+        key_store_changed: bool,
+        /// True if new connections use another trust store than before the call.
+        trust_store_changed: bool,
+    },
 }
 
 impl fmt::Display for ReloadTlsError {
@@ -22,9 +30,10 @@ impl fmt::Display for ReloadTlsError {
         match self {
             Self::Closed => f.write_str(CLOSED),
             Self::Misuse(misuse) => misuse.fmt(f),
-            Self::Refused(error) => write!(
+            Self::Refused { error, .. } => write!(
                 f,
-                "the file is not used, new connections use its earlier content: {error}"
+                "not every file of TLS is used, new connections use the earlier content of those that are refused: \
+                 {error}"
             ),
         }
     }

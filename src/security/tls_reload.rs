@@ -22,17 +22,17 @@ pub struct TlsReload {
 }
 
 impl TlsReload {
-    /// True if new connections use another client certificate or trust store than before the call.
+    /// True if new connections use another private key, client certificate or trust store than before the call.
     pub fn is_changed(&self) -> bool {
         self.key_store || self.trust_store
     }
 
-    /// True if the file of `ssl.keystore.location` has another key or certificate than before the call.
+    /// True if new connections use another private key or client certificate than before the call.
     pub fn key_store_changed(&self) -> bool {
         self.key_store
     }
 
-    /// True if the file of `ssl.truststore.location` has other certificates than before the call.
+    /// True if new connections use another trust store than before the call.
     pub fn trust_store_changed(&self) -> bool {
         self.trust_store
     }

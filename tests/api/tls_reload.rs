@@ -1,5 +1,6 @@
 //! Reloading of certificates against embedded brokers that require them.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use kafka_producer::testing::TestCluster;
-use kafka_producer::{Misuse, ProducerConfigBuilder, ReloadTlsError};
+use kafka_producer::{BoxError, Misuse, ProducerConfigBuilder, ReloadTlsError};
 
 use crate::support::{LONG, config, lines_of, producer, record, values};
 use crate::tls::certificates::{Authority, Identity};
@@ -51,18 +52,13 @@ impl Drop for StoreFolder {
     }
 }
 
-/// A client certificate that expires at the beginning of this year.
-fn until(authority: &Authority, year: i32) -> Identity {
-    authority.issue_for(&["client"], (2020, year))
-}
-
 #[test]
 fn certificates_are_replaced_twenty_times_while_records_are_sent_and_old_ones_are_refused_then() {
     let (old, new) = (Authority::new(0), Authority::new(2));
     let brokers = tls(&old.issue(&["127.0.0.1"]));
     let both = format!("{}\n{}", old.pem(), new.pem());
     let cluster = cluster(brokers.clone().require_client_certificate(both));
-    let folder = StoreFolder::new("twenty", &until(&old, 2031), &old);
+    let folder = StoreFolder::new("twenty", &old.client_until(2031), &old);
     let sending = producer(folder.config(&cluster));
     let stop = AtomicBool::new(false);
     let futures = thread::scope(|scope| {
@@ -78,11 +74,11 @@ fn certificates_are_replaced_twenty_times_while_records_are_sent_and_old_ones_ar
         });
         for number in 1..=20 {
             let authority = if number % 2 == 0 { &new } else { &old };
-            let keys = until(authority, 2031 + number).pem();
+            let keys = authority.client_until(2031 + number).pem();
             if number == 10 {
                 folder.replace(&keys[..keys.len() / 2]);
                 let error = sending.reload_tls().unwrap_err();
-                assert!(matches!(error, ReloadTlsError::Refused(_)));
+                assert!(matches!(error, ReloadTlsError::Refused { .. }));
                 assert!(
                     error.to_string().contains("ssl.keystore.location"),
                     "{error}"
@@ -110,7 +106,7 @@ fn certificates_are_replaced_twenty_times_while_records_are_sent_and_old_ones_ar
         .unwrap();
     cluster.disconnect_clients(0);
     sending.send(record("new")).unwrap().get().unwrap();
-    folder.replace(&until(&old, 2031).pem());
+    folder.replace(&old.client_until(2031).pem());
     let why = refused(&producer(folder.config(&cluster)));
     assert!(why.contains("client certificate"), "{why}");
     sending.reload_tls().unwrap();
@@ -124,7 +120,7 @@ fn files_are_checked_at_an_interval_and_a_broken_one_is_logged_once() {
     let (old, new) = (Authority::new(0), Authority::new(2));
     let brokers = tls(&old.issue(&["127.0.0.1"]));
     let cluster = cluster(brokers.clone().require_client_certificate(old.pem()));
-    let folder = StoreFolder::new("interval", &until(&old, 2031), &old);
+    let folder = StoreFolder::new("interval", &old.client_until(2031), &old);
     let lines = lines_of("reloads");
     let interval = Duration::from_millis(20);
     let producer = producer(
@@ -146,7 +142,7 @@ fn files_are_checked_at_an_interval_and_a_broken_one_is_logged_once() {
         .change_tls(brokers.require_client_certificate(new.pem()))
         .unwrap();
     cluster.disconnect_clients(0);
-    folder.replace(&until(&new, 2032).pem());
+    folder.replace(&new.client_until(2032).pem());
     // It stays queued until a connection has the new certificate.
     producer.send(record("after")).unwrap().get().unwrap();
     producer.close().unwrap();
@@ -161,7 +157,7 @@ fn files_are_checked_at_an_interval_and_a_broken_one_is_logged_once() {
 fn a_reload_inside_a_callback_is_refused() {
     let authority = Authority::new(0);
     let cluster = cluster(tls(&authority.issue(&["127.0.0.1"])));
-    let folder = StoreFolder::new("callback", &until(&authority, 2031), &authority);
+    let folder = StoreFolder::new("callback", &authority.client_until(2031), &authority);
     let producer = Arc::new(producer(folder.config(&cluster)));
     let (outcome, outcomes) = channel();
     let inside = Arc::clone(&producer);
@@ -178,7 +174,7 @@ fn a_reload_inside_a_callback_is_refused() {
 fn a_producer_may_be_closed_while_certificates_are_reloaded() {
     let authority = Authority::new(0);
     let cluster = cluster(tls(&authority.issue(&["127.0.0.1"])));
-    let folder = StoreFolder::new("closing", &until(&authority, 2031), &authority);
+    let folder = StoreFolder::new("closing", &authority.client_until(2031), &authority);
     let config = folder
         .config(&cluster)
         .ssl_reload_interval(Some(Duration::from_millis(10)));
@@ -198,4 +194,67 @@ fn a_producer_may_be_closed_while_certificates_are_reloaded() {
         producer.close().unwrap();
     });
     assert_eq!(values(&cluster, 0), ["x"]);
+}
+
+#[test]
+fn a_path_of_a_config_provider_is_in_no_error_and_no_log_line_of_a_reload() {
+    let (old, new) = (Authority::new(0), Authority::new(2));
+    let cluster = cluster(tls(&old.issue(&["127.0.0.1"])));
+    let folder = StoreFolder::new("vault", &old.client_until(2031), &old);
+    let trust = folder.0.join("trust.pem");
+    let path = trust.to_str().unwrap().to_owned();
+    let vault = move |_: &str, _: &[&str]| -> Result<BTreeMap<String, String>, BoxError> {
+        Ok(BTreeMap::from([("trust".to_owned(), path.clone())]))
+    };
+    let lines = lines_of("vault-path");
+    let producer = producer(
+        folder
+            .config(&cluster)
+            .config_provider("vault", vault)
+            .set("ssl.truststore.location", "${vault:files:trust}")
+            .set("client.id", "vault-path")
+            .ssl_reload_interval(Some(Duration::from_millis(20))),
+    );
+    let send_until_logged = |words: &str| {
+        let end = Instant::now() + LONG;
+        while !lines().iter().any(|line| line.contains(words)) {
+            assert!(Instant::now() < end, "{:?}", lines());
+            producer.send(record("x")).unwrap().get().unwrap();
+        }
+    };
+    fs::remove_file(&trust).unwrap();
+    let refused = producer.reload_tls().unwrap_err();
+    let ReloadTlsError::Refused { error, .. } = &refused else {
+        panic!("{refused}");
+    };
+    let (key, value) = (error.key(), error.value());
+    assert_eq!((key, value), (Some("ssl.truststore.location"), None));
+    send_until_logged("a changed file is not used");
+    fs::write(&trust, format!("{}\n{}", old.pem(), new.pem())).unwrap();
+    send_until_logged("ssl.truststore.location=[hidden]: new connections use this trust store");
+    for text in lines()
+        .into_iter()
+        .chain([format!("{refused} {refused:?}")])
+    {
+        assert!(!text.contains("trust.pem"), "{text}");
+    }
+}
+
+#[test]
+fn an_error_about_one_file_says_that_the_other_was_replaced() {
+    let authority = Authority::new(0);
+    let cluster = cluster(tls(&authority.issue(&["127.0.0.1"])));
+    let folder = StoreFolder::new("one-of-two", &authority.client_until(2031), &authority);
+    let producer = producer(folder.config(&cluster));
+    folder.replace(&authority.client_until(2032).pem());
+    fs::write(folder.0.join("trust.pem"), "nothing").unwrap();
+    match producer.reload_tls().unwrap_err() {
+        ReloadTlsError::Refused {
+            error,
+            key_store_changed: true,
+            trust_store_changed: false,
+            ..
+        } => assert_eq!(error.key(), Some("ssl.truststore.location")),
+        other => panic!("{other:?}"),
+    }
 }

@@ -94,7 +94,8 @@ pub(crate) type RunLookUp = Arc<dyn Fn(LookUp) -> io::Result<()> + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct NameLookUps {
     pub(crate) names: Arc<dyn NameService>,
-    /// Also runs other slow work: fetching OAuth tokens, deriving SCRAM keys from passwords, calls of a Kerberos library.
+    /// Also runs other slow work: fetching OAuth tokens, deriving SCRAM keys from passwords, calls of a Kerberos
+    /// library, and reading the files of TLS again.
     pub(crate) run: RunLookUp,
 }
 

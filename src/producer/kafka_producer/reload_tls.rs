@@ -27,7 +27,7 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     /// match producer.reload_tls() {
     ///     Ok(reload) if reload.is_changed() => println!("new connections use the new certificates"),
     ///     Ok(_) => println!("the certificates are the same as before"),
-    ///     Err(error) => eprintln!("the old certificates stay in use: {error}"),
+    ///     Err(error) => eprintln!("{error}"),
     /// }
     /// # Ok(())
     /// # }
@@ -42,12 +42,15 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> KafkaProducer<K, V> {
     ///
     /// # Errors
     /// [`Refused`](ReloadTlsError::Refused) if a file cannot be used: it cannot be read, is damaged or needs another
-    /// password, its key does not belong to its certificate, or its certificate has expired and the one in use has not.
-    /// [`Closed`](ReloadTlsError::Closed) if the producer is closed. [`Misuse`](ReloadTlsError::Misuse) inside a
-    /// callback of the same producer, since reading files would hold up the sender thread, and after a fork.
+    /// password, its key does not belong to its certificate, or its certificate has expired or is not valid yet and the
+    /// one in use is valid. The error has the change of the other file. [`Closed`](ReloadTlsError::Closed) if the
+    /// producer is closed. [`Misuse`](ReloadTlsError::Misuse) inside a callback of the same producer, since reading
+    /// files would hold up the sender thread, and after a fork.
     ///
     /// # Blocking
-    /// Reads the files. A store with a password takes up to some seconds, depending on its key derivation.
+    /// Reads and parses the files; one that changes meanwhile is read again, and parsed at most three times. Parsing a
+    /// store with a password takes milliseconds with the key derivations of keytool and OpenSSL, and some seconds at
+    /// most. Reading has no time-out: a network file system that does not respond blocks the call.
     ///
     /// # Threads
     /// May be called from several threads, and while the files are checked at an interval.
@@ -72,7 +75,14 @@ impl Core {
         let Some(tls) = &self.tls else {
             return Ok(TlsReload::default());
         };
-        tls.reload().map_err(ReloadTlsError::Refused)
+        match tls.reload() {
+            (reload, None) => Ok(reload),
+            (reload, Some(error)) => Err(ReloadTlsError::Refused {
+                error,
+                key_store_changed: reload.key_store_changed(),
+                trust_store_changed: reload.trust_store_changed(),
+            }),
+        }
     }
 
     #[cfg(not(feature = "tls-no-provider"))]

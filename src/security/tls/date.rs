@@ -85,14 +85,17 @@ pub(super) fn format_utc(seconds: u64) -> String {
     format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
 }
 
-/// `notAfter` of a certificate, in seconds since 1970; `None` if it cannot be parsed.
-pub(super) fn valid_until(certificate: &CertificateDer<'_>) -> Option<u64> {
-    let mut fields = from_issuer(certificate)?;
-    take(&mut fields)?;
-    let mut validity = expect(&mut fields, SEQUENCE)?;
-    take(&mut validity)?;
-    let (tag, time) = take(&mut validity)?;
-    seconds(tag, time)
+/// `notBefore` and `notAfter` of a certificate, in seconds since 1970; `None` for one that cannot be parsed.
+pub(super) fn validity(certificate: &CertificateDer<'_>) -> (Option<u64>, Option<u64>) {
+    let times = || {
+        let mut fields = from_issuer(certificate)?;
+        take(&mut fields)?;
+        let mut validity = expect(&mut fields, SEQUENCE)?;
+        Some((take(&mut validity)?, take(&mut validity)?))
+    };
+    times().map_or((None, None), |(from, until)| {
+        (seconds(from.0, from.1), seconds(until.0, until.1))
+    })
 }
 
 /// Parses `UTCTime` and `GeneralizedTime`, in the one form that RFC 5280 allows.
@@ -163,7 +166,7 @@ mod tests {
             &[0x30, 4, 0x30, 2, 2, 0],
             b"\xff",
         ] {
-            assert_eq!(valid_until(&CertificateDer::from(hostile)), None);
+            assert_eq!(validity(&CertificateDer::from(hostile)), (None, None));
         }
     }
 }

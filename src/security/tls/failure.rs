@@ -195,8 +195,26 @@ fn at(error: &CertificateError) -> String {
 /// The client's own certificate, for messages about it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnCertificate {
+    /// `notBefore`, in seconds since 1970; `None` if it cannot be parsed.
+    pub(super) valid_from: Option<u64>,
     /// `notAfter`, in seconds since 1970; `None` if it cannot be parsed.
     pub(super) valid_until: Option<u64>,
+}
+
+impl OwnCertificate {
+    /// Describes why the certificate is not valid at this time, in seconds since 1970; `None` if it is valid.
+    pub(super) fn problem_at(self, now: u64) -> Option<String> {
+        let expired = self.valid_until.filter(|until| *until < now);
+        let early = self.valid_from.filter(|from| *from > now);
+        if let Some(until) = expired {
+            let until = date::format_utc(until);
+            return Some(format!("the client certificate expired at {until}"));
+        }
+        early.map(|from| {
+            let from = date::format_utc(from);
+            format!("the client certificate is not valid before {from}")
+        })
+    }
 }
 
 /// The remedy for a problem with the client's own certificate.

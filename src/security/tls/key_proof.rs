@@ -1,34 +1,36 @@
 //! Proof that a private key belongs to a certificate, by a signature. rustls compares public keys instead, which needs
 //! a cryptography provider that gives out the public key of a private one.
 
-use rustls::SignatureScheme;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::CertificateDer;
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys, SignatureScheme};
 
 use super::der::{BIT_STRING, SEQUENCE, expect};
 
 /// The text that is signed. It resembles nothing that is signed in a TLS handshake.
 const TEXT: &[u8] = b"kafka-producer: this key belongs to its certificate";
 
-/// Whether a signature by the private key is valid for the public key of the first certificate.
-pub(super) fn signs_for_its_certificate(
+/// Checks that a signature by the private key is valid for the public key of the first certificate. A key whose
+/// signatures this cryptography provider cannot verify is not checked.
+///
+/// # Errors
+/// `InconsistentKeys` if the two do not belong together; another error if the provider cannot sign.
+pub(super) fn prove(
     pair: &CertifiedKey,
     algorithms: &WebPkiSupportedAlgorithms,
-) -> bool {
+) -> Result<(), Error> {
     let schemes = algorithms.mapping.iter().map(|(scheme, _)| *scheme);
     let schemes: Vec<SignatureScheme> = schemes.collect();
     let Some(signer) = pair.key.choose_scheme(&schemes) else {
-        return false;
+        return Ok(());
     };
-    let Ok(signature) = signer.sign(TEXT) else {
-        return false;
-    };
+    let signature = signer.sign(TEXT)?;
     let Some((algorithm, public_key)) = pair.cert.first().and_then(public_key) else {
-        return false;
+        return Err(InconsistentKeys::KeyMismatch.into());
     };
-    algorithms
+    let is_valid = algorithms
         .mapping
         .iter()
         .filter(|(scheme, _)| *scheme == signer.scheme())
@@ -37,7 +39,12 @@ pub(super) fn signs_for_its_certificate(
         .any(|verifier| {
             let verified = verifier.verify_signature(&public_key, TEXT, &signature);
             verified.is_ok()
-        })
+        });
+    if is_valid {
+        Ok(())
+    } else {
+        Err(InconsistentKeys::KeyMismatch.into())
+    }
 }
 
 /// The algorithm and the public key of a certificate, as in its `SubjectPublicKeyInfo`.

@@ -1,5 +1,5 @@
 //! The parts of a TLS configuration that come from files: the client's certificate with its key, and the trust store.
-//! Each has a digest of its content, so that a reload can tell whether it has changed.
+//! Each has a digest of its content, which a reload compares.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{InconsistentKeys, SupportedCipherSuite};
 
 use super::failure::OwnCertificate;
+use super::reload::FileRefusal;
 use super::stores::{KeyStore, TrustStore};
 use super::verifier::BrokerVerifier;
 use super::{date, ec_key, key_proof};
@@ -43,37 +44,52 @@ impl ContentHash {
     }
 }
 
+/// The digest of a store in use, and the warnings about the store.
+pub(super) struct StoreInUse {
+    pub(super) digest: ContentDigest,
+    pub(super) warnings: Vec<String>,
+}
+
 /// The client's certificate chain and private key, which belong together.
 pub(super) struct ClientIdentity {
     pair: Arc<CertifiedKey>,
-    /// The configuration key that errors name.
-    named_by: &'static str,
     pub(super) own: OwnCertificate,
     pub(super) digest: ContentDigest,
     pub(super) warnings: Vec<String>,
 }
 
 impl ClientIdentity {
+    /// Checks also that key and certificate belong together: by their public keys, or by a signature if the
+    /// cryptography provider gives out no public key of a private one.
+    ///
     /// # Errors
-    /// The key does not belong to the first certificate of the chain, or the cryptography provider does not support it.
+    /// The key does not belong to the first certificate of the chain, or the cryptography provider cannot use it.
     pub(super) fn of(
         store: KeyStore,
         provider: &CryptoProvider,
         hash: ContentHash,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, FileRefusal> {
         let chain = store.chain;
         let certificates = chain.iter().map(|certificate| &**certificate);
         let digest = hash.digest(certificates.chain([store.key.secret_der()]));
-        let own = OwnCertificate {
-            valid_until: chain.first().and_then(date::valid_until),
-        };
+        let (valid_from, valid_until) = chain.first().map_or((None, None), date::validity);
         let key = ec_key::completed(store.key, &chain);
         let pair = CertifiedKey::from_der(chain, key, provider)
             .map_err(|error| invalid_own_certificate(store.named_by, &error))?;
+        let is_unknown = matches!(
+            pair.keys_match(),
+            Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown))
+        );
+        if is_unknown {
+            key_proof::prove(&pair, &provider.signature_verification_algorithms)
+                .map_err(|error| invalid_own_certificate(store.named_by, &error))?;
+        }
         Ok(Self {
             pair: Arc::new(pair),
-            named_by: store.named_by,
-            own,
+            own: OwnCertificate {
+                valid_from,
+                valid_until,
+            },
             digest,
             warnings: store.warnings,
         })
@@ -82,40 +98,23 @@ impl ClientIdentity {
     pub(super) fn resolver(&self) -> Arc<SingleCertAndKey> {
         Arc::new(SingleCertAndKey::from(Arc::clone(&self.pair)))
     }
-
-    /// Checks with a signature that key and certificate belong together, if the cryptography provider gives out no
-    /// public keys that could be compared.
-    ///
-    /// # Errors
-    /// They do not belong together, or the key signs nothing.
-    pub(super) fn prove(&self, provider: &CryptoProvider) -> Result<(), ConfigError> {
-        let algorithms = &provider.signature_verification_algorithms;
-        match self.pair.keys_match() {
-            Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown))
-                if !key_proof::signs_for_its_certificate(&self.pair, algorithms) =>
-            {
-                let mismatch = InconsistentKeys::KeyMismatch.into();
-                Err(invalid_own_certificate(self.named_by, &mismatch))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
-fn invalid_own_certificate(key: &'static str, error: &rustls::Error) -> ConfigError {
+fn invalid_own_certificate(key: &'static str, error: &rustls::Error) -> FileRefusal {
     match error {
-        rustls::Error::InconsistentKeys(_) => ConfigError::invalid(
+        rustls::Error::InconsistentKeys(_) => FileRefusal::Content(ConfigError::invalid(
             key,
             None,
             "the private key does not belong to the first certificate of the chain",
             "Put the client's own certificate first, and its own key beside it",
-        ),
-        other => ConfigError::invalid(
+        )),
+        // A provider may fail for a time, for instance if it uses a hardware module.
+        other => FileRefusal::Passing(ConfigError::invalid(
             key,
             None,
             format!("the private key cannot be used: {other}"),
             "Use a key for RSA (2,048 bits or more), ECDSA (P-256, P-384) or Ed25519, as PKCS#8",
-        ),
+        )),
     }
 }
 

@@ -57,8 +57,8 @@ use rustls::{ClientConfig, HandshakeKind};
 
 pub(crate) use self::failure::Opening;
 use self::failure::OwnCertificate;
-use self::loaded::{BrokerTrust, ClientIdentity, ContentHash};
-use self::reload::{Reloader, ReloaderParts};
+use self::loaded::{BrokerTrust, ClientIdentity, ContentHash, StoreInUse};
+use self::reload::{FileRefusal, Reloader, ReloaderParts};
 use self::verifier::BrokerVerifier;
 use super::TlsReload;
 use super::background::Background;
@@ -229,7 +229,7 @@ impl TlsClient {
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::clone(&trust.verifier) as _);
         let identity = own.map(|own| ClientIdentity::of(own, &provider, hash));
-        let identity = identity.transpose()?;
+        let identity = identity.transpose().map_err(FileRefusal::into_error)?;
         let client_config = match &identity {
             None => builder.with_no_client_auth(),
             Some(identity) => builder.with_client_cert_resolver(identity.resolver()),
@@ -257,11 +257,18 @@ impl TlsClient {
             settings: Arc::clone(&settings),
             files,
         };
-        let contents = [identity.map(|identity| identity.digest), Some(trust.digest)];
+        let own = identity.map(|identity| StoreInUse {
+            digest: identity.digest,
+            warnings: identity.warnings,
+        });
+        let trust = StoreInUse {
+            digest: trust.digest,
+            warnings: trust.warnings,
+        };
         Ok(Self {
             settings,
             checks_name: choices.checks_name,
-            reloader: Arc::new(Reloader::new(parts, contents)),
+            reloader: Arc::new(Reloader::new(parts, [own, Some(trust)])),
         })
     }
 
@@ -273,13 +280,12 @@ impl TlsClient {
         self.reloader.poll(now)
     }
 
-    /// Reads the files again. New connections use the content that has changed.
+    /// Reads the files again. New connections use the content that has changed. Returns the changes, and the error of
+    /// the files that cannot be used, whose earlier content stays in use.
     ///
-    /// # Errors
-    /// The file that cannot be used, and why. Its previous content stays in use; the other file is read all the same.
     /// # Blocking
     /// Reads files, and derives keys from passwords.
-    pub(crate) fn reload(&self) -> Result<TlsReload, ConfigError> {
+    pub(crate) fn reload(&self) -> (TlsReload, Option<ConfigError>) {
         self.reloader.reload()
     }
 
@@ -421,8 +427,8 @@ fn no_cipher_suites() -> ConfigError {
     ConfigError::invalid(
         choices::CIPHER_SUITES,
         None,
-        "the cryptography provider has none of these cipher suites",
-        "Change it, or use another provider",
+        "no cipher suite of the cryptography provider is left",
+        "Name suites that the provider has, leave the key out, or use another provider",
     )
 }
 

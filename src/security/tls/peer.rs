@@ -28,7 +28,7 @@ pub(super) fn broker_certificate(
 ) -> Option<BrokerCertificate> {
     let certificate = tls.peer_certificates()?.first()?;
     let (issuer, subject) = issuer_and_subject(certificate)?;
-    let until = date::valid_until(certificate);
+    let (_, until) = date::validity(certificate);
     let left = |until: u64| Some(Duration::from_secs(until.saturating_sub(now?.as_secs())));
     Some(BrokerCertificate {
         subject,

@@ -102,7 +102,30 @@ pub(super) fn trust_store(config: &ProducerConfig) -> Result<TrustStore, ConfigE
         no_password_with_pem(TRUST_PASSWORD, TRUST_TYPE, password)?;
     }
     let bytes = file::read(TRUST_LOCATION, path)?;
-    parse_trust_store(format, path, &bytes, password)
+    trust_store_of_file(config, path, &bytes)
+}
+
+/// Parses the file of the configured trust store.
+pub(super) fn trust_store_of_file(
+    config: &ProducerConfig,
+    path: &str,
+    bytes: &[u8],
+) -> Result<TrustStore, ConfigError> {
+    let format = format_of(config, TRUST_TYPE)?;
+    let path = shown_path(config, TRUST_LOCATION, path);
+    parse_trust_store(format, path, bytes, config.password(TRUST_PASSWORD))
+}
+
+/// A file name for messages: `[hidden]` if it comes from a config provider.
+fn shown_path<'p>(config: &ProducerConfig, key: &'static str, path: &'p str) -> &'p str {
+    let error = ConfigError::invalid(key, Some(path), "", "");
+    let is_shown = config.without_resolved_values(error).value().is_some();
+    if is_shown { path } else { "[hidden]" }
+}
+
+/// A key and its file name, for log lines.
+pub(super) fn shown(config: &ProducerConfig, key: &'static str, path: &str) -> String {
+    format!("{key}={}", shown_path(config, key, path))
 }
 
 /// Parses a trust store file.
@@ -173,22 +196,35 @@ pub(super) fn key_store(config: &ProducerConfig) -> Result<Option<KeyStore>, Con
         ));
     }
     let bytes = file::read(KEY_LOCATION, path)?;
-    let entry = parse_key_store(format, path, &bytes, password, private_password)?;
+    key_store_of_file(config, path, &bytes).map(Some)
+}
+
+/// Parses the file of the configured key store.
+pub(super) fn key_store_of_file(
+    config: &ProducerConfig,
+    path: &str,
+    bytes: &[u8],
+) -> Result<KeyStore, ConfigError> {
+    let format = format_of(config, KEY_TYPE)?;
+    let password = config.password(KEY_PASSWORD);
+    let private_password = config.password(PRIVATE_PASSWORD);
+    let shown = shown_path(config, KEY_LOCATION, path);
+    let entry = parse_key_store(format, shown, bytes, password, private_password)?;
     let mut warnings = Vec::new();
     if let Some(note) = entry.note {
-        warnings.push(format!("{KEY_LOCATION}={path}: {note}"));
+        warnings.push(format!("{KEY_LOCATION}={shown}: {note}"));
     }
     if is_open_to_all(path.as_ref()) {
         warnings.push(format!(
-            "{KEY_LOCATION}={path}: everybody on this machine may read this private key (chmod 600)"
+            "{KEY_LOCATION}={shown}: everybody on this machine may read this private key (chmod 600)"
         ));
     }
-    Ok(Some(KeyStore {
+    Ok(KeyStore {
         chain: entry.chain,
         key: entry.key,
         named_by: KEY_LOCATION,
         warnings,
-    }))
+    })
 }
 
 /// Parses a key store file.

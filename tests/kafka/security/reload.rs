@@ -9,7 +9,7 @@ use std::{fs, thread};
 
 use kafka_producer::{ProduceErrorKind, ProducerConfigBuilder, ProducerRecord};
 
-use super::certificates::{Authority, Identity};
+use super::certificates::Authority;
 use super::rig::{NEW_AUTHORITY, NEW_CLIENTS, OLD_AND_NEW_CLIENTS, rig};
 use crate::ledger::{Ledger, Reading};
 use crate::producer::{self, Producer, build};
@@ -36,7 +36,11 @@ fn certificates_are_replaced_while_records_are_sent() -> TestResult {
     let folder = rig.cluster.folder().join("reloaded");
     fs::create_dir_all(&folder)?;
     replace(&folder, "trust.pem", &rig.authority.pem())?;
-    replace(&folder, "client.pem", &until(&rig.authority, 2031).pem())?;
+    replace(
+        &folder,
+        "client.pem",
+        &rig.authority.client_until(2031).pem(),
+    )?;
     rig.cluster.create_topic(TOPIC, 1, &[])?;
     let producer =
         build(config(&rig.servers(OLD_AND_NEW_CLIENTS), &folder).connections_max_idle(Some(IDLE)))?;
@@ -77,7 +81,11 @@ fn certificates_are_replaced_while_records_are_sent() -> TestResult {
     accepted
         .send(ProducerRecord::new(TOPIC, &b"x"[..]))?
         .get()?;
-    replace(&folder, "client.pem", &until(&rig.authority, 2031).pem())?;
+    replace(
+        &folder,
+        "client.pem",
+        &rig.authority.client_until(2031).pem(),
+    )?;
     let refused = build(renewed)?;
     let error = refused
         .send(ProducerRecord::new(TOPIC, &b"x"[..]))?
@@ -104,7 +112,7 @@ fn replace_certificates(
 ) -> Result<u64, Box<dyn Error>> {
     for number in 1..=REPLACEMENTS {
         let authority = authorities[usize::from(number % 2 == 0)];
-        let keys = until(authority, 2031 + number).pem();
+        let keys = authority.client_until(2031 + number).pem();
         if number == BROKEN {
             replace(folder, "client.pem", &keys[..keys.len() / 2])?;
             let error = producer.reload_tls().expect_err("half a file");
@@ -133,11 +141,6 @@ pub(super) fn connections(producer: &Producer) -> Result<u64, Box<dyn Error>> {
     let metric = metrics.get("producer-metrics", "connection-creation-total", &[]);
     let metric = metric.ok_or("there is no such metric")?;
     Ok(metric.value().as_f64().ok_or("it is not a number")? as u64)
-}
-
-/// A client certificate that expires at the beginning of this year.
-fn until(authority: &Authority, year: i32) -> Identity {
-    authority.issue_for(&["client"], (2020, year))
 }
 
 /// Replaces a file by renaming a complete one.

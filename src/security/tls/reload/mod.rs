@@ -5,8 +5,20 @@
 //! found the same content, since it may be in the middle of being written. It is then parsed as at construction; a file
 //! that cannot be used changes nothing. Each file by itself is consistent (a key store has the key and its
 //! certificate), so the two stores are reloaded independently of each other.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `schedule` | the times of the checks |
+//! | `store_file` | the files, reading them, and the stores that they contain |
+//! | `load`, `refusal` | parsing a file, and the reasons for which it is not used |
+//! | `progress` | the state that readings on several threads share |
+//! | `commit` | using or refusing a file |
 
+mod commit;
+mod load;
 mod progress;
+mod refusal;
+mod schedule;
 mod store_file;
 
 use std::sync::Arc;
@@ -14,12 +26,15 @@ use std::time::Duration;
 
 use rustls::crypto::CryptoProvider;
 
+#[cfg(test)]
+pub(super) use self::commit::ReloadOutcome;
 use self::progress::{Finding, ReloadProgress};
+pub(super) use self::refusal::FileRefusal;
+use self::schedule::{CheckSchedule, DueAction};
+use self::store_file::FileReading;
 pub(super) use self::store_file::{LoadedStore, StoreFile, StoreKind, files_of, warning};
-use super::failure::OwnCertificate;
-use super::loaded::{BrokerTrust, ClientIdentity, ContentDigest, ContentHash};
-use super::stores::KEY_LOCATION;
-use super::{SessionSettings, date, stores};
+use super::loaded::{ContentHash, StoreInUse};
+use super::{SessionSettings, stores};
 use crate::clock::{Clock, Deadline, Instant, Timestamp};
 use crate::config::ProducerConfig;
 use crate::error::ConfigError;
@@ -32,28 +47,12 @@ use crate::util::log::{self, LogContext};
 /// The time between the check that finds another content and the check that uses it, if the interval is not shorter.
 const SETTLING_TIME: Duration = Duration::from_secs(1);
 
-/// How often a call reads a file that changes while it is read.
+/// How often a call parses a file that changes while it is read.
 const READ_ATTEMPTS: usize = 3;
 
-/// The times of the checks.
-struct CheckSchedule {
-    next: Deadline,
-    is_checking: bool,
-    /// Whether the log has the warning that no helper thread could be started.
-    has_warned: bool,
-}
-
-/// The outcome of a reading.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum ReloadOutcome {
-    Changed,
-    /// The content is that in use. `was_refused` is true if the log says that the file was refused before.
-    Unchanged {
-        was_refused: bool,
-    },
-    /// A reading that began later has been used or refused already.
-    Outdated,
-}
+/// The number of checks in a row that have found a change, after which the file is reported and checked at the interval
+/// again.
+const MAX_CHANGES: u32 = 10;
 
 /// The unchangeable parts of a [`Reloader`].
 pub(super) struct ReloaderParts {
@@ -84,8 +83,8 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
-    /// `contents` are the digests of the stores in use, by [`StoreKind`].
-    pub(super) fn new(parts: ReloaderParts, contents: [Option<ContentDigest>; 2]) -> Self {
+    /// `in_use` are the stores in use, by [`StoreKind`].
+    pub(super) fn new(parts: ReloaderParts, in_use: [Option<StoreInUse>; 2]) -> Self {
         let interval = parts.config.ssl_reload_interval();
         let interval = interval.filter(|_| !parts.files.is_empty());
         let interval = interval.map(|interval| interval.max(SHORTEST_BACKOFF));
@@ -93,21 +92,13 @@ impl Reloader {
             .files
             .iter()
             .map(|file| (file.store, file.seen.clone()));
-        let progress = ReloadProgress::new(contents, seen);
-        let now = parts.clock.now();
-        let next = interval.map_or(Deadline::Never, |interval| Deadline::after(now, interval));
+        let progress = ReloadProgress::new(in_use, seen);
+        let schedule = CheckSchedule::new(interval, parts.clock.now());
         Self {
             parts,
             interval,
             progress: Mutex::new(Rank::LEAF, progress),
-            schedule: Mutex::new(
-                Rank::LEAF,
-                CheckSchedule {
-                    next,
-                    is_checking: false,
-                    has_warned: false,
-                },
-            ),
+            schedule: Mutex::new(Rank::LEAF, schedule),
         }
     }
 
@@ -116,24 +107,22 @@ impl Reloader {
         let Some(interval) = self.interval else {
             return Deadline::Never;
         };
-        if self.begins_check(now) {
-            self.start_check(interval);
+        let due = self.schedule.lock().due(now);
+        match due {
+            DueAction::Nothing(deadline) => deadline,
+            DueAction::StartCheck => {
+                self.start_check(interval);
+                self.schedule.lock().deadline()
+            }
+            DueAction::ReportCheck => {
+                log::warn!(
+                    self.parts.log,
+                    "the check for changed certificates has not ended for more than a minute, and no other one is \
+                     started before it ends: check whether the file system of the key store and trust store responds"
+                );
+                Deadline::Never
+            }
         }
-        let schedule = self.schedule.lock();
-        // While a check runs there is no deadline: its end wakes the poller.
-        if schedule.is_checking {
-            Deadline::Never
-        } else {
-            schedule.next
-        }
-    }
-
-    /// Returns true if a check is due, and then marks it as running.
-    fn begins_check(&self, now: Instant) -> bool {
-        let mut schedule = self.schedule.lock();
-        let begins = !schedule.is_checking && schedule.next.is_over(now);
-        schedule.is_checking |= begins;
-        begins
     }
 
     fn start_check(self: &Arc<Self>, interval: Duration) {
@@ -149,8 +138,8 @@ impl Reloader {
                 reloader: self,
                 pause: interval,
             });
-            let had_warned = std::mem::replace(&mut self.schedule.lock().has_warned, true);
-            if !had_warned {
+            let is_first = self.schedule.lock().is_first_without_thread();
+            if is_first {
                 log::warn!(
                     self.parts.log,
                     "no thread could be started to look for changed certificates: {error}; tried again every \
@@ -173,209 +162,95 @@ impl Reloader {
         }
     }
 
-    /// Returns true if the file has changed, and the next check is to use it.
+    /// Returns true if the file has changed, and the next check is to follow after the settling time.
     fn check_file(&self, file: &StoreFile) -> bool {
-        let (ticket, _) = self.begin();
-        let digest = self.digest(file);
-        let finding = self.progress.lock().of(file.store).find(&digest);
+        let reading = self.read(file);
+        let finding = self.progress.lock().of(file.store).find(&reading.digest);
         match finding {
             Finding::Known => return false,
-            Finding::Changing => return true,
+            Finding::Changing { in_a_row } => {
+                if in_a_row == MAX_CHANGES {
+                    log::warn!(
+                        self.parts.log,
+                        "{}: each of the last {MAX_CHANGES} checks has found another content, which is not used before \
+                         two checks in a row find the same; write complete files, and less often",
+                        stores::shown(&self.parts.config, file.store.location(), &file.path)
+                    );
+                }
+                return in_a_row < MAX_CHANGES;
+            }
             Finding::Settled => {}
         }
-        let loaded = self.load(file);
-        let after = self.digest(file);
-        if after != digest {
-            self.progress.lock().of(file.store).find(&after);
-            return true;
-        }
-        match loaded {
-            Ok(loaded) => self.take(ticket, file, digest, &loaded),
-            Err(error) => self.refuse(ticket, file, digest, &error),
+        match self.load(file, &reading) {
+            Ok(loaded) => self.use_store(file, reading, &loaded),
+            Err(refusal) => self.refuse(file, reading, &refusal),
         }
         false
     }
 
-    /// Reads all files again. Those with another content are used at once.
+    /// Reads all files again. Those with another content are used at once. Returns the changes, and the error of the
+    /// files that cannot be used.
     ///
-    /// # Errors
-    /// The files that cannot be used.
     /// # Blocking
     /// Reads files, and derives keys from passwords.
-    pub(super) fn reload(&self) -> Result<TlsReload, ConfigError> {
-        let (ticket, before) = self.begin();
+    pub(super) fn reload(&self) -> (TlsReload, Option<ConfigError>) {
+        let before = self.progress.lock().contents();
         let files = self.parts.files.iter();
-        let problems = files.filter_map(|file| self.reload_file(ticket, file).err());
-        if let Some(error) = ConfigError::all(problems.collect()) {
-            return Err(error);
-        }
-        let after = self.contents();
+        let problems = files.filter_map(|file| self.reload_file(file).err());
+        let error = ConfigError::all(problems.collect());
+        let after = self.progress.lock().contents();
         let [key_store, trust_store] = [0, 1].map(|store| before[store] != after[store]);
         let own = self.parts.settings.load().own;
-        Ok(TlsReload {
+        let reload = TlsReload {
             key_store,
             trust_store,
             valid_until: own.and_then(|own| timestamp(own.valid_until?)),
-        })
+        };
+        (reload, error)
     }
 
-    fn reload_file(&self, ticket: u64, file: &StoreFile) -> Result<(), ConfigError> {
-        let mut before = self.digest(file);
+    fn reload_file(&self, file: &StoreFile) -> Result<(), ConfigError> {
+        let mut reading = self.read(file);
         for _ in 0..READ_ATTEMPTS {
-            let loaded = self.load(file);
-            let after = self.digest(file);
-            if before == after {
-                return match loaded {
-                    Ok(loaded) => {
-                        self.take(ticket, file, after, &loaded);
-                        Ok(())
-                    }
-                    // The caller gets the error, so it is not logged. A check that finds the same file logs it.
-                    Err(error) if !self.is_outdated(ticket, file) => Err(error),
-                    Err(_) => Ok(()),
-                };
+            let loaded = self.load(file, &reading);
+            // The file may be in the middle of being written.
+            let again = self.read(file);
+            if again.digest != reading.digest {
+                reading = again;
+                continue;
             }
-            before = after;
+            return match loaded {
+                Ok(loaded) => {
+                    self.use_store(file, reading, &loaded);
+                    Ok(())
+                }
+                // The caller gets the error, so it is not logged. A check that finds the same file logs it.
+                Err(refusal) if !self.is_outdated(file, &reading) => Err(refusal.into_error()),
+                Err(_) => Ok(()),
+            };
         }
-        Err(ConfigError::invalid(
+        let error = ConfigError::invalid(
             file.store.location(),
             Some(&file.path),
             "the file changes while it is read",
             "Write the new content to another file, rename that to this one, and reload again",
-        ))
+        );
+        Err(self.parts.config.without_resolved_values(error))
     }
 
-    /// Begins a reading. Returns its ticket, and the contents in use.
-    pub(super) fn begin(&self) -> (u64, [Option<ContentDigest>; 2]) {
+    /// Reads a file. The ticket is taken before, so that a reading with a later ticket has no earlier content.
+    pub(super) fn read(&self, file: &StoreFile) -> FileReading {
+        let ticket = self.progress.lock().take_ticket();
+        file.read(ticket, self.parts.hash)
+    }
+
+    fn is_outdated(&self, file: &StoreFile, reading: &FileReading) -> bool {
         let mut progress = self.progress.lock();
-        progress.begun += 1;
-        (progress.begun, progress.contents())
-    }
-
-    fn contents(&self) -> [Option<ContentDigest>; 2] {
-        self.progress.lock().contents()
-    }
-
-    fn is_outdated(&self, ticket: u64, file: &StoreFile) -> bool {
-        ticket < self.progress.lock().of(file.store).ticket
-    }
-
-    pub(super) fn digest(&self, file: &StoreFile) -> ContentDigest {
-        file.digest(self.parts.hash)
-    }
-
-    /// Reads and parses a file, as at construction.
-    pub(super) fn load(&self, file: &StoreFile) -> Result<LoadedStore, ConfigError> {
-        let parts = &self.parts;
-        match file.store {
-            StoreKind::Key => {
-                let store = stores::key_store(&parts.config)?;
-                let store = store.ok_or_else(|| no_key_store(&file.path))?;
-                let identity = ClientIdentity::of(store, &parts.provider, parts.hash)?;
-                identity.prove(&parts.provider)?;
-                self.check_expiry(identity.own, &file.path)?;
-                Ok(LoadedStore::Key(identity))
-            }
-            StoreKind::Trust => {
-                let store = stores::trust_store(&parts.config)?;
-                Ok(LoadedStore::Trust(BrokerTrust::of(
-                    store,
-                    parts.checks_name,
-                    &parts.provider,
-                    parts.hash,
-                )))
-            }
-        }
-    }
-
-    /// Refuses a certificate that has expired, unless the one in use has expired as well.
-    fn check_expiry(&self, own: OwnCertificate, path: &str) -> Result<(), ConfigError> {
-        let now = self.parts.clock.timestamp().as_millis() / 1000;
-        let now = u64::try_from(now).unwrap_or(0);
-        let expired = |own: OwnCertificate| own.valid_until.filter(|until| *until < now);
-        let in_use = self.parts.settings.load().own;
-        match (expired(own), in_use.and_then(expired)) {
-            (Some(until), None) => Err(ConfigError::invalid(
-                KEY_LOCATION,
-                Some(path),
-                format!(
-                    "the client certificate expired at {}",
-                    date::format_utc(until)
-                ),
-                "Name a file with a valid certificate, and check the clock of this machine",
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Uses a store that was read, and logs the change.
-    fn take(&self, ticket: u64, file: &StoreFile, seen: ContentDigest, loaded: &LoadedStore) {
-        // Logged without the lock: a logger is user code.
-        let (log, key, path) = (&self.parts.log, file.store.location(), &file.path);
-        match self.commit(ticket, file.store, seen, loaded) {
-            ReloadOutcome::Changed => {
-                for warning in loaded.warnings() {
-                    log::warn!(*log, "{warning}");
-                }
-                log::info!(*log, "{key}={path}: {}", loaded.news());
-            }
-            ReloadOutcome::Unchanged { was_refused: true } => {
-                log::info!(*log, "{key}={path}: the file has the content in use again");
-            }
-            ReloadOutcome::Unchanged { was_refused: false } | ReloadOutcome::Outdated => {}
-        }
-    }
-
-    /// Replaces the settings of new sessions if the store has another content than the one in use.
-    pub(super) fn commit(
-        &self,
-        ticket: u64,
-        store: StoreKind,
-        seen: ContentDigest,
-        loaded: &LoadedStore,
-    ) -> ReloadOutcome {
-        let mut progress = self.progress.lock();
-        let progress = progress.of(store);
-        if !progress.record(ticket, seen) {
-            return ReloadOutcome::Outdated;
-        }
-        let was_refused = progress.refused.take().is_some();
-        if progress.content.as_ref() == Some(loaded.digest()) {
-            return ReloadOutcome::Unchanged { was_refused };
-        }
-        progress.content = Some(loaded.digest().clone());
-        // Under the lock: a reload of the other store must not replace the same settings at the same time.
-        let current = self.parts.settings.load();
-        let next = match loaded {
-            LoadedStore::Key(identity) => current.with_identity(identity),
-            LoadedStore::Trust(trust) => current.with_trust(trust),
-        };
-        self.parts.settings.store(Arc::new(next));
-        ReloadOutcome::Changed
-    }
-
-    /// Keeps the content in use, and logs why: once, however often the file is found.
-    fn refuse(&self, ticket: u64, file: &StoreFile, seen: ContentDigest, error: &ConfigError) {
-        let text: Arc<str> = error.to_string().into();
-        let is_new = {
-            let mut progress = self.progress.lock();
-            let progress = progress.of(file.store);
-            if !progress.record(ticket, seen) {
-                return;
-            }
-            let before = progress.refused.replace(Arc::clone(&text));
-            before.as_ref() != Some(&text)
-        };
-        if is_new {
-            log::warn!(
-                self.parts.log,
-                "a changed file is not used, new connections use its earlier content: {text}"
-            );
-        }
+        progress.of(file.store).is_outdated(reading.ticket)
     }
 }
 
-/// Schedules the next check when one ends, also if it panics: cryptography providers are user code.
+/// Schedules the next check when one ends, also if it panics: dropping a replaced private key is user code.
 struct EndOfCheck<'r> {
     reloader: &'r Reloader,
     /// The time until the next check.
@@ -386,11 +261,7 @@ impl Drop for EndOfCheck<'_> {
     fn drop(&mut self) {
         let parts = &self.reloader.parts;
         let now = parts.clock.now();
-        {
-            let mut schedule = self.reloader.schedule.lock();
-            schedule.is_checking = false;
-            schedule.next = Deadline::after(now, self.pause);
-        }
+        self.reloader.schedule.lock().end(now, self.pause);
         parts.background.wake.wake();
     }
 }
@@ -398,13 +269,4 @@ impl Drop for EndOfCheck<'_> {
 fn timestamp(seconds: u64) -> Option<Timestamp> {
     let millis = seconds.checked_mul(1000)?;
     Some(Timestamp::from_millis(i64::try_from(millis).ok()?))
-}
-
-fn no_key_store(path: &str) -> ConfigError {
-    ConfigError::invalid(
-        KEY_LOCATION,
-        Some(path),
-        "there is no key store in it",
-        "Check what it holds",
-    )
 }

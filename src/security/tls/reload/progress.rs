@@ -1,60 +1,79 @@
-//! What the readings of files on several threads share: which content is in use, and which was refused.
+//! The state of reloading that several threads share: the content in use, and the files that were refused.
 
 use std::sync::Arc;
 
 use super::store_file::StoreKind;
-use crate::security::tls::loaded::ContentDigest;
+use crate::security::tls::loaded::{ContentDigest, StoreInUse};
 
-/// What a check finds in place of a file.
+/// The comparison of a file with the files that earlier checks have found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finding {
-    /// The file that was last used or refused.
+    /// The file is the one that was last used, or refused because of its content.
     Known,
-    /// Another one than the last check has found: it may be in the middle of being written.
-    Changing,
-    /// A changed file, for the second time.
+    /// The file has changed since the last check: it may be in the middle of being written. `in_a_row` is the number of
+    /// checks, this one included, that have found a change since a check found none.
+    Changing { in_a_row: u32 },
+    /// The file has changed since it was last used, and is the same as in the last check.
     Settled,
 }
 
-/// How far the reloading of one store has come.
+/// The state of one store.
 pub(super) struct StoreProgress {
-    /// The content in use; `None` if there is no such store.
+    /// The digest of the content in use; `None` if there is no such store.
     pub(super) content: Option<ContentDigest>,
-    /// The file whose content was last used or refused by a check.
-    pub(super) seen: Option<ContentDigest>,
+    /// The warnings about the content in use.
+    warnings: Vec<String>,
+    /// The file that was last used, or refused because of its content.
+    seen: Option<ContentDigest>,
     /// A changed file that the last check has found, and the next one uses if it is still the same.
-    pub(super) settling: Option<ContentDigest>,
-    /// The error of a file that was refused, and logged.
+    settling: Option<ContentDigest>,
+    /// The number of checks in a row that have found another file than the check before.
+    changes: u32,
+    /// The logged error of the file that was refused last; `None` if the last file was used.
     pub(super) refused: Option<Arc<str>>,
-    /// The reading that the fields above come from.
-    pub(super) ticket: u64,
+    /// The ticket of the reading that was recorded last.
+    ticket: u64,
 }
 
 /// The state that readings on several threads share.
 pub(super) struct ReloadProgress {
-    /// Number of readings that were begun. The number of a reading, its ticket, tells older content from newer.
-    pub(super) begun: u64,
-    pub(super) stores: [StoreProgress; 2],
+    /// The number of readings that have begun.
+    begun: u64,
+    stores: [StoreProgress; 2],
 }
 
 impl ReloadProgress {
-    /// `contents` are the digests of the stores in use, and `seen` those of their files.
+    /// `stores` are the stores in use, by [`StoreKind`], and `seen` the digests of their files.
     pub(super) fn new(
-        contents: [Option<ContentDigest>; 2],
+        stores: [Option<StoreInUse>; 2],
         seen: impl IntoIterator<Item = (StoreKind, Option<ContentDigest>)>,
     ) -> Self {
-        let stores = contents.map(|content| StoreProgress {
-            content,
-            seen: None,
-            settling: None,
-            refused: None,
-            ticket: 0,
+        let stores = stores.map(|store| {
+            let (content, warnings) = match store {
+                Some(store) => (Some(store.digest), store.warnings),
+                None => (None, Vec::new()),
+            };
+            StoreProgress {
+                content,
+                warnings,
+                seen: None,
+                settling: None,
+                changes: 0,
+                refused: None,
+                ticket: 0,
+            }
         });
         let mut progress = Self { begun: 0, stores };
         for (store, digest) in seen {
             progress.of(store).seen = digest;
         }
         progress
+    }
+
+    /// The ticket of a reading that begins: the number that tells an earlier reading from a later one.
+    pub(super) fn take_ticket(&mut self) -> u64 {
+        self.begun += 1;
+        self.begun
     }
 
     pub(super) fn of(&mut self, store: StoreKind) -> &mut StoreProgress {
@@ -68,27 +87,61 @@ impl ReloadProgress {
 }
 
 impl StoreProgress {
-    /// Notes the file that a check has found.
-    pub(super) fn find(&mut self, digest: &ContentDigest) -> Finding {
-        if self.seen.as_ref() == Some(digest) {
+    /// Compares the file that a check has found with the earlier ones, and remembers it.
+    pub(super) fn find(&mut self, file: &ContentDigest) -> Finding {
+        if self.seen.as_ref() == Some(file) {
             self.settling = None;
+            self.changes = 0;
             Finding::Known
-        } else if self.settling.as_ref() == Some(digest) {
+        } else if self.settling.as_ref() == Some(file) {
+            self.changes = 0;
             Finding::Settled
         } else {
-            self.settling = Some(digest.clone());
-            Finding::Changing
+            self.settling = Some(file.clone());
+            self.changes = self.changes.saturating_add(1);
+            Finding::Changing {
+                in_a_row: self.changes,
+            }
         }
     }
 
-    /// Records a reading. Returns false if a later one was recorded before.
-    pub(super) fn record(&mut self, ticket: u64, seen: ContentDigest) -> bool {
-        if ticket < self.ticket {
+    /// True if a later reading than this one was recorded.
+    pub(super) fn is_outdated(&self, ticket: u64) -> bool {
+        ticket < self.ticket
+    }
+
+    /// Records a reading whose file was used, or refused because of its content: checks ignore the file until it
+    /// changes. Returns false if the reading is outdated.
+    pub(super) fn record(&mut self, ticket: u64, file: ContentDigest) -> bool {
+        self.record_as(ticket, Some(file), None)
+    }
+
+    /// Records a reading that the next check is to repeat, even if the file is the same. Returns false if the reading
+    /// is outdated.
+    pub(super) fn record_for_retry(&mut self, ticket: u64, file: ContentDigest) -> bool {
+        self.record_as(ticket, None, Some(file))
+    }
+
+    fn record_as(
+        &mut self,
+        ticket: u64,
+        seen: Option<ContentDigest>,
+        settling: Option<ContentDigest>,
+    ) -> bool {
+        if self.is_outdated(ticket) {
             return false;
         }
         self.ticket = ticket;
-        self.seen = Some(seen);
-        self.settling = None;
+        self.seen = seen;
+        self.settling = settling;
+        self.changes = 0;
         true
+    }
+
+    /// Replaces the warnings about the content in use. Returns those that the earlier content did not have.
+    pub(super) fn replace_warnings(&mut self, warnings: &[String]) -> Vec<String> {
+        let earlier = std::mem::replace(&mut self.warnings, warnings.to_vec());
+        let is_new = |warning: &&String| !earlier.contains(warning);
+        warnings.iter().filter(is_new).cloned().collect()
     }
 }

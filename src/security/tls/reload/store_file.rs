@@ -1,6 +1,9 @@
 //! The files that are reloaded, their digests, and the stores that were read from them.
 
+use zeroize::Zeroizing;
+
 use crate::config::ProducerConfig;
+use crate::error::ConfigError;
 use crate::security::tls::loaded::{BrokerTrust, ClientIdentity, ContentDigest, ContentHash};
 use crate::security::tls::stores::{KEY_LOCATION, TRUST_LOCATION};
 use crate::security::tls::{date, file};
@@ -41,7 +44,7 @@ pub(in crate::security::tls) fn files_of(
         Some(StoreFile {
             store,
             path: path.to_owned(),
-            seen: is_checked.then(|| file_digest(store, path, hash)),
+            seen: is_checked.then(|| digest_of(&file::read(store.location(), path), hash)),
         })
     };
     [StoreKind::Key, StoreKind::Trust]
@@ -64,15 +67,32 @@ pub(in crate::security::tls) fn warning(
     })
 }
 
+/// The bytes of a file, or the error of reading it.
+type FileBytes = Result<Zeroizing<Vec<u8>>, ConfigError>;
+
+/// One reading of a file. The digest is that of the bytes, which are parsed: the file itself is not read again.
+pub(in crate::security::tls) struct FileReading {
+    /// The number of the reading; a reading that began later has a higher one.
+    pub(in crate::security::tls) ticket: u64,
+    pub(super) bytes: FileBytes,
+    /// The digest of the bytes, or of the error.
+    pub(in crate::security::tls) digest: ContentDigest,
+}
+
 impl StoreFile {
-    /// The digest of the file, or of the error with which it cannot be read.
-    pub(super) fn digest(&self, hash: ContentHash) -> ContentDigest {
-        file_digest(self.store, &self.path, hash)
+    pub(super) fn read(&self, ticket: u64, hash: ContentHash) -> FileReading {
+        let bytes = file::read(self.store.location(), &self.path);
+        let digest = digest_of(&bytes, hash);
+        FileReading {
+            ticket,
+            bytes,
+            digest,
+        }
     }
 }
 
-fn file_digest(store: StoreKind, path: &str, hash: ContentHash) -> ContentDigest {
-    match file::read(store.location(), path) {
+fn digest_of(bytes: &FileBytes, hash: ContentHash) -> ContentDigest {
+    match bytes {
         Ok(bytes) => hash.digest([&b"content"[..], &bytes[..]]),
         Err(error) => hash.digest([&b"error"[..], error.to_string().as_bytes()]),
     }
@@ -100,7 +120,7 @@ impl LoadedStore {
     }
 
     /// The log line of a change.
-    pub(super) fn news(&self) -> String {
+    pub(super) fn change_line(&self) -> String {
         match self {
             Self::Key(identity) => {
                 let until = identity.own.valid_until;

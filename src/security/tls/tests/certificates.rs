@@ -148,6 +148,11 @@ impl Authority {
         self.issue_with(1, names, years)
     }
 
+    /// Issues a client certificate that expires at the beginning of this year.
+    pub(crate) fn client_until(&self, year: i32) -> Identity {
+        self.issue_for(&["client"], (2020, year))
+    }
+
     /// As `issue_for`, with one of three keys.
     pub(crate) fn issue_with(&self, key: usize, names: &[&str], years: Years) -> Identity {
         let key = TestKey::new(KEYS[key]);

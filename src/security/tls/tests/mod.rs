@@ -8,6 +8,7 @@ mod java_stores;
 mod jks;
 mod keys;
 mod reload;
+mod reload_providers;
 pub(crate) mod server;
 
 use std::sync::Arc;
