@@ -60,15 +60,16 @@ impl LineSender {
         }
     }
 
-    /// Sends all lines of the input, and waits for their results. An error is the reason why not all lines were read.
-    pub(crate) fn send_all(&self, input: impl BufRead, is_interactive: bool) -> Result<(), String> {
+    /// Sends all lines of the input, and waits for their results. Returns false if reading stopped before the end of
+    /// the input, other than by a signal; the reason is reported.
+    pub(crate) fn send_all(&self, input: impl BufRead, is_interactive: bool) -> bool {
         let mut lines = LineReader::new(input, self.line_limit());
         lines = lines.showing(Arc::clone(&self.unfinished));
-        let sent = self.send_lines(&mut lines, is_interactive);
+        let is_complete = self.send_lines(&mut lines, is_interactive);
         console::end_prompt();
         // Here and not in `close`, so that a signal can cut the wait short. Failed records are reported by callbacks.
         let _ = self.producer.flush();
-        sent
+        is_complete
     }
 
     fn line_limit(&self) -> usize {
@@ -76,11 +77,7 @@ impl LineSender {
         largest.saturating_add(SEPARATORS_MAX)
     }
 
-    fn send_lines(
-        &self,
-        lines: &mut LineReader<impl BufRead>,
-        is_interactive: bool,
-    ) -> Result<(), String> {
+    fn send_lines(&self, lines: &mut LineReader<impl BufRead>, is_interactive: bool) -> bool {
         for number in 1.. {
             if is_interactive {
                 console::prompt();
@@ -89,7 +86,11 @@ impl LineSender {
                 Ok(NextLine::EndOfInput) => break,
                 Ok(NextLine::Line(line)) => Some(line),
                 Ok(NextLine::TooLong) => None,
-                Err(error) => return Err(format!("standard input cannot be read: {error}")),
+                Err(error) => {
+                    console::end_prompt();
+                    report_error(&format!("standard input cannot be read: {error}"));
+                    return false;
+                }
             };
             console::line_is_read();
             let _line = self.line.lock();
@@ -99,17 +100,28 @@ impl LineSender {
                 break;
             }
             self.outcomes.begin(number);
-            match line {
-                Some(line) => self.send(number, line, sending)?,
-                None => self.line_failed(number, &self.too_long())?,
+            let sent = match line {
+                Some(line) => self.send(number, line, sending),
+                None => self.line_failed(number, &self.too_long()),
+            };
+            if let Err(why) = sent {
+                // At once and under the lock: a signal during the flush ends the process.
+                report_error(&why);
+                return false;
             }
         }
-        Ok(())
+        true
     }
 
+    /// Sends one line. An error is the reason why no later line is sent.
     fn send(&self, number: u64, line: &[u8], sending: MutexGuard<'_, ()>) -> Result<(), String> {
-        let record = self.format.parse(line);
-        let record = record.map_err(|error| format!("line {number}: {error}"))?;
+        let record = match self.format.parse(line) {
+            Ok(record) => record,
+            Err(error) => {
+                self.outcomes.refused(number, &error);
+                return Err(format!("no line after line {number} is sent"));
+            }
+        };
         let outcomes = Arc::clone(&self.outcomes);
         let sent = self.producer.send_with_callback(record, move |outcome| {
             outcomes.completed(number, outcome.err());
@@ -201,6 +213,10 @@ impl LineSender {
         self.outcomes
             .report_position(self.unfinished.load(Ordering::Relaxed));
     }
+}
+
+fn report_error(why: &str) {
+    console::report(&format!("{NAME}: error: {why}"));
 }
 
 fn stopped_at(number: u64) -> String {

@@ -56,12 +56,10 @@ pub(crate) fn run(
         sender.stop();
         return Ok(ExitCode::from(signal.exit_code()));
     }
-    let sent = reading
-        .join()
-        .unwrap_or_else(|_| Err("the reading thread panicked".to_owned()));
+    let is_complete = reading.join();
     let is_all_delivered = sender.close()?;
-    sent?;
-    Ok(if is_all_delivered {
+    let is_complete = is_complete.map_err(|_| "the reading thread panicked")?;
+    Ok(if is_complete && is_all_delivered {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -95,7 +95,7 @@ fn a_line_without_key_ends_the_run_after_the_lines_before_it_are_delivered() {
     assert!(
         ended
             .stderr
-            .contains("error: line 2: the line has no key.separator"),
+            .contains("line 2: the line has no key.separator"),
         "{ended:?}"
     );
     assert_eq!(records(&cluster, "t"), ["k=v"]);

@@ -155,9 +155,47 @@ fn a_line_without_an_acknowledgement_is_counted_as_unknown() {
     );
 }
 
+/// The signal comes while the records of the lines before the bad one are waited for.
+#[test]
+fn a_bad_line_is_reported_and_counted_although_a_signal_comes_before_the_lines_before_it_are_delivered()
+ {
+    let cluster = cluster();
+    let silent = Rule::on(Api::Produce).never_answer().always();
+    let ready = cluster.script(silent).unwrap();
+    let mut command = tool(PROGRAM);
+    let servers = cluster.bootstrap_servers();
+    let command = command.args(["--topic", "t", "--bootstrap-server", &servers]);
+    let command = command.args(["--timeout", "0", "--property", "parse.key=true"]);
+    let tool = RunningTool::of(command, Stdio::piped());
+    let mut stdin = tool.take_stdin();
+    stdin.write_all(b"k\tv\nbad\n").unwrap();
+    let mut errors = BufReader::new(tool.take_stderr()).lines();
+    let mut next = || errors.next().expect("the tool runs").unwrap();
+    let refused = next();
+    assert!(
+        refused.contains("line 2: the line has no key.separator"),
+        "{refused}"
+    );
+    let stopped = next();
+    assert!(
+        stopped.ends_with("no line after line 2 is sent"),
+        "{stopped}"
+    );
+    ready.wait_fired(1, Duration::from_secs(30)).unwrap();
+    tool.signal(Signal::SIGINT);
+    let ended = tool.wait();
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    let last = errors.last().unwrap().unwrap();
+    let wanted = "stopped after line 2: 0 acknowledged, 1 failed, 1 unknown (may be written)";
+    assert_eq!(last, format!("kafka-console-producer: {wanted}"));
+}
+
 #[test]
 fn an_unfinished_last_line_is_not_dropped_silently() {
     let cluster = cluster();
+    // The first line is delivered after the signal. Until then the tool has begun to read the last one.
+    let slow = Rule::on(Api::Produce).delay(Duration::from_millis(500));
+    cluster.script(slow.always()).unwrap();
     let tool = {
         let mut command = tool(PROGRAM);
         RunningTool::of(command.args(arguments(&cluster)), Stdio::piped())

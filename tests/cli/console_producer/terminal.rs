@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use kafka_producer::ErrorCode;
 use kafka_producer::testing::{Api, Rule, TestCluster};
-use nix::pty::openpty;
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 
 use super::{PROGRAM, cluster, records};
 use crate::support::tool;
@@ -28,8 +30,7 @@ struct OnTerminal {
 
 impl OnTerminal {
     fn start(cluster: &TestCluster) -> Self {
-        let pty = openpty(None, None).unwrap();
-        let (master, slave) = (close_on_exec(pty.master), close_on_exec(pty.slave));
+        let (keyboard, slave) = terminal();
         let servers = cluster.bootstrap_servers();
         // In a session of its own, whose terminal sends SIGINT for Ctrl-C.
         let child = tool("setsid")
@@ -40,7 +41,6 @@ impl OnTerminal {
             .stderr(slave)
             .spawn()
             .unwrap();
-        let keyboard = File::from(master);
         let mut output = keyboard.try_clone().unwrap();
         let (sender, screen) = channel();
         thread::spawn(move || {
@@ -94,13 +94,18 @@ impl OnTerminal {
     }
 }
 
-/// The same file, which programs of other tests do not inherit.
-#[allow(
-    clippy::needless_pass_by_value,
-    reason = "the given descriptor is closed at once"
-)]
-fn close_on_exec(descriptor: OwnedFd) -> OwnedFd {
-    descriptor.try_clone().unwrap()
+/// The two ends of a pseudoterminal: that of the test, and that of the tool. They are opened close-on-exec, so that
+/// programs that other tests start at the same moment do not inherit them.
+fn terminal() -> (File, File) {
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let mut options = File::options();
+    // The standard library adds O_CLOEXEC.
+    let options = options.read(true).write(true);
+    let slave = options.custom_flags(OFlag::O_NOCTTY.bits());
+    let slave = slave.open(ptsname_r(&master).unwrap()).unwrap();
+    (OwnedFd::from(master).into(), slave)
 }
 
 impl Drop for OnTerminal {
