@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-/// Encodes a JSON string.
+use kafka_producer::probe;
+
+/// Encodes a JSON string. Control and formatting characters are escaped, also those that JSON need not escape:
+/// terminals obey them.
 pub(crate) fn quoted(text: &str) -> String {
     use fmt::Write as _;
 
@@ -14,16 +17,23 @@ pub(crate) fn quoted(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
             '\r' => quoted.push_str("\\r"),
-            // Also those above U+007F, which terminals obey too.
-            control if control.is_control() => {
-                // Writing to a string cannot fail.
-                let _ = write!(quoted, "\\u{:04x}", u32::from(control));
+            hidden if is_hidden(hidden) => {
+                for unit in hidden.encode_utf16(&mut [0; 2]) {
+                    // Writing to a string cannot fail.
+                    let _ = write!(quoted, "\\u{unit:04x}");
+                }
             }
             other => quoted.push(other),
         }
     }
     quoted.push('"');
     quoted
+}
+
+fn is_hidden(character: char) -> bool {
+    let mut bytes = [0; 4];
+    let text: &str = character.encode_utf8(&mut bytes);
+    probe::printable(text) != text
 }
 
 #[cfg(test)]
@@ -33,8 +43,8 @@ mod tests {
     #[test]
     fn strings_are_escaped_as_json() {
         assert_eq!(
-            quoted("a\"b\\c\n\u{1}ä\u{9b}"),
-            "\"a\\\"b\\\\c\\n\\u0001ä\\u009b\""
+            quoted("a\"b\\c\n\u{1}ä\u{9b}\u{202e}\u{e0001}😀"),
+            "\"a\\\"b\\\\c\\n\\u0001ä\\u009b\\u202e\\udb40\\udc01😀\""
         );
     }
 }

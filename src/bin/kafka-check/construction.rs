@@ -41,6 +41,8 @@ pub(crate) fn problems(config: &ProducerConfig, registered: &[String]) -> Vec<Ch
             break;
         };
         if known.iter().any(|known| known == class) {
+            // It is registered, and refused for another reason.
+            problems.extend(settings::failures(&error));
             break;
         }
         problems.extend(settings::failures(&error).into_iter().map(of_class));

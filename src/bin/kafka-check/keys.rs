@@ -109,7 +109,7 @@ const KEYS: &[(&str, KeySide, &str)] = &[
 ];
 
 /// Whether a text contains a whole key; `ssl.keystore.location` does not contain `ssl.key`.
-pub(crate) fn contains_key(text: &str, key: &str) -> bool {
+fn contains_key(text: &str, key: &str) -> bool {
     // An apostrophe is part of a word, not a quotation mark.
     let is_of_name = |c: char| c.is_alphanumeric() || c == '.' || c == '\'';
     text.match_indices(key).any(|(at, _)| {

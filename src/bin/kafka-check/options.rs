@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lexopt::prelude::{Long, Short, Value};
 
-use crate::arguments::{Result, number, option_called, text, word, wrong};
+use crate::arguments::{Result, number, option_called, property, stray_word, text, word, wrong};
 
 pub(crate) const VERSION: &str = concat!("kafka-check ", env!("CARGO_PKG_VERSION"));
 
@@ -134,14 +134,15 @@ struct GivenCheckOptions {
 
 pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<CheckCommand> {
     let mut given = GivenCheckOptions::default();
-    while let Some(argument) = parser.next().or_else(without_value)? {
+    let mut last = None;
+    while let Some(argument) = parser.next()? {
         let name = match argument {
             Short('h') => return Ok(CheckCommand::Help),
             Long(name) => option_called(name, &OPTIONS)?,
             Short(letter) => return wrong(format!("unrecognized arguments: '-{letter}'")),
-            // The word is not quoted: it may be part of a password that the shell has split.
-            Value(_) => return wrong("unrecognized arguments: a word that belongs to no option"),
+            Value(_) => return stray_word(last),
         };
+        last = Some(name);
         let parser = &mut parser;
         match name {
             HELP_OPTION => return Ok(CheckCommand::Help),
@@ -152,8 +153,8 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<CheckCommand> {
             CONFIG => given.config_file = Some(PathBuf::from(word(parser, name)?)),
             FROM_ENV => given.env_prefix = Some(text(name, word(parser, name)?)?),
             PROPERTY => {
-                let pair = word(parser, name)?;
-                given.properties.push(property(pair.to_str())?);
+                let pair = text(name, word(parser, name)?)?;
+                given.properties.push(property(name, &pair)?);
             }
             TOPIC => given.topics.push(text(name, word(parser, name)?)?),
             KEY => given.key = Some(text(name, word(parser, name)?)?),
@@ -214,27 +215,6 @@ impl GivenCheckOptions {
             timeout: Duration::from_millis(timeout_ms),
             json: self.json,
         })
-    }
-}
-
-/// The error of the parser without the value that it quotes, which may be a password.
-fn without_value<T>(error: lexopt::Error) -> Result<T> {
-    match error {
-        lexopt::Error::UnexpectedValue { option, .. } => {
-            wrong(format!("argument {option}: takes no value"))
-        }
-        other => Err(other.into()),
-    }
-}
-
-/// Parses `KEY=VALUE`. The value may contain `=`, and may be empty. `word` is `None` if it is not UTF-8.
-fn property(word: Option<&str>) -> Result<(String, String)> {
-    match word.and_then(|word| word.split_once('=')) {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        // The word is not quoted: it may be a password.
-        _ => wrong(format!(
-            "argument --{PROPERTY}: expected KEY=VALUE in UTF-8"
-        )),
     }
 }
 

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use kafka_producer::probe::{self, ConnectionProbe, ProbeStage};
 use kafka_producer::{
-    ClientDnsLookup, ConfigError, ConfigProblem, ProducerConfig, ProducerConfigBuilder,
+    ClientDnsLookup, ConfigError, ConfigKey, ConfigProblem, Group, ProducerConfig,
+    ProducerConfigBuilder, SecurityProtocol,
 };
 
 use crate::finding::{CheckProblem, CheckStep, KeySide};
 use crate::options::CheckOptions;
-use crate::{construction, keys, warnings};
+use crate::{construction, warnings};
 
 /// A valid configuration.
 pub(crate) struct CheckedSettings {
@@ -23,28 +24,13 @@ pub(crate) struct CheckedSettings {
 pub(crate) fn check(options: &CheckOptions) -> (CheckStep, Option<CheckedSettings>) {
     let began = Instant::now();
     let ((settings, mut problems), logged) = warnings::collected(|| read(options));
-    // Unknown keys are problems already.
-    let logged = logged
-        .into_iter()
-        .filter(|line| !problems.iter().any(|it| is_about_key_of(line, it)))
-        .map(CheckProblem::warning)
-        .collect::<Vec<_>>();
-    problems.extend(logged);
+    problems.extend(logged.into_iter().map(CheckProblem::warning));
     problems.sort_by_key(|problem| problem.is_warning);
     let mut step = CheckStep::new("configuration", "", "configuration").took(began.elapsed());
     if let Some(settings) = &settings {
         step = step.detail(summary(settings));
     }
     (step.problems(problems), settings)
-}
-
-/// The words of the library's report of unknown keys.
-const UNUSED: &str = "were given and not used";
-
-/// Whether the line is the library's own report of an unknown key that is a problem already.
-fn is_about_key_of(line: &str, problem: &CheckProblem) -> bool {
-    let mut changes = problem.change.iter();
-    line.contains(UNUSED) && changes.any(|change| keys::contains_key(line, &change.key))
 }
 
 fn read(options: &CheckOptions) -> (Option<CheckedSettings>, Vec<CheckProblem>) {
@@ -63,6 +49,7 @@ fn read(options: &CheckOptions) -> (Option<CheckedSettings>, Vec<CheckProblem>) 
     };
     problems.extend(canonical_names(&config));
     problems.extend(construction::problems(&config, &options.registered));
+    problems.extend(without_effect(&config));
     match usable(config, options.timeout) {
         Ok(settings) => (Some(settings), problems),
         Err(error) => {
@@ -93,6 +80,41 @@ fn builder(options: &CheckOptions) -> Result<ProducerConfigBuilder, ConfigError>
         builder = builder.set("bootstrap.servers", servers);
     }
     Ok(builder)
+}
+
+/// Warnings about keys of a producer that have no effect in combination with the other keys, such as a trust store
+/// without TLS. Unknown keys are problems already.
+fn without_effect(config: &ProducerConfig) -> Vec<CheckProblem> {
+    let unused = config.unused_keys();
+    let rows = ProducerConfig::keys().filter(|row| unused.contains(&row.name()));
+    let protocol = config.security_protocol();
+    let uses_tls = matches!(protocol, SecurityProtocol::Ssl | SecurityProtocol::SaslSsl);
+    let uses_sasl = matches!(
+        protocol,
+        SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl
+    );
+    let warning = |row: &'static ConfigKey| {
+        let key = row.name();
+        let problem = CheckProblem::warning(format!("{key} has no effect with the other keys"));
+        match row.group() {
+            Group::Tls if !uses_tls => problem.change(
+                "security.protocol",
+                KeySide::Client,
+                format!("SSL or SASL_SSL uses this key; here it is {protocol}"),
+            ),
+            Group::Sasl if !uses_sasl => problem.change(
+                "security.protocol",
+                KeySide::Client,
+                format!("SASL_SSL or SASL_PLAINTEXT uses this key; here it is {protocol}"),
+            ),
+            _ => problem.change(
+                key,
+                KeySide::Client,
+                "leave it out, unless a plug-in reads it",
+            ),
+        }
+    };
+    rows.map(warning).collect()
 }
 
 /// A warning about the one key of connections that the checks ignore.
@@ -133,6 +155,11 @@ fn unknown_key(problem: &ConfigProblem) -> CheckProblem {
         let text = format!("{}. {}", problem.problem(), problem.remedy());
         return CheckProblem::warning(text);
     };
+    if key.starts_with("config.providers.") {
+        // The key may be a limit of a provider whose name is misspelled.
+        let text = format!("{key}: {}", problem.problem());
+        return CheckProblem::warning(text).change(key, KeySide::Client, problem.remedy());
+    }
     match probe::suggested_key(key) {
         // The remedy begins with the question that names the key that was meant, or its environment variable.
         Some(nearest) => CheckProblem::failure(format!("{key} is no key of a producer")).change(
@@ -158,8 +185,9 @@ pub(crate) fn failures(error: &ConfigError) -> Vec<CheckProblem> {
             if !problem.is_conflict() {
                 shown.text = format!("{key}={value:?}: {}", problem.problem());
             }
-        } else if let (Some(key), false) = (problem.key(), problem.is_conflict()) {
-            shown.text = format!("{key}: {}", problem.problem());
+        } else if problem.key().is_some() && !problem.is_conflict() {
+            let keys: Vec<_> = problem.keys().collect();
+            shown.text = format!("{}: {}", keys.join(", "), problem.problem());
         }
         let mut hint = problem.remedy();
         for key in problem.keys() {

@@ -18,6 +18,7 @@ use crate::resources::OwnShare;
 use crate::shared_run::SharedRun;
 use crate::signals::EndingSignals;
 use crate::stats::Stats;
+use crate::streams;
 use crate::throttle::Throttle;
 use crate::timeline::Timeline;
 use crate::transactions::InTransactions;
@@ -47,6 +48,10 @@ pub(crate) fn run(options: &PerfTestOptions) -> Result<ExitCode, Box<dyn Error>>
         }
         return Ok(ExitCode::from(signal.exit_code()));
     }
+    if streams::is_lost() {
+        // Records that were not delivered are a consequence. The exit code is that of the lost output.
+        return Ok(ExitCode::FAILURE);
+    }
     result?;
     let stats = shared.stats();
     let failed = stats.failed_records();
@@ -69,7 +74,7 @@ fn checked_page(path: &Path, shared: &'static SharedRun) -> Result<PageFile, Box
     interrupt::watch(
         signals,
         &shared.interruption,
-        || shared.has_page(),
+        || shared.decide_page(),
         || shared.give_up(),
     )?;
     Ok(file)

@@ -17,8 +17,9 @@ use crate::usage::NAME;
 #[derive(Debug)]
 pub(crate) struct SharedRun {
     pub(crate) interruption: Interruption,
-    /// Set before the producer is built, if a page is to be written.
-    page: OnceLock<RunPage>,
+    /// The page, set before the producer is built; `None` if there is none. A signal before that decides that there is
+    /// none: a page that is set a moment later would be written at once, while the run begins.
+    page: OnceLock<Option<RunPage>>,
     /// Statistics without records, for a run that ends before it begins.
     empty: Stats,
     /// The statistics from the time the producer is built.
@@ -40,12 +41,22 @@ impl SharedRun {
         })))
     }
 
+    /// Has no effect after [`decide_page`](Self::decide_page).
     pub(crate) fn set_page(&self, page: RunPage) {
-        self.page.get_or_init(|| page);
+        self.page.get_or_init(|| Some(page));
     }
 
     pub(crate) fn has_page(&self) -> bool {
-        self.page.get().is_some()
+        self.page().is_some()
+    }
+
+    fn page(&self) -> Option<&RunPage> {
+        self.page.get()?.as_ref()
+    }
+
+    /// Whether the run has a page. If it has none yet, it never gets one.
+    pub(crate) fn decide_page(&self) -> bool {
+        self.page.get_or_init(|| None).is_some()
     }
 
     /// Begins the measurement: time and CPU time count from now on.
@@ -72,7 +83,7 @@ impl SharedRun {
     /// Writes the page, if there is one, unless it is written. `error` is the reason why the run ended early. Returns
     /// why the page cannot be written.
     pub(crate) fn write_page(&self, error: Option<&dyn Error>) -> Result<(), String> {
-        let Some(page) = self.page.get() else {
+        let Some(page) = self.page() else {
             return Ok(());
         };
         // Before the page is rendered, which takes CPU time and memory too.
@@ -85,10 +96,11 @@ impl SharedRun {
     fn outcome(&self, error: Option<&dyn Error>) -> RunOutcome {
         match (self.interruption.signal(), error) {
             (Some(signal), _) => RunOutcome::Interrupted(signal.name()),
-            (None, Some(error)) => RunOutcome::Failed(error.to_string()),
-            (None, None) if streams::is_lost() => {
+            // An error of closing the producer is a consequence.
+            (None, _) if streams::is_lost() => {
                 RunOutcome::Failed("standard output cannot be written".to_owned())
             }
+            (None, Some(error)) => RunOutcome::Failed(error.to_string()),
             (None, None) => RunOutcome::Completed,
         }
     }
@@ -96,12 +108,13 @@ impl SharedRun {
     /// Writes the page while another thread may still be blocked in the producer. Returns the function that prints the
     /// total line. It may block: standard output may be a full pipe. Before the run has begun there is neither.
     pub(crate) fn give_up(&'static self) -> impl FnOnce() + Send + 'static {
+        let has_page = self.decide_page();
         let written = self.write_page(None);
         move || {
             if let Err(error) = written {
                 console::err(&error);
             }
-            if self.has_page() {
+            if has_page {
                 self.stats().print_total();
             } else {
                 console::err(&format!(
@@ -109,5 +122,33 @@ impl SharedRun {
                 ));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_producer::ProducerConfig;
+
+    use super::*;
+    use crate::html::PageFile;
+    use crate::options::{self, PerfTestCommand};
+
+    #[test]
+    fn a_page_that_is_set_after_the_run_was_given_up_is_not_written() {
+        let line = "--topic t --num-records 1 --record-size 1 --throughput -1 --producer-props a=b";
+        let parser = lexopt::Parser::from_args(line.split_whitespace());
+        let Ok(PerfTestCommand::Run(options)) = options::parse(parser) else {
+            panic!("{line}");
+        };
+        let name = format!("kafka-perf-late-page-{}.html", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let config = ProducerConfig::builder().build().unwrap();
+        let page = RunPage::prepare(PageFile::check(&path).unwrap(), &options, &config);
+        let shared = SharedRun::leaked(1).unwrap();
+        let _print = shared.give_up();
+        shared.set_page(page);
+        assert!(!shared.has_page());
+        shared.write_page(None).unwrap();
+        assert!(!path.exists());
     }
 }

@@ -110,6 +110,36 @@ fn a_warning_of_the_library_is_shown_beside_an_unknown_key() {
 }
 
 #[test]
+fn a_key_that_has_no_effect_with_the_others_is_warned_of() {
+    let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
+    for (property, hint) in [
+        ("ssl.truststore.location=/x", "SSL or SASL_SSL"),
+        ("sasl.mechanism=PLAIN", "SASL_SSL or SASL_PLAINTEXT"),
+        ("compression.zstd.level=3", "leave it out"),
+    ] {
+        let ended = run_on(&cluster, &["--producer-property", property]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let (key, _) = property.split_once('=').unwrap();
+        let warning = format!("{key} has no effect with the other keys");
+        assert_says(
+            &ended,
+            &[&warning, hint, "All is well, 1 step with a warning."],
+        );
+    }
+}
+
+#[test]
+fn a_key_of_a_config_provider_that_is_not_named_is_warned_of() {
+    let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
+    let key = "config.providers.fil.param.allowed.paths";
+    let property = format!("{key}=/");
+    let ended = run_on(&cluster, &["--producer-property", &property]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let warning = format!("{key}: config.providers names no provider with this key");
+    assert_says(&ended, &[&warning, "Check the name of the provider"]);
+}
+
+#[test]
 fn canonical_names_are_warned_of_since_they_are_not_checked() {
     let cluster = TestCluster::builder().start().unwrap();
     let canonical = "client.dns.lookup=resolve_canonical_bootstrap_servers_only";
@@ -324,7 +354,7 @@ fn a_record_has_the_time_limits_of_the_configuration_if_they_are_shorter() {
 }
 
 #[test]
-fn control_characters_of_names_are_escaped() {
+fn control_characters_of_names_are_escaped_or_the_name_is_hidden() {
     let cluster = TestCluster::builder().start().unwrap();
     let ended = run_on(
         &cluster,
@@ -337,5 +367,5 @@ fn control_characters_of_names_are_escaped() {
     );
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert_printable(&ended);
-    assert_says(&ended, &["a\\u{1b}[31mb", "c\\u{9b}d"]);
+    assert_says(&ended, &["a\\u{1b}[31mb", "an unknown key is not shown"]);
 }
