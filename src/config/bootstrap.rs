@@ -1,11 +1,15 @@
 //! Parser of `bootstrap.servers`: each entry must be a host and a port.
 
+use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
 use super::Password;
 use crate::error::ConfigError;
 
 const KEY: &str = "bootstrap.servers";
+
+/// The most invalid entries that are problems of their own.
+const MAX_NAMED: usize = 20;
 
 /// A host name or IP address (IPv6 without brackets), and a port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,20 +26,47 @@ pub(crate) struct HostPort {
 /// `ClientUtils#parseAndValidateAddresses`, without the DNS lookup. Differs: port 0, an empty host and an IPv6 address
 /// without brackets are rejected.
 pub(crate) fn parse_bootstrap(servers: &[String]) -> Result<Vec<HostPort>, ConfigError> {
+    const REMEDY: &str = "Write entries as host:port or [ipv6-address]:port, separated by commas";
     refuse_credentials(servers)?;
-    let (mut parsed, mut problems) = (Vec::new(), Vec::new());
+    let (mut parsed, mut problems, mut further) = (Vec::new(), Vec::new(), 0);
     for entry in servers.iter().filter(|entry| !entry.is_empty()) {
         match parse_entry(entry) {
             Ok(address) => parsed.push(address),
-            Err(problem) => problems.push(ConfigError::invalid(
-                KEY,
-                Some(entry),
-                problem,
-                "Write entries as host:port or [ipv6-address]:port, separated by commas",
-            )),
+            Err(_) if problems.len() == MAX_NAMED => further += 1,
+            Err(problem) => {
+                problems.push(ConfigError::invalid(KEY, Some(entry), problem, REMEDY));
+            }
         }
     }
+    if further > 0 {
+        let problem = format!("{further} further entries are invalid");
+        problems.push(ConfigError::invalid(KEY, None, problem, REMEDY));
+    }
     ConfigError::all(problems).map_or(Ok(parsed), Err)
+}
+
+/// The hosts and ports of the entries, in their order and without duplicates.
+pub(crate) fn distinct_servers(servers: &[String]) -> Result<Vec<(String, u16)>, ConfigError> {
+    let mut known = BTreeSet::new();
+    let entries = parse_bootstrap(servers)?.into_iter();
+    let servers = entries.map(|entry| (entry.host, entry.port));
+    Ok(servers
+        .filter(|server| known.insert(server.clone()))
+        .collect())
+}
+
+/// As [`distinct_servers`], at least one.
+pub(crate) fn listed_servers(servers: &[String]) -> Result<Vec<(String, u16)>, ConfigError> {
+    let servers = distinct_servers(servers)?;
+    if servers.is_empty() {
+        return Err(ConfigError::invalid(
+            KEY,
+            None,
+            "names no broker",
+            "Name one broker or more as host:port, separated by commas",
+        ));
+    }
+    Ok(servers)
 }
 
 /// Rejects entries that contain `@` before any other check, because the text before an `@` may be a password and error
@@ -248,6 +279,30 @@ mod tests {
             assert_eq!(error.value(), Some(&shown[..]));
             assert!(error.remedy().contains("sasl.jaas.config"), "{error}");
         }
+    }
+
+    #[test]
+    fn of_many_invalid_entries_the_first_are_named_and_the_others_counted() {
+        let servers: Vec<_> = (0..100_000)
+            .map(|number| format!("host-{number}"))
+            .collect();
+        let error = parse_bootstrap(&servers).unwrap_err();
+        let [.., named, counted] = error.problems() else {
+            panic!("{error}");
+        };
+        assert_eq!(error.problems().len(), MAX_NAMED + 1);
+        assert_eq!(named.value(), Some("host-19"));
+        assert_eq!(counted.problem(), "99980 further entries are invalid");
+    }
+
+    #[test]
+    fn servers_are_listed_once_in_their_order() {
+        let servers = ["b:1", "a:1", "", "b:1"].map(str::to_owned);
+        let expected = ["b", "a"].map(|host| (host.to_owned(), 1));
+        assert_eq!(listed_servers(&servers).unwrap(), expected);
+        assert_eq!(distinct_servers(&[]).unwrap(), []);
+        let error = listed_servers(&[]).unwrap_err();
+        assert_eq!(error.problem(), "names no broker");
     }
 
     #[test]

@@ -157,7 +157,10 @@ impl ProducerConfigBuilder {
 
     /// Names a config provider: variables `${name:path:key}` and `${name:key}` in values are replaced by its values,
     /// while the configuration is built. `config.providers` need not name it. If `config.providers.NAME.class` names a
-    /// class for the same name, this provider is used instead.
+    /// class for the same name, this provider is used instead. The name must not contain `:` or `}`.
+    ///
+    /// A value is put in as it is. If a variable is the user or the password of [`sasl_plain`](Self::sasl_plain) and
+    /// the like, the provider must escape `"` and `\` in the value by a backslash.
     ///
     /// ```
     /// use std::collections::BTreeMap;
@@ -230,7 +233,8 @@ impl ProducerConfigBuilder {
         Ok(self)
     }
 
-    /// Makes every unknown key an error, which names the key that was probably meant. Without this an unknown key is
+    /// Makes every unknown key an error, which names the key that was probably meant. So is a key of a config provider
+    /// that `config.providers` does not name. Without this an unknown key is
     /// only warned of when the producer is built, since it may be that of a plug-in. A known key without effect, such as
     /// a trust store without `security.protocol=SSL`, is only warned of in either case: see
     /// [`unused_keys`](super::ProducerConfig::unused_keys).
@@ -303,8 +307,9 @@ impl ProducerConfigBuilder {
         self.set("partitioner.class", name)
     }
 
-    /// `sasl.mechanism=PLAIN` and a `sasl.jaas.config` with this user and password, quoted and escaped. The password is
-    /// sent to the broker in clear text: use this mechanism only over TLS.
+    /// `sasl.mechanism=PLAIN` and a `sasl.jaas.config` with this user and password, quoted and escaped; the value of a
+    /// variable in one of them is not, see [`config_provider`](Self::config_provider). The password is sent to the
+    /// broker in clear text: use this mechanism only over TLS.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -326,13 +331,15 @@ impl ProducerConfigBuilder {
         self.sasl_login("PLAIN", module, username, password)
     }
 
-    /// `sasl.mechanism=SCRAM-SHA-256` and a `sasl.jaas.config` with this user and password, quoted and escaped.
+    /// `sasl.mechanism=SCRAM-SHA-256` and a `sasl.jaas.config` with this user and password, quoted and escaped; the
+    /// value of a variable in one of them is not, see [`config_provider`](Self::config_provider).
     #[must_use]
     pub fn sasl_scram_sha_256(self, username: &str, password: &str) -> Self {
         self.sasl_login("SCRAM-SHA-256", SCRAM_LOGIN_MODULE, username, password)
     }
 
-    /// `sasl.mechanism=SCRAM-SHA-512` and a `sasl.jaas.config` with this user and password, quoted and escaped.
+    /// `sasl.mechanism=SCRAM-SHA-512` and a `sasl.jaas.config` with this user and password, quoted and escaped; the
+    /// value of a variable in one of them is not, see [`config_provider`](Self::config_provider).
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

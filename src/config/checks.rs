@@ -90,15 +90,15 @@ fn security_protocol(draft: &Draft) -> Result<SecurityProtocol, ConfigError> {
 
 fn clamp_linger(draft: &mut Draft) {
     if draft.integer("linger.ms") > MAX_MS {
-        draft.derive("linger.ms", ConfigValue::Integer(MAX_MS));
+        draft.derive("linger.ms", ConfigValue::Integer(MAX_MS), &["linger.ms"]);
     }
 }
 
 /// As in Kafka: a `reconnect.backoff.ms` without `reconnect.backoff.max.ms` makes the back-off constant.
 fn reconnect_backoff(draft: &mut Draft) {
     if draft.is_given("reconnect.backoff.ms") && !draft.is_given("reconnect.backoff.max.ms") {
-        let base = draft.integer("reconnect.backoff.ms");
-        draft.derive("reconnect.backoff.max.ms", ConfigValue::Integer(base));
+        let base = ConfigValue::Integer(draft.integer("reconnect.backoff.ms"));
+        draft.derive("reconnect.backoff.max.ms", base, &["reconnect.backoff.ms"]);
     }
 }
 
@@ -114,7 +114,8 @@ fn retry_backoff(draft: &mut Draft, notices: &mut Vec<Notice>) {
                      {max} ms"
                 ),
             });
-            draft.derive("retry.backoff.ms", ConfigValue::Integer(max));
+            let max = ConfigValue::Integer(max);
+            draft.derive("retry.backoff.ms", max, &["retry.backoff.max.ms"]);
         }
         _ => {}
     }
@@ -152,7 +153,7 @@ fn idempotence(draft: &mut Draft, notices: &mut Vec<Notice>) -> Result<(), Confi
                     level: conflict.level,
                     text: format!("Idempotence is disabled: it needs {}", conflict.need),
                 });
-                draft.derive(KEY, ConfigValue::Boolean(false));
+                draft.derive(KEY, ConfigValue::Boolean(false), &[conflict.key]);
             }
         }
     } else if transactional {
@@ -234,7 +235,8 @@ fn delivery_timeout(draft: &mut Draft, notices: &mut Vec<Notice>) -> Result<(), 
              request.timeout.ms={request}"
         ),
     });
-    draft.derive(KEY, ConfigValue::Integer(least));
+    let from = ["linger.ms", "request.timeout.ms"];
+    draft.derive(KEY, ConfigValue::Integer(least), &from);
     Ok(())
 }
 
@@ -290,14 +292,15 @@ static NEXT_CLIENT: AtomicU64 = AtomicU64::new(1);
 
 /// Generates the client id, if none is given.
 pub(crate) fn client_id(draft: &mut Draft) {
+    const TRANSACTIONAL_ID: &str = "transactional.id";
     if draft.is_given("client.id") {
         return;
     }
-    let name = if let Some(id) = draft.text("transactional.id") {
-        format!("producer-{id}")
+    let (name, from) = if let Some(id) = draft.text(TRANSACTIONAL_ID) {
+        (format!("producer-{id}"), TRANSACTIONAL_ID)
     } else {
         let number = NEXT_CLIENT.fetch_add(1, Ordering::Relaxed);
-        format!("producer-{number}")
+        (format!("producer-{number}"), "client.id")
     };
-    draft.derive("client.id", ConfigValue::Text(name));
+    draft.derive("client.id", ConfigValue::Text(name), &[from]);
 }

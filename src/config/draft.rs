@@ -86,8 +86,10 @@ impl Draft {
         self.entry(name).source == ConfigSource::User
     }
 
-    /// Replaces a value by one derived from other keys.
-    pub(crate) fn derive(&mut self, name: &str, value: ConfigValue) {
+    /// Replaces a value by one derived from the values of the keys `from`, of which it may be one itself. A value
+    /// derived from that of a config provider is not printed either.
+    pub(crate) fn derive(&mut self, name: &str, value: ConfigValue, from: &[&str]) {
+        let is_resolved = from.iter().any(|key| self.entry(key).is_resolved);
         let found = self
             .entries
             .iter_mut()
@@ -95,6 +97,7 @@ impl Draft {
         let entry = found.expect("only keys of the table are derived");
         entry.value = Some(value);
         entry.source = ConfigSource::Derived;
+        entry.is_resolved = is_resolved;
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<&ConfigValue> {

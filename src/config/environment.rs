@@ -83,7 +83,8 @@ fn key_of(rest: &str) -> String {
     underscored.replace('_', ".").replace('\0', "_")
 }
 
-/// The name of the variable of a key: the inverse of [`key_of`].
+/// The name of the variable of a key: the inverse of [`key_of`] for keys without two of `.`, `_` and `-` side by side,
+/// as all keys of this library are.
 pub(super) fn variable_of(prefix: &str, key: &str) -> String {
     let doubled = key.replace('_', "__").replace('-', "___").replace('.', "_");
     format!("{prefix}{}", doubled.to_ascii_uppercase())

@@ -12,9 +12,6 @@ use super::providers::ConfigProvider;
 /// A config provider that was given in code.
 pub(super) type SharedProvider = Arc<dyn ConfigProvider>;
 
-/// The most keys with several entries in a properties file that are warned of.
-const MAX_REPEATED: usize = 20;
-
 /// The source of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum KeyOrigin {
@@ -22,6 +19,15 @@ pub(super) enum KeyOrigin {
     Line(usize),
     /// An environment variable, and the prefix of the variables that were read.
     Variable { name: String, prefix: String },
+}
+
+/// What the config providers of another configuration did.
+#[derive(Clone)]
+pub(super) struct ResolvedBefore {
+    /// The keys with values of providers.
+    pub(super) resolved: BTreeSet<String>,
+    /// The keys of the providers that were used.
+    pub(super) used: BTreeSet<String>,
 }
 
 /// Keys and values as they were given, from all sources together.
@@ -32,9 +38,9 @@ pub(super) struct GivenKeys {
     origins: BTreeMap<String, KeyOrigin>,
     /// The config providers that were given in code, by their names.
     pub(super) providers: BTreeMap<String, SharedProvider>,
-    /// If the entries are those of another configuration: the keys whose values it got from config providers. No value
-    /// is resolved again, because a value of a provider may look like a variable.
-    pub(super) resolved_before: Option<BTreeSet<String>>,
+    /// If the entries are those of another configuration: what its config providers did. No value is resolved again,
+    /// because a value of a provider may look like a variable.
+    pub(super) resolved_before: Option<ResolvedBefore>,
     /// Warnings about the sources, logged once the configuration is valid.
     pub(super) warnings: Vec<String>,
 }
@@ -64,15 +70,14 @@ impl GivenKeys {
 
     /// Sets the keys of a properties file.
     pub(super) fn add_properties(&mut self, properties: Properties) {
-        let repeated = properties.repeated.iter();
-        let warnings = repeated.take(MAX_REPEATED).map(|it| {
+        let warnings = properties.repeated.iter().map(|it| {
             let (key, earlier, later) = (shown_key(&it.key), it.earlier, it.later);
             format!(
                 "{key} is set in line {earlier} and again in line {later} of the properties: the later value is used"
             )
         });
         self.warnings.extend(warnings);
-        let further = properties.repeated.len().saturating_sub(MAX_REPEATED);
+        let further = properties.further_repeated;
         if further > 0 {
             self.warnings.push(format!(
                 "{further} further lines of the properties set a key again"
@@ -149,7 +154,11 @@ mod tests {
         let warnings = of("hunter2!\nhunter2!").warnings;
         assert!(!warnings[0].contains("hunter"), "{warnings:?}");
         let many = of(&"acks=1\n".repeat(10_000)).warnings;
-        assert_eq!(many.len(), MAX_REPEATED + 1);
+        let [.., last] = &many[..] else {
+            panic!("{many:?}");
+        };
+        assert_eq!(many.len(), properties::MAX_REPEATED + 1);
+        assert!(last.starts_with("9979 further lines"), "{last}");
     }
 
     #[test]

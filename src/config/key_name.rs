@@ -3,6 +3,7 @@
 
 use super::strictness::resembles_key;
 use super::{Password, definition};
+use crate::util::foreign_text::printable;
 
 /// Longest name, in bytes, that is shown.
 const MAX_BYTES: usize = 128;
@@ -24,6 +25,7 @@ pub(crate) fn shown_key(name: &str) -> &str {
 
 /// Whether a name resembles a known key, is too short for a secret, or consists of words separated by dots. Words
 /// consist of letters, digits, `_` and `-`; a part with upper case, lower case and digits is random rather than a word.
+/// A name with control or formatting characters does not look like a key.
 fn looks_like_key(name: &str) -> bool {
     let is_part = |part: &str| {
         let has = |is: fn(&u8) -> bool| part.as_bytes().iter().any(is);
@@ -35,7 +37,7 @@ fn looks_like_key(name: &str) -> bool {
     let is_plain = name.len() <= MAX_BYTES && name.bytes().all(is_allowed);
     let is_short = !name.is_empty() && name.len() < MIN_SECRET_BYTES;
     let is_dotted = name.contains('.') && name.split('.').all(is_part);
-    is_plain && (is_short || is_dotted) || resembles_key(name)
+    is_plain && (is_short || is_dotted) || printable(name) == name && resembles_key(name)
 }
 
 #[cfg(test)]
@@ -72,6 +74,8 @@ mod tests {
             "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC",
             "a.0123456789abcdef0123456789abcdef0123456789abcdef",
             "my k.ey",
+            "ac\u{1b}ks",
+            "ac\u{202e}ks",
         ] {
             assert_eq!(shown_key(name), "[hidden]", "{name}");
         }

@@ -10,8 +10,8 @@ const INTRODUCTION: &str = "\
 
 Keys, types and defaults are those of the producer of Apache Kafka 3.0, so that an existing \
 `producer.properties` file can be used. If the value of a key below needs a feature that this version of the library \
-does not have, it is rejected, never ignored; the notes say where. Keys of Kafka's producer that are not supported at \
-all are listed at the end: some are rejected, and the others have no effect except a warning. A configuration is built \
+does not have, it is rejected, unless the note of the key says that it has no effect. Keys of Kafka's producer that are \
+not supported at all are listed at the end: some are rejected, and the others have no effect except a warning. A configuration is built \
 from a file \
 (`ProducerConfig::from_properties_file`), from environment variables (`ProducerConfig::from_env`), from keys and \
 values (`ProducerConfig::from_map`) or in code (`ProducerConfig::builder`), and is checked the same way in each case; \
@@ -38,7 +38,8 @@ the configuration is built, before anything else is done with the values. A reci
 |---|---|
 | `config.providers` | names of providers, separated by commas |
 | `config.providers.NAME.class` | the class of the provider: one of those below |
-| `config.providers.NAME.param.PARAMETER` | a parameter of the class; another than those below is an error |
+| `config.providers.NAME.param.PARAMETER` | a parameter of the class; another than those below is an error, as is any \
+other key of a provider that is named |
 
 | class, in `org.apache.kafka.common.config.provider` | variable | parameter |
 |---|---|---|
@@ -59,11 +60,16 @@ Values of providers are not searched for variables, and neither are the values o
 - A variable of a provider that does not exist is left as it is, as in Java, with a warning if the key is one of this \
 document. If the provider does not have the key, Java leaves the variable as well; here that is an error, as is a file \
 that cannot be read, with provider, path and key.
+- A value is put in as it is, as in Java. Inside quotation marks in `sasl.jaas.config` it must have a backslash before \
+each `\"` and `\\`.
+- A key of a provider that `config.providers` does not name is unused, and an error with \
+`ProducerConfigBuilder::strict`.
 - Files have at most 16 MiB. Pipes and devices are not read, and `..` does not lead out of an allowed directory; symbolic \
 links are followed.
 - `ProducerConfig::originals` and plug-ins get the values of providers, as in Java. Nothing prints them, whatever the \
-key: `ProducerConfig::effective`, `Debug` and errors have `[hidden]` instead. The names that log lines consist of, such \
-as hosts and the client id, are not secret.
+key: `ProducerConfig::effective`, `Debug`, errors and warnings have `[hidden]` instead, also for values that are \
+derived from them. Exceptions: hosts, the client id and the transactional id are in log lines and in errors of connections, \
+values of less than four bytes are not recognized in a text, and a plug-in may print what it reads.
 ";
 
 const NOT_SUPPORTED: &str = "

@@ -33,7 +33,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-pub(crate) use bootstrap::parse_bootstrap;
+pub(crate) use bootstrap::{distinct_servers, listed_servers};
 pub use builder::{BootstrapServers, ProducerConfigBuilder};
 pub use definition::{ConfigKey, ConfigType, Group, Importance};
 pub use draft::ConfigSource;
@@ -56,7 +56,10 @@ use crate::sync::{Mutex, Rank};
 use crate::util::log::{self, Level, LogContext};
 use draft::Draft;
 use given::GivenKeys;
+#[cfg(any(feature = "cli", feature = "testing"))]
+use given::ResolvedBefore;
 use plugin::Reads;
+use redaction::Redaction;
 use settings::Settings;
 use strictness::Strictness;
 pub(crate) use strictness::nearest_key;
@@ -210,8 +213,21 @@ impl ProducerConfig {
         change(&mut given.entries);
         let is_kept = |key: &&String| given.entries.get(*key) == self.originals.get(*key);
         let resolved = self.resolved.iter().filter(is_kept).cloned().collect();
-        given.resolved_before = Some(resolved);
-        Self::check(given, &Strictness::default())
+        let of_providers = |key: &&String| providers::is_key(key);
+        let used = self
+            .reads
+            .lock()
+            .iter()
+            .filter(of_providers)
+            .cloned()
+            .collect();
+        let kept_labels = self.labels.iter().filter(|(key, _)| is_kept(key));
+        let kept_labels: Vec<_> = kept_labels.map(|(k, v)| (k.clone(), v.clone())).collect();
+        given.resolved_before = Some(ResolvedBefore { resolved, used });
+        let mut config = Self::check(given, &Strictness::default())?;
+        // They have the numbers of lines.
+        Arc::make_mut(&mut config.labels).extend(kept_labels);
+        Ok(config)
     }
 
     /// The validation that all sources share.
@@ -230,10 +246,11 @@ impl ProducerConfig {
     ) -> Result<(Self, Vec<checks::Notice>), ConfigError> {
         let given = given.into();
         let labels = given.labels();
-        let mut problems = strictness.unknown_keys(&given);
-        let mut notices = Vec::new();
+        let (mut notices, mut of_providers) = (Vec::new(), Vec::new());
         // First, so that everything below uses the values of config providers.
-        let keys = providers::resolve(&given, &mut notices, &mut problems);
+        let keys = providers::resolve(&given, &mut notices, &mut of_providers);
+        let mut problems = strictness.unknown_keys(&given, &keys.used);
+        problems.extend(of_providers);
         let (entries, resolved) = (keys.entries, keys.resolved);
         let mut draft = Draft::parse(&entries, &resolved, &mut problems);
         notices.extend(not_built::check(
@@ -242,8 +259,15 @@ impl ProducerConfig {
             &mut problems,
         ));
         let security_protocol = checks::run(&mut draft, &mut notices, &mut problems);
+        let redaction = Redaction {
+            entries: &entries,
+            resolved: &resolved,
+        };
         if let Some(error) = ConfigError::all(problems) {
-            return Err(redaction::without_values(error, &entries, &resolved));
+            return Err(redaction.without_values(error));
+        }
+        for notice in &mut notices {
+            notice.text = redaction.hidden_in(&notice.text);
         }
         let warnings = given.warnings.into_iter();
         notices.extend(warnings.map(|text| checks::Notice {
@@ -272,9 +296,21 @@ impl ProducerConfig {
         &self.originals
     }
 
+    fn redaction(&self) -> Redaction<'_> {
+        Redaction {
+            entries: &self.originals,
+            resolved: &self.resolved,
+        }
+    }
+
     /// An error about keys of this configuration without the values of config providers.
     pub(crate) fn without_resolved_values(&self, error: ConfigError) -> ConfigError {
-        redaction::without_values(error, &self.originals, &self.resolved)
+        self.redaction().without_values(error)
+    }
+
+    /// Any text, such as that of a plug-in's error, in which each value of a config provider is replaced by `[hidden]`.
+    pub(crate) fn with_resolved_values_hidden(&self, text: &str) -> String {
+        self.redaction().hidden_in(text)
     }
 
     /// The configuration that plug-ins get. The keys that they read are recorded in this configuration as used.

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use super::key_name::shown_key;
 use crate::error::ConfigError;
 
 /// A character and the number of its line, starting at 1.
@@ -22,9 +23,14 @@ pub(crate) struct Properties {
     pub(crate) entries: BTreeMap<String, String>,
     /// The line in which the last entry of each key begins, starting at 1.
     pub(crate) lines: BTreeMap<String, usize>,
-    /// The entries that replaced an earlier one of the same key, in the order of the text.
+    /// The entries that replaced an earlier one of the same key, in the order of the text: at most [`MAX_REPEATED`].
     pub(crate) repeated: Vec<RepeatedKey>,
+    /// The number of such entries behind those.
+    pub(crate) further_repeated: usize,
 }
+
+/// The most keys with several entries that are warned of.
+pub(crate) const MAX_REPEATED: usize = 20;
 
 /// A key with several entries.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,12 +44,16 @@ pub(crate) struct RepeatedKey {
 
 impl Properties {
     fn add(&mut self, key: String, value: String, line: usize) {
-        if let Some(earlier) = self.lines.insert(key.clone(), line) {
-            self.repeated.push(RepeatedKey {
-                key: key.clone(),
-                earlier,
-                later: line,
-            });
+        match self.lines.insert(key.clone(), line) {
+            None => {}
+            Some(earlier) if self.repeated.len() < MAX_REPEATED => {
+                self.repeated.push(RepeatedKey {
+                    key: key.clone(),
+                    earlier,
+                    later: line,
+                });
+            }
+            Some(_) => self.further_repeated += 1,
         }
         self.entries.insert(key, value);
     }
@@ -84,6 +94,7 @@ fn refuse_broken_pem(entries: &BTreeMap<String, String>) -> Result<(), ConfigErr
     let problem = if key.starts_with(BEGIN) {
         "A PEM text in the properties begins on a line of its own".to_owned()
     } else {
+        let key = shown_key(key);
         format!("The value of {key} in the properties ends in the middle of its PEM text")
     };
     let remedy =
@@ -146,31 +157,31 @@ fn natural_lines(text: &str) -> impl Iterator<Item = &str> {
         .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }
 
-fn logical_lines(text: &str) -> Vec<Vec<Placed>> {
-    let mut lines = Vec::new();
-    let mut current: Vec<Placed> = Vec::new();
-    for (index, natural) in natural_lines(text).enumerate() {
-        let content = natural.trim_start_matches(is_blank);
-        // A comment can begin only where a logical line begins, not on a continuation line.
-        if current.is_empty() && content.starts_with(['#', '!']) {
-            continue;
+/// The lines one by one: all of them together take many times the memory of the text.
+fn logical_lines(text: &str) -> impl Iterator<Item = Vec<Placed>> {
+    let mut natural_lines = natural_lines(text).enumerate();
+    std::iter::from_fn(move || {
+        let mut current: Vec<Placed> = Vec::new();
+        for (index, natural) in natural_lines.by_ref() {
+            let content = natural.trim_start_matches(is_blank);
+            // A comment can begin only where a logical line begins, not on a continuation line.
+            if current.is_empty() && content.starts_with(['#', '!']) {
+                continue;
+            }
+            let backslashes = content.chars().rev().take_while(|&c| c == '\\').count();
+            let continued = backslashes % 2 == 1;
+            let kept = if continued {
+                &content[..content.len() - 1]
+            } else {
+                content
+            };
+            current.extend(kept.chars().map(|c| (c, index + 1)));
+            if !continued && !current.is_empty() {
+                return Some(current);
+            }
         }
-        let backslashes = content.chars().rev().take_while(|&c| c == '\\').count();
-        let continued = backslashes % 2 == 1;
-        let kept = if continued {
-            &content[..content.len() - 1]
-        } else {
-            content
-        };
-        current.extend(kept.chars().map(|c| (c, index + 1)));
-        if !continued && !current.is_empty() {
-            lines.push(std::mem::take(&mut current));
-        }
-    }
-    if !current.is_empty() {
-        lines.push(current);
-    }
-    lines
+        (!current.is_empty()).then_some(current)
+    })
 }
 
 /// Splits at the first unescaped `=`, `:` or whitespace; whitespace around the separator is part of it.

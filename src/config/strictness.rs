@@ -1,5 +1,7 @@
 //! Strict configurations, in which every key must be known, and the search for the key that was meant.
 
+use std::collections::BTreeSet;
+
 use super::definition::{self, ConfigKey};
 use super::given::{GivenKeys, KeyOrigin};
 use super::key_name::shown_key;
@@ -18,14 +20,19 @@ pub(super) struct Strictness {
 const MAX_NAMED: usize = 20;
 
 impl Strictness {
-    /// The problems of a strict configuration with its unknown keys.
-    pub(super) fn unknown_keys(&self, given: &GivenKeys) -> Vec<ConfigError> {
+    /// The problems of a strict configuration with its unknown keys. `of_providers` are the keys of config providers
+    /// that are used; another one is unknown, as its provider is misspelled or not named.
+    pub(super) fn unknown_keys(
+        &self,
+        given: &GivenKeys,
+        of_providers: &BTreeSet<String>,
+    ) -> Vec<ConfigError> {
         if !self.is_strict {
             return Vec::new();
         }
         let is_known = |key: &str| {
             definition::key(key).is_some()
-                || providers::is_key(key)
+                || of_providers.contains(key)
                 || not_built::is_known(key)
                 || self.is_of_plugin(key)
         };
@@ -54,6 +61,10 @@ impl Strictness {
 fn refuse(key: &str, origin: Option<&KeyOrigin>) -> ConfigError {
     let nearest = nearest_key(key);
     let (problem, meant) = match origin {
+        _ if providers::is_key(key) => (
+            "config.providers names no provider with this key".to_owned(),
+            None,
+        ),
         Some(KeyOrigin::Variable { name, prefix }) => (
             format!("the environment variable {name} stands for no key of this library"),
             nearest.map(|key| environment::variable_of(prefix, key)),
@@ -66,6 +77,9 @@ fn refuse(key: &str, origin: Option<&KeyOrigin>) -> ConfigError {
     let remedy = match meant {
         Some(meant) => {
             format!("Did you mean {meant}? If a plug-in reads this key, name it in plugin_keys")
+        }
+        None if providers::is_key(key) => {
+            "Check the name of the provider in it, or leave the key out".to_owned()
         }
         None => "Leave the key out. If a plug-in reads it, name it in plugin_keys".to_owned(),
     };
@@ -174,7 +188,7 @@ mod tests {
             is_strict: true,
             plugin_keys: Vec::new(),
         };
-        strict.unknown_keys(&given.into())
+        strict.unknown_keys(&given.into(), &BTreeSet::new())
     }
 
     #[test]

@@ -140,22 +140,19 @@ impl ConfigError {
         Some(all)
     }
 
-    /// This error without the values of the keys for which `is_secret` is true: the value is left out, and `hide`,
-    /// which gets a key and a text, replaces the texts.
+    /// This error without secret values: the value of a key for which `is_secret` is true is left out, and `hide`,
+    /// which gets the keys of a problem and a text, replaces all texts.
     pub(crate) fn without_values(
         mut self,
         is_secret: impl Fn(&str) -> bool,
-        hide: impl Fn(&str, &str) -> String,
+        mut hide: impl FnMut(&[String], &str) -> String,
     ) -> Self {
-        if !self.problems().iter().any(|it| it.keys().any(&is_secret)) {
-            return self;
-        }
         for problem in Arc::make_mut(&mut self.0) {
-            for key in problem.keys.iter().filter(|key| is_secret(key)) {
+            if problem.keys().any(&is_secret) {
                 problem.value = None;
-                problem.problem = hide(key, &problem.problem);
-                problem.remedy = hide(key, &problem.remedy);
             }
+            problem.problem = hide(&problem.keys, &problem.problem);
+            problem.remedy = hide(&problem.keys, &problem.remedy);
         }
         self
     }
@@ -170,20 +167,21 @@ impl ConfigError {
         self.0.first().expect("an error has a problem")
     }
 
-    /// The key to check first; `None` if the configuration could not be read at all, or the name of an unknown key may
-    /// be a secret.
+    /// The key to check first; `None` if there is none in [`keys`](Self::keys).
     pub fn key(&self) -> Option<&str> {
         self.first().key()
     }
 
-    /// All keys involved: one for an invalid value, two or more for a conflict or a config provider that failed, none
-    /// for text that could not be read, and for an unknown key whose name may be a secret.
+    /// All keys involved: one for an invalid value, two or more for a conflict, one or more for a config provider that
+    /// failed. None for text that could not be read, for a key whose name may be a secret, and for keys that are too
+    /// many to be named.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.first().keys()
     }
 
-    /// The invalid value as it was given. `None` for passwords, for a value of a config provider or one that looks as
-    /// if it contained a secret, for a conflict (the text has the values), and for text that could not be read.
+    /// The invalid value as it was given. `None` if it may be a secret (that of a password, of an unknown key or of a
+    /// config provider, or one that looks like a secret), for a conflict (the text has the values), and if the problem
+    /// is not the value of one key.
     pub fn value(&self) -> Option<&str> {
         self.first().value()
     }
@@ -215,20 +213,21 @@ impl ConfigError {
 }
 
 impl ConfigProblem {
-    /// The key to check first; `None` if the configuration could not be read at all, or the name of an unknown key may
-    /// be a secret.
+    /// The key to check first; `None` if there is none in [`keys`](Self::keys).
     pub fn key(&self) -> Option<&str> {
         self.keys.first().map(String::as_str)
     }
 
-    /// All keys involved: one for an invalid value, two or more for a conflict or a config provider that failed, none
-    /// for text that could not be read, and for an unknown key whose name may be a secret.
+    /// All keys involved: one for an invalid value, two or more for a conflict, one or more for a config provider that
+    /// failed. None for text that could not be read, for a key whose name may be a secret, and for keys that are too
+    /// many to be named.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(String::as_str)
     }
 
-    /// The invalid value as it was given. `None` for passwords, for a value of a config provider or one that looks as
-    /// if it contained a secret, for a conflict (the text has the values), and for text that could not be read.
+    /// The invalid value as it was given. `None` if it may be a secret (that of a password, of an unknown key or of a
+    /// config provider, or one that looks like a secret), for a conflict (the text has the values), and if the problem
+    /// is not the value of one key.
     pub fn value(&self) -> Option<&str> {
         self.value.as_deref()
     }
@@ -280,7 +279,7 @@ impl fmt::Display for ConfigProblem {
                 Some((end, _)) => write!(f, "{key}={:?}...: {problem}", &value[..end])?,
                 None => write!(f, "{key}={value:?}: {problem}")?,
             },
-            (_, Some(key), None) => write!(f, "{key}: {problem}")?,
+            (_, Some(_), None) => write!(f, "{}: {problem}", keys.join(", "))?,
         }
         write!(f, ". {remedy}.")
     }
@@ -348,5 +347,15 @@ mod tests {
         assert_eq!(error.key(), Some("a"));
         assert!(error.is_conflict());
         assert_eq!(error.to_string(), "a is above b. Lower a.");
+    }
+
+    #[test]
+    fn all_keys_without_a_value_are_printed() {
+        let keys = ["a", "b"].map(str::to_owned).to_vec();
+        let error = ConfigError::unresolved(keys, "the config provider v failed", "Check it");
+        assert_eq!(
+            error.to_string(),
+            "a, b: the config provider v failed. Check it."
+        );
     }
 }

@@ -33,7 +33,7 @@ use self::run::ProbeRun;
 use self::without_metadata::{FixedAddress, NoMetadata};
 use crate::client::network_client::{NetworkClient, NetworkClientOptions, RecoveryOptions};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{ProducerConfig, nearest_key, parse_bootstrap};
+use crate::config::{ProducerConfig, listed_servers, nearest_key};
 use crate::error::ConfigError;
 use crate::metrics::{MetricsOptions, MetricsRegistry, NodeMetrics, Windows};
 use crate::network::channel_builder::channel_builder;
@@ -121,23 +121,7 @@ impl ConnectionProbe {
     /// # Errors
     /// If an entry is invalid, or there is none.
     pub fn bootstrap_servers(&self) -> Result<Vec<(String, u16)>, ConfigError> {
-        let mut servers = Vec::new();
-        for entry in parse_bootstrap(self.config.bootstrap_servers())? {
-            let server = (entry.host, entry.port);
-            if !servers.contains(&server) {
-                servers.push(server);
-            }
-        }
-        if servers.is_empty() {
-            let remedy = "Name one broker or more as host:port, separated by commas";
-            return Err(ConfigError::invalid(
-                "bootstrap.servers",
-                None,
-                "names no broker",
-                remedy,
-            ));
-        }
-        Ok(servers)
+        listed_servers(self.config.bootstrap_servers())
     }
 
     /// The stages of a connection with this `security.protocol`, in their order.

@@ -9,6 +9,8 @@ use crate::support::{config, producer, record, values};
 
 const PASSWORD: &str = "s3cret-of-alice";
 
+const STRING_SERIALIZER: &str = "org.apache.kafka.common.serialization.StringSerializer";
+
 /// A secret store with one password.
 fn vault(path: &str, keys: &[&str]) -> Result<BTreeMap<String, String>, BoxError> {
     if path != "kafka/alice" {
@@ -65,4 +67,22 @@ fn an_error_of_the_construction_does_not_show_the_value_of_a_provider() {
         let text = format!("{error} {error:?}");
         assert!(!text.contains(PASSWORD), "{text}");
     }
+}
+
+#[test]
+fn an_error_of_a_plug_in_does_not_show_the_value_of_a_provider() {
+    let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
+    let config = config(&cluster)
+        .config_provider("vault", vault)
+        .set("key.serializer", STRING_SERIALIZER)
+        .set("key.serializer.encoding", "${vault:kafka/alice:password}")
+        .build()
+        .unwrap();
+    let error = KafkaProducer::<str, str>::new(config).unwrap_err();
+    assert!(matches!(error, ConstructError::Failed { .. }), "{error:?}");
+    let text = format!("{error} {error:?}");
+    assert!(
+        text.contains("[hidden]") && !text.contains(PASSWORD),
+        "{text}"
+    );
 }

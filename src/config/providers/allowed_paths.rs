@@ -21,7 +21,7 @@ impl AllowedPaths {
     /// allows all paths, as in Java.
     ///
     /// # Kafka
-    /// `AllowedPaths`. Differs: blanks around a path are left out.
+    /// `AllowedPaths`. Differs: blanks around a path are left out, and a comma without a path behind it is an error.
     pub(super) fn parse(key: &str, value: &str) -> Result<Self, ConfigError> {
         if value.trim().is_empty() {
             return Ok(Self::default());

@@ -40,6 +40,9 @@ const PREFIX: &str = "config.providers.";
 /// [`config_provider`](crate::ProducerConfigBuilder::config_provider). A closure with the signature of
 /// [`get`](Self::get) is a provider, too.
 ///
+/// A value is put in as it is, as in Java. If a password of a provider is inside quotation marks in `sasl.jaas.config`,
+/// the provider must escape `"` and `\` in it by a backslash.
+///
 /// ```
 /// use std::collections::BTreeMap;
 ///
@@ -121,12 +124,11 @@ pub(super) fn resolve(
     notices: &mut Vec<Notice>,
     problems: &mut Vec<ConfigError>,
 ) -> ResolvedKeys {
-    if let Some(resolved) = &given.resolved_before {
-        let keys = given.entries.keys().filter(|key| is_key(key));
+    if let Some(before) = &given.resolved_before {
         return ResolvedKeys {
             entries: given.entries.clone(),
-            resolved: resolved.clone(),
-            used: keys.cloned().collect(),
+            resolved: before.resolved.clone(),
+            used: before.used.clone(),
         };
     }
     let registry = ProviderRegistry::of(given, notices, problems);

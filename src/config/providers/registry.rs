@@ -8,10 +8,11 @@ use super::allowed_paths::{self, AllowedPaths};
 use super::directory::DirectoryConfigProvider;
 use super::env_var::{self, EnvVarConfigProvider};
 use super::file::FileConfigProvider;
-use super::source::ProviderSource;
+use super::source::{ProviderSource, shown_part};
 use super::{KEY, PREFIX};
 use crate::config::checks::Notice;
 use crate::config::given::GivenKeys;
+use crate::config::shown_key;
 use crate::error::ConfigError;
 use crate::util::log::Level;
 
@@ -22,7 +23,7 @@ const ENV_VAR_CLASS: &str = "org.apache.kafka.common.config.provider.EnvVarConfi
 /// The providers of a configuration.
 pub(super) struct ProviderRegistry {
     pub(super) sources: BTreeMap<String, ProviderSource>,
-    /// The keys of the providers that `config.providers` names.
+    /// The keys of the providers that `config.providers` names, and those that are problems already.
     pub(super) used: BTreeSet<String>,
 }
 
@@ -32,12 +33,13 @@ impl ProviderRegistry {
     ///
     /// # Kafka
     /// `AbstractConfig#instantiateConfigProviders`. Differs: blanks around a name are left out; a name without a class,
-    /// and an unknown parameter, are errors.
+    /// an unknown parameter, and a key of the provider that is neither class nor parameter, are errors.
     pub(super) fn of(
         given: &GivenKeys,
         notices: &mut Vec<Notice>,
         problems: &mut Vec<ConfigError>,
     ) -> Self {
+        problems.extend(unusable_names(given));
         let in_code = given.providers.iter().map(|(name, provider)| {
             let provider = ProviderSource::InCode(provider.clone());
             (name.clone(), provider)
@@ -50,8 +52,13 @@ impl ProviderRegistry {
             return registry;
         };
         registry.used.insert(KEY.to_owned());
-        let names: BTreeSet<_> = names.split(',').map(str::trim).collect();
-        for name in names.into_iter().filter(|name| !name.is_empty()) {
+        let mut names: BTreeSet<_> = names.split(',').map(str::trim).collect();
+        names.remove("");
+        for key in misplaced_keys(&names, given) {
+            problems.push(refuse_misplaced(key));
+            registry.used.insert(key.to_owned());
+        }
+        for name in names {
             if !is_name(name) {
                 problems.push(ConfigError::invalid(
                     KEY,
@@ -77,6 +84,57 @@ impl ProviderRegistry {
     }
 }
 
+/// The problems with the names of providers that were given in code.
+fn unusable_names(given: &GivenKeys) -> Vec<ConfigError> {
+    let names = given.providers.keys();
+    let unusable = names.filter(|name| name.contains([':', '}']));
+    let refuse = |name: &String| {
+        let name = shown_part(name);
+        ConfigError::of_unnamed_keys(
+            format!(
+                "no variable can name the config provider {name}: the provider ends at ':' and the variable at '}}'"
+            ),
+            "Give config_provider a name without them",
+        )
+    };
+    unusable.map(refuse).collect()
+}
+
+/// The start of the keys of parameters, behind the provider's name and a dot.
+const PARAMETERS: &str = "param.";
+
+/// The keys of named providers that are neither the class nor a parameter of one. A limit that is misspelled in this
+/// way would allow everything.
+fn misplaced_keys<'g>(names: &BTreeSet<&str>, given: &'g GivenKeys) -> Vec<&'g str> {
+    let is_proper = |rest: &str| {
+        let parameter = rest.strip_prefix(PARAMETERS);
+        rest == "class" || parameter.is_some_and(|name| !name.is_empty())
+    };
+    let is_misplaced = |key: &&str| {
+        // A name may contain dots, and so be the start of another one.
+        let rest = &key[PREFIX.len()..];
+        let dots = rest.match_indices('.').map(|(at, _)| at);
+        let mut owned = dots.filter(|at| names.contains(&rest[..*at])).peekable();
+        owned.peek().is_some() && !owned.any(|at| is_proper(&rest[at + 1..]))
+    };
+    let keys = given.entries.range(PREFIX.to_owned()..);
+    let keys = keys.map(|(key, _)| key.as_str());
+    let keys = keys.take_while(|key| key.starts_with(PREFIX));
+    keys.filter(is_misplaced).collect()
+}
+
+fn refuse_misplaced(key: &str) -> ConfigError {
+    let problem = "this key of a config provider names neither its class nor a parameter";
+    let remedy = "Write config.providers.NAME.class, or config.providers.NAME.param. and the parameter, or leave the \
+                  key out";
+    if shown_key(key) == key {
+        ConfigError::invalid(key, None, problem, remedy)
+    } else {
+        let problem = format!("{problem}, and is not shown: it may be a secret");
+        ConfigError::of_unnamed_keys(problem, remedy)
+    }
+}
+
 fn is_name(name: &str) -> bool {
     let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     name.len() <= 100 && name.bytes().all(is_allowed)
@@ -96,7 +154,7 @@ struct ProviderKeys<'g> {
 impl<'g> ProviderKeys<'g> {
     fn of(name: &'g str, given: &'g GivenKeys) -> Self {
         let class_key = format!("{PREFIX}{name}.class");
-        let prefix = format!("{PREFIX}{name}.param.");
+        let prefix = format!("{PREFIX}{name}.{PARAMETERS}");
         let parameters = given.entries.range(prefix.clone()..);
         let parameters = parameters.map_while(|(key, value)| {
             let parameter = key.strip_prefix(&*prefix)?;

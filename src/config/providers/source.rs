@@ -7,7 +7,7 @@ use super::env_var::EnvVarConfigProvider;
 use super::file::FileConfigProvider;
 use crate::config::Password;
 use crate::config::given::SharedProvider;
-use crate::util::foreign_text::printable_start;
+use crate::util::foreign_text::{printable, printable_start};
 use crate::util::panic;
 use crate::util::secret_text::holds_secret;
 
@@ -98,10 +98,12 @@ fn get_in_code(
 }
 
 /// A path or a key of a variable as it is shown in an error. If a brace is missing, a variable extends over the text
-/// behind it, which may be a password: so a text with quotation marks, separators or line ends is hidden.
+/// behind it, which may be a password: so a text with quotation marks, separators, line ends or invisible characters is
+/// hidden.
 pub(super) fn shown_part(part: &str) -> &str {
-    let is_odd = |c: char| c.is_control() || "\"'=;,${".contains(c);
-    if part.len() > MAX_SHOWN_BYTES || part.contains(is_odd) || holds_secret(part) {
+    let is_odd = |c: char| "\"'=;,${".contains(c);
+    let is_hidden = || part.contains(is_odd) || printable(part) != part || holds_secret(part);
+    if part.len() > MAX_SHOWN_BYTES || is_hidden() {
         Password::HIDDEN
     } else {
         part

@@ -161,6 +161,7 @@ fn replaced(
     }
     match end {
         None => Replaced::Unchanged,
+        Some(end) if (text.len() + value[end..].len()) as u64 > MAX_BYTES => Replaced::TooLong,
         Some(end) => {
             text.push_str(&value[end..]);
             Replaced::By(text)

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::ProducerBuilder;
 use super::start::{Surroundings, cluster_listeners, instance};
+use super::{ProducerBuilder, without_resolved_values};
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConstructError;
 use crate::network::resolver::NameLookUps;
@@ -29,8 +29,10 @@ impl<K: ?Sized + RecordData + 'static, V: ?Sized + RecordData + 'static> Produce
             names: NameLookUps::of_system(),
             random: random_of_system(),
         };
+        let config = self.config.clone();
         let (plugins, _) = self.prepare(&instance, surroundings)?;
         let checked = cluster_listeners(&plugins).map(drop);
+        let checked = checked.map_err(|error| without_resolved_values(error, &config));
         // Errors of closing are only logged: the caller asks whether the producer can be built.
         let _ = plugins.close();
         checked

@@ -44,7 +44,7 @@ use super::user_code::{Fence, UserCode};
 use crate::client::kafka_client::KafkaClient;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ProducerConfig, nearest_key};
-use crate::error::{ConstructError, PluginKind};
+use crate::error::{BoxError, ConstructError, PluginKind};
 use crate::network::resolver::NameLookUps;
 use crate::security::SecurityParts;
 use crate::security::sasl::dependencies::random_of_system;
@@ -582,11 +582,28 @@ impl<K: ?Sized + RecordData, V: ?Sized + RecordData> fmt::Debug for ProducerBuil
     }
 }
 
-/// An error of the configuration without the values of config providers.
+/// The error without the values of config providers. The cause of a failed step is kept as it is unless it shows one;
+/// otherwise only its text is kept.
 fn without_resolved_values(error: ConstructError, config: &ProducerConfig) -> ConstructError {
     match error {
         ConstructError::Config(error) => config.without_resolved_values(error).into(),
-        other => other,
+        ConstructError::Failed { step, source } => {
+            let hidden = |text: &str| config.with_resolved_values_hidden(text);
+            let mut texts = vec![format!("{source:?}")];
+            let mut cause: Option<&dyn std::error::Error> = Some(&*source);
+            while let Some(error) = cause {
+                texts.push(error.to_string());
+                cause = error.source();
+            }
+            let shows_value = texts.iter().any(|text| hidden(text) != *text);
+            let source = if shows_value {
+                let text: BoxError = hidden(&source.to_string()).into();
+                Arc::from(text)
+            } else {
+                source
+            };
+            ConstructError::Failed { step, source }
+        }
     }
 }
 

@@ -14,7 +14,9 @@ use crate::client::network_client::{
 };
 use crate::clock::Clock;
 use crate::compress::{CompressionType, Compressor};
-use crate::config::{ClientDnsLookup, MetadataRecoveryStrategy, ProducerConfig, parse_bootstrap};
+use crate::config::{
+    ClientDnsLookup, MetadataRecoveryStrategy, ProducerConfig, distinct_servers, listed_servers,
+};
 use crate::error::{ConfigError, ConstructError, ConstructStep, PluginKind};
 use crate::metrics::{MOST_SAMPLES, MetricsOptions, MetricsRegistry, Windows};
 use crate::network::channel_builder::channel_builder;
@@ -105,7 +107,7 @@ pub(super) fn checked_parts(
         names,
         security: security(config, instance, given, surroundings)?,
         compressor: compressor(config)?,
-        servers: listed_servers(config)?,
+        servers: listed_servers(config.bootstrap_servers())?,
     })
 }
 
@@ -355,36 +357,7 @@ pub(super) fn sender_options(config: &ProducerConfig, log: LogContext, seed: u64
     }
 }
 
-/// The parsed `bootstrap.servers`, without duplicates.
-fn bootstrap_servers(config: &ProducerConfig) -> Result<Vec<(String, u16)>, ConfigError> {
-    let mut servers: Vec<(String, u16)> = Vec::new();
-    for entry in parse_bootstrap(config.bootstrap_servers())? {
-        let server = (entry.host, entry.port);
-        // A node id is a position in this list: an address that is listed twice must not become two nodes.
-        if !servers.contains(&server) {
-            servers.push(server);
-        }
-    }
-    Ok(servers)
-}
-
 const BOOTSTRAP_SERVERS: &str = "bootstrap.servers";
-
-/// As [`bootstrap_servers`], at least one.
-fn listed_servers(config: &ProducerConfig) -> Result<Vec<(String, u16)>, ConfigError> {
-    let servers = bootstrap_servers(config)?;
-    if servers.is_empty() {
-        let remedy = "Name one broker or more as host:port, separated by commas".to_owned();
-        let problem = "names no broker";
-        return Err(ConfigError::invalid(
-            BOOTSTRAP_SERVERS,
-            None,
-            problem,
-            remedy,
-        ));
-    }
-    Ok(servers)
-}
 
 fn dns_lookup(config: &ProducerConfig) -> DnsLookup {
     match config.client_dns_lookup() {
@@ -443,7 +416,9 @@ fn first_nodes(
 fn recovery(config: &ProducerConfig) -> RecoveryOptions {
     let servers = match config.metadata_recovery_strategy() {
         // `checked_parts` has parsed the same list before, so this cannot fail.
-        MetadataRecoveryStrategy::Rebootstrap => bootstrap_servers(config).unwrap_or_default(),
+        MetadataRecoveryStrategy::Rebootstrap => {
+            distinct_servers(config.bootstrap_servers()).unwrap_or_default()
+        }
         MetadataRecoveryStrategy::None => Vec::new(),
     };
     RecoveryOptions {

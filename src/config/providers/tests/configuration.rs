@@ -183,13 +183,53 @@ fn the_parameters_of_a_provider_are_used_as_they_are() {
     assert!(error.problem().contains("does not exist"), "{error}");
 }
 
+/// A limit of a provider whose name is misspelled would allow everything.
 #[test]
-fn keys_of_providers_are_known_to_a_strict_configuration_and_unused_if_no_provider_has_them() {
+fn a_key_of_a_provider_that_is_not_named_is_unused_and_an_error_in_a_strict_configuration() {
+    const KEY: &str = "config.providers.fil.param.allowed.paths";
     let builder = ProducerConfig::builder()
-        .set("config.providers", "")
-        .set("config.providers.file.class", "x.Y");
-    let config = builder.strict().build().unwrap();
-    assert_eq!(config.unused_keys(), ["config.providers.file.class"]);
+        .set("config.providers", "file")
+        .set(
+            "config.providers.file.class",
+            format!("{CLASSES}.FileConfigProvider"),
+        )
+        .set(KEY, "/");
+    let config = builder.clone().build().unwrap();
+    assert_eq!(config.unused_keys(), [KEY]);
+    let error = builder.strict().build().unwrap_err();
+    assert_eq!((error.problems().len(), error.key()), (1, Some(KEY)));
+    let of_nothing = ProducerConfig::builder().set("config.providers.file.class", "x.Y");
+    assert!(of_nothing.strict().build().is_err());
+}
+
+#[test]
+fn a_key_of_a_named_provider_that_is_neither_class_nor_parameter_is_an_error() {
+    let class = format!("{CLASSES}.FileConfigProvider");
+    for wrong in ["allowed.paths", "parm.allowed.paths", "param.", "clas"] {
+        let key = format!("config.providers.file.{wrong}");
+        let builder = ProducerConfig::builder()
+            .set("config.providers", "file, file.two")
+            .set("config.providers.file.class", &class)
+            .set("config.providers.file.param.allowed.paths", "/")
+            // Of a provider whose name begins with that of the first one.
+            .set("config.providers.file.two.class", &class)
+            .set("config.providers.file.two.param.allowed.paths", "/")
+            .set(&key, "/");
+        for builder in [builder.clone(), builder.strict()] {
+            let error = builder.build().unwrap_err();
+            assert_eq!((error.problems().len(), error.key()), (1, Some(&*key)));
+        }
+    }
+}
+
+#[test]
+fn a_provider_whose_name_no_variable_can_have_is_an_error() {
+    let nothing = |_: &str, _: &[&str]| -> Result<_, BoxError> { Ok(BTreeMap::new()) };
+    for name in ["a:b", "a}", "${a}"] {
+        let builder = ProducerConfig::builder().config_provider(name, nothing);
+        let error = builder.build().unwrap_err();
+        assert!(error.problem().contains("no variable can name"), "{error}");
+    }
 }
 
 #[test]
@@ -204,6 +244,7 @@ fn a_changed_configuration_keeps_the_values_of_providers_and_resolves_nothing_ag
         .set("config.providers", "vault")
         .set("client.id", "${vault:id}")
         .set("transactional.id", "${vault:id}")
+        .set("config.providers.other.class", "x.Y")
         .build()
         .unwrap();
     let changed = config.changed(|keys| {
@@ -214,5 +255,5 @@ fn a_changed_configuration_keeps_the_values_of_providers_and_resolves_nothing_ag
     let shown = format!("{changed:?}");
     assert!(shown.contains("\"client.id\": \"[hidden]\""), "{shown}");
     assert!(shown.contains("\"transactional.id\": \"mine\""), "{shown}");
-    assert_eq!(changed.unused_keys(), [""; 0]);
+    assert_eq!(changed.unused_keys(), ["config.providers.other.class"]);
 }

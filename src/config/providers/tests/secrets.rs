@@ -59,6 +59,37 @@ fn no_error_about_a_key_shows_the_value_of_its_provider() {
 }
 
 #[test]
+fn a_value_that_is_derived_from_one_of_a_provider_is_hidden() {
+    let times = |_: &str, keys: &[&str]| -> Result<_, BoxError> {
+        Ok(keys.iter().map(|key| pair(key, "4321")).collect())
+    };
+    let config = ProducerConfig::builder()
+        .config_provider("vault", secret)
+        .config_provider("times", times)
+        .set("transactional.id", "${vault:k}")
+        .set("reconnect.backoff.ms", "${times:k}")
+        .build()
+        .unwrap();
+    assert_eq!(config.client_id(), format!("producer-{SECRET}"));
+    let shown = format!("{:?} {config:?}", config.effective());
+    assert!(
+        !shown.contains(SECRET) && !shown.contains("4321"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_part_of_a_variable_with_invisible_characters_is_not_shown() {
+    let nothing = |_: &str, _: &[&str]| -> Result<_, BoxError> { Ok(BTreeMap::new()) };
+    for odd in ["hunter2\u{202e}", "hunter2\u{200b}", "hunter2\u{1b}"] {
+        let builder = ProducerConfig::builder().config_provider("vault", nothing);
+        let builder = builder.set("my.key", format!("${{vault:{odd}:{odd}}}"));
+        let error = builder.build().unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
 fn a_provider_that_fails_or_panics_is_an_error_of_the_configuration_without_secrets() {
     let failing =
         |_: &str, _: &[&str]| -> Result<_, BoxError> { Err("the vault\nis sealed".into()) };

@@ -46,6 +46,15 @@ fn all_variables_of_a_value_are_replaced() {
     }
 }
 
+/// The text behind the last variable counts, too.
+#[test]
+fn a_value_that_is_too_long_with_those_of_its_provider_is_an_error() {
+    let tail = "x".repeat(crate::config::properties::MAX_BYTES as usize);
+    let error = transformed(&format!("${{test:testKey}}{tail}")).unwrap_err();
+    assert_eq!(error.key(), Some("my.key"));
+    assert!(error.problem().contains("bytes"), "{}", error.problem());
+}
+
 /// Java: ConfigTransformerTest#testNoReplacement
 #[test]
 fn a_key_that_the_provider_does_not_have_is_an_error_with_provider_path_and_key() {
