@@ -8,6 +8,8 @@
 
 mod command_lines;
 mod console_producer;
+#[cfg(unix)]
+mod early_signals;
 mod kafka_check;
 mod lines;
 #[cfg(unix)]

@@ -79,7 +79,12 @@ impl RunningTool {
     /// Starts a tool whose standard output is not a pipe of this value.
     pub(crate) fn of(command: &mut Command, stdout: Stdio) -> Self {
         let command = command.stdin(Stdio::piped()).stdout(stdout);
-        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        Self::spawn(command.stderr(Stdio::piped()))
+    }
+
+    /// Starts a tool whose standard streams are those of the command.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let child = command.spawn().unwrap();
         let child = Arc::new(Mutex::new(child));
         let (timeout, ended) = channel::<()>();
         let killed = Arc::clone(&child);
@@ -199,6 +204,24 @@ impl NamedPipe {
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
+}
+
+/// A named pipe that is full: a write to the second file blocks. The first file keeps the pipe open for reading.
+#[cfg(target_os = "linux")]
+pub(crate) fn full_pipe(pipe: &NamedPipe) -> (std::fs::File, std::fs::File) {
+    use std::fs::OpenOptions;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    const O_NONBLOCK: i32 = 0o4000;
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).custom_flags(O_NONBLOCK);
+    let mut filled = options.open(pipe.path()).unwrap();
+    // The last writes leave no room for a single byte.
+    for size in [4096, 1] {
+        while filled.write(&[b'x'; 4096][..size]).is_ok() {}
+    }
+    let blocking = OpenOptions::new().write(true).open(pipe.path()).unwrap();
+    (filled, blocking)
 }
 
 #[cfg(unix)]

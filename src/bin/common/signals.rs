@@ -1,9 +1,13 @@
 //! The signals that end a run. Systems other than Unix have none of them: there Ctrl-C ends the process at once.
 
 use std::error::Error;
+#[cfg(unix)]
+use std::sync::Arc;
 
 #[cfg(unix)]
 use nix::sys::signal::{SigSet, Signal};
+#[cfg(unix)]
+use parking_lot::Mutex;
 
 /// A signal that ends a run. The value is its number, which is the same on every Unix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,68 +36,98 @@ impl EndingSignal {
     }
 }
 
-/// Signals that are blocked until [`listen`](Self::listen).
-#[derive(Debug)]
+/// Signals that a thread of their own receives. Until the run has begun, one of them ends the process at once: the
+/// process may be waiting for a file that is a pipe.
+#[must_use]
 pub(crate) struct EndingSignals {
+    /// `None` until the run has begun.
     #[cfg(unix)]
-    blocked: SigSet,
+    handlers: Arc<Mutex<Option<SignalHandlers>>>,
+}
+
+/// The functions for the first and the second signal of a run.
+#[cfg(unix)]
+struct SignalHandlers {
+    first: Box<dyn FnOnce(EndingSignal) + Send>,
+    second: Box<dyn FnOnce() + Send>,
 }
 
 #[cfg(unix)]
 impl EndingSignals {
-    /// Blocks the signals in this thread and in all threads that it starts later, so that only
-    /// [`listen`](Self::listen) receives them.
+    /// Blocks the signals in this thread and in all threads that it starts later, and starts the thread that receives
+    /// them. Both in one call, so that no signal is blocked and not received. Called before any other thread is
+    /// started. The thread runs until the process ends.
     ///
     /// A signal that the process was started to ignore is left alone: SIGHUP after `nohup`, SIGINT in the background of
     /// a script. If it were blocked, the system would queue it, and the run would end.
-    pub(crate) fn block(signals: &[EndingSignal]) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn receive(signals: &[EndingSignal]) -> Result<Self, Box<dyn Error>> {
         let ignored = ignored_signals();
         let mut blocked = SigSet::empty();
         for signal in signals.iter().filter(|signal| !ignored.contains(**signal)) {
             blocked.add(signal.system());
         }
         blocked.thread_block()?;
-        Ok(Self { blocked })
+        let handlers = Arc::default();
+        let of_run = Arc::clone(&handlers);
+        std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || receive_all(blocked, &of_run))?;
+        Ok(Self { handlers })
     }
 
-    /// Starts a thread that calls `first` at the first signal and `second` at the second one. Then it ends the process
-    /// with the exit code of the first signal. Without signals the thread runs until the process ends.
-    pub(crate) fn listen(
+    /// The run begins: from now on `first` is called at the first signal and `second` at the second one. Then the
+    /// process ends with the exit code of the first signal.
+    pub(crate) fn begin(
         self,
         first: impl FnOnce(EndingSignal) + Send + 'static,
         second: impl FnOnce() + Send + 'static,
-    ) -> Result<(), Box<dyn Error>> {
-        let listening = move || {
-            let Some(signal) = self.wait() else { return };
-            first(signal);
-            if self.wait().is_some() {
-                second();
-                std::process::exit(signal.exit_code().into());
-            }
-        };
-        let builder = std::thread::Builder::new().name("signals".to_owned());
-        builder.spawn(listening)?;
-        Ok(())
+    ) {
+        *self.handlers.lock() = Some(SignalHandlers {
+            first: Box::new(first),
+            second: Box::new(second),
+        });
     }
 
-    fn wait(&self) -> Option<EndingSignal> {
-        EndingSignal::of(self.blocked.wait().ok()?)
+    /// Calls a function. A signal that comes meanwhile ends the process when it has returned.
+    pub(crate) fn after<T>(&self, uninterrupted: impl FnOnce() -> T) -> T {
+        let _handlers = self.handlers.lock();
+        uninterrupted()
     }
 }
 
+/// The body of the thread that receives the signals. It returns if signals cannot be waited for.
+#[cfg(unix)]
+fn receive_all(blocked: SigSet, of_run: &Mutex<Option<SignalHandlers>>) {
+    let next = || EndingSignal::of(blocked.wait().ok()?);
+    let Some(signal) = next() else { return };
+    let mut handlers = of_run.lock();
+    let Some(SignalHandlers { first, second }) = handlers.take() else {
+        // Under the lock, so that the run does not begin.
+        exit(signal)
+    };
+    drop(handlers);
+    first(signal);
+    if next().is_some() {
+        second();
+        exit(signal);
+    }
+}
+
+#[cfg(unix)]
+fn exit(signal: EndingSignal) -> ! {
+    std::process::exit(signal.exit_code().into())
+}
+
 impl EndingSignals {
-    /// Starts a thread that calls `first` at the first signal. Later ones have no effect, so the run always ends in
-    /// order.
-    pub(crate) fn listen_once(
-        self,
-        first: impl FnOnce(EndingSignal) + Send + 'static,
-    ) -> Result<(), Box<dyn Error>> {
+    /// The run begins: from now on `first` is called at the first signal. Later ones have no effect, so the run always
+    /// ends in order.
+    pub(crate) fn begin_once(self, first: impl FnOnce(EndingSignal) + Send + 'static) {
         let never_returning = || {
             loop {
                 std::thread::park();
             }
         };
-        self.listen(first, never_returning)
+        self.begin(first, never_returning);
     }
 }
 
@@ -106,16 +140,19 @@ impl EndingSignals {
     reason = "the signatures of the methods for Unix"
 )]
 impl EndingSignals {
-    pub(crate) fn block(_: &[EndingSignal]) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn receive(_: &[EndingSignal]) -> Result<Self, Box<dyn Error>> {
         Ok(Self {})
     }
 
-    pub(crate) fn listen(
+    pub(crate) fn begin(
         self,
         _: impl FnOnce(EndingSignal) + Send + 'static,
         _: impl FnOnce() + Send + 'static,
-    ) -> Result<(), Box<dyn Error>> {
-        Ok(())
+    ) {
+    }
+
+    pub(crate) fn after<T>(&self, uninterrupted: impl FnOnce() -> T) -> T {
+        uninterrupted()
     }
 }
 

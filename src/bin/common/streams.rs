@@ -7,7 +7,7 @@
 
 use std::io::{Error, ErrorKind, Write, stderr, stdout};
 use std::process::{ExitCode, exit};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
@@ -24,19 +24,49 @@ const NOT_WRITTEN: u8 = 1;
 /// The exit code because of lost output; 0 if no write has failed.
 static LOST: AtomicU8 = AtomicU8::new(0);
 
+/// How many writes to standard output were begun, and how many of them have ended.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+static ENDED: AtomicU64 = AtomicU64::new(0);
+
 /// Prints a text on standard output as it is, and flushes it. Nothing is printed after a write has failed: the output
 /// would have a gap.
 pub(crate) fn print(text: &str) {
     if is_lost() {
         return;
     }
+    BEGUN.fetch_add(1, Ordering::Relaxed);
     // Under the lock, because several threads print. Released before the failure is reported.
     let written = {
         let mut out = stdout().lock();
         out.write_all(text.as_bytes()).and_then(|()| out.flush())
     };
+    ENDED.fetch_add(1, Ordering::Relaxed);
     if let Err(error) = written {
         report_lost(&error);
+    }
+}
+
+/// The state of the writes to standard output at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PrintState {
+    ended: u64,
+    /// True if a write had begun and not ended.
+    is_writing: bool,
+}
+
+impl PrintState {
+    pub(crate) fn now() -> Self {
+        let ended = ENDED.load(Ordering::Relaxed);
+        Self {
+            ended,
+            is_writing: BEGUN.load(Ordering::Relaxed) > ended,
+        }
+    }
+
+    /// Whether one write has taken all of the time since `earlier`: the output is a full pipe that nobody reads, or a
+    /// stopped terminal.
+    pub(crate) fn is_stuck_since(self, earlier: Self) -> bool {
+        earlier.is_writing && self.ended == earlier.ended
     }
 }
 
@@ -112,21 +142,38 @@ pub(crate) const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Calls `print` on a thread of its own, and returns when the lines are printed, or after [`LAST_LINES_TIMEOUT`].
 pub(crate) fn print_in_time(print: impl FnOnce() + Send + 'static) {
-    let (printed_sender, printed) = channel::<()>();
-    let printing = move || {
-        print();
-        drop(printed_sender);
+    in_time(LAST_LINES_TIMEOUT, print);
+}
+
+/// Calls `action`, which may print, on a thread of its own. Returns when it has returned, or after `timeout`.
+pub(crate) fn in_time(timeout: Duration, action: impl FnOnce() + Send + 'static) {
+    let (done_sender, done) = channel::<()>();
+    let acting = move || {
+        action();
+        drop(done_sender);
     };
     // If the thread cannot be started, nothing is printed.
     let _ = thread::Builder::new()
         .name("printing".to_owned())
-        .spawn(printing);
-    let _ = printed.recv_timeout(LAST_LINES_TIMEOUT);
+        .spawn(acting);
+    let _ = done.recv_timeout(timeout);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn output_is_stuck_while_one_write_does_not_end() {
+        let state = |ended, is_writing| PrintState { ended, is_writing };
+        for (earlier, now, is_stuck) in [
+            (state(3, true), state(3, true), true),
+            (state(3, true), state(4, true), false),
+            (state(3, false), state(3, true), false),
+        ] {
+            assert_eq!(now.is_stuck_since(earlier), is_stuck, "{earlier:?} {now:?}");
+        }
+    }
 
     #[test]
     fn control_characters_are_escaped_and_ends_of_lines_are_kept() {

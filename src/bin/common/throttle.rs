@@ -23,16 +23,20 @@ impl Throttle {
         Self { rate }
     }
 
-    /// Sleeps until the record after the first `sent` ones is due, unless it is due within `SHORTEST_PAUSE`. `sent_at`
-    /// is the time before the last send, in nanoseconds of `clock`.
+    /// Waits until the record after the first `sent` ones is due, unless it is due within `SHORTEST_PAUSE`. `sent_at`
+    /// is the time before the last send, in nanoseconds of `clock`. Returns earlier if `ends` returns true when another
+    /// thread unparks this one.
     #[inline]
-    pub(crate) fn pace(self, sent: u64, sent_at: u64, clock: RunClock) {
+    pub(crate) fn pace(self, sent: u64, sent_at: u64, clock: RunClock, ends: impl Fn() -> bool) {
         if let Some(rate) = self.rate {
             // `sent_at` is earlier than now. To save a reading of the clock, the current time is read only if the
             // record is early at `sent_at`.
             if early(rate, sent, sent_at).is_some() {
-                if let Some(pause) = early(rate, sent, clock.now()) {
-                    std::thread::sleep(pause);
+                while let Some(pause) = early(rate, sent, clock.now()) {
+                    if ends() {
+                        return;
+                    }
+                    std::thread::park_timeout(pause);
                 }
             }
         }
@@ -78,6 +82,28 @@ mod tests {
         assert_eq!(early(rate(100), 250, 9_000_000_000), None);
         assert_eq!(early(rate(100_000), 1, 0), None);
         assert!(early(rate(100_000), 50, 0).is_some());
+    }
+
+    #[test]
+    fn a_pause_ends_when_the_thread_is_unparked_and_the_run_ends() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        use std::sync::mpsc::channel;
+
+        let (sender, pausing) = channel();
+        let thread = std::thread::spawn(move || {
+            let calls = AtomicU32::new(0);
+            let ends = || {
+                // An error would mean that the test has failed.
+                let _ = sender.send(());
+                calls.fetch_add(1, Ordering::Relaxed) > 0
+            };
+            let throttle = Throttle::new(Some(rate(1)));
+            // A pause of a day.
+            throttle.pace(86_400, 0, RunClock::start(), ends);
+        });
+        pausing.recv().unwrap();
+        thread.thread().unpark();
+        thread.join().unwrap();
     }
 
     #[test]

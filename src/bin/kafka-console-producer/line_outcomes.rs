@@ -16,7 +16,7 @@ pub(crate) struct LineOutcomes {
     acknowledged: AtomicU64,
     /// Lines that are certainly not written.
     failed: AtomicU64,
-    /// Failed lines that may be written.
+    /// Lines that may be written although they were not acknowledged.
     unknown: AtomicU64,
 }
 
@@ -47,15 +47,29 @@ impl LineOutcomes {
         report_line(number, error);
     }
 
-    /// Reports how many lines failed. Returns true if none did.
+    /// Reports how many lines were not acknowledged, after all have a result. Returns true if all were.
     pub(crate) fn report_total(&self) -> bool {
-        let failed = self.failed.load(Ordering::Relaxed);
-        match failed + self.unknown.load(Ordering::Relaxed) {
-            0 => return true,
-            1 => console::report(&format!("{NAME}: 1 line failed")),
-            count => console::report(&format!("{NAME}: {count} lines failed")),
-        }
+        let Some(total) = self.total() else {
+            return true;
+        };
+        console::report(&format!("{NAME}: {total}"));
         false
+    }
+
+    /// `None` if all lines were acknowledged.
+    fn total(&self) -> Option<String> {
+        let failed = self.failed.load(Ordering::Relaxed);
+        let unknown = self.unknown.load(Ordering::Relaxed);
+        match (failed, unknown) {
+            (0, 0) => None,
+            (1, 0) => Some("1 line failed".to_owned()),
+            (count, 0) => Some(format!("{count} lines failed")),
+            _ => Some(counts(
+                self.acknowledged.load(Ordering::Relaxed),
+                failed,
+                unknown,
+            )),
+        }
     }
 
     /// Reports the last line that was sent, and how many lines have which outcome. `unfinished` is the number of bytes
@@ -75,10 +89,10 @@ impl LineOutcomes {
         let mut lines = Vec::new();
         lines.push(match last {
             0 => "stopped before the first line".to_owned(),
-            last => format!(
-                "stopped after line {last}: {acknowledged} acknowledged, {failed} failed, {unknown} unknown (may be \
-                 written)"
-            ),
+            last => {
+                let counts = counts(acknowledged, failed, unknown);
+                format!("stopped after line {last}: {counts}")
+            }
         });
         if unfinished > 0 {
             let next = last + 1;
@@ -90,6 +104,10 @@ impl LineOutcomes {
     }
 }
 
+fn counts(acknowledged: u64, failed: u64, unknown: u64) -> String {
+    format!("{acknowledged} acknowledged, {failed} failed, {unknown} unknown (may be written)")
+}
+
 fn report_line(number: u64, error: &dyn Display) {
     console::report(&format!("{NAME}: line {number}: {error}"));
 }
@@ -97,6 +115,19 @@ fn report_line(number: u64, error: &dyn Display) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_that_may_be_written_are_not_counted_as_failed() {
+        let outcomes = LineOutcomes::default();
+        assert_eq!(outcomes.total(), None);
+        outcomes.refused(1, &"no");
+        assert_eq!(outcomes.total().as_deref(), Some("1 line failed"));
+        outcomes.unknown.fetch_add(2, Ordering::Relaxed);
+        assert_eq!(
+            outcomes.total().as_deref(),
+            Some("0 acknowledged, 1 failed, 2 unknown (may be written)")
+        );
+    }
 
     #[test]
     fn lines_without_a_result_are_unknown() {

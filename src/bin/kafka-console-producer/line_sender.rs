@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::BufRead;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use kafka_producer::{CloseError, KafkaProducer, SendError};
@@ -16,21 +17,27 @@ use crate::line_reader::{LineReader, NextLine};
 use crate::usage::NAME;
 
 /// How long lines may still be sent, and their records delivered, after a signal.
-const TIME_AFTER_SIGNAL: Duration = Duration::from_secs(5);
+pub(crate) const TIME_AFTER_SIGNAL: Duration = Duration::from_secs(5);
+/// How long a line may still be sent after a second signal: a call of `send` that takes longer waits for metadata or
+/// memory.
+pub(crate) const TIME_AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(100);
+
+/// How long a signal is waited for after a failed read. After a hang-up of the terminal the read may fail first.
+const LATE_SIGNAL: Duration = Duration::from_millis(250);
 
 /// How much longer than `max.request.size` a line may be, in bytes: its separators are not part of the record.
 const SEPARATORS_MAX: usize = 64 * 1024;
 
-/// The reading thread calls [`send_all`](Self::send_all). Then the main thread calls [`close`](Self::close), or
-/// [`stop`](Self::stop) while the reading thread still runs.
+/// The reading thread calls [`send_all`](Self::send_all). After a signal another thread calls [`stop`](Self::stop)
+/// while the reading thread still runs, and then [`report_position`](Self::report_position).
 pub(crate) struct LineSender {
     producer: KafkaProducer<[u8], [u8]>,
     format: LineFormat,
     is_sync: bool,
     /// Set by a signal: no more lines are sent.
     stops: AtomicBool,
-    /// Held from the time a line is read until it is sent, with `--sync` until it has a result, and until its failure is
-    /// reported.
+    /// Held from the time a line is read until it is sent, with `--sync` until it has a result, and until its failure
+    /// is reported.
     line: Mutex<()>,
     /// Held while `send` is called, which may wait for metadata or memory. Locked after `line`.
     sending: Mutex<()>,
@@ -39,6 +46,8 @@ pub(crate) struct LineSender {
     /// How many bytes of a line were read whose end was not.
     unfinished: Arc<AtomicU64>,
     outcomes: Arc<LineOutcomes>,
+    /// True if the last lines are printed. Held while they are printed.
+    is_reported: Mutex<bool>,
 }
 
 impl LineSender {
@@ -57,19 +66,45 @@ impl LineSender {
             obstacle: Mutex::new(None),
             unfinished: Arc::default(),
             outcomes: Arc::default(),
+            is_reported: Mutex::new(false),
         }
     }
 
-    /// Sends all lines of the input, and waits for their results. Returns false if reading stopped before the end of
-    /// the input, other than by a signal; the reason is reported.
+    /// Sends all lines of the input, waits for their results, and closes the producer. Returns true if all lines were
+    /// read and delivered. If not, the reason is reported, unless it is a signal.
     pub(crate) fn send_all(&self, input: impl BufRead, is_interactive: bool) -> bool {
         let mut lines = LineReader::new(input, self.line_limit());
         lines = lines.showing(Arc::clone(&self.unfinished));
         let is_complete = self.send_lines(&mut lines, is_interactive);
         console::end_prompt();
-        // Here and not in `close`, so that a signal can cut the wait short. Failed records are reported by callbacks.
+        // Before `close`, so that a signal can cut the wait short. Failed records are reported by callbacks.
         let _ = self.producer.flush();
-        is_complete
+        if self.stops.load(Ordering::Relaxed) {
+            return false;
+        }
+        let closed = self.producer.close();
+        if let Err(error) = &closed {
+            report_error(&error.to_string());
+        }
+        let is_delivered = if is_complete {
+            self.outcomes.report_total()
+        } else {
+            self.report_position();
+            false
+        };
+        is_delivered && closed.is_ok()
+    }
+
+    /// Whether a signal ends the run, or does so within [`LATE_SIGNAL`].
+    fn stops_soon(&self) -> bool {
+        let until = Instant::now() + LATE_SIGNAL;
+        while !self.stops.load(Ordering::Relaxed) {
+            if Instant::now() >= until {
+                return false;
+            }
+            thread::sleep(LATE_SIGNAL / 50);
+        }
+        true
     }
 
     fn line_limit(&self) -> usize {
@@ -87,8 +122,10 @@ impl LineSender {
                 Ok(NextLine::Line(line)) => Some(line),
                 Ok(NextLine::TooLong) => None,
                 Err(error) => {
-                    console::end_prompt();
-                    report_error(&format!("standard input cannot be read: {error}"));
+                    if !self.stops_soon() {
+                        console::end_prompt();
+                        report_error(&format!("standard input cannot be read: {error}"));
+                    }
                     return false;
                 }
             };
@@ -170,23 +207,18 @@ impl LineSender {
         )
     }
 
-    /// Closes the producer. Returns true if no record has failed.
-    pub(crate) fn close(&self) -> Result<bool, CloseError> {
-        self.producer.close()?;
-        Ok(self.outcomes.report_total())
-    }
-
-    /// Ends the run after a signal, within limited time.
-    pub(crate) fn stop(&self) {
+    /// Ends the run after a signal. Lines may still be sent, and their records delivered, for `time`. Blocks for longer
+    /// only if reports cannot be printed.
+    pub(crate) fn stop(&self, time: Duration) {
         let began = Instant::now();
         self.stops.store(true, Ordering::Relaxed);
         console::end_prompt();
         // A line that waits for metadata or memory has the same time as records that are queued: a closed producer
         // would refuse it at once.
-        if self.sending.try_lock_for(TIME_AFTER_SIGNAL).is_none() {
-            *self.obstacle.lock() = Some(self.obstacle());
+        if self.sending.try_lock_for(time).is_none() {
+            *self.obstacle.lock() = Some(self.obstacle(time));
         }
-        let left = TIME_AFTER_SIGNAL.saturating_sub(began.elapsed());
+        let left = time.saturating_sub(began.elapsed());
         match self.producer.close_timeout(left) {
             // Each record is reported by its callback.
             Ok(()) | Err(CloseError::Undelivered { .. }) => {}
@@ -194,24 +226,31 @@ impl LineSender {
         }
         // If a line is being sent, `send` fails now that the producer is closed. Waits until that is reported.
         drop(self.line.lock());
-        self.outcomes.report_total();
-        self.report_position();
     }
 
-    /// Why `send` waits.
-    fn obstacle(&self) -> String {
+    /// Why `send` still waits, `time` after a signal.
+    fn obstacle(&self, time: Duration) -> String {
         let missing = self.producer.missing_metadata(&self.format.topic);
         let why = missing.unwrap_or_else(|| {
             "buffer.memory is used up, because the brokers do not acknowledge the records before it".to_owned()
         });
-        let seconds = TIME_AFTER_SIGNAL.as_secs();
-        format!("it could not be sent within {seconds} s of the signal: {why} (not written)")
+        let limit = if time == TIME_AFTER_SECOND_SIGNAL {
+            "before the second signal".to_owned()
+        } else {
+            format!("within {} s of the signal", time.as_secs())
+        };
+        format!("it could not be sent {limit}: {why} (not written)")
     }
 
-    /// Reports where reading has stopped, so that the rest of the input can be sent later.
+    /// Reports where reading has stopped, so that the rest of the input can be sent later. Has no effect after the
+    /// first call: two signals may end the run at the same time.
     pub(crate) fn report_position(&self) {
-        self.outcomes
-            .report_position(self.unfinished.load(Ordering::Relaxed));
+        let mut is_reported = self.is_reported.lock();
+        if !*is_reported {
+            let unfinished = self.unfinished.load(Ordering::Relaxed);
+            self.outcomes.report_position(unfinished);
+            *is_reported = true;
+        }
     }
 }
 

@@ -70,9 +70,9 @@ fn main() -> ExitCode {
         }
         Err(error) => return failed(Some(usage::USAGE), &error),
     };
-    // Before any thread is started, so that all threads inherit the mask.
+    // Before any other thread is started, so that all threads inherit the mask.
     let ended =
-        EndingSignals::block(&ending::SIGNALS).and_then(|signals| run::run(&options, signals));
+        EndingSignals::receive(&ending::SIGNALS).and_then(|signals| run::run(&options, signals));
     ended.unwrap_or_else(|error| failed(None, error.as_ref()))
 }
 

@@ -1,4 +1,5 @@
-//! One run: a thread reads and sends the lines. At the end of the input or after a signal the producer is closed.
+//! One run: a thread reads and sends the lines, and closes the producer at the end of the input. After a signal the
+//! main thread closes it.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -7,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use kafka_producer::{KafkaProducer, ProducerConfig};
 
@@ -14,10 +16,10 @@ use crate::config;
 use crate::console;
 use crate::ending::{InputEnd, ReadingGuard};
 use crate::line_format::LineFormat;
-use crate::line_sender::LineSender;
+use crate::line_sender::{LineSender, TIME_AFTER_SECOND_SIGNAL, TIME_AFTER_SIGNAL};
 use crate::options::ConsoleProducerOptions;
 use crate::signals::EndingSignals;
-use crate::streams;
+use crate::streams::{self, LAST_LINES_TIMEOUT};
 
 /// Size of the buffer for standard input, in bytes.
 const INPUT_BUFFER: usize = 64 * 1024;
@@ -32,14 +34,13 @@ pub(crate) fn run(
     let (end_sender, end_receiver) = channel();
     let signal_sender = end_sender.clone();
     let at_once = Arc::clone(&sender);
-    signals.listen(
+    signals.begin(
         move |signal| {
             // An error means that the run is over.
             let _ = signal_sender.send(InputEnd::Signal(signal));
         },
-        // Standard error may be a full pipe, and the signal ends the process all the same.
-        || streams::print_in_time(move || at_once.report_position()),
-    )?;
+        || stop(at_once, TIME_AFTER_SECOND_SIGNAL),
+    );
     let reading = {
         let sender = Arc::clone(&sender);
         let guard = ReadingGuard(end_sender);
@@ -53,17 +54,22 @@ pub(crate) fn run(
     };
     if let Ok(InputEnd::Signal(signal)) = end_receiver.recv() {
         // The reading thread is not joined: it may be waiting for input.
-        sender.stop();
+        stop(sender, TIME_AFTER_SIGNAL);
         return Ok(ExitCode::from(signal.exit_code()));
     }
-    let is_complete = reading.join();
-    let is_all_delivered = sender.close()?;
-    let is_complete = is_complete.map_err(|_| "the reading thread panicked")?;
-    Ok(if is_complete && is_all_delivered {
+    let is_all_delivered = reading.join().map_err(|_| "the reading thread panicked")?;
+    Ok(if is_all_delivered {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Ends the run after a signal. Standard error may be a full pipe, and the signal ends the process all the same.
+fn stop(sender: Arc<LineSender>, time: Duration) {
+    let stopping = Arc::clone(&sender);
+    streams::in_time(time + LAST_LINES_TIMEOUT, move || stopping.stop(time));
+    streams::print_in_time(move || sender.report_position());
 }
 
 /// Builds the properties of the reader. Later ones of these override earlier ones: `--reader-config`, `--topic`,

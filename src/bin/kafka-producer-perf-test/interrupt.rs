@@ -2,7 +2,6 @@
 //! on systems other than Unix, the signals end the process as usual. A run also ends early, with or without a page, if
 //! standard output cannot be written.
 
-use std::error::Error;
 use std::process::exit;
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -36,7 +35,7 @@ impl Interruption {
     }
 }
 
-/// Starts a thread that waits for a signal and sets `interruption`. If the process is still alive after a second signal
+/// At a signal from now on, sets `interruption`. If the process is still alive after a second signal
 /// or [`GRACE`], `give_up` is called. It writes the page and returns the function that prints. The process exits after
 /// the output, and at the latest [`LAST_LINES_TIMEOUT`] after the page is written. If the run has not begun at the
 /// signal, as `has_begun` tells, there is no grace: the process may be waiting for a file that is a pipe.
@@ -45,7 +44,7 @@ pub(crate) fn watch<P: FnOnce() + Send + 'static>(
     interruption: &'static Interruption,
     has_begun: impl FnOnce() -> bool + Send + 'static,
     give_up: impl FnOnce() -> P + Send + 'static,
-) -> Result<(), Box<dyn Error>> {
+) {
     let (grace, second_signal) = Grace::new();
     let first = move |signal: EndingSignal| {
         // Only this thread sets it.
@@ -65,7 +64,7 @@ pub(crate) fn watch<P: FnOnce() + Send + 'static>(
         // The other thread ends the process, earlier if the lines are printed.
         thread::sleep(LAST_LINES_TIMEOUT);
     };
-    signals.listen(first, second)
+    signals.begin(first, second);
 }
 
 /// The time between a signal and the page that is written without waiting for the producer.

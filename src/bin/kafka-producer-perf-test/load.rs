@@ -72,7 +72,8 @@ impl Load<'_> {
             if self.interruption.is_set() {
                 return Ok(());
             }
-            self.throttle.pace(sent, sent_at, self.clock);
+            let ends = || self.interruption.is_set();
+            self.throttle.pace(sent, sent_at, self.clock, ends);
         }
         Ok(())
     }

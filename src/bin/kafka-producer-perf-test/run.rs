@@ -69,14 +69,14 @@ pub(crate) fn run(options: &PerfTestOptions) -> Result<ExitCode, Box<dyn Error>>
 fn checked_page(path: &Path, shared: &'static SharedRun) -> Result<PageFile, Box<dyn Error>> {
     // Before any thread is started, which inherits the mask, and before the check creates a temporary file, which a
     // signal would leave there.
-    let signals = EndingSignals::block(&SIGNALS)?;
-    let file = PageFile::check(path)?;
+    let signals = EndingSignals::receive(&SIGNALS)?;
+    let file = signals.after(|| PageFile::check(path))?;
     interrupt::watch(
         signals,
         &shared.interruption,
         || shared.decide_page(),
         || shared.give_up(),
-    )?;
+    );
     Ok(file)
 }
 

@@ -16,13 +16,15 @@ pub(crate) enum RunEnd {
     Signal(EndingSignal),
     /// Standard output cannot be written, so the outcome of further messages would not be seen.
     OutputIsLost,
+    /// The last lines are printed.
+    Closed,
 }
 
 impl RunEnd {
     pub(crate) fn code(self) -> ExitCode {
         match self {
             // The exit code for lost output is that of all tools.
-            Self::AllIsSent | Self::OutputIsLost => ExitCode::SUCCESS,
+            Self::AllIsSent | Self::OutputIsLost | Self::Closed => ExitCode::SUCCESS,
             Self::Signal(signal) => ExitCode::from(signal.exit_code()),
         }
     }

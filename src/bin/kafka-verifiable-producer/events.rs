@@ -36,7 +36,7 @@ impl EventLine {
         message: &Message<'_>,
         topic: &str,
         exception: &str,
-        why: &dyn std::error::Error,
+        why: &dyn std::fmt::Display,
     ) -> Self {
         Self::new("producer_send_error")
             .message(message, topic)

@@ -49,8 +49,8 @@ use signals::EndingSignals;
 
 fn main() -> ExitCode {
     logger::install();
-    // Before any thread is started, so that all threads inherit the mask.
-    let signals = match EndingSignals::block(&ending::SIGNALS) {
+    // Before any other thread is started, so that all threads inherit the mask.
+    let signals = match EndingSignals::receive(&ending::SIGNALS) {
         Ok(signals) => signals,
         Err(error) => return failed(None, error.as_ref()),
     };

@@ -1,5 +1,7 @@
 //! `kafka-console-producer`: lines as records, its errors, its options and its exit codes.
 
+#[cfg(target_os = "linux")]
+mod lost_input;
 #[cfg(unix)]
 mod signals;
 #[cfg(target_os = "linux")]

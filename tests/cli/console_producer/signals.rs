@@ -9,6 +9,8 @@ use nix::sys::signal::Signal;
 
 use super::{PROGRAM, SMALL, cluster, records};
 use crate::support::{Ended, RunningTool, tool};
+#[cfg(target_os = "linux")]
+use crate::support::{NamedPipe, full_pipe};
 
 /// Sends two lines, whose records stay queued, and then the signals. Returns the end of the tool and the reports after
 /// the signals.
@@ -52,7 +54,6 @@ fn a_signal_ends_the_run_after_the_lines_that_were_read_are_delivered() {
         assert_eq!(
             reports,
             [
-                "kafka-console-producer: 1 line failed",
                 "kafka-console-producer: stopped after line 3: 2 acknowledged, 1 failed, 0 unknown (may be written)"
             ]
         );
@@ -76,6 +77,17 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
 
 /// The end of a tool that got SIGINT as soon as a rule of the cluster has matched a request.
 fn interrupted(cluster: &TestCluster, rule: Rule, further: &[&str], input: &str) -> Ended {
+    ended_after(cluster, rule, further, input, &[Signal::SIGINT])
+}
+
+/// The end of a tool that got signals, SIGINT first, as soon as a rule of the cluster has matched a request.
+fn ended_after(
+    cluster: &TestCluster,
+    rule: Rule,
+    further: &[&str],
+    input: &str,
+    signals: &[Signal],
+) -> Ended {
     let ready: RuleHandle = cluster.script(rule).unwrap();
     let servers = cluster.bootstrap_servers();
     let arguments = ["--topic", "t", "--bootstrap-server", &servers];
@@ -85,7 +97,9 @@ fn interrupted(cluster: &TestCluster, rule: Rule, further: &[&str], input: &str)
     let mut stdin = tool.take_stdin();
     stdin.write_all(input.as_bytes()).unwrap();
     ready.wait_fired(1, Duration::from_secs(30)).unwrap();
-    tool.signal(Signal::SIGINT);
+    for signal in signals {
+        tool.signal(*signal);
+    }
     let ended = tool.wait();
     assert_eq!(ended.code, Some(130), "{ended:?}");
     ended
@@ -115,7 +129,6 @@ fn a_line_that_waits_for_metadata_has_the_time_after_a_signal_and_then_names_the
         &ended,
         &[
             "line 1: it could not be sent within 5 s of the signal: no broker has described the topic yet",
-            "1 line failed",
             "stopped after line 1: 0 acknowledged, 1 failed, 0 unknown (may be written)",
         ],
     );
@@ -125,6 +138,52 @@ fn a_line_that_waits_for_metadata_has_the_time_after_a_signal_and_then_names_the
         "{ended:?}"
     );
     assert!(!ended.stderr.contains("producer is closed"), "{ended:?}");
+}
+
+#[test]
+fn a_line_that_was_never_sent_is_not_counted_as_unknown_after_a_second_signal() {
+    let cluster = cluster();
+    let silent = Rule::on(Api::Metadata).topic("t").never_answer().always();
+    let signals = [Signal::SIGINT, Signal::SIGTERM];
+    let ended = ended_after(&cluster, silent, &[], "one\ntwo\n", &signals);
+    assert_reports(
+        &ended,
+        &[
+            "line 1: it could not be sent before the second signal: no broker has described the topic yet",
+            "stopped after line 1: 0 acknowledged, 1 failed, 0 unknown (may be written)",
+        ],
+    );
+    assert_eq!(
+        ended.stderr.matches("stopped after").count(),
+        1,
+        "{ended:?}"
+    );
+}
+
+/// Nobody reads standard error, which is full.
+#[cfg(target_os = "linux")]
+#[test]
+fn one_signal_ends_a_run_whose_reports_cannot_be_printed() {
+    let cluster = cluster();
+    let written = Rule::on(Api::Produce)
+        .delay(Duration::from_millis(1))
+        .always();
+    let ready = cluster.script(written).unwrap();
+    let pipe = NamedPipe::new("console-full.fifo");
+    let (_reader, stderr) = full_pipe(&pipe);
+    let mut command = tool(PROGRAM);
+    let servers = cluster.bootstrap_servers();
+    let command = command.args(["--topic", "t", "--timeout", "0"]).args(SMALL);
+    let command = command.args(["--bootstrap-server", &servers]);
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let tool = RunningTool::spawn(command.stderr(stderr));
+    let mut stdin = tool.take_stdin();
+    let too_large = "x".repeat(2000);
+    write!(stdin, "one\n{too_large}\n").unwrap();
+    ready.wait_fired(1, Duration::from_secs(30)).unwrap();
+    tool.signal(Signal::SIGINT);
+    let ended = tool.wait();
+    assert_eq!(ended.code, Some(130), "{ended:?}");
 }
 
 #[test]

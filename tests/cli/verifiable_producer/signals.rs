@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kafka_producer::testing::{Api, Rule, TestCluster};
 use nix::sys::signal::Signal;
@@ -70,6 +70,69 @@ fn further_signals_are_ignored() {
     cluster.script(slow.always()).unwrap();
     let signals = [Signal::SIGINT, Signal::SIGTERM];
     assert_ends_in_order(&cluster, &signals, 130);
+}
+
+#[test]
+fn a_message_that_waits_when_the_run_ends_has_a_line_with_the_cause() {
+    let cluster = cluster();
+    let silent = Rule::on(Api::Metadata).topic("t").never_answer().always();
+    let ready = cluster.script(silent).unwrap();
+    let mut command = tool(PROGRAM);
+    let command = command.args(arguments(&cluster));
+    let tool = RunningTool::of(command, Stdio::piped());
+    ready.wait_fired(1, Duration::from_secs(30)).unwrap();
+    tool.signal(Signal::SIGTERM);
+    let ended = tool.wait();
+    assert_eq!(ended.code, Some(143), "{ended:?}");
+    let events = events(&ended.lines());
+    let wanted = [
+        "startup_complete",
+        "producer_send_error",
+        "shutdown_complete",
+        "tool_data",
+    ];
+    assert_eq!(names(&events), wanted);
+    let message = events[1]["message"].as_str().unwrap();
+    let cause = "it could not be sent before the run ended: no broker has described the topic yet";
+    assert!(message.starts_with(cause), "{message}");
+    assert_eq!(events[3]["sent"], 1);
+}
+
+#[test]
+fn a_signal_ends_the_pause_between_two_messages() {
+    let cluster = cluster();
+    let servers = cluster.bootstrap_servers();
+    let arguments = ["--topic", "t", "--broker-list", &servers];
+    let written = Rule::on(Api::Produce)
+        .delay(Duration::from_millis(1))
+        .always();
+    let ready = cluster.script(written).unwrap();
+    let mut command = tool(PROGRAM);
+    let command = command.args(arguments).args(["--throughput", "1"]);
+    let tool = RunningTool::of(command, Stdio::piped());
+    ready.wait_fired(1, Duration::from_secs(30)).unwrap();
+    tool.signal(Signal::SIGTERM);
+    let ended = tool.wait();
+    assert_eq!(ended.code, Some(143), "{ended:?}");
+    let events = events(&ended.lines());
+    assert_eq!(names(&events).last(), Some(&"tool_data"));
+}
+
+/// The lines of some 560 messages fit into the pipe, and nobody reads it. Many more are queued by then.
+#[test]
+fn one_signal_ends_a_run_whose_lines_nobody_reads() {
+    let cluster = cluster();
+    let servers = cluster.bootstrap_servers();
+    let tool = RunningTool::start(PROGRAM, &["--topic", "t", "--broker-list", &servers]);
+    let _unread = tool.take_stdout();
+    let until = Instant::now() + Duration::from_secs(30);
+    while cluster.record_count("t") < 500 {
+        assert!(Instant::now() < until, "{}", cluster.record_count("t"));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    tool.signal(Signal::SIGTERM);
+    let ended = tool.wait();
+    assert_eq!((ended.code, &*ended.stderr), (Some(143), ""));
 }
 
 /// A script ignores SIGINT in its background jobs.

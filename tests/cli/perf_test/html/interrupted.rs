@@ -9,6 +9,8 @@ use nix::sys::signal::Signal;
 use super::{Folder, assert_figures, name, number};
 use crate::lines::{TOTAL, shape};
 use crate::perf_test::{PROGRAM, cluster};
+#[cfg(target_os = "linux")]
+use crate::support::full_pipe;
 use crate::support::{Ended, NamedPipe, RunningTool, tool};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -122,25 +124,6 @@ fn a_second_signal_ends_a_blocked_run_at_once_with_a_page_of_zero_records() {
     assert_figures(&page, ended.lines().last().expect("a total line"));
     assert_eq!(number(&page, "records"), 0.0);
     assert!(page.contains("1,000,000 of 1,000,000 planned records have no result."));
-}
-
-/// A named pipe that is full: a write to the second file blocks. The first file keeps the pipe open for reading.
-#[cfg(target_os = "linux")]
-fn full_pipe(pipe: &NamedPipe) -> (std::fs::File, std::fs::File) {
-    use std::fs::OpenOptions;
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-
-    const O_NONBLOCK: i32 = 0o4000;
-    let mut options = OpenOptions::new();
-    let options = options.read(true).write(true).custom_flags(O_NONBLOCK);
-    let mut filled = options.open(pipe.path()).unwrap();
-    // The last writes leave no room for a single byte.
-    for size in [4096, 1] {
-        while filled.write(&[b'x'; 4096][..size]).is_ok() {}
-    }
-    let blocking = OpenOptions::new().write(true).open(pipe.path()).unwrap();
-    (filled, blocking)
 }
 
 /// Interrupts a run that is blocked, and whose standard output is a full pipe. The page must be written.
