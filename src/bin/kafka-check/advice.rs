@@ -6,7 +6,7 @@ use kafka_producer::probe::{ConnectionProbe, ProbeFailure, ProbeFailureKind, Pro
 use kafka_producer::{Error, ErrorCode, ProduceError, ProduceErrorKind, ProducerConfig};
 
 use crate::finding::{CheckProblem, KeySide};
-use crate::keys;
+use crate::keys::{self, PassedSteps};
 
 /// Where an address comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +66,16 @@ pub(crate) fn of_stage(
     failure: &ProbeFailure,
     probe: &ConnectionProbe,
     config: &ProducerConfig,
+    source: AddressSource,
 ) -> CheckProblem {
-    let problem = CheckProblem::failure(&*failure.reason);
+    let problem = CheckProblem::failure(reason(failure, source));
+    let hangs_at_metadata = failure.timed_out() && failure.stage == ProbeStage::Metadata;
     let problem = match failure.kind {
+        ProbeFailureKind::TimedOut | ProbeFailureKind::ConnectionLost
+            if source == AddressSource::Advertised && !hangs_at_metadata =>
+        {
+            at_advertised(problem, failure)
+        }
         ProbeFailureKind::TimedOut => timed_out(problem, failure.stage, &probe.stages()),
         ProbeFailureKind::Credentials if config.sasl_mechanism() == "OAUTHBEARER" => problem
             .likely("the token is wrong or expired, or the broker does not accept its issuer"),
@@ -85,7 +92,41 @@ pub(crate) fn of_stage(
         // The reason explains itself.
         _ => problem,
     };
-    keys::with_keys(problem, config.security_protocol(), failure)
+    let passed = PassedSteps::before(failure.stage, &probe.stages(), source);
+    keys::with_keys(problem, config.security_protocol(), failure, passed)
+}
+
+/// The reason of a failure. A broker that closes the connection at the metadata request has answered the first request,
+/// the one for its API versions, and at an advertised address its protocol is right.
+fn reason(failure: &ProbeFailure, source: AddressSource) -> String {
+    let reason = &*failure.reason;
+    if failure.stage != ProbeStage::Metadata {
+        return reason.to_owned();
+    }
+    match reason.split_once(" without a response to its first request") {
+        None => reason.to_owned(),
+        Some((begin, hint)) => {
+            let hint = if source == AddressSource::Bootstrap {
+                hint
+            } else {
+                ""
+            };
+            format!("{begin} without a response to the metadata request{hint}")
+        }
+    }
+}
+
+/// A broker that a bootstrap server has advertised, which accepts the same security protocol.
+fn at_advertised(problem: CheckProblem, failure: &ProbeFailure) -> CheckProblem {
+    let problem = problem.likely(
+        "the address is that of another listener, such as the one between brokers, or of another server: a bootstrap \
+         server accepts this protocol",
+    );
+    problem.likely(if failure.timed_out() {
+        "the broker hangs, or is overloaded"
+    } else {
+        "the broker shuts down, or the network fails now and then"
+    })
 }
 
 /// A stage that took too long. `stages` are those of the security protocol.
@@ -95,11 +136,16 @@ fn timed_out(problem: CheckProblem, stage: ProbeStage, stages: &[ProbeStage]) ->
             "the listener does not expect TLS, and takes the handshake for a request; or the server hangs",
         ),
         ProbeStage::Sasl => problem.likely("the listener does not expect SASL, or the broker hangs"),
-        ProbeStage::ApiVersions if !stages.contains(&ProbeStage::Tls) => problem
+        ProbeStage::ApiVersions if !has_passed_security(stages) => problem
             .likely("the listener expects TLS, and waits for the handshake")
             .likely("the server is not a Kafka broker, or it hangs"),
         _ => problem.likely("the broker hangs, or is overloaded"),
     }
+}
+
+/// Whether TLS or SASL has passed before the API versions.
+fn has_passed_security(stages: &[ProbeStage]) -> bool {
+    stages.contains(&ProbeStage::Tls) || stages.contains(&ProbeStage::Sasl)
 }
 
 /// A connection that the server closed. `stages` are those of the security protocol.
@@ -114,6 +160,12 @@ fn closed(problem: CheckProblem, stage: ProbeStage, stages: &[ProbeStage]) -> Ch
         ProbeStage::Sasl => problem
             .likely("the listener expects TLS")
             .likely("the broker is older than 1.0, and rejects the credentials by closing the connection"),
+        ProbeStage::ApiVersions if stages.contains(&ProbeStage::Sasl) => {
+            problem.likely("the broker shuts down, or the network fails now and then")
+        }
+        ProbeStage::ApiVersions if stages.contains(&ProbeStage::Tls) => problem
+            .likely("the listener expects SASL")
+            .likely("a firewall or a proxy closes the connection, or the server is not a Kafka broker"),
         ProbeStage::ApiVersions => problem
             .likely("the listener expects TLS or SASL")
             .likely("a firewall or a proxy closes the connection, or the server is not a Kafka broker"),

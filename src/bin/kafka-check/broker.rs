@@ -141,7 +141,8 @@ impl BrokerCheck<'_> {
 
     fn failed(&self, failure: &ProbeFailure) -> CheckStep {
         let step = self.step(name(failure.stage), failure.took);
-        step.problems([advice::of_stage(failure, self.probe, self.config)])
+        let problem = advice::of_stage(failure, self.probe, self.config, self.source);
+        step.problems([problem])
     }
 
     fn step(&self, name: &str, took: Duration) -> CheckStep {

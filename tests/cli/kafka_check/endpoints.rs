@@ -6,7 +6,7 @@ use std::thread;
 
 use kafka_producer::testing::TestCluster;
 
-use super::{SOON, assert_says, document, line_of, run, run_on};
+use super::{SOON, assert_says, document, flowing, line_of, run, run_on};
 
 /// A listener that accepts connections, and answers each with `answer`; without an answer it stays silent.
 fn listener(answer: Option<&'static [u8]>) -> SocketAddr {
@@ -256,6 +256,52 @@ fn an_advertised_address_that_cannot_be_reached_is_a_failure_of_that_broker() {
     let (_, document) = document(&arguments);
     assert_eq!(document["brokers"][0]["is_reachable"], true);
     assert_eq!(document["brokers"][1]["is_reachable"], false);
+}
+
+/// The bootstrap server has accepted the protocol.
+#[test]
+fn the_protocol_is_not_doubted_at_an_advertised_address() {
+    use kafka_producer::testing::{Api, Rule};
+
+    let cluster = TestCluster::builder().nodes(2).start().unwrap();
+    let elsewhere = cluster
+        .metadata_snapshot()
+        .with_port(1, listener(Some(b"")).port());
+    cluster
+        .script(Rule::on(Api::Metadata).always().answer_as_of(&elsewhere))
+        .unwrap();
+    let first = format!("127.0.0.1:{}", cluster.port(0).unwrap());
+    let ended = run(&["--bootstrap-server", &first]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(line_of(&ended, "broker 1").contains("failed"));
+    assert_says(
+        &ended,
+        &[
+            "the address is that of another listener",
+            "advertised.listeners (broker): an address and port of the listener for PLAINTEXT",
+        ],
+    );
+    for key in ["security.protocol (client)", "bootstrap.servers (client)"] {
+        assert!(!flowing(&ended).contains(key), "{}", ended.stdout);
+    }
+}
+
+/// A listener that expects SASL answers the request for the API versions, which is the first one, and no other.
+#[test]
+fn a_connection_that_is_closed_after_the_api_versions_has_answered_the_first_request() {
+    use kafka_producer::testing::{Api, Rule};
+
+    let cluster = TestCluster::builder().start().unwrap();
+    cluster
+        .script(Rule::on(Api::Metadata).always().close())
+        .unwrap();
+    let ended = run_on(&cluster, &[]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(line_of(&ended, "API versions").contains("ok"));
+    assert!(line_of(&ended, "metadata").contains("failed"));
+    let texts = ["to the metadata request", "security.protocol (client)"];
+    assert_says(&ended, &texts);
+    assert!(!flowing(&ended).contains("first request"), "{ended:?}");
 }
 
 #[test]
