@@ -78,6 +78,14 @@ fn help_and_usage_fit_into_80_columns() {
 }
 
 #[test]
+fn an_empty_topic_is_refused() {
+    for (program, code) in TOOLS {
+        let words = "argument --topic: it is empty";
+        assert_refused(program, &["--topic", ""], (code, Usage::Shown), words);
+    }
+}
+
+#[test]
 fn control_characters_of_the_command_line_are_escaped() {
     for (program, code) in TOOLS {
         let ended = support::run(program, &["--no-such\u{1b}[31m-option"]);

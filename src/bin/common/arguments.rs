@@ -97,6 +97,15 @@ pub(crate) fn text(name: &str, word: OsString) -> Result<String> {
         .or_else(|_| wrong(format!("argument --{name}: the value is not UTF-8")))
 }
 
+/// The name of a topic. An empty one is refused here: its metadata would be waited for in vain.
+pub(crate) fn topic(name: &str, word: OsString) -> Result<String> {
+    let topic = text(name, word)?;
+    if topic.is_empty() {
+        return wrong(format!("argument --{name}: it is empty"));
+    }
+    Ok(topic)
+}
+
 /// Parses `KEY=VALUE`. The value may be empty, and may contain `=`.
 pub(crate) fn property(name: &str, word: &str) -> Result<(String, String)> {
     match word.split_once('=') {

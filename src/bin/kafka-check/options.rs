@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use lexopt::prelude::{Long, Short, Value};
 
-use crate::arguments::{Result, number, option_called, property, stray_word, text, word, wrong};
+use crate::arguments::{
+    Result, number, option_called, property, stray_word, text, topic, word, wrong,
+};
 
 pub(crate) const VERSION: &str = concat!("kafka-check ", env!("CARGO_PKG_VERSION"));
 
@@ -47,7 +49,7 @@ delivery.timeout.ms, request.timeout.ms), as far as they are shorter.
 
 Exit code: 0 if all is well, also with warnings; 1 if a step failed, or the
 output cannot be written; 141 if its reader has left; 2 if the command line is
-invalid.";
+invalid. A closed standard output (>&-) is no failure: it is as /dev/null.";
 
 /// The parsed command line.
 #[derive(Debug)]
@@ -156,7 +158,7 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<CheckCommand> {
                 let pair = text(name, word(parser, name)?)?;
                 given.properties.push(property(name, &pair)?);
             }
-            TOPIC => given.topics.push(text(name, word(parser, name)?)?),
+            TOPIC => given.topics.push(topic(name, word(parser, name)?)?),
             KEY => given.key = Some(text(name, word(parser, name)?)?),
             VALUE => given.value = Some(text(name, word(parser, name)?)?),
             REGISTERED => given.registered.push(text(name, word(parser, name)?)?),

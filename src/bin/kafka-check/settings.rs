@@ -40,6 +40,7 @@ fn read(options: &CheckOptions) -> (Option<CheckedSettings>, Vec<CheckProblem>) 
     };
     let lenient = builder.clone().build();
     let mut problems = unknown_keys(builder, lenient.as_ref().err());
+    problems.extend(options.env_prefix.as_deref().and_then(unused_prefix));
     let config = match lenient {
         Ok(config) => config,
         Err(error) => {
@@ -62,6 +63,18 @@ fn read(options: &CheckOptions) -> (Option<CheckedSettings>, Vec<CheckProblem>) 
             (None, problems)
         }
     }
+}
+
+/// A warning about a prefix with which no environment variable begins.
+fn unused_prefix(prefix: &str) -> Option<CheckProblem> {
+    let is_key = |name: &str| name.len() > prefix.len() && name.starts_with(prefix);
+    let mut names = std::env::vars_os().map(|(name, _)| name);
+    let is_used = names.any(|name| name.to_str().is_some_and(is_key));
+    (!is_used).then(|| {
+        CheckProblem::warning(format!(
+            "no environment variable begins with {prefix}, the prefix of --from-env"
+        ))
+    })
 }
 
 /// All sources, each of which overrides those before it.

@@ -7,6 +7,8 @@ use kafka_producer::{ConfigError, ConfigProblem, ProducerConfig, ProducerConfigB
 use crate::flags::{ACKS, ACKS_KEY, FLAGS, LINGER};
 use crate::options::ProducerOptions;
 
+const SERIALIZERS: [&str; 2] = ["key.serializer", "value.serializer"];
+
 /// The serializer of keys and values. It overrides the configuration, because the records are bytes.
 const BYTES: &str = "org.apache.kafka.common.serialization.ByteArraySerializer";
 
@@ -18,6 +20,12 @@ const BYTES: &str = "org.apache.kafka.common.serialization.ByteArraySerializer";
 /// always overridden by `--compression-codec` or its default; `linger.ms` is 1000 with `--sync` too; and
 /// `enable.idempotence=true` without `acks` is an error, because `acks` is 1. Here, `acks` is then `all`.
 pub(crate) fn config(options: &ProducerOptions) -> Result<ProducerConfig, Box<dyn Error>> {
+    for (key, _) in &options.properties {
+        // A file is not warned of: it may be that of an application.
+        if SERIALIZERS.contains(&key.as_str()) {
+            log::warn!("{key} has no effect: lines are sent as bytes");
+        }
+    }
     let config = with_default_acks(&builder(options)?)?;
     if config.transactional_id().is_some() {
         return Err("transactional.id: this tool does not send transactions; leave it out".into());
@@ -75,7 +83,7 @@ fn builder(options: &ProducerOptions) -> Result<ProducerConfigBuilder, ConfigErr
         }
     }
     builder = builder.set("bootstrap.servers", &options.servers);
-    for key in ["key.serializer", "value.serializer"] {
+    for key in SERIALIZERS {
         builder = builder.set(key, BYTES);
     }
     Ok(builder)

@@ -81,8 +81,9 @@ The end of the input (Ctrl-D on a terminal) sends the remaining records, without
 a time limit of its own. On Unix, SIGINT (Ctrl-C), SIGTERM and SIGHUP end the
 tool too: no further line is read, the lines that were read have 5 s to be
 delivered, then the rest is aborted. A second signal ends it at once. The last
-line that was sent is reported, and how many lines were acknowledged. On
-Windows, Ctrl-C ends it at once, and records that are not sent are lost.
+line that was sent is reported, and how many lines were acknowledged; also when
+the input cannot be read, or a bad line ends the run. On Windows, Ctrl-C ends it
+at once, and records that are not sent are lost.
 
 Each record that fails is reported on standard error, with the number of its
 line. Exit codes: 0 if every record was delivered; 1 if one failed, or for a bad

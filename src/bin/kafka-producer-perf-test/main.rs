@@ -34,6 +34,7 @@ mod payload;
 mod report;
 mod resources;
 mod run;
+mod same_file;
 mod shared_run;
 #[allow(
     dead_code,

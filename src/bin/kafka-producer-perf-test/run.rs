@@ -11,10 +11,11 @@ use crate::console;
 use crate::html::{PageFile, RunPage};
 use crate::interrupt::{self, CLOSE_TIMEOUT, SIGNALS};
 use crate::load::{BytesProducer, Load, ToProducer};
-use crate::options::PerfTestOptions;
+use crate::options::{DEFAULT_TRANSACTIONAL_ID, PerfTestOptions, TRANSACTION_DURATION};
 use crate::payload::Payloads;
 use crate::report;
 use crate::resources::OwnShare;
+use crate::same_file;
 use crate::shared_run::SharedRun;
 use crate::signals::EndingSignals;
 use crate::stats::Stats;
@@ -31,7 +32,9 @@ const BYTES: &str = "org.apache.kafka.common.serialization.ByteArraySerializer";
 pub(crate) fn run(options: &PerfTestOptions) -> Result<ExitCode, Box<dyn Error>> {
     let shared = SharedRun::leaked(options.records)?;
     let path = options.html.as_deref();
-    let page_file = path.map(|path| checked_page(path, shared)).transpose()?;
+    let page_file = path
+        .map(|path| checked_page(path, options, shared))
+        .transpose()?;
     let payloads = Payloads::open(&options.payload)?;
     let config = config(options)?;
     if let Some(file) = page_file {
@@ -65,8 +68,14 @@ pub(crate) fn run(options: &PerfTestOptions) -> Result<ExitCode, Box<dyn Error>>
     })
 }
 
-/// Checks the file of the page. From then on a signal ends the run in order.
-fn checked_page(path: &Path, shared: &'static SharedRun) -> Result<PageFile, Box<dyn Error>> {
+/// Checks the file of the page, and that no other file of the run is the same. From then on a signal ends the run in
+/// order.
+fn checked_page(
+    path: &Path,
+    options: &PerfTestOptions,
+    shared: &'static SharedRun,
+) -> Result<PageFile, Box<dyn Error>> {
+    same_file::refuse(path, options)?;
     // Before any thread is started, which inherits the mask, and before the check creates a temporary file, which a
     // signal would leave there.
     let signals = EndingSignals::receive(&SIGNALS)?;
@@ -178,19 +187,38 @@ impl PerfTestRun<'_> {
     }
 }
 
+/// Builds the configuration.
+///
+/// # Kafka
+/// Differs in `transactional.id`: the tool of Kafka 3.0 replaces that of the configuration by the tool's default.
 fn config(options: &PerfTestOptions) -> Result<ProducerConfig, Box<dyn Error>> {
     let mut builder = ProducerConfig::builder();
+    if options.transactions.is_some() {
+        // First, so that the configuration overrides it.
+        builder = builder.set("transactional.id", DEFAULT_TRANSACTIONAL_ID);
+    }
     if let Some(path) = &options.config_file {
         builder = builder.properties_file(path)?;
     }
     for (key, value) in &options.properties {
         builder = builder.set(key, value);
     }
-    if let Some(transactions) = &options.transactions {
-        builder = builder.set("transactional.id", &transactions.id);
-    }
     for key in ["key.serializer", "value.serializer"] {
         builder = builder.set(key, BYTES);
+    }
+    let Some(transactions) = &options.transactions else {
+        let config = builder.build()?;
+        if config.transactional_id().is_some() {
+            return Err(format!(
+                "transactional.id: records would need transactions, which --{TRANSACTION_DURATION} begins and commits; \
+                 give that option, or leave the key out"
+            )
+            .into());
+        }
+        return Ok(config);
+    };
+    if let Some(id) = &transactions.id {
+        builder = builder.set("transactional.id", id);
     }
     Ok(builder.build()?)
 }

@@ -30,12 +30,13 @@ throughput and latency.
   --payload-delimiter D   what separates the records of that file, a regular
                           expression (default: \\n)
   --producer-props K=V [K=V ...]
-                          configuration of the producer; overrides
+                          configuration of the producer, repeatable; overrides
                           --producer.config
   --producer.config FILE  configuration of the producer, a Java properties file;
                           at least one of these two is required
   --print-metrics         at the end, print all metrics of the producer
-  --transactional-id ID   the transactional id (default:
+  --transactional-id ID   the transactional id (default: that of the
+                          configuration, else
                           performance-producer-default-transactional-id)
   --transaction-duration-ms MS
                           commit each transaction after this time; 0: no

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use lexopt::prelude::{Long, Short, Value};
 
 use crate::arguments::{
-    Result, at_least_minus_one, number, option_called, required, stray_word, text, word, wrong,
+    self, Result, at_least_minus_one, number, option_called, required, stray_word, text, word,
+    wrong,
 };
 
 pub(crate) const USAGE: &str = "\
@@ -46,8 +47,9 @@ a line of JSON.
 On Unix, SIGINT and SIGTERM end the run, with exit code 130 or 143. The results
 of all messages that were sent are printed first: this takes as long as the
 brokers take, at most delivery.timeout.ms (120000 by default). Further signals
-have no effect. The run ends in the same way, with exit code 141, when the
-reader of its output has left, and with 1 if the output cannot be written.";
+have no effect. If nobody reads the output meanwhile, a signal ends the run
+without them. The run ends in the same way, with exit code 141, when the reader
+of its output has left, and with 1 if the output cannot be written.";
 
 /// The parsed command line.
 #[derive(Debug)]
@@ -124,7 +126,7 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<VerifiableProducerComm
         };
         last = Some(name);
         match name {
-            TOPIC => topic = Some(text(name, word(&mut parser, name)?)?),
+            TOPIC => topic = Some(arguments::topic(name, word(&mut parser, name)?)?),
             BOOTSTRAP_SERVER => bootstrap_server = Some(text(name, word(&mut parser, name)?)?),
             BROKER_LIST => broker_list = Some(text(name, word(&mut parser, name)?)?),
             ACKS => acks = text(name, word(&mut parser, name)?)?,

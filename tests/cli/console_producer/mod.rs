@@ -211,6 +211,17 @@ fn a_configuration_from_a_pipe_is_read_once() {
 }
 
 #[test]
+fn a_serializer_that_is_given_as_a_property_has_no_effect_and_is_warned_of() {
+    let cluster = cluster();
+    let further = ["--producer-property", "value.serializer=com.example.Mine"];
+    let ended = run(&cluster, &further, b"one\n");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let warning = "WARN value.serializer has no effect: lines are sent as bytes\n";
+    assert_eq!(ended.stderr, warning);
+    assert_eq!(records(&cluster, "t"), ["-=one"]);
+}
+
+#[test]
 fn a_closed_standard_error_changes_nothing() {
     let cluster = cluster();
     let servers = cluster.bootstrap_servers();

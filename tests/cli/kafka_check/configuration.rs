@@ -268,6 +268,15 @@ fn secrets_of_a_config_provider_and_a_password_on_a_line_of_its_own_are_in_no_ou
 }
 
 #[test]
+fn a_prefix_of_no_environment_variable_is_warned_of() {
+    let cluster = TestCluster::builder().start().unwrap();
+    let ended = run_on(&cluster, &["--from-env", "NO_SUCH_PREFIX_"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let text = "no environment variable begins with NO_SUCH_PREFIX_, the prefix of --from-env";
+    assert_says(&ended, &[text]);
+}
+
+#[test]
 fn an_unknown_environment_variable_is_reported_with_the_one_that_was_meant() {
     let mut check = Command::new(PROGRAM);
     check.env("CHECKED_LINGER", "5");

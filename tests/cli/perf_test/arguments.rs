@@ -147,7 +147,7 @@ fn errors_beyond_the_command_line_are_printed_without_usage_and_exit_with_1() {
         (&["--producer.config", bad_file.name()], "line 1"),
         (
             &["--producer-props", servers, "transactional.id=x"],
-            "transaction",
+            "--transaction-duration-ms",
         ),
     ] {
         let arguments = [&GOOD[..], further].concat();

@@ -47,19 +47,26 @@ fn records_are_committed_after_the_transaction_duration_and_at_the_end() {
 }
 
 #[test]
-fn the_transactional_id_has_a_default_and_overrides_the_configuration() {
+fn the_transactional_id_is_that_of_the_option_or_of_the_configuration_or_the_default() {
     let cluster = cluster();
-    let further = [
-        "transactional.id=other",
-        "--transaction-duration-ms",
-        "60000",
-    ];
-    let ended = send(&cluster, "10", &[&further, &PACED[..]].concat());
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(cluster.transaction("other").is_none());
-    let transaction = cluster.transaction("performance-producer-default-transactional-id");
-    assert_eq!(transaction.unwrap().state, TransactionState::CompleteCommit);
-    assert_eq!(committed(&cluster), 10);
+    let duration = ["--transaction-duration-ms", "60000"];
+    let default = "performance-producer-default-transactional-id";
+    for (further, id) in [
+        (&[][..], default),
+        (&["transactional.id=other"], "other"),
+        (
+            &["transactional.id=yet", "--transactional-id", "mine"],
+            "mine",
+        ),
+    ] {
+        assert!(cluster.transaction(id).is_none());
+        let ended = send(&cluster, "10", &[further, &duration, &PACED[..]].concat());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let transaction = cluster.transaction(id).unwrap();
+        assert_eq!(transaction.state, TransactionState::CompleteCommit, "{id}");
+    }
+    assert!(cluster.transaction("yet").is_none());
+    assert_eq!(committed(&cluster), 30);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use lexopt::prelude::{Long, Short, Value};
 
-use crate::arguments::{Result, property, required, stray_word, text, wrong};
+use crate::arguments::{self, Result, property, required, stray_word, text, wrong};
 use crate::flags::{ACKS, CODEC, FLAGS};
 use crate::nearest::nearest;
 
@@ -113,7 +113,11 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<ConsoleProducerCommand
             READER_CONFIG => given.reader_file = Some(path(&mut parser, name)?),
             PRODUCER_CONFIG => given.config_file = Some(path(&mut parser, name)?),
             CODEC => once(&mut given.flags, name, codec(&mut parser)?)?,
-            TOPIC | BOOTSTRAP_SERVER | BROKER_LIST | LINE_READER => {
+            TOPIC => {
+                let topic = arguments::topic(name, word(&mut parser, name)?)?;
+                once(&mut given.once, name, topic)?;
+            }
+            BOOTSTRAP_SERVER | BROKER_LIST | LINE_READER => {
                 once(&mut given.once, name, value(&mut parser, name)?)?;
             }
             flag => {

@@ -35,7 +35,7 @@ impl RunFacts {
         Self {
             topic: options.topic.clone(),
             planned_records: options.records,
-            run: run_rows(options, &started),
+            run: run_rows(options, config, &started),
             started,
             machine: machine_rows(&Machine::read()),
             settings: ProducerSettings::of(config),
@@ -43,7 +43,11 @@ impl RunFacts {
     }
 }
 
-fn run_rows(options: &PerfTestOptions, started: &str) -> Vec<(&'static str, String)> {
+fn run_rows(
+    options: &PerfTestOptions,
+    config: &ProducerConfig,
+    started: &str,
+) -> Vec<(&'static str, String)> {
     let payload = match &options.payload {
         PayloadSource::Random { bytes } => {
             format!("{} bytes, random letters", number::grouped(*bytes as u64))
@@ -62,7 +66,8 @@ fn run_rows(options: &PerfTestOptions, started: &str) -> Vec<(&'static str, Stri
         || "none".to_owned(),
         |transactions| {
             let ns = u64::try_from(transactions.duration.as_nanos()).unwrap_or(u64::MAX);
-            format!("of {}, id {}", number::duration(ns), transactions.id)
+            let id = config.transactional_id().unwrap_or_default();
+            format!("of {}, id {id}", number::duration(ns))
         },
     );
     vec![

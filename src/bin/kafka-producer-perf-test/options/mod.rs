@@ -11,7 +11,7 @@ use std::time::Duration;
 use lexopt::prelude::{Long, Short, Value};
 
 use crate::arguments::{
-    self, Result, at_least_minus_one, number, required, stray_word, text, word, words, wrong,
+    self, Result, at_least_minus_one, number, required, stray_word, text, topic, word, words, wrong,
 };
 use crate::cpu_clock::REPORTS_CPU_TIME;
 
@@ -44,8 +44,8 @@ pub(crate) struct PerfTestOptions {
 /// Settings of `--transaction-duration-ms` and `--transactional-id`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TransactionSettings {
-    /// Overrides the id of the configuration.
-    pub(crate) id: String,
+    /// Overrides the id of the configuration. If neither sets one, it is [`DEFAULT_TRANSACTIONAL_ID`].
+    pub(crate) id: Option<String>,
     pub(crate) duration: Duration,
 }
 
@@ -60,7 +60,7 @@ const PROPERTIES: &str = "producer-props";
 const CONFIG: &str = "producer.config";
 const METRICS: &str = "print-metrics";
 const TRANSACTIONAL_ID: &str = "transactional-id";
-const TRANSACTION_DURATION: &str = "transaction-duration-ms";
+pub(crate) const TRANSACTION_DURATION: &str = "transaction-duration-ms";
 const HELP: &str = "help";
 
 /// The options of Kafka's tool, and of those of later versions the supported ones.
@@ -81,7 +81,7 @@ const KAFKA_OPTIONS: [&str; 13] = [
 ];
 
 /// The default of Kafka's tool.
-const DEFAULT_TRANSACTIONAL_ID: &str = "performance-producer-default-transactional-id";
+pub(crate) const DEFAULT_TRANSACTIONAL_ID: &str = "performance-producer-default-transactional-id";
 
 const RESOURCES: &str = "print-resources";
 const FAIL_ON_ERROR: &str = "fail-on-error";
@@ -134,11 +134,15 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<PerfTestCommand> {
             FAIL_ON_ERROR => given.fail_on_error = true,
             METRICS => given.print_metrics = true,
             RESOURCES => given.print_resources = true,
-            PROPERTIES => given.properties = Some(words(&mut parser, name)?),
+            // Kafka's tool forgets the properties of an earlier option.
+            PROPERTIES => {
+                let all = given.properties.get_or_insert_with(Vec::new);
+                all.extend(words(&mut parser, name)?);
+            }
             FILE => given.file = Some(word(&mut parser, name)?.into()),
             CONFIG => given.config_file = Some(word(&mut parser, name)?.into()),
             HTML => given.html = Some(word(&mut parser, name)?.into()),
-            TOPIC => given.topic = Some(text(name, word(&mut parser, name)?)?),
+            TOPIC => given.topic = Some(topic(name, word(&mut parser, name)?)?),
             DELIMITER => given.delimiter = Some(text(name, word(&mut parser, name)?)?),
             RECORDS => given.records = Some(number(&mut parser, name)?),
             SIZE => given.size = Some(number(&mut parser, name)?),
@@ -209,8 +213,8 @@ impl Given {
         // The transactional id has no effect unless the duration is above 0.
         let duration_ms = u64::try_from(self.transaction_duration_ms).unwrap_or(0);
         let transactional_id = self.transactional_id;
-        let transactions = (duration_ms > 0).then(|| TransactionSettings {
-            id: transactional_id.unwrap_or_else(|| DEFAULT_TRANSACTIONAL_ID.to_owned()),
+        let transactions = (duration_ms > 0).then_some(TransactionSettings {
+            id: transactional_id,
             duration: Duration::from_millis(duration_ms),
         });
         Ok(PerfTestOptions {

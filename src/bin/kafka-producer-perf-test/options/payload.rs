@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{FILE, MONOTONIC, SIZE};
+use super::{DELIMITER, FILE, MONOTONIC, SIZE};
 use crate::arguments::{Result, wrong};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,13 +18,18 @@ pub(crate) enum PayloadSource {
     Monotonic,
 }
 
-/// Exactly one source must be given.
+/// Exactly one source must be given. A delimiter is one of a file.
 pub(super) fn source(
     size: Option<i32>,
     file: Option<PathBuf>,
     monotonic: bool,
     given_delimiter: Option<String>,
 ) -> Result<PayloadSource> {
+    if given_delimiter.is_some() && file.is_none() {
+        return wrong(format!(
+            "argument --{DELIMITER}: not allowed without argument --{FILE}"
+        ));
+    }
     match (size, file, monotonic) {
         (Some(size), None, false) => match usize::try_from(size) {
             Ok(bytes) => Ok(PayloadSource::Random { bytes }),

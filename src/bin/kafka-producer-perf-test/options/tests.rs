@@ -55,7 +55,7 @@ fn properties_are_words_up_to_the_next_option() {
     assert!(refused(&format!("{REQUIRED} --producer-props --topic")).contains("expected"));
     assert_eq!(
         options(&format!("{REQUIRED} --producer-props x=y")).properties,
-        [pair("x", "y")]
+        [pair("acks", "1"), pair("x", "y")]
     );
 }
 
@@ -130,6 +130,11 @@ fn exactly_one_source_of_payloads_is_given() {
     assert_eq!(of_file(""), file("\n"));
     assert_eq!(of_file(r"--payload-delimiter \n"), file("\n"));
     assert_eq!(of_file("--payload-delimiter ;+"), file(";+"));
+    let alone = refused(&format!("{base} --record-size 1 --payload-delimiter ;"));
+    assert_eq!(
+        alone,
+        "argument --payload-delimiter: not allowed without argument --payload-file"
+    );
 }
 
 #[test]
@@ -140,6 +145,7 @@ fn missing_unknown_and_malformed_options_are_named() {
         ("--topic t --num-records 5", "--throughput is required"),
         ("--topic", "--topic: expected one argument"),
         ("--topic --num-records", "--topic: expected one argument"),
+        ("--topic=", "--topic: it is empty"),
         ("--bogus", "'--bogus'"),
         ("-x", "'-x'"),
         ("s3cret", "the first word is not an option"),
@@ -182,14 +188,11 @@ fn a_transactional_id_alone_has_no_effect() {
 }
 
 #[test]
-fn a_transaction_duration_enables_transactions_with_a_default_id() {
-    for (line, id) in [
-        ("", DEFAULT_TRANSACTIONAL_ID),
-        ("--transactional-id x", "x"),
-    ] {
+fn a_transaction_duration_enables_transactions_and_the_id_is_optional() {
+    for (line, id) in [("", None), ("--transactional-id x", Some("x"))] {
         let options = options(&format!("{REQUIRED} {line} --transaction-duration-ms 50"));
         let wanted = TransactionSettings {
-            id: id.to_owned(),
+            id: id.map(str::to_owned),
             duration: Duration::from_millis(50),
         };
         assert_eq!(options.transactions, Some(wanted));

@@ -193,6 +193,39 @@ fn a_page_of_failed_records_lists_them_by_kind() {
     assert_eq!(number(&page, "failed"), 3.0);
 }
 
+/// The page would replace the payloads, or the lines of the run.
+#[test]
+fn a_file_that_the_run_reads_or_writes_is_refused_as_page() {
+    let cluster = cluster();
+    let payloads = TempFile::new("page-payloads.txt", b"one\ntwo\n");
+    let further = ["--throughput", "-1", "--payload-file", payloads.name()];
+    let html = ["--html", payloads.name()];
+    let ended = send(&cluster, "5", &[&further[..], &html].concat());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let words = "cannot be written: it is the file of --payload-file";
+    assert!(ended.stderr.contains(words), "{ended:?}");
+    assert_eq!(std::fs::read(payloads.path()).unwrap(), b"one\ntwo\n");
+
+    #[cfg(unix)]
+    {
+        use crate::perf_test::PROGRAM;
+        use crate::support::{RunningTool, tool};
+
+        let output = TempFile::new("page-output.txt", b"");
+        let servers = format!("bootstrap.servers={}", cluster.bootstrap_servers());
+        let mut command = tool(PROGRAM);
+        let command = command.args(["--topic", "t", "--num-records", "5"]);
+        let command = command.args(further).args(["--html", output.name()]);
+        let command = command.args(["--producer-props", &servers]);
+        let stdout = std::fs::File::create(output.path()).unwrap();
+        let ended = RunningTool::of(command, stdout.into()).wait();
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let words = "cannot be written: it is standard output";
+        assert!(ended.stderr.contains(words), "{ended:?}");
+    }
+    assert_eq!(cluster.record_count("t"), 0);
+}
+
 #[test]
 fn a_path_that_cannot_be_written_is_an_error_before_the_run() {
     let cluster = cluster();
