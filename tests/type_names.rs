@@ -17,7 +17,7 @@ const ALTERNATIVES: &[(&str, &str, &str)] = &[
         "locks, and the same for loom",
     ),
     (
-        "src/security/tls/java_store.rs",
+        "src/security/tls/open_error.rs",
         "src/security/tls/no_java_store.rs",
         "a feature",
     ),

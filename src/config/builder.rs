@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::definition;
 use super::given::GivenKeys;
+use super::jaas_text::jaas_text;
 use super::kinds::{
     Acks, ClientDnsLookup, MetadataRecoveryStrategy, RecordingLevel, SecurityProtocol,
 };
@@ -541,22 +542,6 @@ const SCRAM_LOGIN_MODULE: &str = "org.apache.kafka.common.security.scram.ScramLo
 
 const OIDC_LOGIN_HANDLER: &str =
     "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler";
-
-/// Quotes and escapes a value for `sasl.jaas.config`.
-pub(super) fn jaas_text(value: &str) -> String {
-    let mut text = String::with_capacity(value.len() + 2);
-    text.push('"');
-    for c in value.chars() {
-        match c {
-            '"' | '\\' => text.extend(['\\', c]),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            _ => text.push(c),
-        }
-    }
-    text.push('"');
-    text
-}
 
 fn joined<S: Into<String>>(items: impl IntoIterator<Item = S>) -> String {
     items

@@ -12,6 +12,7 @@ mod definition;
 mod draft;
 mod environment;
 mod given;
+mod jaas_text;
 mod key_name;
 mod kinds;
 mod markdown;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Password;
-use super::builder::jaas_text;
+use super::jaas_text::jaas_text;
 
 /// The class of `sasl.login.callback.handler.class`.
 pub(super) const LOGIN_HANDLER: &str =

@@ -7,8 +7,8 @@ use kafka_producer::{
     probe,
 };
 
+use crate::config_failures::failures;
 use crate::finding::{CheckProblem, KeySide};
-use crate::settings;
 
 /// The keys that name classes of plug-ins.
 const CLASS_KEYS: [&str; 5] = [
@@ -37,15 +37,15 @@ pub(crate) fn problems(config: &ProducerConfig, registered: &[String]) -> Vec<Ch
             break;
         };
         let Some(class) = unknown_class(&error) else {
-            problems.extend(settings::failures(&error));
+            problems.extend(failures(&error));
             break;
         };
         if known.iter().any(|known| known == class) {
             // It is registered, and refused for another reason.
-            problems.extend(settings::failures(&error));
+            problems.extend(failures(&error));
             break;
         }
-        problems.extend(settings::failures(&error).into_iter().map(of_class));
+        problems.extend(failures(&error).into_iter().map(of_class));
         known.push(class.to_owned());
     }
     problems

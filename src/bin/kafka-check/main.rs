@@ -34,6 +34,7 @@ mod broker;
 mod brokers;
 mod check;
 mod concurrent;
+mod config_failures;
 mod construction;
 mod document;
 mod facts;

@@ -8,6 +8,7 @@ use kafka_producer::{
     ProducerConfigBuilder, SecurityProtocol,
 };
 
+use crate::config_failures::failures;
 use crate::finding::{CheckProblem, CheckStep, KeySide};
 use crate::options::CheckOptions;
 use crate::{construction, warnings};
@@ -189,31 +190,6 @@ fn unknown_key(problem: &ConfigProblem) -> CheckProblem {
             "has no effect, unless a plug-in reads it",
         ),
     }
-}
-
-pub(crate) fn failures(error: &ConfigError) -> Vec<CheckProblem> {
-    let failure = |problem: &ConfigProblem| {
-        let mut shown = CheckProblem::failure(problem.problem());
-        if let (Some(key), Some(value)) = (problem.key(), problem.value()) {
-            if !problem.is_conflict() {
-                shown.text = format!("{key}={value:?}: {}", problem.problem());
-            }
-        } else if problem.key().is_some() && !problem.is_conflict() {
-            let keys: Vec<_> = problem.keys().collect();
-            shown.text = format!("{}: {}", keys.join(", "), problem.problem());
-        }
-        let mut hint = problem.remedy();
-        for key in problem.keys() {
-            shown = shown.change(key, KeySide::Client, hint);
-            // The remedy is for all keys together.
-            hint = "";
-        }
-        if problem.key().is_none() {
-            shown.text = format!("{}. {}", shown.text, problem.remedy());
-        }
-        shown
-    };
-    error.problems().iter().map(failure).collect()
 }
 
 /// The settings that matter for connections.

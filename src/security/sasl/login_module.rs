@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 use super::Mechanism;
 #[cfg(feature = "gssapi")]
 use super::gssapi::{KerberosEnvironment, Krb5Login};
-use super::jaas::LoginModuleEntry;
+use super::jaas::{KEY, LoginModuleEntry};
 use super::login_handler::{MSK_IAM_CLASS, OIDC_CLASS};
 use super::plain::Credentials;
 use super::unsecured::UnsecuredToken;
 use crate::config::Password;
 use crate::error::ConfigError;
-
-pub(super) const KEY: &str = "sasl.jaas.config";
 
 /// The parsed options of a login module.
 pub(super) enum LoginOptions {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `choices` | protocol versions, cipher suites, host name verification |
 //! | `stores` | trust store and key store, in every supported form |
-//! | `java_store`, `jks`, `pkcs12`, `key_entry` | key stores in Java's formats |
+//! | `java_store`, `jks`, `pkcs12`, `key_entry`, `open_error`, `store_names` | key stores in Java's formats |
 //! | `pem`, `file`, `der`, `ec_key` | the other file formats |
 //! | `key_derivation` | limits of the cost of opening a store |
 //! | `key_proof` | proof that a private key belongs to a certificate |
@@ -33,6 +33,8 @@ mod key_derivation;
 mod key_entry;
 mod key_proof;
 mod loaded;
+#[cfg(feature = "pkcs12")]
+mod open_error;
 #[cfg(feature = "cli")]
 mod peer;
 mod pem;
@@ -40,6 +42,7 @@ mod pem;
 mod pkcs12;
 mod provider;
 mod reload;
+mod store_names;
 mod stores;
 mod verifier;
 

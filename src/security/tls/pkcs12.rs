@@ -5,9 +5,9 @@ use p12_keystore::{CertificateBag, Pkcs12Archive, PrivateKeyBag};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::der::{INTEGER, OCTETS, SEQUENCE, expect, explicit, tagged, take};
-use super::java_store::{OpenError, Opened};
 use super::key_derivation;
 use super::key_entry::{KeyEntry, first_in_java, note_of};
+use super::open_error::{OpenError, Opened};
 
 /// Limit of the number of certificates in a chain; Java's brokers accept ten.
 const MAX_CHAIN: usize = 100;

@@ -10,6 +10,7 @@ use super::file;
 use super::java_store;
 use super::key_entry::KeyEntry;
 use super::pem::{self, PemKey};
+use super::store_names::{JKS_MAGIC, PRIVATE_PASSWORD};
 use crate::config::{Password, ProducerConfig, is_open_to_all};
 use crate::error::ConfigError;
 
@@ -22,10 +23,8 @@ pub(super) const KEY_LOCATION: &str = "ssl.keystore.location";
 const KEY_PASSWORD: &str = "ssl.keystore.password";
 const KEY_KEY: &str = "ssl.keystore.key";
 const KEY_CHAIN: &str = "ssl.keystore.certificate.chain";
-pub(super) const PRIVATE_PASSWORD: &str = "ssl.key.password";
 
-/// Magic numbers of Java's own store formats.
-pub(super) const JKS_MAGIC: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
+/// Magic number of JCEKS, another of Java's own formats.
 const JCEKS_MAGIC: [u8; 4] = [0xce, 0xce, 0xce, 0xce];
 
 /// Limit of the warnings about certificates of a trust store, of which there may be thousands.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::dependencies::SaslDependencies;
 #[cfg(feature = "gssapi")]
 use super::gssapi::GssapiClient;
-use super::jaas::{self, LoginModuleEntry};
+use super::jaas::{self, KEY, LoginModuleEntry};
 use super::login::{FetchToken, Login, RefreshTimes};
 use super::login_handler::LoginHandler;
-use super::login_module::{self, KEY, LoginOptions};
+use super::login_module::{self, LoginOptions};
 use super::mechanism::SaslMechanism;
 #[cfg(feature = "msk-iam")]
 use super::msk_iam;

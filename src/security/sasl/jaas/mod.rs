@@ -9,6 +9,9 @@ use std::str::Chars;
 
 use crate::config::Password;
 
+/// The key that is parsed.
+pub(super) const KEY: &str = "sasl.jaas.config";
+
 /// A parsed login module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LoginModuleEntry {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::aws_credentials::AwsCredentials;
-use super::region;
+use super::region_name;
 use super::sts::{RoleRequest, SESSION_NAME};
 use crate::config::Password;
 
@@ -85,7 +85,7 @@ impl MskIamLogin {
         given.check_those_without_effect()?;
         let region_of = |name: &str| {
             let region = given.text(name);
-            let region = region.map(|text| region::checked(text.expose()));
+            let region = region.map(|text| region_name::checked(text.expose()));
             region
                 .transpose()
                 .map_err(|why| format!("the option {name} {why}"))

@@ -167,7 +167,7 @@ impl ProfileChain<'_> {
             return Err(failed("its source_profile leads back to it, or too far"));
         }
         let region = of("region").unwrap_or(self.region);
-        let region = super::region::checked(region);
+        let region = super::region_name::checked(region);
         let region = region.map_err(|why| failed(&format!("region {why}")))?;
         let arn = arn.expose().to_owned();
         let session_name = of("role_session_name").map(str::to_owned);

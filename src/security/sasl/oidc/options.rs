@@ -15,7 +15,8 @@ use crate::error::ConfigError;
 use crate::security::http::{HttpClient, HttpLimits, HttpTls, Url};
 use crate::security::sasl::base64;
 use crate::security::sasl::dependencies::SaslDependencies;
-use crate::security::sasl::login_module::{KEY as LOGIN, OIDC_RECIPE};
+use crate::security::sasl::jaas::KEY as LOGIN;
+use crate::security::sasl::login_module::OIDC_RECIPE;
 use crate::security::sasl::token::OAuthBearerToken;
 use crate::util::log;
 

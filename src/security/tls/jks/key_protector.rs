@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::super::der::{OCTETS, SEQUENCE, expect};
-use super::super::java_store::{OpenError, Opened};
+use super::super::open_error::{OpenError, Opened};
 use super::{DIGEST_BYTES, sha1};
 
 const OID: u8 = 0x06;

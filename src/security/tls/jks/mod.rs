@@ -21,9 +21,9 @@ use zeroize::Zeroizing;
 
 use self::key_protector::recovered;
 use self::unread::Unread;
-use super::java_store::{OpenError, Opened};
 use super::key_entry::{KeyEntry, first_in_java, note_of};
-use super::stores::JKS_MAGIC;
+use super::open_error::{OpenError, Opened};
+use super::store_names::JKS_MAGIC;
 
 const PRIVATE_KEY: u32 = 1;
 const TRUSTED: u32 = 2;

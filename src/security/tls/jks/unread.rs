@@ -1,6 +1,6 @@
 //! Reads the values of a JKS store one after another.
 
-use super::super::java_store::{OpenError, Opened};
+use super::super::open_error::{OpenError, Opened};
 
 /// The part of a store that is not yet parsed.
 pub(super) struct Unread<'s> {

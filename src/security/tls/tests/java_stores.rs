@@ -9,7 +9,8 @@ use super::certificates::{Authority, self_signed};
 use super::client_of;
 use super::keys::{TestFile, refusal};
 use crate::error::ConfigError;
-use crate::security::tls::java_store::{OpenError, certificates, key_entry};
+use crate::security::tls::java_store::{certificates, key_entry};
+use crate::security::tls::open_error::OpenError;
 use crate::security::tls::pem;
 
 macro_rules! store {

@@ -9,7 +9,8 @@ use super::certificates::{Authority, self_signed};
 use super::java_stores::{certificates_of, is_key};
 use super::keys::{TestFile, refusal};
 use crate::security::tls::der::{OCTETS, SEQUENCE, tagged};
-use crate::security::tls::java_store::{OpenError, certificates, key_entry};
+use crate::security::tls::java_store::{certificates, key_entry};
+use crate::security::tls::open_error::OpenError;
 
 const KEYS: &[u8] = include_bytes!("stores/keys.jks");
 const TRUST: &[u8] = include_bytes!("stores/trust.jks");

@@ -450,7 +450,8 @@ mod with_passwords {
     use std::process::Command;
 
     use super::{PEM, TestFile, damaged, refusal};
-    use crate::security::tls::java_store::{OpenError, certificates, decrypted, key_entry};
+    use crate::security::tls::java_store::{certificates, decrypted, key_entry};
+    use crate::security::tls::open_error::OpenError;
     use crate::security::tls::tests::certificates::Authority;
     use crate::security::tls::tests::client_of;
 

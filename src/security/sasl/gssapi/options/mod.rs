@@ -7,7 +7,7 @@ use std::fs::File;
 use super::environment::{CLIENT_KEYTAB, KerberosEnvironment, TICKET_CACHE, is_same_file, path_of};
 use crate::config::Password;
 use crate::error::ConfigError;
-use crate::security::sasl::login_module::KEY;
+use crate::security::sasl::jaas::KEY;
 use crate::util::log::{self, LogContext};
 
 const SERVICE_NAME: &str = "sasl.kerberos.service.name";
