@@ -361,6 +361,10 @@ const FENCES: &[(&str, &str)] = &[
         "security::tls::reload",
         "a cryptography provider that panics at one file does not keep the other from being used",
     ),
+    (
+        "security::sasl::login",
+        "a fetch that panics, in a cryptography provider for instance, is one that failed",
+    ),
 ];
 
 /// The functions that catch panics, and that mark threads.
