@@ -97,7 +97,7 @@ impl Timestamp {
     }
 }
 
-#[cfg(feature = "testing")]
+#[cfg(any(feature = "testing", feature = "msk-iam"))]
 impl Timestamp {
     /// This time plus `duration`; saturates.
     pub(crate) fn plus(self, duration: Duration) -> Self {

@@ -29,7 +29,7 @@ impl Ended {
 /// The command of a tool that gets the signals that end it. A job in the background of a script ignores some of them, and
 /// so would the tool.
 pub(crate) fn tool(program: &str) -> Command {
-    if !ignores_a_signal() {
+    if !ignores_a_signal("self") {
         return Command::new(program);
     }
     let mut command = Command::new("env");
@@ -37,13 +37,22 @@ pub(crate) fn tool(program: &str) -> Command {
     command
 }
 
-/// Whether this process ignores SIGHUP, SIGINT or SIGTERM. Only Linux shows this in a file.
-fn ignores_a_signal() -> bool {
+/// Whether a process ignores SIGHUP, SIGINT or SIGTERM. Only Linux shows this in a file.
+fn ignores_a_signal(process: &str) -> bool {
     const HUP_INT_TERM: u64 = 1 | 1 << 1 | 1 << 14;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.unwrap_or(0) & HUP_INT_TERM != 0
+}
+
+/// Waits until the process that [`tool`] has started gets the signals: `env` resets them before it runs the tool.
+fn wait_until_signals_are_reset(process: u32) {
+    let until = Instant::now() + LONG;
+    while ignores_a_signal(&process.to_string()) {
+        assert!(Instant::now() < until, "env resets the signals");
+        thread::yield_now();
+    }
 }
 
 /// Runs a program to its end without any input, and captures standard output and error.
@@ -85,6 +94,9 @@ impl RunningTool {
     /// Starts a tool whose standard streams are those of the command.
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let child = command.spawn().unwrap();
+        if command.get_program() == "env" {
+            wait_until_signals_are_reset(child.id());
+        }
         let child = Arc::new(Mutex::new(child));
         let (timeout, ended) = channel::<()>();
         let killed = Arc::clone(&child);
